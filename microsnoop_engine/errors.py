@@ -1,0 +1,54 @@
+"""The errors of the package: one family, each member also the standard error a caller would expect."""
+
+
+class MicrosnoopError(Exception):
+    """Base of every error that microsnoop raises on purpose.
+
+    The message says what is wrong, where (file, row, channel, setting) and what to do.
+    """
+
+
+class InputError(MicrosnoopError, ValueError):
+    """A value, table, array or setting that cannot be used."""
+
+
+class ImageError(MicrosnoopError, OSError):
+    """An image or label file that is missing, damaged or of the wrong kind.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong and what to do.
+    path : str
+        The file.
+    channel : str
+        The channel (or object set) that the file was to provide.
+    """
+
+    def __init__(self, message: str, path: str = "", channel: str = ""):
+        super().__init__(message)
+        self.path = str(path)
+        self.channel = channel
+
+
+class WeightsError(MicrosnoopError, ValueError):
+    """Weights that are missing, damaged or of another network."""
+
+
+class DeviceError(MicrosnoopError, RuntimeError):
+    """A device or backend that is not there or failed."""
+
+
+class MissingExtraError(MicrosnoopError, ImportError):
+    """An optional package that is not installed; the message names the command that installs it."""
+
+    def __init__(self, package: str, extra: str, purpose: str):
+        super().__init__(f"{purpose} needs the package '{package}': pip install \"microsnoop[{extra}]\"")
+
+
+class ResumeError(MicrosnoopError, ValueError):
+    """An output folder that holds the results of another run."""
+
+
+class Cancelled(MicrosnoopError):
+    """The host asked to stop."""
