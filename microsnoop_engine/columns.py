@@ -12,7 +12,7 @@ METADATA = "Metadata_"
 IMAGE_SET = "Image"
 """The object set of rows that stand for a whole image."""
 
-_FEATURE = re.compile(r"^(?P<objects>[^_]+)_Microsnoop_E(?P<index>\d{3,})_(?P<channel>.+)$")
+_FEATURE = re.compile(r"^(?P<objects>.+?)_Microsnoop_E(?P<index>\d{3,})_(?P<channel>.+)$")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""CellProfiler modules of microsnoop; copy the folder's files into CellProfiler's plugins folder."""

@@ -1,0 +1,409 @@
+"""Client of the microsnoop engine, which lives in a Python of its own and speaks JSON lines on its standard handles.
+
+Python 3.8, standard library and numpy only: this file runs inside CellProfiler.
+"""
+
+import atexit
+import collections
+import contextlib
+import itertools
+import json
+import logging
+import os
+import queue
+import shutil
+import subprocess
+import sys
+import threading
+import time
+
+import numpy
+
+LOGGER = logging.getLogger(__name__)
+
+PROTOCOL = 1
+START_SECONDS = 180
+CLOSE_SECONDS = 10
+INTERPRETERS = (("bin", "python"), ("Scripts", "python.exe"), ("python.exe",))
+ENVIRONMENT_VARIABLE = "MICROSNOOP_PYTHON"
+RECORD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_microsnoop_engine.txt")
+"""Written by `microsnoop install cellprofiler`: the interpreter that holds the engine."""
+
+INSTALL_HELP = (
+    'Install it in a Python 3.10 or newer: "pip install microsnoop", then "microsnoop install cellprofiler". '
+    'Or name that Python (or its "microsnoop" command) in the module\'s setting "Engine", '
+    "or in the environment variable " + ENVIRONMENT_VARIABLE + "."
+)
+
+
+class EngineError(RuntimeError):
+    """The engine is missing, stopped, or refused a request; the message says which and what to do."""
+
+
+def find_engine(setting=""):
+    """Find the command that runs the engine.
+
+    Looked at in this order: the setting, the environment variable ``MICROSNOOP_PYTHON``, the interpreter recorded by
+    ``microsnoop install cellprofiler``, ``microsnoop`` on PATH.
+
+    Parameters
+    ----------
+    setting : str
+        A Python interpreter, a folder that holds one (an environment), or a ``microsnoop`` command; may be blank.
+
+    Returns
+    -------
+    tuple of str
+        The command, to be followed by ``worker``.
+
+    Raises
+    ------
+    EngineError
+        If nothing is found, or the setting or the variable names something that does not exist.
+    """
+    for origin, name in (
+        ('the setting "Engine"', setting.strip()),
+        ("the environment variable " + ENVIRONMENT_VARIABLE, os.environ.get(ENVIRONMENT_VARIABLE, "").strip()),
+    ):
+        if name:
+            command = _command(name)
+            if command is None:
+                raise EngineError(
+                    'The microsnoop engine was not found: %s says "%s", which is neither a program nor a folder with a '
+                    "Python in it. Correct it, or leave it blank. %s" % (origin, name, INSTALL_HELP)
+                )
+            return command
+    command = _command(_recorded()) or _command("microsnoop")
+    if command is None:
+        raise EngineError("The microsnoop engine was not found. " + INSTALL_HELP)
+    return command
+
+
+def _recorded():
+    try:
+        with open(RECORD, encoding="utf-8") as file:
+            return file.readline().strip()
+    except OSError:
+        return ""
+
+
+def _command(name):
+    """The command behind an interpreter, a folder that holds one, or a program; None if there is none."""
+    name = os.path.expanduser(name.strip('"'))
+    if os.path.isdir(name):
+        candidates = [os.path.join(name, *parts) for parts in INTERPRETERS]
+        path = next((candidate for candidate in candidates if os.path.isfile(candidate)), None)
+    else:
+        path = shutil.which(name)
+    if path is None:
+        return None
+    if os.path.basename(path).lower().startswith("python"):
+        return (path, "-m", "microsnoop_engine")
+    return (path,)
+
+
+def clean_environment(environ=os.environ):
+    """Environment for the engine's Python, free of what CellProfiler set for its own.
+
+    Parameters
+    ----------
+    environ : mapping
+        The environment to start from.
+
+    Returns
+    -------
+    dict
+    """
+    result = dict(environ)
+    for name in ("PYTHONPATH", "PYTHONHOME", "__PYVENV_LAUNCHER__"):
+        result.pop(name, None)
+    result["PYTHONNOUSERSITE"] = "1"
+    if hasattr(sys, "frozen"):
+        original = result.pop("LD_LIBRARY_PATH_ORIG", None)
+        result.pop("LD_LIBRARY_PATH", None)
+        if original:
+            result["LD_LIBRARY_PATH"] = original
+    return result
+
+
+@contextlib.contextmanager
+def _own_libraries_hidden():
+    """The bundled application's DLL folder is inherited by child processes on Windows: hide it from the engine."""
+    if sys.platform != "win32" or not hasattr(sys, "_MEIPASS"):
+        yield
+        return
+    import ctypes
+
+    ctypes.windll.kernel32.SetDllDirectoryW(None)
+    try:
+        yield
+    finally:
+        ctypes.windll.kernel32.SetDllDirectoryW(sys._MEIPASS)
+
+
+class Engine:
+    """A running engine.
+
+    Parameters
+    ----------
+    command : sequence of str
+        What `find_engine` returned.
+    options : sequence of str
+        Options of ``microsnoop worker``.
+    start_seconds : float
+        Time limit for the start; requests have none.
+
+    Attributes
+    ----------
+    info : dict
+        What the engine says about itself: version, weights, sha256, dimension, device, folder, ...
+
+    Raises
+    ------
+    EngineError
+        If the engine does not start or speaks another protocol.
+    """
+
+    def __init__(self, command, options=(), start_seconds=START_SECONDS):
+        self._command = [*command, "worker", *options]
+        self._lock = threading.Lock()
+        self._numbers = itertools.count()
+        self._replies = queue.Queue()
+        self._last_lines = collections.deque(maxlen=20)
+        self.info = {}
+        began = time.monotonic()
+        try:
+            with _own_libraries_hidden():
+                self._process = subprocess.Popen(
+                    self._command,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    env=clean_environment(),
+                    creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+                )
+        except OSError as error:
+            raise EngineError(
+                "The microsnoop engine could not be started with %s: %s. %s" % (self._shown(), error, INSTALL_HELP)
+            ) from error
+        self._threads = [
+            threading.Thread(target=target, daemon=True) for target in (self._read_replies, self._read_last_lines)
+        ]
+        for thread in self._threads:
+            thread.start()
+        try:
+            self.info = self.run("info", deadline=began + start_seconds)
+            if self.info.get("protocol") != PROTOCOL:
+                raise EngineError(
+                    "The microsnoop engine %s speaks protocol %s, this CellProfiler module protocol %d: update the "
+                    'older of them (pip install --upgrade microsnoop, then "microsnoop install cellprofiler").'
+                    % (self.info.get("version"), self.info.get("protocol"), PROTOCOL)
+                )
+        except BaseException:
+            self.close()
+            raise
+        LOGGER.info("Started the microsnoop engine in %.1f s: %s", time.monotonic() - began, self.describe())
+
+    def describe(self):
+        """One line: version, weights, device."""
+        said = collections.defaultdict(lambda: "?", {key: str(value) for key, value in self.info.items()})
+        return (
+            "microsnoop {version}, weights {weights} (sha256 {sha256:.12}), device {device}, {precision} ({backend}), "
+            "Python {python}"
+        ).format_map(said)
+
+    @property
+    def alive(self):
+        """Whether the engine can take a request."""
+        return self._process.poll() is None and not self._process.stdin.closed
+
+    @property
+    def pid(self):
+        """Process id of the engine."""
+        return self._process.pid
+
+    def run(self, script, deadline=None, **inputs):
+        """Run one task of the engine.
+
+        Parameters
+        ----------
+        script : str
+            Name of the task.
+        deadline : float, optional
+            Time of `time.monotonic` at which to give up and stop the engine.
+        **inputs
+            Inputs of the task; arrays travel as files.
+
+        Returns
+        -------
+        dict
+            The outputs, with arrays.
+
+        Raises
+        ------
+        EngineError
+            If the engine refuses the request or is gone.
+        """
+        with self._lock, contextlib.ExitStack() as stack:
+            for name, value in inputs.items():
+                if isinstance(value, numpy.ndarray):
+                    inputs[name] = stack.enter_context(self.shared(value))
+            task = str(next(self._numbers))
+            request = {"requestType": "EXECUTE", "task": task, "script": script, "inputs": inputs}
+            try:
+                self._process.stdin.write(json.dumps(request).encode("utf-8") + b"\n")
+                self._process.stdin.flush()
+            except (OSError, ValueError) as error:
+                raise self._gone(script) from error
+            while True:
+                reply = self._next_reply(script, deadline)
+                if reply.get("task") != task:
+                    continue
+                kind = reply.get("responseType")
+                if kind == "FAILURE":
+                    raise EngineError("The microsnoop engine could not do %s: %s" % (script, reply.get("error")))
+                if kind == "COMPLETION":
+                    outputs = reply.get("outputs", {})
+                    return {name: self._received(value) for name, value in outputs.items()}
+
+    @contextlib.contextmanager
+    def shared(self, array):
+        """Array as an input of several requests, written once.
+
+        Parameters
+        ----------
+        array : numpy.ndarray
+            The array.
+
+        Yields
+        ------
+        dict
+            To be passed to `run` in place of the array.
+        """
+        path = os.path.join(self.info["folder"], "host-%d-%d.npy" % (os.getpid(), next(self._numbers)))
+        try:
+            numpy.save(path, array, allow_pickle=False)
+            yield {"npy": path}
+        except FileNotFoundError as error:
+            if os.path.isdir(self.info["folder"]):
+                raise
+            raise self._gone("an array") from error
+        finally:
+            with contextlib.suppress(OSError):
+                os.remove(path)
+
+    def close(self, patience=CLOSE_SECONDS):
+        """End the engine; it goes by itself once its standard input is closed, and is killed when it does not.
+
+        Parameters
+        ----------
+        patience : float
+            Seconds to wait for it.
+        """
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()
+        try:
+            self._process.wait(patience)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        for thread in self._threads:
+            thread.join(CLOSE_SECONDS)
+
+    @staticmethod
+    def _received(value):
+        if not (isinstance(value, dict) and set(value) == {"npy"}):
+            return value
+        array = numpy.load(value["npy"], allow_pickle=False)
+        os.remove(value["npy"])
+        return array
+
+    def _next_reply(self, script, deadline):
+        while True:
+            try:
+                reply = self._replies.get(timeout=0.5)
+            except queue.Empty:
+                reply = None
+                if self.alive:
+                    if deadline is not None and time.monotonic() > deadline:
+                        self.close(patience=0)
+                        raise self._gone(script, "did not answer in time") from None
+                    continue
+            if reply is None:
+                raise self._gone(script)
+            return reply
+
+    def _gone(self, script, what="stopped"):
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(CLOSE_SECONDS)
+        self.close()
+        message = "The microsnoop engine %s during %s (exit code %s). It was run with %s." % (
+            what,
+            script,
+            self._process.returncode,
+            self._shown(),
+        )
+        if self._last_lines:
+            message += " Its last lines:\n" + "\n".join(self._last_lines)
+        if not self.info:
+            message += "\n" + INSTALL_HELP
+        return EngineError(message)
+
+    def _shown(self):
+        return subprocess.list2cmdline(self._command)
+
+    def _read_replies(self):
+        with self._process.stdout as stdout:
+            for line in stdout:
+                try:
+                    reply = json.loads(line.decode("utf-8"))
+                except ValueError:
+                    reply = None
+                if isinstance(reply, dict):
+                    self._replies.put(reply)
+                else:
+                    self._last_lines.append(line.decode("utf-8", "replace").rstrip())
+        self._replies.put(None)
+
+    def _read_last_lines(self):
+        with self._process.stderr as stderr:
+            for line in stderr:
+                text = line.decode("utf-8", "replace").rstrip()
+                self._last_lines.append(text)
+                LOGGER.debug("engine: %s", text)
+
+
+_engines = {}
+_engines_lock = threading.Lock()
+
+
+def get_engine(command, options=()):
+    """The engine of this process for a command and its options, started when it is not running.
+
+    Parameters
+    ----------
+    command, options : sequence of str
+        See `Engine`.
+
+    Returns
+    -------
+    Engine
+    """
+    key = (tuple(command), tuple(options))
+    with _engines_lock:
+        engine = _engines.get(key)
+        if engine is None or not engine.alive:
+            _engines.pop(key, None)
+            engine = _engines[key] = Engine(*key)
+        return engine
+
+
+def close_engines():
+    """End all engines of this process."""
+    with _engines_lock:
+        for engine in _engines.values():
+            engine.close()
+        _engines.clear()
+
+
+atexit.register(close_engines)

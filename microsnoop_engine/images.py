@@ -1,0 +1,257 @@
+"""Pixels and labels from files: one plane, or the channels of an image set, with errors that name file and channel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+
+from .errors import ImageError, MissingExtraError
+
+TIFF = (".tif", ".tiff")
+STILL = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
+BIOIO = (".czi", ".nd2", ".lif", ".dv", ".r3d", ".ims", ".oir", ".vsi")
+SUFFIXES = (*TIFF, *STILL, *BIOIO)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where one plane is.
+
+    Attributes
+    ----------
+    path : Path
+        An image file, or a .npz file.
+    index : int, optional
+        Plane of a multi-plane file (its channel or page), from 0.
+    row : int, optional
+        Row of the array of a .npz file.
+    array : str
+        Name of the array of a .npz file.
+    """
+
+    path: Path
+    index: int | None = None
+    row: int | None = None
+    array: str = "images"
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """The channels of one field (or of one cell), with its label images and metadata.
+
+    Attributes
+    ----------
+    number : int
+        ImageNumber, from 1.
+    channels : dict of str to Source
+    labels : dict of str to Source
+        Label images by the name of their object set.
+    metadata : dict of str to str, int or float
+        Without the ``Metadata_`` prefix.
+    """
+
+    number: int
+    channels: dict[str, Source]
+    labels: dict[str, Source] = field(default_factory=dict)
+    metadata: dict[str, str | int | float] = field(default_factory=dict)
+
+
+def read_channels(image_set: ImageSet, names: Sequence[str]) -> np.ndarray:
+    """The channels of an image set, in the order of ``names``.
+
+    Returns
+    -------
+    array (c, h, w)
+
+    Raises
+    ------
+    ImageError
+        If a channel is missing, unreadable, not a plane of finite numbers, or of another size than the first.
+    """
+    planes = []
+    for name in names:
+        if name not in image_set.channels:
+            raise ImageError(f"channel '{name}' is missing; there are {', '.join(image_set.channels)}", channel=name)
+        source = image_set.channels[name]
+        plane = read_plane(source, name)
+        if plane.dtype.kind == "f" and not np.isfinite(plane).all():
+            count = int(plane.size - np.isfinite(plane).sum())
+            raise ImageError(f"{count} of {plane.size} pixels are NaN or infinite", source.path, name)
+        if planes and plane.shape != planes[0].shape:
+            raise ImageError(
+                f"is {_size(plane)}, but channel '{names[0]}' is {_size(planes[0])}: all channels of an image set must "
+                "have the same size",
+                source.path,
+                name,
+            )
+        planes.append(plane)
+    return np.stack(planes)
+
+
+def read_labels(source: Source, objects: str, shape: tuple[int, int]) -> np.ndarray:
+    """A label image of ``shape`` (h, w): 0 is background.
+
+    Raises
+    ------
+    ImageError
+        If it is unreadable, of another size, or does not hold whole numbers from 0.
+    """
+    plane = read_plane(source, objects)
+    if plane.shape != tuple(shape):
+        raise ImageError(f"is {_size(plane)}, but the image is {shape[1]} x {shape[0]}", source.path, objects)
+    if plane.dtype.kind == "f":
+        if not (np.isfinite(plane).all() and (plane == np.rint(plane)).all()):
+            raise ImageError("does not hold whole numbers: give a label image, not intensities", source.path, objects)
+        plane = plane.astype(np.int64)
+    if plane.dtype == bool:
+        raise ImageError(
+            "is a black-and-white mask: give a label image, in which every object has its own number",
+            source.path,
+            objects,
+        )
+    if plane.dtype.kind == "i" and plane.min(initial=0) < 0:
+        raise ImageError("holds negative numbers: 0 must be the background", source.path, objects)
+    return plane
+
+
+def read_plane(source: Source, name: str) -> np.ndarray:
+    """One plane (h, w) of integers, floats or booleans.
+
+    Parameters
+    ----------
+    source : Source
+    name : str
+        Channel or object set, for the error.
+
+    Raises
+    ------
+    ImageError
+    """
+    path = Path(source.path)
+    if not path.is_file():
+        raise ImageError("there is no such file", path, name)
+    try:
+        array = read_array(path) if source.row is None else _npz(path, source.array)[source.row]
+    except (ImageError, MissingExtraError):
+        raise
+    except Exception as error:
+        raise ImageError(f"cannot be read ({_reason(error)}): is it damaged or incomplete?", path, name) from error
+    if array.ndim == 3:
+        index = source.index or 0
+        if index >= len(array):
+            raise ImageError(f"has {len(array)} planes: there is no plane {index}", path, name)
+        if source.index is None and len(array) > 1:
+            raise ImageError(f"has {len(array)} planes or colours where one was expected", path, name)
+        array = array[index]
+    if array.ndim != 2 or array.dtype.kind not in "uifb" or not array.size:
+        raise ImageError(f"holds {array.dtype} of shape {array.shape}, not a plane of numbers", path, name)
+    return array
+
+
+def read_array(path: Path) -> np.ndarray:
+    """The planes of an image file: (h, w), or (planes or colours, h, w)."""
+    suffix = path.suffix.lower()
+    if suffix in TIFF:
+        return _tiff(path)
+    if suffix in STILL:
+        import imageio.v3 as imageio
+
+        array = imageio.imread(path)
+        return np.moveaxis(array[..., :3], -1, 0) if array.ndim == 3 else array
+    return _bioio(path)[0]
+
+
+def channel_names(path: Path) -> list[str]:
+    """Names of the planes of a multi-channel file: those that it states, else ``C1``, ``C2``, ..; one plane has none."""
+    suffix = path.suffix.lower()
+    if suffix in TIFF:
+        return _tiff_channel_names(path)
+    if suffix in BIOIO:
+        return _bioio(path)[1]
+    array = read_array(path)
+    return [] if array.ndim == 2 else ["Red", "Green", "Blue"][: len(array)]
+
+
+def _tiff(path: Path) -> np.ndarray:
+    import tifffile
+
+    with tifffile.TiffFile(path) as tiff:
+        series = tiff.series[0]
+        ends = [a + n for page in series.pages for a, n in zip(page.dataoffsets, page.databytecounts, strict=True)]
+        end = max(ends, default=0)
+        if end > path.stat().st_size:
+            raise ImageError(f"is incomplete: {path.stat().st_size} bytes of at least {end}", path)
+        array, axes = series.asarray(), series.axes
+    kept = [axis for axis, length in zip(axes, array.shape, strict=True) if length > 1 or axis in "YX"]
+    array = array.reshape([array.shape[axes.index(axis)] for axis in kept])
+    others = [axis for axis in kept if axis not in "YX"]
+    if len(others) > 1 or (others and others[0] in "ZT"):
+        raise ImageError(
+            f"is a stack with axes {''.join(kept)}: write one plane per time point and depth, or project it first", path
+        )
+    return np.moveaxis(array, kept.index(others[0]), 0) if others else array
+
+
+def _tiff_channel_names(path: Path) -> list[str]:
+    import tifffile
+
+    with tifffile.TiffFile(path) as tiff:
+        series = tiff.series[0]
+        count = {axis: n for axis, n in zip(series.axes, series.shape, strict=True) if axis not in "YX" and n > 1}
+        if not count:
+            return []
+        if "S" in count:
+            return ["Red", "Green", "Blue", "Alpha"][: count["S"]]
+        names: list[str] = []
+        if tiff.ome_metadata:
+            pixels = tifffile.xml2dict(tiff.ome_metadata)["OME"]["Image"]
+            pixels = pixels[0] if isinstance(pixels, list) else pixels
+            channels = pixels["Pixels"].get("Channel", [])
+            channels = channels if isinstance(channels, list) else [channels]
+            names = [str(channel.get("Name", "")) for channel in channels]
+        elif tiff.imagej_metadata:
+            names = [str(label) for label in tiff.imagej_metadata.get("Labels", [])]
+    number = next(iter(count.values()))
+    usable = len(names) == number and all(names) and len(set(names)) == number
+    return names if usable else [f"C{n + 1}" for n in range(number)]
+
+
+def _bioio(path: Path) -> tuple[np.ndarray, list[str]]:
+    try:
+        from bioio import BioImage
+    except ImportError:
+        raise MissingExtraError("bioio", "bioio", f"reading '{path.name}'") from None
+    image = BioImage(path)
+    if image.dims.T > 1 or image.dims.Z > 1:
+        raise ImageError("is a stack in depth or time: write one plane each, or project it first", path)
+    return image.get_image_data("CYX"), [str(name) for name in image.channel_names]
+
+
+_OPEN_NPZ: dict[tuple[Path, str, int], np.ndarray] = {}
+_NPZ_LOCK = Lock()
+
+
+def _npz(path: Path, array: str) -> np.ndarray:
+    """An array of a .npz file; the last one is kept, since its rows are asked for one after the other."""
+    key = (path, array, path.stat().st_mtime_ns)
+    with _NPZ_LOCK:
+        if key not in _OPEN_NPZ:
+            with np.load(path, allow_pickle=False) as data:
+                loaded = data[array]
+            for old in [k for k in _OPEN_NPZ if k[1] == array]:
+                del _OPEN_NPZ[old]
+            _OPEN_NPZ[key] = loaded
+        return _OPEN_NPZ[key]
+
+
+def _size(plane: np.ndarray) -> str:
+    return f"{plane.shape[-1]} x {plane.shape[-2]}"
+
+
+def _reason(error: Exception) -> str:
+    text = str(error).strip().splitlines()
+    return text[0][:200] if text else type(error).__name__

@@ -1,0 +1,236 @@
+"""From an image (and labels) to crops: single cells, cell regions, tiles, whole images (Xun et al. 2023, Methods)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from .errors import InputError
+from .windows import FRAME, square_and_resize, window
+
+MODES = ("cells", "single-cell", "tile", "image")
+MASKS = ("box", "object")
+NORMALISATIONS = ("pad-then-normalise", "normalise-then-pad")
+
+RESCALE_CONSTANT_HELP = (
+    "half width of the crop in units of the object's longer side: 2.0 (the default) suits nuclei and takes in the cell "
+    "around them, 0.6 suits whole cells"
+)
+
+
+@dataclass(frozen=True)
+class CropSettings:
+    """How crops are taken; checked when it is built.
+
+    Parameters
+    ----------
+    mode : {'cells', 'single-cell', 'tile', 'image'}
+    rescale_constant : float
+        Half width of the box in units of the object's longer side: 2.0 suits nuclei, 0.6 whole cells.
+    mask : {'box', 'object'}
+        The crop as it is, or with everything outside the object set to zero.
+    normalise : {'pad-then-normalise', 'normalise-then-pad'}
+        Whether the percentiles are those of the zero-padded crop (as in the paper) or of the crop alone.
+    drop_border : bool
+        Leave out objects that touch the edge of the image.
+    scale : float
+        Factor by which the field is resized before it is cropped.
+
+    Raises
+    ------
+    InputError
+    """
+
+    mode: str = "cells"
+    rescale_constant: float = 2.0
+    mask: str = "box"
+    normalise: str = "pad-then-normalise"
+    drop_border: bool = False
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        for setting, choices in (("mode", MODES), ("mask", MASKS), ("normalise", NORMALISATIONS)):
+            value = getattr(self, setting)
+            if value not in choices:
+                raise InputError(f"{setting} is '{value}': give one of {', '.join(choices)}")
+        for setting, low, high in (("rescale_constant", 0.1, 20.0), ("scale", 0.01, 16.0)):
+            value = getattr(self, setting)
+            if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
+                raise InputError(f"{setting} is {value!r}: give a number from {low} to {high}")
+
+
+@dataclass(frozen=True)
+class Regions:
+    """Where crops come from, one row per crop.
+
+    Attributes
+    ----------
+    object_number : array (n,), int32
+        The label; 1 for a whole image; 1, 2, .. for tiles.
+    box : array (n, 4), int32
+        y0, x0, y1, x1 in pixels, half-open, inside the image.
+    center : array (n, 2), float32
+        y, x of the object's centroid (of the box for tiles and images).
+    border : array (n,), bool
+        The object touches the edge of the image.
+    """
+
+    object_number: np.ndarray
+    box: np.ndarray
+    center: np.ndarray
+    border: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.object_number)
+
+    def __getitem__(self, rows: np.ndarray) -> Regions:
+        return Regions(self.object_number[rows], self.box[rows], self.center[rows], self.border[rows])
+
+
+def cell_regions(labels: np.ndarray, rescale_constant: float = 2.0) -> Regions:
+    """A crop around every labelled object (cell-region cropping).
+
+    With the object's width w and height h and the middle m of its box, the crop is m +- min(max(w, h) * rescale_constant,
+    112), clipped to the image.
+
+    Parameters
+    ----------
+    labels : array (h, w) or (p, h, w), integer
+        0 is background; numbers may have gaps; objects that overlap lie in several planes.
+    rescale_constant : float
+
+    Returns
+    -------
+    Regions
+        In the order of the object numbers.
+    """
+    from scipy import ndimage
+
+    parts = []
+    height, width = labels.shape[-2:]
+    for plane in labels.reshape(-1, height, width):
+        numbers, compact = _compact(plane)
+        found = ndimage.find_objects(compact)
+        bounds = np.array([[y.start, x.start, y.stop, x.stop] for y, x in found], dtype=np.int64).reshape(-1, 4)
+        parts.append((numbers, bounds, _centroids(compact, len(numbers))))
+    numbers, bounds, centers = (np.concatenate(part) for part in zip(*parts, strict=True))
+    order = np.argsort(numbers, kind="stable")
+    numbers, bounds, centers = numbers[order], bounds[order], centers[order]
+    longer = np.maximum(bounds[:, 2] - bounds[:, 0], bounds[:, 3] - bounds[:, 1])
+    side = np.rint(2 * np.minimum(longer * rescale_constant, FRAME / 2)).astype(np.int64).clip(1)
+    start = np.floor((bounds[:, :2] + bounds[:, 2:] - side[:, None] + 1) / 2).astype(np.int64)
+    limit = np.array([height, width])
+    box = np.hstack([start.clip(0), np.minimum(start + side[:, None], limit)])
+    border = (bounds[:, :2] == 0).any(1) | (bounds[:, 2:] == limit).any(1)
+    return Regions(numbers.astype(np.int32), box.astype(np.int32), centers.astype(np.float32), border)
+
+
+def _compact(plane: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The object numbers of a label plane, and the plane with them replaced by 1, 2, .. in order."""
+    highest = int(plane.max(initial=0))
+    if highest <= plane.size:
+        present = np.bincount(plane.ravel(), minlength=1) > 0
+        present[0] = False
+        numbers = np.flatnonzero(present)
+        lookup = np.zeros(len(present), np.int32)
+        lookup[numbers] = np.arange(1, len(numbers) + 1)
+        return numbers, lookup[plane]
+    numbers, compact = np.unique(plane, return_inverse=True)
+    compact = compact.reshape(plane.shape).astype(np.int32)
+    if numbers[0] != 0:
+        return numbers, compact + 1
+    return numbers[1:], compact
+
+
+def _centroids(compact: np.ndarray, count: int) -> np.ndarray:
+    y, x = np.nonzero(compact)
+    label = compact[y, x]
+    area = np.bincount(label, minlength=count + 1)[1:]
+    sums = [np.bincount(label, weights=axis, minlength=count + 1)[1:] for axis in (y, x)]
+    return np.stack(sums, axis=1) / area[:, None]
+
+
+def tile_regions(shape: tuple[int, int], size: int = FRAME, overlap: float = 0.1) -> Regions:
+    """Evenly spaced tiles that cover an image of ``shape`` (h, w) and overlap by at least that share of their size."""
+    starts = [_tile_starts(length, size, overlap) for length in shape]
+    corners = np.array([(y, x) for y in starts[0] for x in starts[1]])
+    box = np.hstack([corners, np.minimum(corners + size, shape)]).astype(np.int32)
+    return _plain_regions(box)
+
+
+def _tile_starts(length: int, size: int, overlap: float) -> np.ndarray:
+    if length <= size:
+        return np.zeros(1, np.int64)
+    count = int(np.ceil((length - size) / (size * (1 - overlap)))) + 1
+    return np.rint(np.linspace(0, length - size, count)).astype(np.int64)
+
+
+def whole_region(shape: tuple[int, int]) -> Regions:
+    """One crop: the whole image of ``shape`` (h, w)."""
+    return _plain_regions(np.array([[0, 0, *shape]], np.int32))
+
+
+def _plain_regions(box: np.ndarray) -> Regions:
+    center = (box[:, :2] + box[:, 2:] - 1) / 2
+    return Regions(np.arange(1, len(box) + 1, dtype=np.int32), box, center.astype(np.float32), np.zeros(len(box), bool))
+
+
+def regions_of(shape: tuple[int, int], labels: np.ndarray | None, settings: CropSettings) -> Regions:
+    """The crops of an image of ``shape`` (h, w) under the settings."""
+    if settings.mode == "tile":
+        return tile_regions(shape)
+    if settings.mode != "cells":
+        return whole_region(shape)
+    if labels is None:
+        raise InputError("mode 'cells' needs labels: give label images or a segmentation")
+    regions = cell_regions(labels, settings.rescale_constant)
+    return regions[~regions.border] if settings.drop_border else regions
+
+
+@dataclass(frozen=True)
+class Crop:
+    """One crop of one channel, ready for the network, or the reason why there is none.
+
+    Attributes
+    ----------
+    row, channel : int
+        Row in the :class:`Regions` and channel of the image.
+    window : array (s, s) float32, or None
+    problem : str
+    """
+
+    row: int
+    channel: int
+    window: np.ndarray | None
+    problem: str = ""
+
+
+def crops(
+    image: np.ndarray, regions: Regions, settings: CropSettings, labels: np.ndarray | None = None
+) -> Iterator[Crop]:
+    """Every crop of every channel, region after region.
+
+    Parameters
+    ----------
+    image : array (c, h, w)
+    regions : Regions
+    settings : CropSettings
+    labels : array (h, w) or (p, h, w), optional
+        Needed for ``mask='object'``.
+    """
+    pad_first = settings.normalise == "pad-then-normalise"
+    for row, (y0, x0, y1, x1) in enumerate(regions.box.tolist()):
+        outside = None
+        if settings.mask == "object" and labels is not None and settings.mode == "cells":
+            here = labels[..., y0:y1, x0:x1].reshape(-1, y1 - y0, x1 - x0)
+            outside = ~(here == regions.object_number[row]).any(0)
+        for channel in range(len(image)):
+            crop = image[channel, y0:y1, x0:x1].astype(np.float32)
+            if outside is not None:
+                crop[outside] = 0
+            if settings.mode == "image" or max(crop.shape) > FRAME:
+                crop = square_and_resize(crop)
+            pixels, problem = window(crop, pad_first)
+            yield Crop(row, channel, pixels, problem)

@@ -1,0 +1,232 @@
+"""Tables of embeddings: written as the parts of a Parquet data set with a manifest, read back as one table."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from .columns import BORDER_COLUMN, BOX_COLUMNS, IMAGE_NUMBER, METADATA, OBJECT_NUMBER, center_columns, feature_columns
+from .errors import InputError, ResumeError
+from .files import writing
+from .images import ImageSet
+from .measuring import Measurement
+
+TABLE = "profiles.parquet"
+MANIFEST = "manifest.jsonl"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The columns of a table.
+
+    Attributes
+    ----------
+    objects : str
+        The object set, or ``Image``.
+    channels : tuple of str
+    metadata : dict of str to type
+        Metadata names, without their prefix, and str, int or float.
+    located : bool
+        Whether rows are objects in an image, with number, centre, crop and border flag.
+    dimension : int
+    """
+
+    objects: str
+    channels: tuple[str, ...]
+    metadata: dict[str, type]
+    located: bool
+    dimension: int = 256
+
+    def schema(self) -> pa.Schema:
+        """The Arrow schema, in the order of the columns of the table."""
+        kinds = {int: pa.int64(), float: pa.float64(), str: pa.string()}
+        fields = [pa.field(f"{METADATA}{name}", kinds[kind]) for name, kind in self.metadata.items()]
+        fields.append(pa.field(IMAGE_NUMBER, pa.int64()))
+        if self.located:
+            fields.append(pa.field(OBJECT_NUMBER, pa.int64()))
+            fields += [pa.field(name, pa.float32()) for name in center_columns(self.objects)]
+            fields += [pa.field(name, pa.int32()) for name in BOX_COLUMNS]
+            fields.append(pa.field(BORDER_COLUMN, pa.int8()))
+        names = feature_columns(self.objects, self.channels, self.dimension)
+        return pa.schema([*fields, *(pa.field(name, pa.float32()) for name in names)])
+
+    def batch(self, image_set: ImageSet, measurement: Measurement) -> pa.RecordBatch:
+        """The rows of one image set."""
+        count = len(measurement.features)
+        columns: list[Any] = [
+            pa.array([image_set.metadata.get(name)] * count, field.type)
+            for name, field in zip(self.metadata, self.schema(), strict=False)
+        ]
+        columns.append(np.full(count, image_set.number, np.int64))
+        if self.located:
+            regions = measurement.regions
+            y0, x0, y1, x1 = regions.box.T
+            columns.append(regions.object_number.astype(np.int64))
+            columns += [regions.center[:, 1], regions.center[:, 0], x0, y0, x1, y1]
+            columns.append(regions.border.astype(np.int8))
+        columns += list(measurement.features.T)
+        return pa.RecordBatch.from_arrays([pa.array(column) for column in columns], schema=self.schema())
+
+
+def layout_of(image_sets: Sequence[ImageSet], channels: Sequence[str], objects: str, located: bool) -> Layout:
+    """The layout of the table of these image sets; their metadata have one type per name."""
+    metadata: dict[str, type] = {}
+    for image_set in image_sets:
+        for name, value in image_set.metadata.items():
+            kind = type(value) if type(value) in (int, float, str) else str
+            metadata[name] = kind if metadata.get(name, kind) is kind else str
+    return Layout(objects, tuple(channels), metadata, located)
+
+
+class TableWriter:
+    """Writes the parts of a table; what the manifest lists is complete, whatever happens to the process.
+
+    Parameters
+    ----------
+    folder : Path
+        Output folder. If it holds an unfinished table of the same run, that one is continued.
+    layout : Layout
+    run : dict
+        What defines the run (inputs, settings, weights): a folder with another one is refused.
+    part_bytes : int
+        A part is written once it has that size.
+
+    Attributes
+    ----------
+    done : dict of int to dict
+        The image sets in the table by ImageNumber, as the manifest has them.
+
+    Raises
+    ------
+    ResumeError
+        If the folder holds something else.
+    """
+
+    def __init__(self, folder: Path, layout: Layout, run: dict[str, Any], part_bytes: int = 64 << 20):
+        self.table = folder / TABLE
+        self._manifest = folder / MANIFEST
+        self._schema = layout.schema()
+        self._layout = layout
+        self._part_bytes = part_bytes
+        self._batches: list[pa.RecordBatch] = []
+        self._images: list[dict[str, Any]] = []
+        self.done: dict[int, dict[str, Any]] = {}
+        parts = self._resume(run) if self._manifest.exists() else self._begin(folder, run)
+        self._number = len(parts)
+        for path in self.table.iterdir():
+            if path.name not in parts:
+                path.unlink()
+
+    def _begin(self, folder: Path, run: dict[str, Any]) -> list[str]:
+        if self.table.exists():
+            raise ResumeError(f"'{self.table}' exists, but not its manifest '{MANIFEST}': give another --out folder")
+        folder.mkdir(parents=True, exist_ok=True)
+        self.table.mkdir()
+        with writing(self._manifest) as temporary:
+            temporary.write_text(json.dumps({"run": run}) + "\n", encoding="utf-8")
+        return []
+
+    def _resume(self, run: dict[str, Any]) -> list[str]:
+        entries = read_manifest(self._manifest)
+        before = entries[0]["run"] if entries and "run" in entries[0] else {}
+        differences = [
+            f"{key} (there {_short(before.get(key))}, now {_short(run[key])})"
+            for key in run
+            if before.get(key) != run[key]
+        ]
+        if differences:
+            raise ResumeError(
+                f"'{self._manifest.parent}' holds the results of another run; different: {'; '.join(differences)}. "
+                "Give another --out folder, or delete this one"
+            )
+        self.table.mkdir(exist_ok=True)
+        parts = [entry for entry in entries[1:] if "part" in entry]
+        missing = [entry["part"] for entry in parts if not (self.table / entry["part"]).is_file()]
+        if missing:
+            raise ResumeError(
+                f"parts {', '.join(missing)} of '{self.table}' are missing: delete the folder and start anew"
+            )
+        self.done = {image["number"]: image for entry in parts for image in entry["images"]}
+        return [entry["part"] for entry in parts]
+
+    def write(self, image_set: ImageSet, measurement: Measurement) -> None:
+        """Append the rows of one image set."""
+        batch = self._layout.batch(image_set, measurement)
+        self._batches.append(batch)
+        unmeasured = int(np.isnan(measurement.features).any(1).sum())
+        self._images.append({"number": image_set.number, "rows": batch.num_rows, "unmeasured": unmeasured})
+        if sum(b.nbytes for b in self._batches) >= self._part_bytes:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what has been collected as a part and enter it into the manifest."""
+        if not self._images:
+            return
+        name = f"part-{self._number:05d}.parquet"
+        with writing(self.table / name) as temporary:
+            pq.write_table(pa.Table.from_batches(self._batches, self._schema), temporary, compression="zstd")
+        with self._manifest.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"part": name, "images": self._images}) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        self.done.update((image["number"], image) for image in self._images)
+        self._number += 1
+        self._batches, self._images = [], []
+
+
+def read_manifest(path: Path) -> list[dict[str, Any]]:
+    """The entries of a manifest; a last line that was cut off by a crash is removed from the file."""
+    entries, good = [], 0
+    data = path.read_bytes()
+    for line in data.splitlines(keepends=True):
+        try:
+            entries.append(json.loads(line))
+        except ValueError:
+            break
+        if not line.endswith(b"\n"):
+            entries.pop()
+            break
+        good += len(line)
+    if good < len(data):
+        with path.open("r+b") as file:
+            file.truncate(good)
+    return entries
+
+
+def read_table(path: Path) -> pa.Table:
+    """The table of an output folder of ``microsnoop profile``, or of a Parquet file or data set.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    path = path / TABLE if (path / TABLE).exists() else path
+    if not path.exists() or (path.is_dir() and not any(path.glob("*.parquet"))):
+        raise InputError(f"there is no table at '{path}'")
+    return pq.read_table(path)
+
+
+def write_csv(folder: Path) -> Path:
+    """The table of an output folder as ``profiles.csv`` beside it, part after part."""
+    import pyarrow.csv as pv
+
+    target = folder / "profiles.csv"
+    parts = sorted((folder / TABLE).glob("*.parquet"))
+    with writing(target) as temporary, temporary.open("wb") as file:
+        for number, part in enumerate(parts):
+            pv.write_csv(pq.read_table(part), file, pv.WriteOptions(include_header=number == 0))
+    return target
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) < 60 else text[:57] + "..."

@@ -1,0 +1,77 @@
+"""Labels for mode ``cells``: the built-in nuclei segmentation, or Cellpose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from .errors import InputError
+
+Segmenter = Callable[[np.ndarray], np.ndarray]
+
+
+def segmenter(name: str, device: str = "cpu") -> Segmenter:
+    """The function that turns a plane (h, w) into labels (h, w).
+
+    Parameters
+    ----------
+    name : str
+        ``nuclei``, or ``cellpose:MODEL`` with the name of a Cellpose model or the path of its weights.
+    device : str
+        Where Cellpose computes.
+
+    Raises
+    ------
+    InputError
+        For any other name.
+    """
+    if name == "nuclei":
+        return segment_nuclei
+    kind, _, model = name.partition(":")
+    if kind != "cellpose" or not model:
+        raise InputError(f"segmentation '{name}' is unknown: give 'nuclei' or 'cellpose:MODEL' (name or path)")
+    from .cellpose_adapter import CellposeSegmenter
+
+    return CellposeSegmenter(model, device=device).segment
+
+
+def segment_nuclei(plane: np.ndarray, smoothing: float = 1.0, min_area: int = 20) -> np.ndarray:
+    """Nuclei that are brighter than the background: Otsu's threshold, then a watershed of the distance to the edge.
+
+    Parameters
+    ----------
+    plane : array (h, w)
+        A DNA stain.
+    smoothing : float
+        Sigma of the Gaussian that precedes the threshold, in pixels.
+    min_area : int
+        Smaller objects are dropped, in pixels.
+
+    Returns
+    -------
+    array (h, w), int32
+        0 is background; a constant plane has no nuclei.
+    """
+    from scipy import ndimage
+    from skimage.feature import peak_local_max
+    from skimage.filters import gaussian, threshold_otsu
+    from skimage.segmentation import watershed
+
+    smooth = gaussian(plane.astype(np.float32), smoothing, preserve_range=True)
+    if smooth.max() - smooth.min() <= 1e-6 * max(abs(float(smooth.max())), 1e-6):
+        return np.zeros(plane.shape, np.int32)
+    mask = ndimage.binary_fill_holes(smooth > threshold_otsu(smooth))
+    blobs, _ = ndimage.label(mask)
+    areas = np.bincount(blobs.ravel())
+    areas[0] = 0
+    mask = areas[blobs] >= min_area
+    if not mask.any():
+        return np.zeros(plane.shape, np.int32)
+    radius = np.sqrt(np.median(areas[areas >= min_area]) / np.pi)
+    distance = gaussian(ndimage.distance_transform_edt(mask).astype(np.float32), radius / 6, preserve_range=True)
+    blobs, _ = ndimage.label(mask)
+    peaks = peak_local_max(distance, min_distance=max(int(radius * 0.7), 2), labels=blobs, exclude_border=False)
+    seeds = np.zeros(plane.shape, np.int32)
+    seeds[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
+    return watershed(-distance, seeds, mask=mask).astype(np.int32)

@@ -1,0 +1,87 @@
+"""One crop of one channel, normalised and set into the smallest window that a graph is built for."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+from .embedder import SIZES
+
+FRAME = 224
+PERCENTILES = (1.0, 99.0)
+
+
+def window(crop: np.ndarray, pad_first: bool = True) -> tuple[np.ndarray | None, str]:
+    """Normalise a crop so that percentile 1 becomes 0 and percentile 99 becomes 1, and centre it in zeros.
+
+    Parameters
+    ----------
+    crop : array (h, w), float32, at most 224 x 224
+    pad_first : bool
+        Take the percentiles of the crop padded with zeros to 224 x 224 (the reference method), or of the crop alone.
+
+    Returns
+    -------
+    window : array (s, s), float32, or None
+        s is the smallest of ``SIZES`` that holds the crop; outside of it the 224 x 224 frame is zero. None if the crop
+        cannot be normalised.
+    problem : str
+        Why not.
+    """
+    if crop.size == 0:
+        return None, "no pixels"
+    if not np.isfinite(crop).all():
+        return None, "NaN or infinite pixels"
+    if crop.min() == crop.max():
+        return None, "constant"
+    padding = FRAME * FRAME - crop.size if pad_first else 0
+    low, high = percentiles_with_zeros(crop, padding)
+    if high <= low:
+        if padding:
+            return None, "too small to be normalised (covers less than 1 % of the frame): enlarge with scale"
+        return None, "constant but for less than 1 % of its pixels"
+    outside = (0.0 - low) / (high - low) if padding else 0.0
+    size = min(s for s in SIZES if s >= max(crop.shape)) if outside == 0 else FRAME
+    result = np.full((size, size), outside, np.float32)
+    top, left = ((size - n) // 2 for n in crop.shape)
+    inner = result[top : top + crop.shape[0], left : left + crop.shape[1]]
+    np.subtract(crop, low, out=inner)
+    inner /= high - low
+    return result, ""
+
+
+def percentiles_with_zeros(values: np.ndarray, zeros: int) -> tuple[np.float32, np.float32]:
+    """Percentiles 1 and 99 (linear interpolation) of the values together with that many zeros."""
+    flat = values.ravel()
+    negative = int(np.count_nonzero(flat < 0)) if zeros else 0
+    positions = np.array(PERCENTILES) / 100 * (flat.size + zeros - 1)
+    lower = np.floor(positions).astype(np.int64)
+    ranks = np.minimum(np.stack([lower, lower + 1], axis=1), flat.size + zeros - 1)
+    among_zeros = (ranks >= negative) & (ranks < negative + zeros)
+    places = np.where(ranks < negative, ranks, ranks - zeros).clip(0, flat.size - 1)
+    ordered = np.partition(flat, np.unique(places))
+    found = np.where(among_zeros, 0.0, ordered[places].astype(np.float64))
+    low, high = found[:, 0] + (found[:, 1] - found[:, 0]) * (positions - lower)
+    return np.float32(low), np.float32(high)
+
+
+def square_and_resize(crop: np.ndarray, size: int = FRAME) -> np.ndarray:
+    """Pad with zeros to a square and resize to ``size`` pixels, bilinear with antialiasing."""
+    height, width = crop.shape
+    side = max(height, width)
+    square = np.zeros((side, side), np.float32)
+    top, left = (side - height) // 2, (side - width) // 2
+    square[top : top + height, left : left + width] = crop
+    return resize(square, (size, size))
+
+
+def resize(plane: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Resize a plane (h, w) to ``shape``, bilinear with antialiasing, as float32."""
+    image = Image.fromarray(np.ascontiguousarray(plane, dtype=np.float32))
+    return np.asarray(image.resize(shape[::-1], Image.Resampling.BILINEAR))
+
+
+def resize_labels(labels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Resize a label plane (h, w) to ``shape`` by nearest neighbour."""
+    image = Image.fromarray(np.ascontiguousarray(labels, dtype=np.int32))
+    return np.asarray(image.resize(shape[::-1], Image.Resampling.NEAREST))

@@ -1,0 +1,161 @@
+"""Set CellProfiler up without a window and with the plugin of this checkout, before anything else imports it."""
+# ruff: noqa: E402
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PLUGINS = REPOSITORY / "cellprofiler_plugins"
+BBBC013 = REPOSITORY.parent / "shared" / "data" / "eval" / "bbbc013_translocation.npz"
+
+os.environ.setdefault("MICROSNOOP_PYTHON", str(REPOSITORY / ".venv" / "bin" / "python"))
+if "JAVA_HOME" not in os.environ and shutil.which("javac"):
+    os.environ["JAVA_HOME"] = str(Path(shutil.which("javac")).resolve().parents[1])
+
+from cellprofiler_core.preferences import set_headless, set_plugin_directory
+
+set_headless()
+set_plugin_directory(str(PLUGINS), globally=False)
+
+import cellprofiler_core.modules  # noqa: F401  (loads all modules, the plugin too)
+import numpy as np
+import psutil
+from cellprofiler_core.image import Image, ImageSetList
+from cellprofiler_core.measurement import Measurements
+from cellprofiler_core.object import Objects, ObjectSet
+from cellprofiler_core.pipeline import Pipeline
+from cellprofiler_core.utilities.core.modules import instantiate_module
+from cellprofiler_core.workspace import Workspace
+
+
+def skip(reason):
+    """Skip a test; an error where the checks run for everyone."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def engine_python():
+    """The engine's interpreter."""
+    python = os.environ["MICROSNOOP_PYTHON"]
+    if shutil.which(python) is None:
+        skip(f"no engine at {python}: build its environment (make setup), or set MICROSNOOP_PYTHON")
+    return python
+
+
+@pytest.fixture
+def engine_command(engine_python):
+    """Command of the engine; its processes are ended after the test."""
+    import _microsnoop_client
+
+    yield _microsnoop_client.find_engine(engine_python)
+    _microsnoop_client.close_engines()
+
+
+@pytest.fixture(scope="session")
+def bbbc013():
+    """The real plate: images (96, 2, 640, 640) of FKHR-GFP and DNA."""
+    if not BBBC013.exists():
+        pytest.skip(f"the BBBC013 plate is not at {BBBC013.relative_to(REPOSITORY.parent)} beside the repository")
+    with np.load(BBBC013) as data:
+        return dict(data)
+
+
+@pytest.fixture
+def stub(tmp_path):
+    """Write a program that stands for an engine that misbehaves."""
+
+    def write(body):
+        path = tmp_path / f"stub-{time.monotonic_ns()}"
+        path.write_text(f"#!{sys.executable}\n{body}\n")
+        path.chmod(0o755)
+        return str(path)
+
+    return write
+
+
+def make_module(images=("DNA",), objects=("Nuclei",), scope="Objects", number=1):
+    """A MeasureMicrosnoopFeatures module with these settings."""
+    module = instantiate_module("MeasureMicrosnoopFeatures")
+    module.images_list.value = ", ".join(images)
+    module.objects_list.value = ", ".join(objects)
+    module.scope.value = scope
+    module.set_module_num(number)
+    module.show_window = False
+    return module
+
+
+def make_pipeline(*modules):
+    """A pipeline of modules that collects what would be shown as an error."""
+    pipeline = Pipeline()
+    pipeline.errors = []
+    pipeline.add_listener(lambda _, event: pipeline.errors.append(event) if "Error" in type(event).__name__ else None)
+    for module in modules:
+        pipeline.add_module(module)
+    return pipeline
+
+
+def make_workspace(module, images, objects=None, pipeline=None):
+    """Workspace of one image set: images by name, and objects by name as labels (h, w) or as (i, j, label) rows."""
+    image_set = ImageSetList().get_image_set(0)
+    for name, pixels in images.items():
+        image_set.add(name, pixels if isinstance(pixels, Image) else Image(pixels))
+    object_set = ObjectSet()
+    for name, labels in (objects or {}).items():
+        made = labels
+        if not isinstance(labels, Objects):
+            made = Objects()
+            made.segmented = labels
+        object_set.add_objects(made, name)
+    return Workspace(pipeline or make_pipeline(module), module, image_set, object_set, Measurements(), ImageSetList())
+
+
+def written(workspace, name):
+    """What was written for an object set, as an array with one column per feature, in the declared order."""
+    measurements = workspace.measurements
+    return np.array([measurements.get_current_measurement(name, f) for f in features_of(workspace, name)]).T
+
+
+def features_of(workspace, name):
+    """Declared features of an object set."""
+    columns = workspace.module.get_measurement_columns(workspace.pipeline)
+    return [feature for owner, feature, _ in columns if owner == name]
+
+
+def engines_of(pid):
+    """Engine processes below a process."""
+    try:
+        children = psutil.Process(pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+    return [child for child in children if child.is_running() and "worker" in " ".join(cmdline(child)).split()]
+
+
+def cmdline(process):
+    """Command line of a process; empty when it is gone."""
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
+def assert_gone(processes, patience=20):
+    """Fail unless the processes end by themselves."""
+    _, alive = psutil.wait_procs(processes, timeout=patience)
+    assert not alive, f"still running: {alive}"
+
+
+def run_engine_script(python, script, *arguments):
+    """Run a script in the engine's environment."""
+    done = subprocess.run(
+        [python, "-c", script, *map(str, arguments)], capture_output=True, text=True, cwd=str(REPOSITORY)
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout

@@ -1,0 +1,192 @@
+"""The client: finding, starting, losing and ending the engine's process."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import _microsnoop_client as client
+import numpy as np
+import psutil
+import pytest
+from conftest import PLUGINS, assert_gone, engines_of
+
+IMAGE = np.random.RandomState(0).rand(1, 60, 60).astype(np.float32)
+LABELS = np.zeros((60, 60), np.int32)
+LABELS[20:30, 20:30] = 1
+
+
+@pytest.fixture(autouse=True)
+def no_engine_known(monkeypatch, tmp_path):
+    """Nothing but the setting leads to an engine, unless a test says so."""
+    monkeypatch.delenv("MICROSNOOP_PYTHON", raising=False)
+    monkeypatch.setattr(client, "RECORD", str(tmp_path / "record.txt"))
+
+
+def program(folder, name):
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / name
+    path.write_text("#!/bin/sh\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_the_order_in_which_the_engine_is_looked_for(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path / "path"))
+    on_path = program(tmp_path / "path", "microsnoop")
+    assert client.find_engine() == (on_path,)
+    recorded = program(tmp_path / "recorded", "python3.11")
+    (tmp_path / "record.txt").write_text(recorded + "\n")
+    assert client.find_engine() == (recorded, "-m", "microsnoop_engine")
+    variable = program(tmp_path / "variable", "python")
+    monkeypatch.setenv("MICROSNOOP_PYTHON", variable)
+    assert client.find_engine() == (variable, "-m", "microsnoop_engine")
+    chosen = program(tmp_path / "with space", "microsnoop")
+    assert client.find_engine(f'  "{chosen}" ') == (chosen,)
+
+
+def test_a_folder_stands_for_the_python_in_it(tmp_path):
+    python = program(tmp_path / "env" / "bin", "python")
+    assert client.find_engine(str(tmp_path / "env")) == (python, "-m", "microsnoop_engine")
+
+
+def test_a_record_that_leads_nowhere_is_passed_over(monkeypatch, tmp_path):
+    (tmp_path / "record.txt").write_text(str(tmp_path / "gone" / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path / "path"))
+    on_path = program(tmp_path / "path", "microsnoop")
+    assert client.find_engine() == (on_path,)
+
+
+@pytest.mark.parametrize("where", ["setting", "variable"])
+def test_a_named_engine_that_does_not_exist_is_an_error_and_not_replaced(monkeypatch, tmp_path, where):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    program(tmp_path, "microsnoop")
+    missing = str(tmp_path / "empty")
+    os.mkdir(missing)
+    if where == "variable":
+        monkeypatch.setenv("MICROSNOOP_PYTHON", missing)
+    with pytest.raises(client.EngineError, match=f"{'MICROSNOOP_PYTHON' if where == 'variable' else 'setting'}.*empty"):
+        client.find_engine(missing if where == "setting" else "")
+
+
+def test_environment_of_the_engine():
+    environment = client.clean_environment(
+        {"PYTHONPATH": "a", "PYTHONHOME": "b", "__PYVENV_LAUNCHER__": "c", "PATH": "d", "LD_LIBRARY_PATH": "e"}
+    )
+    assert environment == {"PATH": "d", "LD_LIBRARY_PATH": "e", "PYTHONNOUSERSITE": "1"}
+
+
+def test_the_bundled_application_restores_the_library_path(monkeypatch):
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    frozen = {"LD_LIBRARY_PATH": "bundle", "LD_LIBRARY_PATH_ORIG": "mine"}
+    assert client.clean_environment(frozen)["LD_LIBRARY_PATH"] == "mine"
+    assert "LD_LIBRARY_PATH" not in client.clean_environment({"LD_LIBRARY_PATH": "bundle"})
+
+
+@pytest.mark.parametrize(
+    ("body", "seconds", "message"),
+    [
+        ("import sys; sys.exit('No module named microsnoop_engine')", 20, "exit code 1.*No module named microsnoop"),
+        ("print('hello, I am no engine')", 20, "exit code 0.*hello, I am no engine"),
+        ("import time; time.sleep(60)", 1, "did not answer in time"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", 20, "exit code -11"),
+    ],
+)
+def test_a_program_that_is_no_engine(stub, body, seconds, message):
+    with pytest.raises(client.EngineError, match=f"(?s){message}.*pip install microsnoop"):
+        client.Engine([stub(body)], start_seconds=seconds)
+    assert not engines_of(os.getpid())
+
+
+def test_a_file_that_is_no_program(tmp_path):
+    path = tmp_path / "engine"
+    path.write_text("nothing to run")
+    path.chmod(0o755)
+    with pytest.raises(client.EngineError, match="could not be started"):
+        client.Engine([str(path)])
+
+
+def test_an_engine_of_another_protocol(stub):
+    path = stub(
+        "import json, sys\n"
+        "for line in sys.stdin:\n"
+        "    task = json.loads(line)['task']\n"
+        "    outputs = {'version': '9.9', 'protocol': 2}\n"
+        "    print(json.dumps({'task': task, 'responseType': 'COMPLETION', 'outputs': outputs}), flush=True)"
+    )
+    with pytest.raises(client.EngineError, match=r"engine 9\.9 speaks protocol 2.* protocol 1: update"):
+        client.Engine([path])
+
+
+def test_the_engine_says_what_it_is(engine_command):
+    engine = client.get_engine(engine_command, ["--device", "cpu"])
+    assert engine.info["dimension"] == 256
+    assert len(engine.info["sha256"]) == 64
+    for part in (engine.info["version"], engine.info["weights"], "cpu"):
+        assert str(part) in engine.describe()
+
+
+def test_one_engine_for_a_command_and_its_options(engine_command):
+    first = client.get_engine(engine_command, ["--device", "cpu"])
+    assert client.get_engine(list(engine_command), ("--device", "cpu")) is first
+    assert len(engines_of(os.getpid())) == 1
+    processes = engines_of(os.getpid())
+    client.close_engines()
+    assert_gone(processes, patience=1)
+
+
+def test_a_refused_request_leaves_the_engine_usable_and_no_files(engine_command):
+    engine = client.get_engine(engine_command, ["--device", "cpu"])
+    with pytest.raises(client.EngineError, match="could not do measure_nothing"):
+        engine.run("measure_nothing", image=IMAGE)
+    result = engine.run("measure_objects", image=IMAGE, labels=LABELS)
+    assert result["features"].shape == (1, 256)
+    assert os.listdir(engine.info["folder"]) == []
+
+
+def test_a_killed_engine_is_an_error_and_the_next_one_works(engine_command):
+    engine = client.get_engine(engine_command, ["--device", "cpu"])
+    folder = engine.info["folder"]
+    os.kill(engine.pid, signal.SIGKILL)
+    with pytest.raises(client.EngineError, match=r"(?s)stopped during .*exit code -9.*worker --device cpu"):
+        engine.run("measure_objects", image=IMAGE, labels=LABELS)
+    assert not engine.alive
+    again = client.get_engine(engine_command, ["--device", "cpu"])
+    assert again is not engine
+    assert again.run("measure_objects", image=IMAGE, labels=LABELS)["features"].shape == (1, 256)
+    assert again.info["folder"] != folder
+
+
+def test_an_engine_killed_in_the_middle_of_a_request(engine_command):
+    engine = client.get_engine(engine_command, ["--device", "cpu"])
+    labels = np.arange(1, 3601, dtype=np.int32).reshape(60, 60)
+    killer = threading.Timer(1.0, os.kill, (engine.pid, signal.SIGKILL))
+    killer.start()
+    try:
+        with pytest.raises(client.EngineError, match="stopped during measure_objects"):
+            engine.run("measure_objects", image=IMAGE, labels=labels)
+    finally:
+        killer.join()
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_the_engine_dies_with_its_host(engine_command, busy):
+    script = (
+        "import sys, numpy; sys.path.insert(0, sys.argv[1]); import _microsnoop_client as client\n"
+        "engine = client.get_engine(sys.argv[2:], ['--device', 'cpu'])\n"
+        "print(engine.pid, engine.info['folder'], flush=True)\n"
+        "labels = numpy.arange(1, 3601, dtype='int32').reshape(60, 60)\n"
+        + ("engine.run('measure_objects', image=labels[None] / 3600, labels=labels)" if busy else "sys.stdin.read()")
+    )
+    host = subprocess.Popen(
+        [sys.executable, "-c", script, str(PLUGINS), *engine_command], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    pid, folder = host.stdout.readline().decode().split()
+    engine = psutil.Process(int(pid))
+    if busy:
+        threading.Event().wait(1)
+    host.kill()
+    host.communicate()
+    assert_gone([engine])
+    assert not os.path.exists(folder)

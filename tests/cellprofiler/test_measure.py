@@ -1,0 +1,313 @@
+"""`run`: what is written, for objects and images of every kind, with the real engine."""
+
+import logging
+import os
+import signal
+
+import _microsnoop_client
+import cellprofiler_core.modules  # noqa: F401
+import measuremicrosnoopfeatures as plugin
+import numpy as np
+import pytest
+from cellprofiler_core.image import Image
+from cellprofiler_core.object import Objects
+from conftest import engines_of, features_of, make_module, make_workspace, written
+from matplotlib.figure import Figure
+
+RANDOM = np.random.RandomState(0)
+
+
+def field(size=90):
+    """A textured field with bright squares where `squares` puts its labels."""
+    return RANDOM.rand(size, size) * 0.2
+
+
+def squares(numbers, size=90):
+    """Labels: a row of squares with these numbers."""
+    labels = np.zeros((size, size), int)
+    for position, number in enumerate(numbers):
+        labels[10:22, 8 + 20 * position : 20 + 20 * position] = number
+    return labels
+
+
+@pytest.fixture(autouse=True)
+def engine(engine_command):
+    """The engine of this process, which is ended after each test."""
+    return engine_command
+
+
+def run(module, images, objects=None):
+    module.device.value = "cpu"
+    workspace = make_workspace(module, images, objects)
+    module.run(workspace)
+    return workspace
+
+
+def assert_written_as_declared(workspace):
+    module, measurements = workspace.module, workspace.measurements
+    declared = {
+        column[:2] for column in module.get_measurement_columns(workspace.pipeline) if column[0] != "Experiment"
+    }
+    found = {
+        (owner, feature)
+        for owner in measurements.get_object_names()
+        for feature in measurements.get_feature_names(owner)
+        if feature.startswith("Microsnoop_")
+    }
+    assert found == declared
+
+
+def test_objects():
+    workspace = run(make_module(("DNA", "GFP")), {"DNA": field(), "GFP": field()}, {"Nuclei": squares([1, 2, 3])})
+    values = written(workspace, "Nuclei")
+    assert values.shape == (3, 512)
+    assert values.dtype == np.float32
+    assert np.isfinite(values).all()
+    np.testing.assert_allclose(np.linalg.norm(values.reshape(3, 2, 256), axis=2), 1, atol=1e-3)
+    assert_written_as_declared(workspace)
+    assert list(workspace.measurements.get_current_measurement("Nuclei", "ObjectNumber")) == [1, 2, 3]
+
+
+def test_each_channel_is_measured_by_itself():
+    dna, gfp = field(), field()
+    both = written(run(make_module(("DNA", "GFP")), {"DNA": dna, "GFP": gfp}, {"Nuclei": squares([1])}), "Nuclei")
+    swapped = written(run(make_module(("GFP", "DNA")), {"DNA": dna, "GFP": gfp}, {"Nuclei": squares([1])}), "Nuclei")
+    np.testing.assert_allclose(np.roll(both, 256, axis=1), swapped, atol=1e-5)
+
+
+def test_no_objects():
+    for labels in (squares([]), np.zeros((0, 3), int)):
+        objects = Objects()
+        if labels.shape[1] == 3:
+            objects.set_ijv(labels, shape=(90, 90))
+        else:
+            objects.segmented = labels
+        workspace = run(make_module(("DNA", "GFP")), {"DNA": field(), "GFP": field()}, {"Nuclei": objects})
+        assert_written_as_declared(workspace)
+        assert written(workspace, "Nuclei").size == 0
+    assert not engines_of(os.getpid()), "no engine is needed where there are no objects"
+
+
+def test_gaps_in_the_labels_are_nan():
+    whole = written(run(make_module(), {"DNA": (image := field())}, {"Nuclei": squares([1, 2, 3])}), "Nuclei")
+    gaps = written(run(make_module(), {"DNA": image}, {"Nuclei": squares([2, 5, 3])}), "Nuclei")
+    assert gaps.shape == (5, 256)
+    assert np.isnan(gaps[[0, 3]]).all()
+    np.testing.assert_allclose(gaps[[1, 4, 2]], whole, atol=1e-5)
+
+
+def test_overlapping_objects():
+    image = field()
+    single = [np.zeros((90, 90), int) for _ in range(2)]
+    single[0][10:30, 10:30] = 1
+    single[1][20:40, 20:40] = 1
+    apart = [written(run(make_module(), {"DNA": image}, {"Nuclei": labels}), "Nuclei")[0] for labels in single]
+    ijv = np.vstack([np.c_[np.argwhere(labels), np.full(400, number)] for number, labels in enumerate(single, 1)])
+    objects = Objects()
+    objects.set_ijv(ijv, shape=(90, 90))
+    assert len(objects.get_labels()) == 2
+    together = written(run(make_module(), {"DNA": image}, {"Nuclei": objects}), "Nuclei")
+    np.testing.assert_allclose(together, apart, atol=1e-5)
+
+
+def test_two_object_sets_and_the_image():
+    module = make_module(("DNA",), ("Nuclei", "Cells"), "Both")
+    workspace = run(module, {"DNA": field()}, {"Nuclei": squares([1, 2]), "Cells": squares([1, 2, 3])})
+    assert_written_as_declared(workspace)
+    assert written(workspace, "Nuclei").shape == (2, 256)
+    assert written(workspace, "Cells").shape == (3, 256)
+    assert written(workspace, "Image").shape == (256,)
+    np.testing.assert_allclose(written(workspace, "Nuclei"), written(workspace, "Cells")[:2], atol=1e-5)
+
+
+def test_the_whole_image_needs_no_objects():
+    module = make_module(("DNA", "GFP"), (), "Whole image")
+    workspace = run(module, {"DNA": field(), "GFP": field()})
+    assert_written_as_declared(workspace)
+    assert np.isfinite(written(workspace, "Image")).all()
+
+
+def test_settings_reach_the_engine():
+    image, labels = field(300), squares([1], 300)
+
+    def values(scope, **settings):
+        module = make_module(scope=scope)
+        for name, value in settings.items():
+            getattr(module, name).value = value
+        workspace = run(module, {"DNA": image}, {"Nuclei": labels})
+        return written(workspace, "Image" if scope == "Whole image" else "Nuclei")
+
+    default = values("Objects")
+    assert np.abs(default - values("Objects", crop="Masked object")).max() > 1e-3
+    assert np.abs(default - values("Objects", rescale_constant=0.6)).max() > 1e-3
+    assert np.abs(values("Whole image") - values("Whole image", image_mode="Rescale")).max() > 1e-3
+
+
+def test_masked_pixels_count_as_zero():
+    image, mask = field(), np.ones((90, 90), bool)
+    mask[:, :14] = False
+    masked = run(make_module(), {"DNA": Image(image, mask=mask)}, {"Nuclei": squares([1])})
+    zeroed = run(make_module(), {"DNA": image * mask}, {"Nuclei": squares([1])})
+    np.testing.assert_allclose(written(masked, "Nuclei"), written(zeroed, "Nuclei"), atol=1e-5)
+
+
+def test_gray_images_that_are_stored_as_color_or_binary_are_measured():
+    gray = field()
+    stored = run(make_module(), {"DNA": np.dstack([gray] * 3)}, {"Nuclei": squares([1])})
+    plain = run(make_module(), {"DNA": gray}, {"Nuclei": squares([1])})
+    np.testing.assert_allclose(written(stored, "Nuclei"), written(plain, "Nuclei"), atol=1e-4)
+    binary = run(make_module(), {"DNA": gray > 0.1}, {"Nuclei": squares([1])})
+    assert np.isfinite(written(binary, "Nuclei")).all()
+
+
+def test_what_cannot_be_measured_is_nan_and_logged(caplog):
+    image = field()
+    image[:, 40:] = 0.5
+    module = make_module()
+    module.rescale_constant.value = 0.6
+    with caplog.at_level(logging.WARNING):
+        workspace = run(module, {"DNA": image}, {"Nuclei": squares([1, 2, 3, 4])})
+    values = written(workspace, "Nuclei")
+    assert np.isfinite(values[0]).all()
+    assert np.isnan(values[3]).all()
+    assert "of Nuclei in image set 1 are NaN" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "message"),
+    [
+        ({"DNA": RANDOM.rand(90, 90, 3)}, squares([1]), 'image "DNA" is a color image.*ColorToGray'),
+        ({"DNA": Image(RANDOM.rand(4, 90, 90), dimensions=3)}, squares([1]), 'image "DNA" is 3-D'),
+        (
+            {"DNA": RANDOM.rand(90, 90), "GFP": RANDOM.rand(80, 70)},
+            squares([1]),
+            r'"DNA" \(90 x 90 pixels\) and "GFP" \(70 x 80 pixels\) differ in size',
+        ),
+        (
+            {"DNA": RANDOM.rand(80, 90)},
+            squares([1]),
+            r'objects "Nuclei" \(90 x 90 pixels\) and the image "DNA" \(90 x 80 pixels\) differ in size',
+        ),
+    ],
+)
+def test_images_that_cannot_be_measured_are_refused(images, labels, message):
+    with pytest.raises(ValueError, match=message):
+        run(make_module(tuple(images)), images, {"Nuclei": labels})
+
+
+def test_an_engine_that_crashes_fails_one_image_set_and_the_next_recovers():
+    module = make_module(scope="Both")
+    workspace = run(module, {"DNA": field()}, {"Nuclei": squares([1])})
+    (process,) = engines_of(os.getpid())
+    os.kill(process.pid, signal.SIGSTOP)
+    os.kill(process.pid, signal.SIGKILL)
+    with pytest.raises(_microsnoop_client.EngineError, match=r"(?s)exit code -9.*worker --device cpu"):
+        raise_from_dead_engine(module, workspace)
+    workspace.measurements.next_image_set(2)
+    module.run(workspace)
+    assert np.isfinite(written(workspace, "Nuclei")).all()
+    assert [process.pid] != [engine.pid for engine in engines_of(os.getpid())]
+    module.post_run(workspace)
+    assert not engines_of(os.getpid())
+
+
+def raise_from_dead_engine(module, workspace):
+    """Run with the engine that is registered, although it is dead, as when it dies between two requests."""
+    engine = next(iter(_microsnoop_client._engines.values()))
+    engine._process.poll = lambda: None
+    try:
+        module.run(workspace)
+    finally:
+        del engine._process.poll
+
+
+def test_unknown_weights_say_so():
+    module = make_module()
+    module.weights.value = "no-such-weights"
+    workspace = make_workspace(module, {"DNA": field()}, {"Nuclei": squares([1])})
+    assert module.prepare_run(workspace) is False
+    (error,) = workspace.pipeline.errors
+    assert "no-such-weights" in error.message
+
+
+def test_prepare_run_notes_the_engine_and_post_run_ends_it():
+    module = make_module()
+    module.device.value = "cpu"
+    workspace = make_workspace(module, {"DNA": field()}, {"Nuclei": squares([1])})
+    assert module.prepare_run(workspace) is True
+    (process,) = engines_of(os.getpid())
+    declared = features_of(workspace, "Experiment")
+    noted = {name: workspace.measurements.get_experiment_measurement(name) for name in declared}
+    assert noted["Microsnoop_Weights"] == "microsnoop-base"
+    assert len(noted["Microsnoop_WeightsSHA256"]) == 64
+    assert noted["Microsnoop_Version"]
+    module.run(workspace)
+    assert engines_of(os.getpid()) == [process], "one engine serves the whole run"
+    module.post_run(workspace)
+    assert not engines_of(os.getpid())
+
+
+def test_the_test_button_says_what_the_engine_is(caplog, tmp_path):
+    module = make_module()
+    module.device.value = "cpu"
+    with caplog.at_level(logging.INFO):
+        module.test_button.on_event_fired()
+    assert "The engine works: microsnoop" in caplog.text
+    assert "microsnoop-base" in caplog.text
+    assert not engines_of(os.getpid())
+    module.engine_path.value = str(tmp_path / "nowhere")
+    with caplog.at_level(logging.INFO):
+        module.test_button.on_event_fired()
+    assert "nowhere" in caplog.text
+
+
+def test_the_log_says_how_long_the_engine_took(caplog):
+    with caplog.at_level(logging.INFO):
+        run(make_module(), {"DNA": field()}, {"Nuclei": squares([1])})
+    assert "image set 1 took" in caplog.text
+    assert "of which the engine" in caplog.text
+
+
+def test_columns_are_written_without_hdf5_dict_too():
+    class Plain:
+        image_set_number = 1
+
+        def __init__(self):
+            self.added = {}
+
+        def add_measurement(self, name, feature, values, data_type=None):
+            self.added[name, feature] = np.asarray(values, data_type)
+
+    measurements = Plain()
+    plugin.write_measurements(measurements, "Nuclei", ["A", "B"], np.array([[1, 2], [3, 4]]))
+    assert [list(values) for values in measurements.added.values()] == [[1, 2], [3, 4]]
+
+
+class FigureStandIn:
+    """CellProfiler's figure window, as far as `display` uses it, on a plain matplotlib figure."""
+
+    def __init__(self):
+        self.figure = Figure(figsize=(8, 6))
+
+    def set_subplots(self, shape):
+        self.grid = self.figure.add_gridspec(shape[1], shape[0])
+        self.axes = {}
+
+    def subplot(self, x, y):
+        if (x, y) not in self.axes:
+            self.axes[x, y] = self.figure.add_subplot(self.grid[y, x])
+        return self.axes[x, y]
+
+
+@pytest.mark.parametrize("numbers", [[], [1], [1, 2, 3, 4], [2, 5, 3]])
+@pytest.mark.parametrize("crop", ["Box", "Masked object"])
+def test_display(numbers, crop, tmp_path):
+    module = make_module(("DNA", "GFP"), scope="Both" if crop == "Box" else "Objects")
+    module.crop.value = crop
+    module.show_window = True
+    workspace = run(module, {"DNA": field(), "GFP": field()}, {"Nuclei": squares(numbers)})
+    shown = workspace.display_data.panels
+    assert sum(value.nbytes for panel in shown for value in panel.values() if isinstance(value, np.ndarray)) < 1e6
+    figure = FigureStandIn()
+    module.display(workspace, figure)
+    figure.figure.savefig(tmp_path / "display.png")
