@@ -82,8 +82,8 @@ class Microsnoop(nn.Module):
         self.encoder = nn.ModuleList(DownStage(a, b) for a, b in zip((1, *widths[:-1]), widths, strict=True))
         self.decoder = self.head = None
         if decoder:
-            outputs = (widths[0], *widths[:-1])
-            self.decoder = nn.ModuleList(UpStage(a, b, widths[-1]) for a, b in zip(widths, outputs, strict=True))
+            inputs = (*widths[1:], widths[-1])
+            self.decoder = nn.ModuleList(UpStage(a, b, widths[-1]) for a, b in zip(inputs, widths, strict=True))
             self.head = NormConv(widths[0], 1, 1)
 
     def encode(self, x: Tensor) -> list[Tensor]:
@@ -96,7 +96,7 @@ class Microsnoop(nn.Module):
 
     def embed(self, x: Tensor) -> Tensor:
         """Embeddings (n, 256) of unit length, from crops (n, 1, 224, 224) normalised to 0..1."""
-        return F.normalize(self.encode(x)[-1].mean((2, 3)))
+        return F.normalize(self.encode(x)[-1].float().mean((2, 3)))
 
     def forward(self, x: Tensor) -> Tensor:
         """Reconstruction (n, 1, h, w) of crops (n, 1, h, w); h and w are multiples of 8.
@@ -124,7 +124,7 @@ def build(state: Mapping[str, np.ndarray], card: Card) -> Microsnoop:
     Raises
     ------
     WeightsError
-        If tensors are missing, extra or of another shape; all of them are listed.
+        If tensors are missing, extra, of another shape or not finite; all of them are listed.
     """
     model = Microsnoop(widths=(*WIDTHS[:-1], card.dimension), decoder=any(key.startswith("decoder.") for key in state))
     wanted = {k: tuple(v.shape) for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")}
@@ -136,6 +136,7 @@ def build(state: Mapping[str, np.ndarray], card: Card) -> Microsnoop:
         for key in wanted.keys() & found.keys()
         if wanted[key] != found[key]
     ]
+    problems += [f"{key}: NaN or infinite numbers" for key, value in state.items() if not np.isfinite(value).all()]
     if problems:
         raise WeightsError(f"the weights '{card.name}' do not fit the network:\n  " + "\n  ".join(sorted(problems)))
     tensors = {key: torch.from_numpy(np.asarray(value, dtype=np.float32)) for key, value in state.items()}

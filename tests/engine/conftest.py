@@ -1,0 +1,55 @@
+"""What several test files share: the network, an embedder, real images where the data are at hand."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+SHARED = Path(__file__).parents[3] / "shared" / "data"
+
+
+def shared_file(name):
+    """A file of the shared data; skips the test where it is absent."""
+    path = SHARED / name
+    if not path.is_file():
+        pytest.skip(f"needs {name} of the shared data beside the repository")
+    return path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _few_threads():
+    torch.set_num_threads(2)
+
+
+@pytest.fixture(scope="session")
+def model():
+    from microsnoop_engine.model import load_model
+
+    return load_model("microsnoop-base")
+
+
+@pytest.fixture(scope="session")
+def embedder():
+    """The shipped weights on the CPU in float32."""
+    from microsnoop_engine.embedder import Embedder
+
+    return Embedder(device="cpu", precision="float32", batch_size=8, threads=2)
+
+
+@pytest.fixture(scope="session")
+def real_crops():
+    """24 single-channel crops (64, 64) of cells of two kinds, as they come from the microscope."""
+    found = []
+    for name in ("mitocheck_phenotype", "yeast_protein"):
+        with np.load(shared_file(f"eval/{name}.npz")) as data:
+            images = data["images"]
+        found += list(images[:: len(images) // 12][:12, 0])
+    return found
+
+
+@pytest.fixture(scope="session")
+def bbbc013():
+    """Two wells of a real plate: images (2, 2, 640, 640), channels FKHR-GFP and DNA."""
+    with np.load(shared_file("eval/bbbc013_translocation.npz")) as data:
+        return data["images"][[0, 40]], [str(name) for name in data["channels"]]
