@@ -9,48 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from microsnoop_engine.errors import DeviceError, InputError, MissingExtraError, WeightsError
+from .errors import DeviceError, InputError, MissingExtraError, WeightsError
 
-PURPOSE = "segmentation with Cellpose"
-REQUIREMENT = {3: "cellpose>=3.1,<4", 4: "cellpose>=4.2,<5"}
-# Only for the message about a name that the installed version lacks: what it has itself is asked of Cellpose.
-KNOWN_MODELS = {
-    3: [
-        "cyto3",
-        "nuclei",
-        "cyto2_cp3",
-        "tissuenet_cp3",
-        "livecell_cp3",
-        "yeast_PhC_cp3",
-        "yeast_BF_cp3",
-        "bact_phase_cp3",
-        "bact_fluor_cp3",
-        "deepbacs_cp3",
-        "cyto2",
-        "cyto",
-        "CPx",
-        "transformer_cp3",
-        "neurips_cellpose_default",
-        "neurips_cellpose_transformer",
-        "neurips_grayscale_cyto2",
-        "CP",
-        "TN1",
-        "TN2",
-        "TN3",
-        "LC1",
-        "LC2",
-        "LC3",
-        "LC4",
-    ],
-    4: ["cpsam_v2", "cpsam", "cpdino", "cpdino-vitb"],
-}
-# Every weight file of the network has this key.
-NETWORK_KEYS = {
-    "output.2.weight": (3, "default"),
-    "net.segmentation_head.0.weight": (3, "transformer"),
-    "W2": (4, "default"),
-}
-INPUT_CHANNELS_KEY = "downsample.down.res_down_0.proj.0.weight"
+# A weight that every file of a generation's network has.
+SIGNATURE = {"output.2.weight": 3, "W2": 4}
+INSTALL = {3: 'pip install "cellpose>=3.1,<4"', 4: 'pip install "cellpose>=4,<5"'}
 FULL_SCALE = 65535.0
 
 
@@ -65,21 +28,14 @@ class CellposeSegmenter:
         A built-in model of the installed Cellpose (``cyto3``, ``nuclei``, ... of version 3; ``cpsam``, ... of
         version 4), whose weight file is already on disk, or the path of a weight file.
     device : str
-        ``cpu``, ``cuda``, ``cuda:1``, ``mps``, or ``auto`` for the best of them that is there.
-    diameter : float, optional
-        Diameter of the objects in pixels. By default the diameter the model was trained on (version 3) or no
-        rescaling (version 4); it is never estimated from the image.
-    flow_threshold : float
-        Objects whose shape disagrees with the predicted flows by more than this are dropped; 0 keeps all.
-    cellprob_threshold : float
-        Pixels above this logit belong to objects; lower it for more and larger objects.
+        ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
 
     Raises
     ------
     MissingExtraError
         Cellpose is not installed.
     InputError
-        The installed Cellpose has no model of this name, or a setting cannot be used.
+        The installed Cellpose has no model of this name.
     WeightsError
         The weight file is missing, damaged, or of another network or Cellpose version.
     DeviceError
@@ -87,32 +43,19 @@ class CellposeSegmenter:
 
     Examples
     --------
-    >>> segmenter = CellposeSegmenter("cyto3", diameter=40)  # doctest: +SKIP
+    >>> segmenter = CellposeSegmenter("cyto3")  # doctest: +SKIP
     >>> labels = segmenter.segment(plane)  # doctest: +SKIP
     """
 
-    def __init__(
-        self,
-        model: str,
-        device: str = "cpu",
-        *,
-        diameter: float | None = None,
-        flow_threshold: float = 0.4,
-        cellprob_threshold: float = 0.0,
-    ):
-        if diameter is not None and not 0 < diameter < np.inf:
-            raise InputError(f"Cellpose diameter is {diameter}; give the objects' diameter in pixels, e.g. 30")
-        self.model = model
-        self.diameter = diameter
-        self.flow_threshold = flow_threshold
-        self.cellprob_threshold = cellprob_threshold
+    def __init__(self, model: str, device: str = "cpu"):
         models = _import_models()
         self.device = _torch_device(device)
-        self.weights = _weight_file(models, model)
-        self._network = _load(models, model, self.weights, self.device)
+        self._network = _load(models, model, _weight_file(models, model), self.device)
 
     def segment(self, plane: np.ndarray) -> np.ndarray:
         """Find the objects of one plane.
+
+        The objects are taken to be as large as those that the model was trained on; their size is not estimated.
 
         Parameters
         ----------
@@ -127,15 +70,16 @@ class CellposeSegmenter:
         Raises
         ------
         InputError
-            The array is not one plane, or has pixels that are NaN or infinite.
+            The array is not one plane of real numbers, or has pixels that are NaN or infinite.
         DeviceError
             The network failed on the device, e.g. for lack of memory.
         """
         plane = np.asarray(plane)
-        if plane.ndim != 2 or plane.size == 0:
-            raise InputError(f"Cellpose segments one plane (h, w), not an array of shape {plane.shape}")
-        if plane.dtype.kind not in "buif":
-            raise InputError(f"Cellpose cannot segment a plane of dtype {plane.dtype}; give integers or floats")
+        if plane.ndim != 2 or plane.size == 0 or plane.dtype.kind not in "buif":
+            raise InputError(
+                f"Cellpose segments one plane (h, w) of real numbers, not an array of shape {plane.shape} and dtype "
+                f"{plane.dtype}"
+            )
         plane = plane.astype(np.float64)
         bad = plane.size - np.count_nonzero(np.isfinite(plane))
         if bad:
@@ -148,12 +92,7 @@ class CellposeSegmenter:
         # Cellpose normalises every plane, but blanks those whose range is below 1e-3, such as dim images in 0..1.
         plane = ((plane - low) * (FULL_SCALE / span)).astype(np.float32)
         try:
-            labels = self._network.eval(
-                plane,
-                diameter=self.diameter,
-                flow_threshold=self.flow_threshold,
-                cellprob_threshold=self.cellprob_threshold,
-            )[0]
+            labels = self._network.eval(plane)[0]
         except RuntimeError as error:
             size = f"{plane.shape[0]} x {plane.shape[1]} pixels"
             raise DeviceError(f"Cellpose failed on a plane of {size} on device {self.device}: {error}") from error
@@ -164,66 +103,55 @@ def _import_models() -> Any:
     """The module ``cellpose.models``."""
     try:
         from cellpose import models
-    except ImportError as error:
-        raise MissingExtraError(error.name or "cellpose", "cellpose", PURPOSE) from error
-    except RuntimeError as error:
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(error.name or "cellpose", "cellpose", "segmentation with Cellpose") from error
+    except (ImportError, OSError, RuntimeError) as error:
         raise DeviceError(
-            f"Cellpose {version('cellpose')} is installed but does not start: {error}. Cellpose 4 needs torch and "
-            "torchvision of the same release and build (both CPU, or both for the same CUDA): reinstall the two together"
+            f"Cellpose {version('cellpose')} is installed but does not start ({_first_line(error)}). Cellpose 4 needs "
+            "torch and torchvision of one release and build (both for the CPU or both for the same CUDA): install the "
+            "two together"
         ) from error
     return models
 
 
-def _generation(models: Any) -> int:
-    return 3 if hasattr(models, "SizeModel") else 4
+def _generation() -> int:
+    return int(version("cellpose").partition(".")[0])
 
 
 def _torch_device(name: str) -> Any:
     import torch
 
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
-        if name.partition(":")[0] not in ("cpu", "cuda", "mps"):
-            raise RuntimeError("the devices are cpu, cuda, mps and auto")
         return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:
-        raise DeviceError(f"device '{name}' cannot be used for Cellpose: {error}") from error
+        raise DeviceError(
+            f"PyTorch {torch.__version__} cannot use the device '{name}' for Cellpose ({_first_line(error)}): use cpu"
+        ) from error
 
 
 def _weight_file(models: Any, model: str) -> Path:
     """The weight file of a built-in model or of a path; an error where there is none."""
     if model in models.MODEL_NAMES:
-        return _built_in_file(models, model)
+        path = models.MODEL_DIR / (f"{model}torch_0" if model in ("cyto", "cyto2", "nuclei") else model)
+        if not path.is_file():
+            raise WeightsError(
+                f"the weights of the Cellpose model '{model}' are not on this computer: {path} is missing. Download "
+                f"them once with: python -c \"from cellpose import models; models.CellposeModel(pretrained_model='"
+                f"{model}')\", or copy the file there"
+            )
+        return path
     path = Path(model).expanduser()
     if path.is_file():
         return path
-    if len(path.parts) > 1 or path.suffix or path.exists():
-        what = "is a folder, not a Cellpose weight file" if path.is_dir() else "does not exist"
-        raise WeightsError(f"{path.absolute()} {what}; give the path of a weight file or a model's name")
-    installed = f"Cellpose {version('cellpose')} is installed, which has {', '.join(dict.fromkeys(models.MODEL_NAMES))}"
-    for generation, names in KNOWN_MODELS.items():
-        if model in names:
-            raise InputError(
-                f"'{model}' is a model of Cellpose {generation}, but {installed}: choose one of these, or "
-                f'pip install "{REQUIREMENT[generation]}"'
-            )
-    raise InputError(f"no Cellpose model is called '{model}'; {installed}. Choose one of these or give a path")
-
-
-def _built_in_file(models: Any, name: str) -> Path:
-    if _generation(models) == 3:
-        path = models.MODEL_DIR / (f"{name}torch_0" if name in ("cyto", "cyto2", "nuclei") else name)
-        download = f"models.model_path('{name}')"
-    else:
-        path = models.MODEL_DIR / name
-        download = f"models.CellposeModel(pretrained_model='{name}')"
-    if not path.is_file():
-        raise WeightsError(
-            f"the weights of the Cellpose model '{name}' are not on this computer: {path} is missing. Download them "
-            f'once with: python -c "from cellpose import models; {download}", or copy the file there'
-        )
-    return path
+    if path.is_dir():
+        raise WeightsError(f"{path.absolute()} is a folder: give the path of a Cellpose weight file in it")
+    if path.name != model or path.suffix:
+        raise WeightsError(f"{path.absolute()} does not exist: give the path of a Cellpose weight file, or a model")
+    raise InputError(
+        f"Cellpose {version('cellpose')}, which is installed, has no model called '{model}': choose one of "
+        f"{', '.join(dict.fromkeys(models.MODEL_NAMES))}, or give the path of a weight file. cyto3, nuclei and their "
+        f"like come with Cellpose 3 ({INSTALL[3]}), cpsam with Cellpose 4 ({INSTALL[4]})"
+    )
 
 
 def _load(models: Any, model: str, path: Path, device: Any) -> Any:
@@ -238,30 +166,26 @@ def _load(models: Any, model: str, path: Path, device: Any) -> Any:
         shapes = {key.removeprefix("module."): tuple(value.shape) for key, value in weights.items()}
     except Exception as error:
         raise WeightsError(
-            f"{path} is not a Cellpose weight file or is damaged ({_first_line(error)}); download or copy it again"
+            f"{path} is not a Cellpose weight file or is damaged ({_first_line(error)}): download or copy it again"
         ) from error
-    network_key = next((key for key in NETWORK_KEYS if key in shapes), None)
-    if network_key is None:
-        raise WeightsError(f"{path} holds the weights of a network that is not Cellpose's; give a Cellpose weight file")
-    generation, backbone = NETWORK_KEYS[network_key]
-    if generation != _generation(models):
+    generation = next((SIGNATURE[key] for key in SIGNATURE if key in shapes), None)
+    if generation is None:
+        raise WeightsError(
+            f"{path} holds the weights of another network: give a weight file of Cellpose 3 (but not of its "
+            "transformers) or of Cellpose 4"
+        )
+    if generation != _generation():
         raise WeightsError(
             f"{path} is a weight file of Cellpose {generation}, but Cellpose {version('cellpose')} is installed: "
-            f'pip install "{REQUIREMENT[generation]}"'
+            f"{INSTALL[generation]}, or give a weight file of Cellpose {_generation()}"
         )
-    options: dict[str, Any] = {"pretrained_model": str(path)}
-    if generation == 3:
-        options |= {"backbone": backbone, "nchan": shapes.get(INPUT_CHANNELS_KEY, (2,))[0]}
-        # Cellpose 3 knows the object diameter of a built-in model by its name.
-        options |= {"model_type": model} if model in models.MODEL_NAMES else {}
+    # Cellpose 3 knows the object diameter of a built-in model by its name.
+    by_name = generation == 3 and model in models.MODEL_NAMES
+    source = {"model_type": model} if by_name else {"pretrained_model": str(path)}
     try:
-        network = models.CellposeModel(device=device, **options)
-    except ImportError as error:
-        raise MissingExtraError(
-            "segmentation_models_pytorch", "cellpose", f"the Cellpose transformer {path}"
-        ) from error
-    except (RuntimeError, ValueError, KeyError) as error:
-        raise WeightsError(f"{path} does not fit the network of Cellpose {version('cellpose')}: {error}") from error
+        network = models.CellposeModel(device=device, **source)
+    except (RuntimeError, ValueError, KeyError, NameError) as error:
+        raise WeightsError(f"Cellpose {version('cellpose')} cannot load {path}: {error}") from error
     wrong = [
         key
         for key, value in network.net.state_dict().items()
@@ -269,7 +193,8 @@ def _load(models: Any, model: str, path: Path, device: Any) -> Any:
     ]
     if wrong:
         raise WeightsError(
-            f"{path} lacks {len(wrong)} of the weights of Cellpose {version('cellpose')}, such as {', '.join(wrong[:3])}"
+            f"{path} lacks {len(wrong)} of the weights of Cellpose {version('cellpose')}, such as "
+            f"{', '.join(wrong[:3])}: download or copy it again"
         )
     return network
 

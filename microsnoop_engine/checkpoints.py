@@ -57,10 +57,10 @@ def find_weights(name_or_path: str | Path = DEFAULT) -> Path:
         If there is none; the message lists the names that exist.
     """
     path = Path(name_or_path)
-    if path.suffix == ".safetensors" or path.exists():
+    if path.suffix == ".safetensors" or path.is_file():
         if not path.is_file():
             raise WeightsError(f"no weights file at '{path}'")
-        if path.suffix == ".pth":
+        if path.suffix in (".pth", ".pt"):
             raise WeightsError(f"'{path}' is a torch checkpoint: convert it with 'microsnoop weights import {path}'")
         return path
     shipped = SHIPPED / f"{name_or_path}.safetensors"
@@ -91,6 +91,9 @@ def read_card(path: Path) -> Card:
     if not isinstance(values, dict) or "name" not in values or values.keys() - known:
         extra = sorted(values.keys() - known) if isinstance(values, dict) else []
         raise WeightsError(f"the card '{card_path}' must hold 'name' and only {sorted(known)}; unknown: {extra}")
+    unfit = [key for key, value in values.items() if type(value) is not type(getattr(Card(""), key))]
+    if unfit:
+        raise WeightsError(f"the card '{card_path}' holds values of the wrong type: {', '.join(unfit)}")
     return Card(**values)
 
 
@@ -161,7 +164,7 @@ def import_reference(source: Path, target: Path, card: Card, decoder: bool = Tru
     source : Path
         The ``.pth`` file; read without running any code in it.
     target : Path
-        The ``.safetensors`` file to write, in float16.
+        The ``.safetensors`` file to write; in float16, but for tensors with numbers too large for it.
     card : Card
         Its card; the hash is filled in.
     decoder : bool
@@ -187,6 +190,11 @@ def import_reference(source: Path, target: Path, card: Card, decoder: bool = Tru
         raise WeightsError(f"'{source}' is not a checkpoint of the form {{'model': state_dict}}: {reason}") from None
     state = {key: value for key, value in state.items() if not key.endswith("num_batches_tracked")}
     if not decoder:
-        state = {key: value for key, value in state.items() if key.startswith("encoder.")}
+        state = {key: value for key, value in state.items() if not key.startswith(("decoder.", "head."))}
     build(state, card)
-    return save_weights({key: value.astype(np.float16) for key, value in state.items()}, card, target)
+    return save_weights({key: _halved(value) for key, value in state.items()}, card, target)
+
+
+def _halved(value: np.ndarray) -> np.ndarray:
+    fits = np.abs(value).max(initial=0) <= np.finfo(np.float16).max
+    return value.astype(np.float16 if fits else np.float32)

@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from .checkpoints import DEFAULT, Card, load_weights
-from .errors import DeviceError, InputError
+from .errors import DeviceError, InputError, WeightsError
 
 log = logging.getLogger(__name__)
 
@@ -148,6 +148,8 @@ class Embedder:
             if value is not None and value < 1:
                 raise InputError(f"{name} is {value}: give 1 or more")
         state, self.card = load_weights(model)
+        if self.card.input_size != SIZES[-1]:
+            raise WeightsError(f"'{model}' is for crops of {self.card.input_size} pixels: crops here have {SIZES[-1]}")
         self.backend = _choose_backend(state, self.card, device, precision, backend, threads)
         self.batch_size = batch_size or (32 if self.device == "cpu" else 256)
         log.info("%s on %s, %s, %s", self.card.name, self.device, self.backend.name, self.precision)
@@ -179,10 +181,13 @@ class Embedder:
         crops = np.ascontiguousarray(crops, dtype=np.float32)
         if crops.ndim != 4 or crops.shape[1] != 1 or crops.shape[2] != crops.shape[3] or crops.shape[3] not in SIZES:
             raise InputError(f"crops have shape {crops.shape}: give (n, 1, s, s) with s one of {SIZES}")
-        parts = [
-            self._embed_batch(crops[start : start + self.batch_size]) for start in range(0, len(crops), self.batch_size)
-        ]
-        return np.concatenate(parts) if parts else np.empty((0, self.card.dimension), np.float32)
+        result = np.empty((len(crops), self.card.dimension), np.float32)
+        start = 0
+        while start < len(crops):  # the batch size shrinks where memory runs out
+            part = self._embed_batch(crops[start : start + self.batch_size])
+            result[start : start + len(part)] = part
+            start += len(part)
+        return result
 
     def _embed_batch(self, crops: np.ndarray) -> np.ndarray:
         with device_lock(self.device):
@@ -200,30 +205,32 @@ def halving(embed: Callable[[np.ndarray], np.ndarray], crops: np.ndarray) -> tup
     DeviceError
         If not even one crop fits.
     """
-    try:
-        return embed(crops), len(crops)
-    except Exception as error:
-        if not _out_of_memory(error):
-            raise
-        reason = str(error).splitlines()[0]
-    if len(crops) == 1:
-        raise DeviceError(f"not even one crop fits into the device's memory: close other programs ({reason})")
-    middle = len(crops) // 2
-    log.warning("out of memory with %d crops at once: going on with %d", len(crops), middle)
-    first, fitted = halving(embed, crops[:middle])
-    parts = [first]
-    for start in range(middle, len(crops), fitted):
-        part, fitted_now = halving(embed, crops[start : start + fitted])
-        parts.append(part)
-        fitted = min(fitted, max(fitted_now, 1)) if fitted_now < len(part) else fitted
-    return np.concatenate(parts), fitted
+    parts, start, size = [], 0, len(crops)
+    while start < len(crops):
+        part = crops[start : start + size]
+        try:
+            parts.append(embed(part))
+            start += size
+            continue
+        except Exception as error:
+            if not _out_of_memory(error):
+                raise
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+        # outside of the handler, where the error's traceback no longer holds the failed attempt's memory
+        if len(part) == 1:
+            raise DeviceError(f"not even one crop fits into the device's memory: close other programs ({reason})")
+        size = len(part) // 2
+        log.warning("out of memory with %d crops at once: going on with %d", len(part), size)
+    return np.concatenate(parts), size
+
+
+_MEMORY_SIGNS = ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc", "bad allocation")
 
 
 def _out_of_memory(error: Exception) -> bool:
     text = str(error).lower()
     return isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError)
-        and any(sign in text for sign in ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc"))
+        isinstance(error, RuntimeError) and any(sign in text for sign in _MEMORY_SIGNS)
     )
 
 

@@ -154,8 +154,9 @@ def measure(
     return result
 
 
-def mean_of_rows(measurement: Measurement, shape: tuple[int, int]) -> Measurement:
+def mean_of_rows(measurement: Measurement) -> Measurement:
     """The tiles of an image as one row: the mean of those that could be measured, NaN where none could."""
+    shape = tuple(measurement.regions.box[:, 2:].max(0).tolist())
     features = measurement.features
     known = np.isfinite(features)
     total = np.where(known, features, 0).sum(0, dtype=np.float64)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
+import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +16,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from .columns import BORDER_COLUMN, BOX_COLUMNS, IMAGE_NUMBER, METADATA, OBJECT_NUMBER, center_columns, feature_columns
+from .columns import (
+    BORDER_COLUMN,
+    BOX_COLUMNS,
+    IMAGE_NUMBER,
+    IMAGE_SET,
+    METADATA,
+    OBJECT_NUMBER,
+    center_columns,
+    feature_columns,
+)
 from .errors import InputError, ResumeError
 from .files import writing
 from .images import ImageSet
@@ -21,6 +33,7 @@ from .measuring import Measurement
 
 TABLE = "profiles.parquet"
 MANIFEST = "manifest.jsonl"
+IMAGE_LIST = "images.csv"
 
 
 @dataclass(frozen=True)
@@ -34,16 +47,18 @@ class Layout:
     channels : tuple of str
     metadata : dict of str to type
         Metadata names, without their prefix, and str, int or float.
-    located : bool
-        Whether rows are objects in an image, with number, centre, crop and border flag.
     dimension : int
     """
 
     objects: str
     channels: tuple[str, ...]
     metadata: dict[str, type]
-    located: bool
     dimension: int = 256
+
+    @property
+    def located(self) -> bool:
+        """Whether rows are objects in an image, with number, centre, crop and border flag."""
+        return self.objects != IMAGE_SET
 
     def schema(self) -> pa.Schema:
         """The Arrow schema, in the order of the columns of the table."""
@@ -76,14 +91,14 @@ class Layout:
         return pa.RecordBatch.from_arrays([pa.array(column) for column in columns], schema=self.schema())
 
 
-def layout_of(image_sets: Sequence[ImageSet], channels: Sequence[str], objects: str, located: bool) -> Layout:
+def layout_of(image_sets: Sequence[ImageSet], channels: Sequence[str], objects: str, dimension: int = 256) -> Layout:
     """The layout of the table of these image sets; their metadata have one type per name."""
     metadata: dict[str, type] = {}
     for image_set in image_sets:
         for name, value in image_set.metadata.items():
             kind = type(value) if type(value) in (int, float, str) else str
             metadata[name] = kind if metadata.get(name, kind) is kind else str
-    return Layout(objects, tuple(channels), metadata, located)
+    return Layout(objects, tuple(channels), metadata, dimension)
 
 
 class TableWriter:
@@ -96,8 +111,8 @@ class TableWriter:
     layout : Layout
     run : dict
         What defines the run (inputs, settings, weights): a folder with another one is refused.
-    part_bytes : int
-        A part is written once it has that size.
+    part_bytes, part_seconds : int, float
+        A part is written once it has that size, or the last one is that old.
 
     Attributes
     ----------
@@ -110,12 +125,15 @@ class TableWriter:
         If the folder holds something else.
     """
 
-    def __init__(self, folder: Path, layout: Layout, run: dict[str, Any], part_bytes: int = 64 << 20):
+    def __init__(
+        self, folder: Path, layout: Layout, run: dict[str, Any], part_bytes: int = 64 << 20, part_seconds: float = 60
+    ):
         self.table = folder / TABLE
         self._manifest = folder / MANIFEST
         self._schema = layout.schema()
         self._layout = layout
-        self._part_bytes = part_bytes
+        self._part_bytes, self._part_seconds = part_bytes, part_seconds
+        self._flushed = time.monotonic()
         self._batches: list[pa.RecordBatch] = []
         self._images: list[dict[str, Any]] = []
         self.done: dict[int, dict[str, Any]] = {}
@@ -161,15 +179,24 @@ class TableWriter:
         """Append the rows of one image set."""
         batch = self._layout.batch(image_set, measurement)
         self._batches.append(batch)
-        unmeasured = int(np.isnan(measurement.features).any(1).sum())
-        self._images.append({"number": image_set.number, "rows": batch.num_rows, "unmeasured": unmeasured})
-        if sum(b.nbytes for b in self._batches) >= self._part_bytes:
+        self._images.append(
+            {
+                "number": image_set.number,
+                "rows": batch.num_rows,
+                "unmeasured": int(np.isnan(measurement.features).any(1).sum()),
+                "problems": Counter(f"{self._layout.channels[p.channel]}: {p.reason}" for p in measurement.problems),
+            }
+        )
+        full = sum(b.nbytes for b in self._batches) >= self._part_bytes
+        if full or time.monotonic() - self._flushed > self._part_seconds:
             self.flush()
 
     def flush(self) -> None:
         """Write what has been collected as a part and enter it into the manifest."""
-        if not self._images:
-            return
+        if self._images:
+            self._write_part()
+
+    def _write_part(self) -> None:
         name = f"part-{self._number:05d}.parquet"
         with writing(self.table / name) as temporary:
             pq.write_table(pa.Table.from_batches(self._batches, self._schema), temporary, compression="zstd")
@@ -180,6 +207,13 @@ class TableWriter:
         self.done.update((image["number"], image) for image in self._images)
         self._number += 1
         self._batches, self._images = [], []
+        self._flushed = time.monotonic()
+
+    def finish(self) -> None:
+        """Write what is left; a run without a single row leaves a table without rows."""
+        self.flush()
+        if not self._number:
+            self._write_part()
 
 
 def read_manifest(path: Path) -> list[dict[str, Any]]:
@@ -230,3 +264,36 @@ def write_csv(folder: Path) -> Path:
 def _short(value: Any) -> str:
     text = json.dumps(value)
     return text if len(text) < 60 else text[:57] + "..."
+
+
+def write_image_list(
+    folder: Path, image_sets: Sequence[ImageSet], done: dict[int, dict[str, Any]], failures: dict[int, dict[str, Any]]
+) -> Path:
+    """``images.csv`` in the output folder: what became of every image set.
+
+    Parameters
+    ----------
+    folder : Path
+    image_sets : sequence of ImageSet
+    done : dict of int to dict
+        ``rows`` and ``unmeasured`` by ImageNumber.
+    failures : dict of int to dict
+        ``file``, ``channel`` and ``error`` by ImageNumber.
+    """
+    metadata = list(dict.fromkeys(name for image_set in image_sets for name in image_set.metadata))
+    target = folder / IMAGE_LIST
+    with writing(target) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        header = ["Status", "Rows", "Unmeasured", "File", "Channel", "Error"]
+        writer.writerow([IMAGE_NUMBER, *(f"{METADATA}{name}" for name in metadata), *header])
+        for image_set in image_sets:
+            number = image_set.number
+            state = ["not reached"]
+            if number in done:
+                state = ["done", done[number]["rows"], done[number]["unmeasured"]]
+            elif number in failures:
+                failure = failures[number]
+                state = ["failed", "", "", failure["file"], failure["channel"], failure["error"]]
+            state += [""] * (len(header) - len(state))
+            writer.writerow([number, *(image_set.metadata.get(name, "") for name in metadata), *state])
+    return target

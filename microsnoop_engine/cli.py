@@ -1,0 +1,319 @@
+"""The `microsnoop` command. What a command needs is imported when it runs, so that ``--help`` answers at once."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from . import __version__
+from .errors import InputError, MicrosnoopError
+from .modes import MASKS, MODES, NORMALISATIONS, RESCALE_CONSTANT_HELP
+
+log = logging.getLogger("microsnoop_engine")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns its exit code: 0 done, 1 bad input or a failed part, 2 usage."""
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    quiet = getattr(options, "quiet", False)
+    logging.basicConfig(
+        level=logging.ERROR if quiet else logging.INFO, format="%(levelname)s: %(message)s", stream=sys.stderr
+    )
+    try:
+        return options.run(options)
+    except MicrosnoopError as error:
+        print(f"microsnoop {options.command}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"microsnoop {options.command}: interrupted", file=sys.stderr)
+        return 1
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of the command line."""
+    parser = argparse.ArgumentParser(
+        prog="microsnoop", description="Every channel of a microscopy image as 256 numbers."
+    )
+    parser.add_argument("--version", action="version", version=f"microsnoop {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_demo(commands)
+    _add_profile(commands)
+    _add_weights(commands)
+    _add_install(commands)
+    _add_worker(commands)
+    return parser
+
+
+def _add_demo(commands: Any) -> None:
+    parser = commands.add_parser("demo", help="draw a small screen and profile it", description=run_demo.__doc__)
+    parser.add_argument("--out", type=Path, default=Path("demo"), metavar="FOLDER", help="default: demo")
+    _add_engine_options(parser)
+    _add_output_options(parser)
+    parser.set_defaults(run=run_demo)
+
+
+def _add_profile(commands: Any) -> None:
+    parser = commands.add_parser(
+        "profile",
+        help="images to a table of features",
+        description=run_profile.__doc__,
+        epilog="A stopped run is continued by the same command. Exit code 1: some image sets could not be measured "
+        "(they are listed, the others are in the table).",
+    )
+    parser.add_argument(
+        "input",
+        type=Path,
+        metavar="INPUT",
+        help="a CellProfiler LoadData .csv, a folder of images, an image (multi-channel TIFF, OME-TIFF, PNG, ..) or a "
+        ".npz with an array 'images' (n, channels, height, width)",
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="folder of the results")
+    parser.add_argument(
+        "--mode",
+        choices=MODES,
+        default="cells",
+        help="cells: a crop around every object (default); single-cell: every image is one cell; tile: the mean of "
+        "224 px tiles; image: the whole image, reduced to 224 px",
+    )
+    parser.add_argument("--channels", metavar="A,B", help="channels by name, in the order of the columns; default: all")
+    parser.add_argument(
+        "--pattern",
+        help="for a folder: how paths in it are made up, e.g. '{Plate}/{Well}_s{Site}_{Channel}.tif'; {Channel} is the "
+        "channel, the others become Metadata_ columns",
+    )
+    cells = parser.add_argument_group("objects (mode cells)")
+    cells.add_argument(
+        "--segment",
+        metavar="nuclei|cellpose:MODEL",
+        help="find the objects: 'nuclei' is built in and the default where there are no label images; MODEL is the "
+        "name or path of a Cellpose model",
+    )
+    cells.add_argument("--segment-channel", metavar="NAME", help="channel to find them in; default: the DNA stain")
+    cells.add_argument(
+        "--labels",
+        type=Path,
+        metavar="FOLDER",
+        help="label images, named like the images (with or without _labels, _masks, _cp_masks, _Nuclei, _Cells)",
+    )
+    cells.add_argument("--objects", metavar="NAME", help="name of the objects, e.g. Nuclei; begins every column")
+    cells.add_argument("--rescale-constant", type=float, default=2.0, metavar="X", help=RESCALE_CONSTANT_HELP)
+    cells.add_argument(
+        "--mask",
+        choices=MASKS,
+        default="box",
+        help="box: the crop as it is (default); object: everything outside the object set to zero",
+    )
+    cells.add_argument("--drop-border", action="store_true", help="leave out objects that touch the image's edge")
+    crops = parser.add_argument_group("crops")
+    crops.add_argument(
+        "--normalise",
+        choices=NORMALISATIONS,
+        default=NORMALISATIONS[0],
+        help="whether the zeros around a small crop count in its percentiles (default, as in the paper) or not",
+    )
+    crops.add_argument(
+        "--scale",
+        type=float,
+        default=1.0,
+        metavar="X",
+        help="resize the images by this factor first: 2 for images taken at half the usual magnification",
+    )
+    _add_engine_options(parser)
+    output = _add_output_options(parser)
+    output.add_argument("--csv", action="store_true", help="write the table as profiles.csv too")
+    output.add_argument("--strict", action="store_true", help="stop at the first image set that cannot be measured")
+    parser.set_defaults(run=run_profile)
+
+
+def _add_weights(commands: Any) -> None:
+    parser = commands.add_parser("weights", help="show or convert the network's weights")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    show = actions.add_parser("info", help="what a weights file is", description=run_weights_info.__doc__)
+    show.add_argument("weights", nargs="?", default="microsnoop-base", help="name or .safetensors file")
+    show.set_defaults(run=run_weights_info)
+    convert = actions.add_parser(
+        "import", help="convert a checkpoint of the reference implementation", description=run_weights_import.__doc__
+    )
+    convert.add_argument("file", type=Path, metavar="FILE.pth")
+    convert.add_argument("--out", type=Path, metavar="FILE.safetensors", help="default: beside FILE.pth")
+    convert.add_argument("--name", help="name on the card; default: the file's")
+    convert.add_argument("--training", default="not stated", help="what it was trained on, for the card")
+    convert.add_argument("--licence", default="not stated", help="for the card")
+    convert.add_argument("--encoder-only", action="store_true", help="leave out the decoder: half the size")
+    convert.set_defaults(run=run_weights_import)
+
+
+def _add_install(commands: Any) -> None:
+    parser = commands.add_parser("install", help="install the module for CellProfiler")
+    hosts = parser.add_subparsers(dest="host", required=True, metavar="HOST")
+    host = hosts.add_parser(
+        "cellprofiler", help="copy MeasureMicrosnoopFeatures", description=run_install_cellprofiler.__doc__
+    )
+    host.add_argument(
+        "folder",
+        nargs="?",
+        type=Path,
+        metavar="DIR",
+        help="CellProfiler's plugin folder; default: the one in its preferences, else ~/CellProfiler-plugins",
+    )
+    host.add_argument(
+        "--set-plugin-folder", action="store_true", help="write DIR into CellProfiler's preferences (close it first)"
+    )
+    host.set_defaults(run=run_install_cellprofiler)
+
+
+def _add_worker(commands: Any) -> None:
+    parser = commands.add_parser(
+        "worker", help="serve CellProfiler, ImageJ and Appose clients on standard input and output"
+    )
+    _add_engine_options(parser)
+    parser.set_defaults(run=run_worker)
+
+
+def _add_engine_options(parser: argparse.ArgumentParser) -> None:
+    engine = parser.add_argument_group("engine")
+    engine.add_argument("--weights", default="microsnoop-base", metavar="NAME|FILE")
+    engine.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
+    engine.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="auto")
+    engine.add_argument("--batch-size", type=_positive_int, metavar="N", help="crops at once; default: by the device")
+    engine.add_argument("--threads", type=_positive_int, metavar="N", help="CPU threads; default: all cores")
+    engine.add_argument(
+        "--memory",
+        type=_positive_float,
+        metavar="GB",
+        help="for images and rows, beside the network itself; default: a quarter of what is free, at most 4",
+    )
+
+
+def _add_output_options(parser: argparse.ArgumentParser) -> Any:
+    output = parser.add_argument_group("output")
+    output.add_argument("--quiet", action="store_true", help="say nothing but errors")
+    output.add_argument("--json", action="store_true", help="print the summary as one JSON object")
+    return output
+
+
+def _positive_int(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("give 1 or more")
+    return value
+
+
+def _positive_float(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError("give a number above 0")
+    return value
+
+
+def run_demo(options: argparse.Namespace) -> int:
+    """Draw a small synthetic screen (2 plates x 24 wells, 3 channels, 4 phenotypes) and profile its nuclei."""
+    from .demo import demo
+    from .telling import Teller
+
+    return demo(options.out, _make_embedder(options), _memory(options), Teller(options.quiet, options.json))
+
+
+def run_profile(options: argparse.Namespace) -> int:
+    """Turn images into a table: one row per object (or image), 256 numbers per channel."""
+    from .distributor import profile
+    from .inputs import find_image_sets
+    from .modes import CropSettings
+    from .planning import plan
+    from .telling import Teller
+
+    settings = CropSettings(
+        mode=options.mode,
+        rescale_constant=options.rescale_constant,
+        mask=options.mask,
+        normalise=options.normalise,
+        drop_border=options.drop_border,
+        scale=options.scale,
+    )
+    channels = [name.strip() for name in options.channels.split(",")] if options.channels else None
+    if options.labels and (options.mode != "cells" or options.segment):
+        raise InputError("--labels goes with --mode cells, and without --segment")
+    image_sets = find_image_sets(options.input, options.pattern, options.labels, options.objects or "Nuclei")
+    job = plan(image_sets, settings, channels, options.objects, options.segment, options.segment_channel)
+    embedder = _make_embedder(options)
+    teller = Teller(options.quiet, options.json)
+    began = time.monotonic()
+    with teller.progress("image sets") as progress:
+        report = profile(image_sets, job, embedder, options.out, _memory(options), options.strict, progress)
+    return teller.finish(options.out, image_sets, job, report, time.monotonic() - began, options.csv)
+
+
+def run_weights_info(options: argparse.Namespace) -> int:
+    """Print the card of weights, after checking that the file is the one that the card describes."""
+    from dataclasses import asdict
+
+    from .checkpoints import load_weights
+
+    print(json.dumps(asdict(load_weights(options.weights)[1]), indent=2))
+    return 0
+
+
+def run_weights_import(options: argparse.Namespace) -> int:
+    """Convert a checkpoint of the reference implementation to a .safetensors file with a card."""
+    from .checkpoints import Card, import_reference
+
+    target = options.out or options.file.with_suffix(".safetensors")
+    if target.suffix != ".safetensors":
+        raise InputError(f"--out '{target}' must end in .safetensors")
+    card = Card(options.name or target.stem, training={"data": options.training}, licence=options.licence)
+    card = import_reference(options.file, target, card, decoder=not options.encoder_only)
+    print(f"wrote {target} and its card {target.with_suffix('.json')}, sha256 {card.sha256}")
+    return 0
+
+
+def run_install_cellprofiler(options: argparse.Namespace) -> int:
+    """Copy the module MeasureMicrosnoopFeatures to where CellProfiler finds it, and tell it where this engine is."""
+    from .install import install_cellprofiler, plugin_folder, preference_files, set_plugin_folder
+
+    preferences = preference_files()
+    configured = plugin_folder(preferences)
+    folder = install_cellprofiler(options.folder or configured or Path("~/CellProfiler-plugins"))
+    print(f"installed MeasureMicrosnoopFeatures in {folder}; its engine is {sys.executable}")
+    if options.set_plugin_folder and preferences:
+        set_plugin_folder(folder, preferences)
+        print(f"CellProfiler's plugin folder is now {folder}: start CellProfiler anew")
+    elif configured != folder:
+        if options.set_plugin_folder:
+            print("CellProfiler's preferences were not found: set the folder there by hand, once:", file=sys.stderr)
+        print(f"in CellProfiler: Preferences > CellProfiler plugins directory: {folder}, then start it anew")
+    print(f"without its window: cellprofiler -c -r --plugins-directory {folder} ...")
+    return 1 if options.set_plugin_folder and not preferences else 0
+
+
+def run_worker(options: argparse.Namespace) -> int:
+    """Serve requests until standard input ends."""
+    from .worker import serve
+
+    return serve(lambda: _make_embedder(options), _memory(options))
+
+
+def _make_embedder(options: argparse.Namespace) -> Any:
+    from .embedder import Embedder
+
+    return Embedder(
+        options.weights,
+        device=options.device,
+        precision=options.precision,
+        batch_size=options.batch_size,
+        threads=options.threads,
+    )
+
+
+def _memory(options: argparse.Namespace) -> int:
+    """Bytes from ``--memory``, or a share of what is free."""
+    import psutil
+
+    if options.memory:
+        return int(options.memory * 2**30)
+    return min(psutil.virtual_memory().available // 4, 4 << 30)

@@ -1,0 +1,71 @@
+"""`microsnoop install cellprofiler`: puts the module where CellProfiler finds it, and tells it where the engine is."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+from .errors import InputError
+from .files import replace_file, writing
+
+FILES = ("measuremicrosnoopfeatures.py", "_microsnoop_client.py")
+RECORD = "_microsnoop_engine.txt"
+"""Names the interpreter that holds the engine; read by the module's client."""
+
+PREFERENCE = "PluginDirectoryCP4"
+PREFERENCE_FILES = (
+    ".config/CellProfilerLocal.cfg",
+    "CellProfilerLocal.cfg",
+    "Library/Preferences/CellProfilerLocal.cfg",
+)
+"""Where CellProfiler 4 keeps its preferences on Linux and macOS, in the home folder."""
+
+
+def install_cellprofiler(folder: Path) -> Path:
+    """Copy the module into a plugin folder of CellProfiler, with a note of this interpreter.
+
+    Raises
+    ------
+    InputError
+        If the folder cannot be one.
+    """
+    folder = folder.expanduser().absolute()
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"'{folder}' is a file: give a folder for CellProfiler's plugins")
+    if (folder / "setup.py").exists():
+        raise InputError(f"'{folder}' holds a setup.py, with which CellProfiler would not start: give another folder")
+    source = Path(find_spec("cellprofiler_plugins").origin).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in FILES:
+        with writing(folder / name) as temporary:
+            shutil.copyfile(source / name, temporary)
+    replace_file(folder / RECORD, f"{sys.executable}\n".encode())
+    return folder
+
+
+def preference_files(home: Path | None = None) -> list[Path]:
+    """The preference files of CellProfiler that exist here."""
+    home = home or Path.home()
+    return [home / name for name in PREFERENCE_FILES if (home / name).is_file()]
+
+
+def plugin_folder(preferences: list[Path]) -> Path | None:
+    """The plugin folder that CellProfiler is set to, if any."""
+    for file in preferences:
+        found = re.search(rf"^{PREFERENCE}=(.+)$", file.read_text(encoding="utf-8"), re.MULTILINE)
+        if found:
+            return Path(found[1].strip().replace("\\\\", "\\"))
+    return None
+
+
+def set_plugin_folder(folder: Path, preferences: list[Path]) -> None:
+    """Write the plugin folder into preference files of CellProfiler, which must not be running."""
+    line = f"{PREFERENCE}={str(folder).replace(os.sep, '/')}"
+    for file in preferences:
+        text = file.read_text(encoding="utf-8")
+        changed, count = re.subn(rf"^{PREFERENCE}=.*$", lambda _: line, text, flags=re.MULTILINE)
+        replace_file(file, (changed if count else f"{line}\n{text}").encode())

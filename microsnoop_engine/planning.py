@@ -1,0 +1,94 @@
+"""What the user asked for, completed from what the image sets hold: channels, object set, segmentation."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Sequence
+
+from .columns import IMAGE_SET
+from .distributor import Job
+from .errors import InputError
+from .images import ImageSet
+from .modes import CropSettings
+
+log = logging.getLogger(__name__)
+
+_NUCLEAR = re.compile(r"dna|dapi|hoechst|draq|nucle|h2b", re.IGNORECASE)
+
+
+def plan(
+    image_sets: Sequence[ImageSet],
+    settings: CropSettings,
+    channels: Sequence[str] | None = None,
+    objects: str | None = None,
+    segment: str | None = None,
+    segment_channel: str | None = None,
+) -> Job:
+    """The job for these image sets.
+
+    Parameters
+    ----------
+    image_sets : sequence of ImageSet
+    settings : CropSettings
+    channels : sequence of str, optional
+        By default all of them.
+    objects : str, optional
+        The object set. By default the one that has label images, ``Nuclei`` where nuclei are segmented and ``Cells``
+        where anything else is.
+    segment : str, optional
+        How objects are found. By default ``nuclei``, where there are no label images.
+    segment_channel : str, optional
+        By default the only channel that is named like a stain of DNA.
+
+    Raises
+    ------
+    InputError
+        If something does not exist, or cannot be chosen without being told.
+    """
+    existing = list(dict.fromkeys(name for image_set in image_sets for name in image_set.channels))
+    chosen = tuple(channels) if channels else tuple(existing)
+    for name in chosen:
+        if name not in existing:
+            raise InputError(f"--channels: there is no channel '{name}'; there are {', '.join(existing)}")
+        if chosen.count(name) > 1:
+            raise InputError(f"--channels: '{name}' stands twice")
+    if settings.mode != "cells":
+        for option, value in (("--segment", segment), ("--segment-channel", segment_channel), ("--objects", objects)):
+            if value:
+                raise InputError(f"{option} goes with --mode cells, not with --mode {settings.mode}")
+        return Job(chosen, "Cells" if settings.mode == "single-cell" else IMAGE_SET, settings)
+    labelled = list(dict.fromkeys(name for image_set in image_sets for name in image_set.labels))
+    if segment is None and labelled:
+        return Job(chosen, _choose_objects(objects, labelled), settings)
+    if segment is None:
+        log.info("no label images: finding nuclei (--segment nuclei)")
+    segment = segment or "nuclei"
+    if segment_channel is None:
+        segment_channel = _choose_segment_channel(existing)
+    elif segment_channel not in existing:
+        raise InputError(f"--segment-channel: there is no channel '{segment_channel}'; there are {', '.join(existing)}")
+    name = objects or ("Nuclei" if segment in ("nuclei", "cellpose:nuclei") else "Cells")
+    if not re.fullmatch(r"[A-Za-z]\w*", name) or name == IMAGE_SET:
+        raise InputError(f"--objects is '{name}': give a word such as Nuclei or Cells")
+    return Job(chosen, name, settings, segment, segment_channel)
+
+
+def _choose_objects(objects: str | None, labelled: list[str]) -> str:
+    if objects is None:
+        if len(labelled) > 1:
+            raise InputError(f"there are label images of {', '.join(labelled)}: choose one with --objects")
+        return labelled[0]
+    if objects not in labelled:
+        raise InputError(
+            f"--objects: there are no label images of '{objects}', only of {', '.join(labelled)}; to find objects, "
+            "give --segment"
+        )
+    return objects
+
+
+def _choose_segment_channel(existing: list[str]) -> str:
+    candidates = existing if len(existing) == 1 else [name for name in existing if _NUCLEAR.search(name)]
+    if len(candidates) != 1:
+        raise InputError(f"which channel shows the objects? Choose one of {', '.join(existing)} with --segment-channel")
+    return candidates[0]

@@ -1,0 +1,172 @@
+"""The worker: one warm process that CellProfiler, ImageJ and Appose clients talk to (see docs/worker-protocol.md)."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any, BinaryIO
+
+# NumPy has to be imported before a thread waits on standard input: on Windows its import would hang.
+import numpy  # noqa: F401
+
+from .embedder import Embedder
+from .errors import Cancelled, InputError, MicrosnoopError
+from .worker_arrays import Exchange
+from .worker_tasks import Tasks
+
+log = logging.getLogger(__name__)
+
+LONGEST_LINE = 16 << 20
+
+
+class Worker:
+    """Reads requests from one stream and answers on another.
+
+    Parameters
+    ----------
+    requests, responses : binary file
+    tasks : Tasks
+    leave : callable
+        Ends the process; called once the requests end.
+    """
+
+    def __init__(self, requests: BinaryIO, responses: BinaryIO, tasks: Tasks, leave: Callable[[], None]):
+        self._requests = requests
+        self._responses = responses
+        self._tasks = tasks
+        self._leave = leave
+        self._sending = threading.Lock()
+        self._changed = threading.Condition()
+        self._waiting: dict[str, tuple[str, dict[str, Any]]] = {}
+        self._cancelled: set[str] = set()
+        self._running: str | None = None
+
+    def run(self) -> None:
+        """Work on tasks, one after the other, until the requests end."""
+        threading.Thread(target=self._read, name="requests", daemon=True).start()
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting)
+                task = next(iter(self._waiting))
+                script, inputs = self._waiting.pop(task)
+                self._running = task
+            self._run_task(task, script, inputs)
+            with self._changed:
+                self._running = None
+                self._cancelled.discard(task)
+
+    def _run_task(self, task: str, script: str, inputs: dict[str, Any]) -> None:
+        def on_batch(current: int, maximum: int) -> None:
+            if task in self._cancelled:
+                raise Cancelled("cancelled")
+            self._send(task, "UPDATE", message=script, current=current, maximum=maximum)
+
+        self._send(task, "LAUNCH")
+        try:
+            outputs = self._tasks.run(script, inputs, on_batch)
+        except Cancelled:
+            self._send(task, "CANCELATION")
+        except MicrosnoopError as error:
+            self._send(task, "FAILURE", error=str(error))
+        except Exception as error:
+            log.exception("task %s", task)
+            self._send(task, "FAILURE", error=f"unexpected {type(error).__name__}: {error}")
+        else:
+            self._send(task, "COMPLETION", outputs=outputs)
+
+    def _send(self, task: str | None, response_type: str, **values: Any) -> None:
+        from appose.util import message
+
+        line = message.encode({"task": task, "responseType": response_type, **values}) + "\n"
+        try:
+            with self._sending:
+                self._responses.write(line.encode())
+                self._responses.flush()
+        except OSError:
+            self._leave()
+
+    def _read(self) -> None:
+        while line := self._requests.readline(LONGEST_LINE):
+            if not line.endswith(b"\n") and len(line) == LONGEST_LINE:
+                while not line.endswith(b"\n") and (line := self._requests.readline(LONGEST_LINE)):
+                    pass
+                self._send(None, "FAILURE", error=f"a line has more than {LONGEST_LINE >> 20} MB: pass arrays as files")
+            elif line.strip():
+                self._take(line)
+        self._leave()
+
+    def _take(self, line: bytes) -> None:
+        task = None
+        try:
+            request = json.loads(line)
+            if not isinstance(request, dict):
+                raise InputError("not a JSON object")
+            task = request.get("task") if isinstance(request.get("task"), str) else None
+            if task is None:
+                raise InputError("'task' must be text that tells this task from others")
+            kind = request.get("requestType")
+            if kind == "CANCEL":
+                self._cancel(task)
+            elif kind == "EXECUTE":
+                inputs = request.get("inputs") or {}
+                self._tasks.check(request.get("script"), inputs)
+                with self._changed:
+                    if task in self._waiting or task == self._running:
+                        raise InputError(f"task '{task}' is already under way")
+                    self._waiting[task] = (request["script"], inputs)
+                    self._changed.notify()
+            else:
+                raise InputError(f"requestType is {kind!r:.100}: give EXECUTE or CANCEL")
+        except (ValueError, RecursionError) as error:
+            self._send(task, "FAILURE", error=f"bad request: {error} (line: {line[:80].decode(errors='replace')!r})")
+
+    def _cancel(self, task: str) -> None:
+        with self._changed:
+            if task == self._running:
+                self._cancelled.add(task)
+            waited = self._waiting.pop(task, None)
+        if waited:
+            self._send(task, "CANCELATION")
+
+
+def serve(make_embedder: Callable[[], Embedder], memory: int) -> None:
+    """Run a worker on the standard streams of this process; does not return.
+
+    Parameters
+    ----------
+    make_embedder : callable
+        Makes the embedder when the first task needs it.
+    memory : int
+        Arrays larger than that many bytes are refused.
+    """
+    requests, responses = take_over_standard_streams()
+    exchange = Exchange(memory)
+    leaving = threading.Lock()
+
+    def leave(*_: Any) -> None:
+        # os._exit ends the process even in the middle of a batch, where no exception would get through
+        if leaving.acquire(blocking=False):
+            exchange.close()
+            os._exit(0)
+
+    for name in ("SIGTERM", "SIGINT", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), leave)
+    Worker(requests, responses, Tasks(exchange, make_embedder), leave).run()
+
+
+def take_over_standard_streams() -> tuple[BinaryIO, BinaryIO]:
+    """Standard input and output for the protocol alone: whatever prints goes to standard error, reads get nothing."""
+    sys.stdout.flush()
+    requests = os.fdopen(os.dup(0), "rb")
+    responses = os.fdopen(os.dup(1), "wb")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    return requests, responses

@@ -1,0 +1,137 @@
+"""What the worker can be asked for: inputs as the host sent them, outputs as it gets them back."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from . import __version__
+from .embedder import Embedder
+from .errors import InputError
+from .measuring import Measurement, mean_of_rows, measure
+from .modes import CropSettings
+from .worker_arrays import Exchange
+
+PROTOCOL = 1
+OnBatch = Callable[[int, int], None]
+
+
+class Tasks:
+    """The tasks of one worker, by their names.
+
+    Parameters
+    ----------
+    exchange : Exchange
+    make_embedder : callable
+        Makes the embedder when the first task needs it.
+    """
+
+    def __init__(self, exchange: Exchange, make_embedder: Callable[[], Embedder]):
+        self._exchange = exchange
+        self._make_embedder = make_embedder
+        self._tasks: dict[str, tuple[Callable[[dict[str, Any], OnBatch], dict[str, Any]], set[str]]] = {
+            "info": (self._info, set()),
+            "measure_objects": (
+                self._measure_objects,
+                {"image", "labels", "rescale_constant", "mask", "normalise"},
+            ),
+            "measure_image": (self._measure_image, {"image", "mode", "normalise"}),
+            "measure_tiles": (self._measure_tiles, {"image", "normalise"}),
+        }
+
+    @cached_property
+    def embedder(self) -> Embedder:
+        """The embedder, loaded once."""
+        return self._make_embedder()
+
+    def check(self, script: Any, inputs: Any) -> None:
+        """Refuse what is no task.
+
+        Raises
+        ------
+        InputError
+        """
+        if not isinstance(script, str) or script not in self._tasks:
+            raise InputError(f"there is no task {script!r:.100}; there are {', '.join(self._tasks)}")
+        known = self._tasks[script][1]
+        if not isinstance(inputs, dict):
+            raise InputError(f"the inputs of {script} are not a JSON object")
+        unknown = sorted(set(inputs) - known)
+        if unknown:
+            raise InputError(f"{script} has no input {', '.join(unknown)}; it has {', '.join(sorted(known)) or 'none'}")
+        missing = sorted({"image", "labels"} & known - set(inputs))
+        if missing:
+            raise InputError(f"{script} needs the input {', '.join(missing)}")
+
+    def run(self, script: str, inputs: dict[str, Any], on_batch: OnBatch) -> dict[str, Any]:
+        """Run a task that :meth:`check` has passed; ``on_batch`` may raise to stop it."""
+        return self._tasks[script][0](inputs, on_batch)
+
+    def _info(self, inputs: dict[str, Any], on_batch: OnBatch) -> dict[str, Any]:
+        card = self.embedder.card
+        return {
+            "version": __version__,
+            "protocol": PROTOCOL,
+            "weights": card.name,
+            "sha256": card.sha256,
+            "dimension": card.dimension,
+            "device": self.embedder.device,
+            "precision": self.embedder.precision,
+            "backend": self.embedder.backend.name,
+            "python": platform.python_version(),
+            "folder": str(self._exchange.folder),
+        }
+
+    def _measure_objects(self, inputs: dict[str, Any], on_batch: OnBatch) -> dict[str, Any]:
+        began = time.perf_counter()
+        settings = _settings(inputs, "rescale_constant", "mask", "normalise")
+        measurement = self._measure(inputs, settings, on_batch)
+        regions = measurement.regions
+        arrays = {
+            "object_number": regions.object_number,
+            "features": measurement.features,
+            "box": regions.box,
+            "center": regions.center,
+            "border": regions.border,
+        }
+        return self._outputs(inputs, arrays, measurement, began)
+
+    def _measure_image(self, inputs: dict[str, Any], on_batch: OnBatch) -> dict[str, Any]:
+        began = time.perf_counter()
+        mode = inputs.get("mode", "tile")
+        if mode not in ("tile", "image"):
+            raise InputError(f"mode is {mode!r}: give 'tile' or 'image'")
+        measurement = self._measure(inputs, _settings({**inputs, "mode": mode}, "mode", "normalise"), on_batch)
+        features = (mean_of_rows(measurement) if mode == "tile" else measurement).features
+        return self._outputs(inputs, {"features": features}, measurement, began)
+
+    def _measure_tiles(self, inputs: dict[str, Any], on_batch: OnBatch) -> dict[str, Any]:
+        began = time.perf_counter()
+        measurement = self._measure(inputs, _settings({**inputs, "mode": "tile"}, "mode", "normalise"), on_batch)
+        arrays = {"features": measurement.features, "box": measurement.regions.box}
+        return self._outputs(inputs, arrays, measurement, began)
+
+    def _measure(self, inputs: dict[str, Any], settings: CropSettings, on_batch: OnBatch) -> Measurement:
+        image = self._exchange.take("image", inputs["image"])
+        labels = self._exchange.take("labels", inputs["labels"]) if "labels" in inputs else None
+        return measure(self.embedder, image, labels, settings, on_batch)
+
+    def _outputs(
+        self, inputs: dict[str, Any], arrays: dict[str, np.ndarray], measurement: Measurement, began: float
+    ) -> dict[str, Any]:
+        give = self._exchange.giver(inputs["image"])
+        failed = [
+            {"object_number": problem.object_number, "channel": problem.channel, "reason": problem.reason}
+            for problem in measurement.problems
+        ]
+        outputs = {name: give(name, array) for name, array in arrays.items()}
+        return {**outputs, "failed": failed, "seconds": time.perf_counter() - began}
+
+
+def _settings(inputs: dict[str, Any], *names: str) -> CropSettings:
+    return CropSettings(**{name: inputs[name] for name in names if name in inputs})
