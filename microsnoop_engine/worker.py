@@ -105,7 +105,7 @@ class Worker:
         try:
             request = json.loads(line)
             if not isinstance(request, dict):
-                raise InputError("not a JSON object")
+                raise InputError("the line is not a JSON object")
             task = request.get("task") if isinstance(request.get("task"), str) else None
             if task is None:
                 raise InputError("'task' must be text that tells this task from others")
@@ -122,8 +122,11 @@ class Worker:
                     self._changed.notify()
             else:
                 raise InputError(f"requestType is {kind!r:.100}: give EXECUTE or CANCEL")
+        except InputError as error:
+            self._send(task, "FAILURE", error=str(error))
         except (ValueError, RecursionError) as error:
-            self._send(task, "FAILURE", error=f"bad request: {error} (line: {line[:80].decode(errors='replace')!r})")
+            start = line[:80].decode(errors="replace")
+            self._send(task, "FAILURE", error=f"this line is not JSON ({error}): {start!r}")
 
     def _cancel(self, task: str) -> None:
         with self._changed:
