@@ -15,6 +15,7 @@ import openvino as ov
 from openvino import opset15 as op
 
 from .checkpoints import Card
+from .errors import WeightsError
 
 REACH = 4
 """Pixels by which the four 3x3 convolutions of a stage spread a change."""
@@ -29,12 +30,22 @@ class EncoderGraphs:
         The encoder's tensors (see :func:`microsnoop_engine.checkpoints.load_weights`).
     card : Card
         Their card.
+
+    Raises
+    ------
+    WeightsError
+        If tensors of the encoder are missing.
     """
 
     def __init__(self, state: Mapping[str, np.ndarray], card: Card):
         self._weights = {key: np.asarray(value, dtype=np.float32) for key, value in state.items()}
-        self._stages = 1 + max(int(key.split(".")[1]) for key in state if key.startswith("encoder."))
+        self._stages = 1 + max((int(key.split(".")[1]) for key in state if key.startswith("encoder.")), default=0)
         self._frame = card.input_size
+        parts = ("proj", *(f"convs.{k}" for k in range(4)))
+        tensors = ("norm.weight", "norm.bias", "norm.running_mean", "norm.running_var", "conv.weight", "conv.bias")
+        wanted = [f"encoder.{n}.{part}.{tensor}" for n in range(self._stages) for part in parts for tensor in tensors]
+        if missing := [key for key in wanted if key not in state]:
+            raise WeightsError(f"the weights '{card.name}' lack {len(missing)} tensors: {', '.join(missing[:5])}, ..")
         self._backgrounds: list[np.ndarray] | None = None
 
     def build(self, size: int) -> ov.Model:

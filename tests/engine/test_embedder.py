@@ -1,0 +1,244 @@
+"""Every backend, precision and size of crop, held to the plain float32 network over the whole frame."""
+
+import numpy as np
+import pytest
+import torch
+
+from microsnoop_engine import Embedder
+from microsnoop_engine.checkpoints import Card, save_weights
+from microsnoop_engine.embedder import SIZES, halving
+from microsnoop_engine.errors import DeviceError, InputError, WeightsError
+
+THREADS = {"device": "cpu", "threads": 2}
+
+
+def has_bfloat16():
+    import openvino
+
+    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def framed(crops):
+    """Crops (n, 1, s, s) in the middle of frames of zeros (n, 1, 224, 224)."""
+    frames = np.zeros((len(crops), 1, 224, 224), np.float32)
+    start = (224 - crops.shape[-1]) // 2
+    frames[:, :, start : start + crops.shape[-1], start : start + crops.shape[-1]] = crops
+    return frames
+
+
+@torch.inference_mode()
+def expected(model, crops):
+    return model.embed(torch.from_numpy(framed(crops))).numpy()
+
+
+def random_crops(size, count=2):
+    """Blobs and noise from -0.2 to 1.2, as percentile normalisation gives them."""
+    return np.random.default_rng(size).uniform(-0.2, 1.2, (count, 1, size, size)).astype(np.float32)
+
+
+def cosine(a, b):
+    return (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
+
+
+@pytest.fixture(scope="module")
+def torch_embedder():
+    return Embedder(backend="torch", precision="float32", **THREADS)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_openvino_equals_the_network_over_the_whole_frame(model, embedder, size):
+    crops = random_crops(size)
+    assert embedder.backend.name == "openvino"
+    assert np.abs(embedder.embed(crops) - expected(model, crops)).max() < 1e-4
+
+
+@pytest.mark.parametrize("size", [48, 224])
+def test_torch_equals_the_network_over_the_whole_frame(model, torch_embedder, size):
+    crops = random_crops(size)
+    assert torch_embedder.backend.name == "torch"
+    assert np.abs(torch_embedder.embed(crops) - expected(model, crops)).max() < 1e-4
+
+
+def test_windows_hold_for_any_weights(tmp_path):
+    """Windows rest on the network's reach, so weights with strong responses to emptiness must not matter."""
+    from microsnoop_engine.model import Microsnoop, build
+
+    torch.manual_seed(0)
+    network = Microsnoop(decoder=False)
+    with torch.no_grad():
+        for name, tensor in network.state_dict().items():
+            if name.endswith(("bias", "running_mean")):
+                tensor.normal_(0, 0.3)
+            elif name.endswith("running_var"):
+                tensor.uniform_(0.5, 2)
+    state = {k: v.numpy() for k, v in network.state_dict().items() if not k.endswith("num_batches_tracked")}
+    save_weights(state, Card("random"), tmp_path / "random.safetensors")
+    crops = random_crops(64)
+    got = Embedder(tmp_path / "random.safetensors", precision="float32", **THREADS).embed(crops)
+    assert np.abs(got - expected(build(state, Card("random")), crops)).max() < 1e-4
+
+
+@pytest.mark.parametrize("backend", ["torch", "openvino"])
+def test_bfloat16_on_real_crops(model, real_crops, backend):
+    from microsnoop_engine.windows import window
+
+    if backend == "openvino" and not has_bfloat16():
+        with pytest.raises(DeviceError, match="no bfloat16 arithmetic: use --precision float32"):
+            Embedder(backend="openvino", precision="bfloat16", **THREADS)
+        return
+    crops = np.stack([window(crop.astype(np.float32))[0] for crop in real_crops[::6]])[:, None]
+    fast = Embedder(backend=backend, precision="bfloat16", **THREADS)
+    got = fast.embed(crops)
+    assert (fast.precision, got.dtype) == ("bfloat16", np.float32)
+    assert cosine(got, expected(model, crops)).min() >= 0.9995
+    assert np.abs(np.linalg.norm(got, axis=1) - 1).max() < 1e-5
+
+
+def test_automatic_choice():
+    embedder = Embedder(**THREADS)
+    assert embedder.backend.name == "openvino"
+    assert embedder.precision == ("bfloat16" if has_bfloat16() else "float32")
+    assert Embedder(backend="torch", **THREADS).precision == "float32"
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 7, 100])
+def test_batch_size_does_not_matter(embedder, batch_size):
+    crops = random_crops(48, 7)
+    other = Embedder(precision="float32", batch_size=batch_size, **THREADS).embed(crops)
+    assert np.abs(other - embedder.embed(crops)).max() < 1e-5
+
+
+def test_rows_are_of_unit_length_and_of_float32(embedder):
+    result = embedder.embed(random_crops(64).astype(np.float64))
+    assert result.dtype == np.float32
+    assert np.abs(np.linalg.norm(result, axis=1) - 1).max() < 1e-5
+
+
+def test_no_crops(embedder):
+    assert embedder.embed(np.empty((0, 1, 64, 64), np.float32)).shape == (0, 256)
+
+
+@pytest.mark.parametrize("shape", [(224, 224), (2, 224, 224), (2, 3, 64, 64), (2, 1, 64, 48), (2, 1, 50, 50), (0,)])
+def test_bad_shape(embedder, shape):
+    with pytest.raises(InputError, match=r"crops have shape \(.*\): give \(n, 1, s, s\) with s one of \(48, "):
+        embedder.embed(np.zeros(shape, np.float32))
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"device": "gpu"}, InputError, "device is 'gpu': give one of auto, cpu, cuda, mps"),
+        ({"precision": "float16"}, InputError, "precision is 'float16': give one of auto, float32, bfloat16"),
+        ({"backend": "onnx"}, InputError, "backend is 'onnx': give one of auto, openvino, torch"),
+        ({"batch_size": 0}, InputError, "batch size is 0: give 1 or more"),
+        ({"threads": -1}, InputError, "threads is -1: give 1 or more"),
+        ({"device": "cuda", "backend": "openvino"}, InputError, "the OpenVINO backend runs on the CPU"),
+        ({"model": "nothing"}, WeightsError, "no weights named 'nothing'"),
+    ],
+)
+def test_bad_settings(settings, error, message):
+    with pytest.raises(error, match=message):
+        Embedder(**settings)
+
+
+@pytest.mark.parametrize("device", ["cuda", "mps"])
+def test_missing_device(device):
+    if torch.cuda.is_available() if device == "cuda" else torch.backends.mps.is_available():
+        pytest.skip(f"this computer has a device '{device}'")
+    with pytest.raises(DeviceError, match=rf"finds no '{device}' device here: use --device cpu, or install"):
+        Embedder(device=device)
+
+
+def test_weights_for_another_size_of_crop(tmp_path):
+    save_weights({"encoder.0.a": np.zeros(1)}, Card("small", input_size=112), tmp_path / "small.safetensors")
+    with pytest.raises(WeightsError, match="is for crops of 112 pixels: crops here have 224"):
+        Embedder(tmp_path / "small.safetensors")
+
+
+@pytest.mark.parametrize("kept", ["", "encoder.0.proj.norm.weight", "encoder.3.convs.3.conv.bias"])
+@pytest.mark.parametrize("backend", ["openvino", "torch"])
+def test_weights_of_another_network(tmp_path, model, backend, kept):
+    state = {k: v.numpy() for k, v in model.state_dict().items() if k == kept}
+    save_weights({**state, "a": np.zeros(1)}, Card("odd"), tmp_path / "odd.safetensors")
+    with pytest.raises(WeightsError, match="the weights 'odd'"):
+        Embedder(tmp_path / "odd.safetensors", backend=backend, **THREADS).embed(random_crops(224))
+
+
+class Memory:
+    """A network that runs out of memory above a number of crops; the number may change from call to call."""
+
+    def __init__(self, *capacities, error=None):
+        self.capacities, self.error = list(capacities), error or RuntimeError("CUDA out of memory. Tried to allocate")
+        self.sizes = []
+
+    def __call__(self, crops):
+        capacity = self.capacities.pop(0) if len(self.capacities) > 1 else self.capacities[0]
+        if len(crops) > capacity:
+            raise self.error
+        self.sizes.append(len(crops))
+        return crops[:, 0, 0, :1] * 2
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 8, 13, 32])
+@pytest.mark.parametrize("capacity", [1, 2, 3, 5, 31, 32])
+def test_halving(count, capacity):
+    crops = np.arange(count, dtype=np.float32).reshape(-1, 1, 1, 1)
+    memory = Memory(capacity)
+    result, largest = halving(memory, crops)
+    assert np.array_equal(result[:, 0], np.arange(count) * 2)
+    assert largest == max(memory.sizes) <= max(capacity, 1)
+    assert 2 * largest >= min(count, capacity)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_halving_while_others_take_memory(seed):
+    capacities = np.sort(np.random.default_rng(seed).integers(1, 16, 12))[::-1]
+    result, largest = halving(Memory(*capacities.tolist(), 1), np.arange(29.0).reshape(-1, 1, 1, 1))
+    assert np.array_equal(result[:, 0], np.arange(29) * 2)
+    assert 1 <= largest <= 29
+
+
+@pytest.mark.parametrize("error", [MemoryError(), MemoryError("no"), RuntimeError("std::bad_alloc")])
+def test_halving_gives_up_at_one_crop(error):
+    with pytest.raises(DeviceError, match="not even one crop fits into the device's memory"):
+        halving(Memory(0, error=error), np.zeros((4, 1, 1, 1)))
+
+
+def test_halving_lets_other_errors_through():
+    with pytest.raises(RuntimeError, match="illegal address"):
+        halving(Memory(0, error=RuntimeError("illegal address")), np.zeros((4, 1, 1, 1)))
+
+
+def test_halving_with_memory_that_really_runs_out():
+    """More than the address space for three crops: the allocator itself refuses, in PyTorch's words."""
+
+    def embed(crops):
+        if len(crops) > 2:
+            torch.empty(len(crops) << 46, dtype=torch.float32)
+        return crops
+
+    crops = np.arange(7.0)
+    result, largest = halving(embed, crops)
+    assert np.array_equal(result, crops)
+    assert largest <= 2
+
+
+def test_embedder_goes_on_with_smaller_batches():
+    """No crop is lost, and none moves, when the batch size shrinks on the way."""
+    embedder = Embedder(precision="float32", batch_size=8, **THREADS)
+    crops = random_crops(48, 11)
+    whole = embedder.embed(crops)
+    network, sizes = embedder.backend, []
+
+    class ShortOfMemory:
+        name, device, precision = network.name, network.device, network.precision
+
+        def embed(self, part):
+            if len(part) > 3:
+                raise MemoryError
+            sizes.append(len(part))
+            return network.embed(part)
+
+    embedder.backend = ShortOfMemory()
+    assert np.abs(embedder.embed(crops) - whole).max() < 1e-5
+    assert embedder.batch_size == max(sizes) == 2
