@@ -94,10 +94,10 @@ def start_measurement(
         Called after each batch with the crops handed over so far and their number in all; may raise to stop.
     """
     scaled_image, scaled_labels = _rescale(image, labels, settings.scale)
-    regions = regions_of(scaled_image.shape[1:], scaled_labels, settings)
+    regions = regions_of(scaled_image.shape[1:], labels, settings)
     count = len(regions) * len(image)
     features = np.full((len(regions), len(image) * dimension), np.nan, np.float32)
-    measurement = Measurement(_unscale(regions, settings.scale, image.shape[1:]), features)
+    measurement = Measurement(_unscale(regions, scaled_image.shape[1:], image.shape[1:]), features)
     for done, crop in enumerate(crops(scaled_image, regions, settings, scaled_labels), start=1):
         if crop.window is None:
             number = int(regions.object_number[crop.row])
@@ -214,10 +214,10 @@ def _rescale(image: np.ndarray, labels: np.ndarray | None, scale: float):
     return image, labels
 
 
-def _unscale(regions: Regions, scale: float, shape: tuple[int, int]) -> Regions:
-    if scale == 1:
+def _unscale(regions: Regions, scaled: tuple[int, int], shape: tuple[int, int]) -> Regions:
+    if scaled == shape:
         return regions
-    box = np.rint(regions.box / scale).astype(np.int32)
-    box = np.minimum(box, np.array([*shape, *shape], np.int32))
-    center = (regions.center + 0.5) / scale - 0.5
-    return Regions(regions.object_number, box, center.astype(np.float32), regions.border)
+    product = regions.box * np.array([*shape, *shape], np.int64)
+    box = np.hstack([product[:, :2] // scaled, -(-product[:, 2:] // scaled)])
+    center = (regions.center + 0.5) * np.array(shape) / scaled - 0.5
+    return Regions(regions.object_number, box.astype(np.int32), center.astype(np.float32), regions.border)

@@ -89,22 +89,30 @@ class Regions:
         return Regions(self.object_number[rows], self.box[rows], self.center[rows], self.border[rows])
 
 
-def cell_regions(labels: np.ndarray, rescale_constant: float = 2.0) -> Regions:
+def cell_regions(labels: np.ndarray, rescale_constant: float = 2.0, shape: tuple[int, int] | None = None) -> Regions:
     """A crop around every labelled object (cell-region cropping).
 
-    With the object's width w and height h and the middle m of its box, the crop is m +- min(max(w, h) * rescale_constant,
-    112), clipped to the image.
+    With the object's width w and height h and the middle m of its box, the crop is
+    m +- min(max(w, h) * rescale_constant, 112), at least one pixel, clipped to the image.
 
     Parameters
     ----------
     labels : array (h, w) or (p, h, w), integer
-        0 is background; numbers may have gaps; objects that overlap lie in several planes.
+        0 is background; numbers may have gaps; objects that overlap lie in several planes, each in one of them.
     rescale_constant : float
+    shape : tuple of int, optional
+        Height and width of the image that the crops are for, if it was resized. The labels need not be: so no object
+        is lost, however small it becomes.
 
     Returns
     -------
     Regions
-        In the order of the object numbers.
+        In the order of the object numbers, in pixels of the image.
+
+    Raises
+    ------
+    InputError
+        If an object lies in more than one plane.
     """
     from scipy import ndimage
 
@@ -118,12 +126,16 @@ def cell_regions(labels: np.ndarray, rescale_constant: float = 2.0) -> Regions:
     numbers, bounds, centers = (np.concatenate(part) for part in zip(*parts, strict=True))
     order = np.argsort(numbers, kind="stable")
     numbers, bounds, centers = numbers[order], bounds[order], centers[order]
+    if (twice := numbers[1:][numbers[1:] == numbers[:-1]]).size:
+        raise InputError(f"object {twice[0]} lies in several planes of the labels: give each object one plane")
+    border = (bounds[:, :2] == 0).any(1) | (bounds[:, 2:] == (height, width)).any(1)
+    limit = np.array(shape or (height, width))
+    factor = limit / (height, width)
+    bounds, centers = bounds * np.tile(factor, 2), (centers + 0.5) * factor - 0.5
     longer = np.maximum(bounds[:, 2] - bounds[:, 0], bounds[:, 3] - bounds[:, 1])
     side = np.rint(2 * np.minimum(longer * rescale_constant, FRAME / 2)).astype(np.int64).clip(1)
     start = np.floor((bounds[:, :2] + bounds[:, 2:] - side[:, None] + 1) / 2).astype(np.int64)
-    limit = np.array([height, width])
     box = np.hstack([start.clip(0), np.minimum(start + side[:, None], limit)])
-    border = (bounds[:, :2] == 0).any(1) | (bounds[:, 2:] == limit).any(1)
     return Regions(numbers.astype(np.int32), box.astype(np.int32), centers.astype(np.float32), border)
 
 
@@ -131,7 +143,7 @@ def _compact(plane: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The object numbers of a label plane, and the plane with them replaced by 1, 2, .. in order."""
     highest = int(plane.max(initial=0))
     if highest <= plane.size:
-        present = np.bincount(plane.ravel(), minlength=1) > 0
+        present = np.bincount(plane.ravel().astype(np.int64), minlength=1) > 0
         present[0] = False
         numbers = np.flatnonzero(present)
         lookup = np.zeros(len(present), np.int32)
@@ -163,8 +175,8 @@ def tile_regions(shape: tuple[int, int], size: int = FRAME, overlap: float = 0.1
 def _tile_starts(length: int, size: int, overlap: float) -> np.ndarray:
     if length <= size:
         return np.zeros(1, np.int64)
-    count = int(np.ceil((length - size) / (size * (1 - overlap)))) + 1
-    return np.rint(np.linspace(0, length - size, count)).astype(np.int64)
+    gaps = -(-(length - size) // int(size * (1 - overlap)))
+    return np.arange(gaps + 1) * (length - size) // gaps
 
 
 def whole_region(shape: tuple[int, int]) -> Regions:
@@ -178,14 +190,14 @@ def _plain_regions(box: np.ndarray) -> Regions:
 
 
 def regions_of(shape: tuple[int, int], labels: np.ndarray | None, settings: CropSettings) -> Regions:
-    """The crops of an image of ``shape`` (h, w) under the settings."""
+    """The crops of an image of ``shape`` (h, w) under the settings; labels may have the size it had before resizing."""
     if settings.mode == "tile":
         return tile_regions(shape)
     if settings.mode != "cells":
         return whole_region(shape)
     if labels is None:
         raise InputError("mode 'cells' needs labels: give label images or a segmentation")
-    regions = cell_regions(labels, settings.rescale_constant)
+    regions = cell_regions(labels, settings.rescale_constant, shape)
     return regions[~regions.border] if settings.drop_border else regions
 
 
