@@ -1,6 +1,6 @@
 """Client of the microsnoop engine, which lives in a Python of its own and speaks JSON lines on its standard handles.
 
-Python 3.8, standard library and numpy only: this file runs inside CellProfiler.
+Python 3.8, standard library, numpy and psutil only: this file runs inside CellProfiler.
 """
 
 import atexit
@@ -18,6 +18,7 @@ import threading
 import time
 
 import numpy
+import psutil
 
 LOGGER = logging.getLogger(__name__)
 
@@ -295,6 +296,8 @@ class Engine:
     def close(self, patience=CLOSE_SECONDS):
         """End the engine; it goes by itself once its standard input is closed, and is killed when it does not.
 
+        The folder of an engine that was killed is removed.
+
         Parameters
         ----------
         patience : float
@@ -309,6 +312,8 @@ class Engine:
             self._process.wait()
         for thread in self._threads:
             thread.join(CLOSE_SECONDS)
+        if "folder" in self.info:
+            shutil.rmtree(self.info["folder"], ignore_errors=True)
 
     @staticmethod
     def _received(value):
@@ -371,6 +376,27 @@ class Engine:
                 text = line.decode("utf-8", "replace").rstrip()
                 self._last_lines.append(text)
                 LOGGER.debug("engine: %s", text)
+
+
+def analysis_workers():
+    """Number of analysis workers this process is one of; 0 outside of an analysis.
+
+    CellProfiler starts all of them at once, with the address of the analysis on their command lines.
+    """
+    try:
+        address = sys.argv[sys.argv.index("--work-announce") + 1]
+        return sum(address in process.cmdline() for process in psutil.Process().parent().children())
+    except (ValueError, IndexError, AttributeError, psutil.Error):
+        return 0
+
+
+def thread_options():
+    """Options of ``microsnoop worker`` that share the cores among the engines of several analysis workers."""
+    workers = analysis_workers()
+    if workers < 2:
+        return []
+    cores = psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
+    return ["--threads", str(max(1, cores // workers))]
 
 
 _engines = {}

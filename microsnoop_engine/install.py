@@ -12,7 +12,13 @@ from pathlib import Path
 from .errors import InputError
 from .files import replace_file, writing
 
-FILES = ("measuremicrosnoopfeatures.py", "_microsnoop_client.py")
+FILES = (
+    "measuremicrosnoopfeatures.py",
+    "_microsnoop_client.py",
+    "_microsnoop_columns.py",
+    "_microsnoop_display.py",
+    "_microsnoop_inputs.py",
+)
 RECORD = "_microsnoop_engine.txt"
 """Names the interpreter that holds the engine; read by the module's client."""
 

@@ -3,6 +3,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -150,6 +151,21 @@ def assert_gone(processes, patience=20):
     """Fail unless the processes end by themselves."""
     _, alive = psutil.wait_procs(processes, timeout=patience)
     assert not alive, f"still running: {alive}"
+
+
+def wait_until_busy(folder, patience=60):
+    """Wait until an engine was given the arrays of a request and had time to begin."""
+    deadline = time.monotonic() + patience
+    while len(os.listdir(folder)) < 2:
+        assert time.monotonic() < deadline, f"nothing was written to {folder}"
+        time.sleep(0.02)
+    time.sleep(0.5)
+
+
+def kill_once_busy(pid, folder):
+    """Kill an engine in the middle of a request."""
+    wait_until_busy(folder)
+    os.kill(pid, signal.SIGKILL)
 
 
 def run_engine_script(python, script, *arguments):

@@ -10,11 +10,16 @@ import _microsnoop_client as client
 import numpy as np
 import psutil
 import pytest
-from conftest import PLUGINS, assert_gone, engines_of
+from conftest import PLUGINS, assert_gone, engines_of, kill_once_busy, wait_until_busy
 
 IMAGE = np.random.RandomState(0).rand(1, 60, 60).astype(np.float32)
 LABELS = np.zeros((60, 60), np.int32)
 LABELS[20:30, 20:30] = 1
+LONG = {  # takes minutes: 10000 crops of 224 pixels
+    "image": np.random.RandomState(0).rand(1, 600, 600).astype(np.float32),
+    "labels": np.kron(np.arange(1, 10001).reshape(100, 100), np.ones((6, 6))).astype(np.int32),
+    "rescale_constant": 20.0,
+}
 
 
 @pytest.fixture(autouse=True)
@@ -158,35 +163,34 @@ def test_a_killed_engine_is_an_error_and_the_next_one_works(engine_command):
     assert again.info["folder"] != folder
 
 
-def test_an_engine_killed_in_the_middle_of_a_request(engine_command):
+def test_an_engine_killed_in_the_middle_of_a_request_leaves_no_files(engine_command):
     engine = client.get_engine(engine_command, ["--device", "cpu"])
-    labels = np.arange(1, 3601, dtype=np.int32).reshape(60, 60)
-    killer = threading.Timer(1.0, os.kill, (engine.pid, signal.SIGKILL))
+    killer = threading.Thread(target=kill_once_busy, args=(engine.pid, engine.info["folder"]))
     killer.start()
-    try:
-        with pytest.raises(client.EngineError, match="stopped during measure_objects"):
-            engine.run("measure_objects", image=IMAGE, labels=labels)
-    finally:
-        killer.join()
+    with pytest.raises(client.EngineError, match=r"(?s)stopped during measure_objects.*exit code -9"):
+        engine.run("measure_objects", **LONG)
+    killer.join()
+    assert not os.path.exists(engine.info["folder"])
 
 
 @pytest.mark.parametrize("busy", [False, True])
 def test_the_engine_dies_with_its_host(engine_command, busy):
     script = (
-        "import sys, numpy; sys.path.insert(0, sys.argv[1]); import _microsnoop_client as client\n"
-        "engine = client.get_engine(sys.argv[2:], ['--device', 'cpu'])\n"
+        "import sys; sys.path[:0] = sys.argv[1:3]; import _microsnoop_client as client, test_client\n"
+        "engine = client.get_engine(sys.argv[3:], ['--device', 'cpu'])\n"
         "print(engine.pid, engine.info['folder'], flush=True)\n"
-        "labels = numpy.arange(1, 3601, dtype='int32').reshape(60, 60)\n"
-        + ("engine.run('measure_objects', image=labels[None] / 3600, labels=labels)" if busy else "sys.stdin.read()")
+        + ("engine.run('measure_objects', **test_client.LONG)" if busy else "sys.stdin.read()")
     )
     host = subprocess.Popen(
-        [sys.executable, "-c", script, str(PLUGINS), *engine_command], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-c", script, str(PLUGINS), os.path.dirname(__file__), *engine_command],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     )
     pid, folder = host.stdout.readline().decode().split()
     engine = psutil.Process(int(pid))
     if busy:
-        threading.Event().wait(1)
+        wait_until_busy(folder)
     host.kill()
     host.communicate()
-    assert_gone([engine])
+    assert_gone([engine], patience=2)
     assert not os.path.exists(folder)

@@ -2,16 +2,16 @@
 
 import logging
 import os
-import signal
+import threading
 
 import _microsnoop_client
+import _microsnoop_columns
 import cellprofiler_core.modules  # noqa: F401
-import measuremicrosnoopfeatures as plugin
 import numpy as np
 import pytest
 from cellprofiler_core.image import Image
 from cellprofiler_core.object import Objects
-from conftest import engines_of, features_of, make_module, make_workspace, written
+from conftest import engines_of, features_of, kill_once_busy, make_module, make_workspace, written
 from matplotlib.figure import Figure
 
 RANDOM = np.random.RandomState(0)
@@ -128,7 +128,8 @@ def test_the_whole_image_needs_no_objects():
 
 
 def test_settings_reach_the_engine():
-    image, labels = field(300), squares([1], 300)
+    image, labels = field(300), np.zeros((300, 300), int)
+    labels[100:140, 100:140] = 1
 
     def values(scope, **settings):
         module = make_module(scope=scope)
@@ -161,16 +162,20 @@ def test_gray_images_that_are_stored_as_color_or_binary_are_measured():
 
 
 def test_what_cannot_be_measured_is_nan_and_logged(caplog):
-    image = field()
-    image[:, 40:] = 0.5
+    image = field(200)
+    image[:, 100:] = 0.5
+    labels = np.zeros((200, 200), int)
+    labels[20:60, 20:60] = 1
+    labels[20:60, 140:180] = 2
+    labels[150:155, 20:25] = 3
     module = make_module()
     module.rescale_constant.value = 0.6
     with caplog.at_level(logging.WARNING):
-        workspace = run(module, {"DNA": image}, {"Nuclei": squares([1, 2, 3, 4])})
+        workspace = run(module, {"DNA": image}, {"Nuclei": labels})
     values = written(workspace, "Nuclei")
     assert np.isfinite(values[0]).all()
-    assert np.isnan(values[3]).all()
-    assert "of Nuclei in image set 1 are NaN" in caplog.text
+    assert np.isnan(values[1:]).all()
+    assert "2 measurements of Nuclei in image set 1 are NaN; the first because: constant" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -196,29 +201,22 @@ def test_images_that_cannot_be_measured_are_refused(images, labels, message):
 
 
 def test_an_engine_that_crashes_fails_one_image_set_and_the_next_recovers():
-    module = make_module(scope="Both")
-    workspace = run(module, {"DNA": field()}, {"Nuclei": squares([1])})
-    (process,) = engines_of(os.getpid())
-    os.kill(process.pid, signal.SIGSTOP)
-    os.kill(process.pid, signal.SIGKILL)
+    module = make_module()
+    module.device.value = "cpu"
+    module.rescale_constant.value = 20
+    many = np.kron(np.arange(1, 2501).reshape(50, 50), np.ones((6, 6), int))
+    workspace = make_workspace(module, {"DNA": field(300)}, {"Nuclei": many})
+    crashing = module.engine()
+    killer = threading.Thread(target=kill_once_busy, args=(crashing.pid, crashing.info["folder"]))
+    killer.start()
     with pytest.raises(_microsnoop_client.EngineError, match=r"(?s)exit code -9.*worker --device cpu"):
-        raise_from_dead_engine(module, workspace)
-    workspace.measurements.next_image_set(2)
-    module.run(workspace)
+        module.run(workspace)
+    killer.join()
+    workspace = run(module, {"DNA": field()}, {"Nuclei": squares([1])})
     assert np.isfinite(written(workspace, "Nuclei")).all()
-    assert [process.pid] != [engine.pid for engine in engines_of(os.getpid())]
+    assert crashing.pid not in [engine.pid for engine in engines_of(os.getpid())]
     module.post_run(workspace)
     assert not engines_of(os.getpid())
-
-
-def raise_from_dead_engine(module, workspace):
-    """Run with the engine that is registered, although it is dead, as when it dies between two requests."""
-    engine = next(iter(_microsnoop_client._engines.values()))
-    engine._process.poll = lambda: None
-    try:
-        module.run(workspace)
-    finally:
-        del engine._process.poll
 
 
 def test_unknown_weights_say_so():
@@ -279,7 +277,7 @@ def test_columns_are_written_without_hdf5_dict_too():
             self.added[name, feature] = np.asarray(values, data_type)
 
     measurements = Plain()
-    plugin.write_measurements(measurements, "Nuclei", ["A", "B"], np.array([[1, 2], [3, 4]]))
+    _microsnoop_columns.write_measurements(measurements, "Nuclei", ["A", "B"], np.array([[1, 2], [3, 4]]))
     assert [list(values) for values in measurements.added.values()] == [[1, 2], [3, 4]]
 
 
