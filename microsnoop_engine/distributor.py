@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -24,12 +25,14 @@ from .errors import DeviceError, ImageError, InputError, MicrosnoopError, Missin
 from .images import ImageSet, read_channels, read_labels
 from .measuring import Batcher, Measurement, check_labels, mean_of_rows, start_measurement
 from .modes import CropSettings
-from .profiles import TableWriter, layout_of
+from .profiles import PART_BYTES, TableWriter, layout_of
 from .segmentation import Segmenter, segmenter
 
 log = logging.getLogger(__name__)
 
 READERS = 4
+LONGEST_WAIT = 20.0
+"""Seconds after which rows do not wait any longer for a batch to be filled."""
 _SEGMENTATION_BYTES = 80
 """Temporary memory of the built-in segmentation per pixel."""
 
@@ -127,6 +130,7 @@ def profile(
     memory: int = 2 << 30,
     strict: bool = False,
     on_progress: Callable[[int, int], None] | None = None,
+    part_bytes: int = PART_BYTES,
 ) -> Report:
     """Measure image sets into the table of an output folder; continues the table that a stopped run left there.
 
@@ -142,6 +146,8 @@ def profile(
         Stop at the first image set that cannot be measured.
     on_progress : callable, optional
         Called with the number of image sets done and their number in all.
+    part_bytes : int
+        Size of the parts of the table.
 
     Returns
     -------
@@ -159,15 +165,15 @@ def profile(
     find_objects = segmenter(job.segment, embedder.device) if job.segment else None
     layout = layout_of(image_sets, job.channels, job.objects, embedder.card.dimension)
     run = describe_run(image_sets, job, embedder.card, embedder.precision)
-    writer = TableWriter(folder, layout, run)
+    writer = TableWriter(folder, layout, run, part_bytes)
     report = Report(writer.done, resumed=len(writer.done))
     todo = [image_set for image_set in image_sets if image_set.number not in writer.done]
     batcher = Batcher(embedder)
-    held: deque[tuple[ImageSet, Measurement]] = deque()
+    held: deque[tuple[ImageSet, Measurement, float]] = deque()
 
     def write_complete() -> None:
         while held and not batcher.pending[held[0][0].number]:
-            image_set, measurement = held.popleft()
+            image_set, measurement, _ = held.popleft()
             del batcher.pending[image_set.number]
             if job.settings.mode == "tile":
                 measurement = mean_of_rows(measurement)
@@ -186,8 +192,9 @@ def profile(
                     batcher, image, labels, job.settings, embedder.card.dimension, owner=image_set.number
                 )
                 report.crops += measurement.features.size // embedder.card.dimension - len(measurement.problems)
-                held.append((image_set, measurement))
-                if sum(measurement.features.nbytes for _, measurement in held) > memory // 4:
+                held.append((image_set, measurement, time.monotonic()))
+                too_much = sum(measurement.features.nbytes for _, measurement, _ in held) > memory // 4
+                if too_much or time.monotonic() - held[0][2] > LONGEST_WAIT:
                     batcher.flush()
                 write_complete()
             if on_progress:

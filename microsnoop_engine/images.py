@@ -26,7 +26,7 @@ class Source:
     path : Path
         An image file, or a .npz file.
     index : int, optional
-        Plane of a multi-plane file (its channel or page), from 0.
+        Plane of a multi-plane file (its channel, page, depth or time point), from 0.
     row : int, optional
         Row of the array of a .npz file.
     array : str
@@ -107,7 +107,7 @@ def read_labels(source: Source, objects: str, shape: tuple[int, int]) -> np.ndar
         if not (np.isfinite(plane).all() and (plane == np.rint(plane)).all()):
             raise ImageError("does not hold whole numbers: give a label image, not intensities", source.path, objects)
         plane = plane.astype(np.int64)
-    if plane.dtype == bool:
+    if plane.dtype == bool or (plane.dtype == np.uint8 and plane.any() and np.isin(plane, (0, 255)).all()):
         raise ImageError(
             "is a black-and-white mask: give a label image, in which every object has its own number",
             source.path,
@@ -135,38 +135,47 @@ def read_plane(source: Source, name: str) -> np.ndarray:
     if not path.is_file():
         raise ImageError("there is no such file", path, name)
     try:
-        array = read_array(path) if source.row is None else _npz(path, source.array)[source.row]
-    except (ImageError, MissingExtraError):
+        if source.row is None:
+            array = read_array(path, stack=source.index is not None)
+        else:
+            array = _npz(path, source.array)[source.row]
+    except ImageError as error:
+        raise ImageError(str(error), path, name) from None
+    except MissingExtraError:
         raise
     except Exception as error:
         raise ImageError(f"cannot be read ({_reason(error)}): is it damaged or incomplete?", path, name) from error
+    if array.ndim == 2:
+        array = array[None]
     if array.ndim == 3:
         index = source.index or 0
         if index >= len(array):
-            raise ImageError(f"has {len(array)} planes: there is no plane {index}", path, name)
+            raise ImageError(f"has planes 0 to {len(array) - 1}: there is no plane {index}", path, name)
         if source.index is None and len(array) > 1:
-            raise ImageError(f"has {len(array)} planes or colours where one was expected", path, name)
+            raise ImageError(
+                f"has {len(array)} planes or colours where one was expected: write one plane, or say which in a column "
+                "Frame_.. of a LoadData CSV",
+                path,
+                name,
+            )
         array = array[index]
     if array.ndim != 2 or array.dtype.kind not in "uifb" or not array.size:
         raise ImageError(f"holds {array.dtype} of shape {array.shape}, not a plane of numbers", path, name)
     return array
 
 
-def read_array(path: Path) -> np.ndarray:
-    """The planes of an image file: (h, w), or (planes or colours, h, w)."""
+def read_array(path: Path, stack: bool = False) -> np.ndarray:
+    """The planes of an image file: (h, w), or (planes or colours, h, w); those of a stack in depth or time if asked."""
     suffix = path.suffix.lower()
     if suffix in TIFF:
-        return _tiff(path)
+        return _tiff(path, stack)
     if suffix in STILL:
-        import imageio.v3 as imageio
-
-        array = imageio.imread(path)
-        return np.moveaxis(array[..., :3], -1, 0) if array.ndim == 3 else array
+        return _still(path)
     return _bioio(path)[0]
 
 
 def channel_names(path: Path) -> list[str]:
-    """Names of the planes of a multi-channel file: those that it states, else ``C1``, ``C2``, ..; one plane has none."""
+    """Names of the channels of a file: those that it states, else ``C1``, ``C2``, ..; none for one plane or a stack."""
     suffix = path.suffix.lower()
     if suffix in TIFF:
         return _tiff_channel_names(path)
@@ -176,7 +185,20 @@ def channel_names(path: Path) -> list[str]:
     return [] if array.ndim == 2 else ["Red", "Green", "Blue"][: len(array)]
 
 
-def _tiff(path: Path) -> np.ndarray:
+def _still(path: Path) -> np.ndarray:
+    import imageio.v3 as imageio
+
+    array = imageio.imread(path)
+    if array.ndim == 4:
+        if len(array) > 1:
+            raise ImageError(f"is an animation of {len(array)} frames: give single images", path)
+        array = array[0]
+    if array.ndim == 2:
+        return array
+    return array[..., 0] if array.shape[-1] == 2 else np.moveaxis(array[..., :3], -1, 0)
+
+
+def _tiff(path: Path, stack: bool) -> np.ndarray:
     import tifffile
 
     with tifffile.TiffFile(path) as tiff:
@@ -189,7 +211,7 @@ def _tiff(path: Path) -> np.ndarray:
     kept = [axis for axis, length in zip(axes, array.shape, strict=True) if length > 1 or axis in "YX"]
     array = array.reshape([array.shape[axes.index(axis)] for axis in kept])
     others = [axis for axis in kept if axis not in "YX"]
-    if len(others) > 1 or (others and others[0] in "ZT"):
+    if len(others) > 1 or (others and others[0] in "ZT" and not stack):
         raise ImageError(
             f"is a stack with axes {''.join(kept)}: write one plane per time point and depth, or project it first", path
         )
@@ -202,7 +224,7 @@ def _tiff_channel_names(path: Path) -> list[str]:
     with tifffile.TiffFile(path) as tiff:
         series = tiff.series[0]
         count = {axis: n for axis, n in zip(series.axes, series.shape, strict=True) if axis not in "YX" and n > 1}
-        if not count:
+        if not count or count.keys() & set("ZT"):
             return []
         if "S" in count:
             return ["Red", "Green", "Blue", "Alpha"][: count["S"]]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Iterable
-from pathlib import Path, PurePosixPath, PureWindowsPath
-from urllib.parse import unquote, urlparse
+from pathlib import Path
+from urllib.parse import urlparse
+from urllib.request import url2pathname
 
 import numpy as np
 
@@ -75,48 +77,49 @@ def from_load_data(path: Path) -> list[ImageSet]:
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.reader(file))
+            reader = csv.reader(file)
+            rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
     except UnicodeDecodeError as error:
         raise InputError(f"'{path}' is not text in UTF-8: save it as 'CSV UTF-8' ({error})") from None
-    if not rows or not rows[0]:
+    except csv.Error as error:
+        raise InputError(f"'{path}', line {reader.line_num}: {error}") from None
+    if not rows:
         raise InputError(f"'{path}' is empty")
-    header = [name.strip() for name in rows[0]]
+    header = [name.strip() for name in rows[0][1]]
+    if len(header) == 1 and re.search("[;\t]", header[0]):
+        raise InputError(f"'{path}' is separated by semicolons or tabs: save it with commas")
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice:
         raise InputError(f"'{path}' has these columns more than once: {', '.join(twice)}")
-    channels = _named(header, "FileName_") or _named(header, "URL_")
+    channels = list(dict.fromkeys([*_named(header, "FileName_"), *_named(header, "URL_")]))
     if not channels:
         raise InputError(
             f"'{path}' has no column FileName_<channel> or URL_<channel>; its columns: {', '.join(header)}"
         )
-    channels = list(dict.fromkeys([*_named(header, "FileName_"), *_named(header, "URL_")]))
     objects = list(dict.fromkeys([*_named(header, "ObjectsFileName_"), *_named(header, "ObjectsURL_")]))
     sets = []
-    for line, row in enumerate(rows[1:], start=2):
-        if not any(cell.strip() for cell in row):
-            continue
+    for line, row in rows[1:]:
         if len(row) != len(header):
             raise InputError(f"'{path}', line {line}: {len(row)} values for {len(header)} columns")
         values = {name: cell.strip() for name, cell in zip(header, row, strict=True)}
         where = f"'{path}', line {line}"
         number = len(sets) + 1
         if values.get("ImageNumber"):
-            if not values["ImageNumber"].isdigit():
+            if not values["ImageNumber"].isdecimal():
                 raise InputError(f"{where}: ImageNumber is '{values['ImageNumber']}', not a number")
             number = int(values["ImageNumber"])
-        sets.append(
-            ImageSet(
-                number,
-                {name: source for name in channels if (source := _source(values, name, "", path.parent, where))},
-                {name: source for name in objects if (source := _source(values, name, "Objects", path.parent, where))},
-                {name: values[f"Metadata_{name}"] for name in _named(header, "Metadata_")},
-            )
-        )
+        images = {name: source for name in channels if (source := _source(values, name, "", path.parent, where))}
+        labels = {name: source for name in objects if (source := _source(values, name, "Objects", path.parent, where))}
+        if not images:
+            raise InputError(f"{where}: no channel has a file")
+        metadata = {name: values[f"Metadata_{name}"] for name in _named(header, "Metadata_")}
+        sets.append(ImageSet(number, images, labels, metadata))
     if not sets:
         raise InputError(f"'{path}' has a header but no rows")
     numbers = [s.number for s in sets]
-    if len(set(numbers)) < len(numbers):
-        raise InputError(f"'{path}': an ImageNumber stands in more than one row")
+    number, count = Counter(numbers).most_common(1)[0]
+    if count > 1:
+        raise InputError(f"'{path}': ImageNumber {number} stands in {count} rows")
     return typed_metadata(sets)
 
 
@@ -130,40 +133,38 @@ def _source(values: dict[str, str], name: str, kind: str, base: Path, where: str
         parts = urlparse(url)
         if parts.scheme not in ("", "file") and len(parts.scheme) > 1:
             raise InputError(f"{where}, column {kind}URL_{name}: only file: addresses can be read, not {parts.scheme}:")
-        path = base / (unquote(parts.path) if parts.scheme == "file" else url)
+        path = base / (url2pathname(parts.path) if parts.scheme == "file" else _local(url))
     else:
         file = values.get(f"{kind}FileName_{name}", "")
         if not file:
             return None
         folder = values.get(f"{kind}PathName_{name}", "")
-        path = base / _local(folder) / file
+        path = base / _local(folder) / _local(file)
     frame = values.get(f"{kind}Frame_{name}", "")
-    if frame and not frame.isdigit():
-        raise InputError(f"{where}, column {kind}Frame_{name}: '{frame}' is not a plane number")
+    if frame and not frame.isdecimal():
+        raise InputError(f"{where}, column {kind}Frame_{name}: '{frame}' is not a plane number (0, 1, ..)")
     return Source(path, int(frame) if frame else None)
 
 
-def _local(folder: str) -> Path:
-    """A folder as written on any system: backslashes of a relative Windows path become slashes."""
-    if "\\" in folder and "/" not in folder and not PureWindowsPath(folder).is_absolute():
-        return Path(PurePosixPath(*PureWindowsPath(folder).parts))
-    return Path(folder)
+def _local(place: str) -> Path:
+    """A path as written on any system: the backslashes of Windows become slashes."""
+    return Path(place.replace("\\", "/"))
 
 
 def from_folder(folder: Path, pattern: str | None = None) -> list[ImageSet]:
     """Image sets of a folder: grouped by the pattern, or every file an image set of its own."""
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in (*SUFFIXES, ".npz") and p.is_file())
-    files = [p for p in files if not any(part.startswith(".") for part in p.relative_to(folder).parts)]
+    places = sorted(p.relative_to(folder) for p in folder.rglob("*") if p.is_file())
+    places = [place for place in places if not any(part.startswith(".") for part in place.parts)]
+    files = [folder / place for place in places if place.suffix.lower() in SUFFIXES]
     if not files:
-        raise InputError(f"folder '{folder}' holds no images ({', '.join(SUFFIXES)})")
+        hint = ": give one of its .npz files" if any(place.suffix.lower() == ".npz" for place in places) else ""
+        raise InputError(f"folder '{folder}' holds no images ({', '.join(SUFFIXES)}){hint}")
     if pattern is None:
         sets = []
-        for file in (p for p in files if p.suffix.lower() != ".npz"):
+        for file in files:
             place = file.relative_to(folder)
-            metadata = {"File": place.name, **({"Folder": place.parent.as_posix()} if len(place.parts) > 1 else {})}
+            metadata = {"Folder": place.parent.as_posix()} if len(place.parts) > 1 else {}
             sets.append(_from_file(len(sets) + 1, file, metadata))
-        if not sets:
-            raise InputError(f"folder '{folder}' holds .npz files only: give one of them as the input")
         return sets
     expression = pattern_expression(pattern)
     groups: dict[tuple[str, ...], dict[str, Source]] = {}
@@ -176,8 +177,8 @@ def from_folder(folder: Path, pattern: str | None = None) -> list[ImageSet]:
         channels = groups.setdefault(tuple(values.values()), {})
         if channel in channels:
             raise InputError(
-                f"pattern '{pattern}' takes '{file}' and '{channels[channel].path}' for the same channel '{channel}' of the "
-                "same image set: name the part in which they differ"
+                f"pattern '{pattern}' takes '{file}' and '{channels[channel].path}' for the same channel '{channel}' "
+                "of the same image set: name the part in which they differ"
             )
         channels[channel] = Source(file)
     if not groups:
@@ -200,7 +201,7 @@ def pattern_expression(pattern: str) -> re.Pattern[str]:
     InputError
         If ``{Channel}`` is missing, or a name is unfit or stands twice.
     """
-    parts = re.split(r"\{([^{}]*)\}", pattern)
+    parts = re.split(r"\{([^{}]*)\}", pattern.replace("\\", "/"))
     names = parts[1::2]
     if "Channel" not in names:
         raise InputError(f"pattern '{pattern}' has no {{Channel}}: name the part that tells the channel")
@@ -232,7 +233,7 @@ def from_npz(path: Path) -> list[ImageSet]:
     try:
         with np.load(path, allow_pickle=False) as data:
             names = data.files
-            shape = _npy_shape(data, "images") if "images" in names else None
+            shape, masks = (_npy_shape(data, name) if name in names else None for name in ("images", "masks"))
             others = {name: data[name] for name in names if name not in ("images", "masks")}
     except (ValueError, OSError) as error:
         raise ImageError(f"'{path}' is not a .npz file of plain arrays: {error}", path) from None
@@ -241,6 +242,10 @@ def from_npz(path: Path) -> list[ImageSet]:
     if shape is None or len(shape) not in (3, 4):
         raise InputError(f"'{path}' needs an array 'images' (n, channels, height, width); it holds {', '.join(names)}")
     count, channels = shape[0], shape[1] if len(shape) == 4 else 1
+    if 0 in shape:
+        raise InputError(f"'{path}' holds no images: 'images' has shape {shape}")
+    if masks is not None and (masks[0] != count or masks[-2:] != shape[-2:]):
+        raise InputError(f"'{path}': 'masks' has shape {masks}, which does not go with 'images' {shape}")
     stated = others.pop("channels", None)
     labels = [str(name) for name in stated] if stated is not None else [f"C{n + 1}" for n in range(channels)]
     if len(labels) != channels or len(set(labels)) != channels:
@@ -250,7 +255,7 @@ def from_npz(path: Path) -> list[ImageSet]:
         ImageSet(
             row + 1,
             {name: Source(path, index if len(shape) == 4 else None, row) for index, name in enumerate(labels)},
-            {"Nuclei": Source(path, None, row, "masks")} if "masks" in names else {},
+            {"Nuclei": Source(path, None, row, "masks")} if masks else {},
             {name: value[row].item() for name, value in metadata.items()},
         )
         for row in range(count)
@@ -272,12 +277,13 @@ def with_labels(sets: list[ImageSet], folder: Path, objects: str) -> list[ImageS
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() in SUFFIXES:
             found.setdefault(path.stem, []).append(path)
-    result = []
+    result, taken = [], {}
     for image_set in sets:
         stems = [source.path.stem for source in image_set.channels.values()]
         stems += [stem.removesuffix(f"_{name}") for stem, name in zip(stems, image_set.channels, strict=True)]
-        names = [f"{stem}{suffix}" for stem in stems for suffix in LABEL_SUFFIXES]
-        matches = {path for name in names for path in found.get(name, [])}
+        names = [f"{stem}{suffix}" for stem in stems for suffix in (*LABEL_SUFFIXES, f"_{objects}")]
+        own = {source.path.resolve() for source in image_set.channels.values()}
+        matches = {path for name in names for path in found.get(name, []) if path.resolve() not in own}
         if len(matches) > 1:
             parents = {source.path.parent.name for source in image_set.channels.values()}
             matches = {path for path in matches if path.parent.name in parents} or matches
@@ -285,6 +291,9 @@ def with_labels(sets: list[ImageSet], folder: Path, objects: str) -> list[ImageS
             listed = ", ".join(f"'{path}'" for path in sorted(matches))
             raise InputError(f"--labels: image set {image_set.number} has more than one label image: {listed}")
         path = matches.pop() if matches else folder / f"{stems[0]}.tif"
+        if path in taken and path.exists():
+            raise InputError(f"--labels: '{path}' fits image set {taken[path]} as well as {image_set.number}")
+        taken[path] = image_set.number
         result.append(ImageSet(image_set.number, image_set.channels, {objects: Source(path)}, image_set.metadata))
     return result
 

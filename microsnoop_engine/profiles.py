@@ -34,6 +34,8 @@ from .measuring import Measurement
 TABLE = "profiles.parquet"
 MANIFEST = "manifest.jsonl"
 IMAGE_LIST = "images.csv"
+PART_BYTES = 64 << 20
+PART_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -111,8 +113,8 @@ class TableWriter:
     layout : Layout
     run : dict
         What defines the run (inputs, settings, weights): a folder with another one is refused.
-    part_bytes, part_seconds : int, float
-        A part is written once it has that size, or the last one is that old.
+    part_bytes : int
+        A part is written once it has that size, or the last one is a minute old.
 
     Attributes
     ----------
@@ -125,14 +127,12 @@ class TableWriter:
         If the folder holds something else.
     """
 
-    def __init__(
-        self, folder: Path, layout: Layout, run: dict[str, Any], part_bytes: int = 64 << 20, part_seconds: float = 60
-    ):
+    def __init__(self, folder: Path, layout: Layout, run: dict[str, Any], part_bytes: int = PART_BYTES):
         self.table = folder / TABLE
         self._manifest = folder / MANIFEST
         self._schema = layout.schema()
         self._layout = layout
-        self._part_bytes, self._part_seconds = part_bytes, part_seconds
+        self._part_bytes = part_bytes
         self._flushed = time.monotonic()
         self._batches: list[pa.RecordBatch] = []
         self._images: list[dict[str, Any]] = []
@@ -188,7 +188,7 @@ class TableWriter:
             }
         )
         full = sum(b.nbytes for b in self._batches) >= self._part_bytes
-        if full or time.monotonic() - self._flushed > self._part_seconds:
+        if full or time.monotonic() - self._flushed > PART_SECONDS:
             self.flush()
 
     def flush(self) -> None:

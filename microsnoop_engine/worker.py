@@ -55,29 +55,28 @@ class Worker:
                 task = next(iter(self._waiting))
                 script, inputs = self._waiting.pop(task)
                 self._running = task
-            self._run_task(task, script, inputs)
+            self._send(task, "LAUNCH")
+            response_type, values = self._result(task, script, inputs)
             with self._changed:
                 self._running = None
                 self._cancelled.discard(task)
+            self._send(task, response_type, **values)
 
-    def _run_task(self, task: str, script: str, inputs: dict[str, Any]) -> None:
+    def _result(self, task: str, script: str, inputs: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         def on_batch(current: int, maximum: int) -> None:
             if task in self._cancelled:
                 raise Cancelled("cancelled")
             self._send(task, "UPDATE", message=script, current=current, maximum=maximum)
 
-        self._send(task, "LAUNCH")
         try:
-            outputs = self._tasks.run(script, inputs, on_batch)
+            return "COMPLETION", {"outputs": self._tasks.run(script, inputs, on_batch)}
         except Cancelled:
-            self._send(task, "CANCELATION")
+            return "CANCELATION", {}
         except MicrosnoopError as error:
-            self._send(task, "FAILURE", error=str(error))
+            return "FAILURE", {"error": str(error)}
         except Exception as error:
             log.exception("task %s", task)
-            self._send(task, "FAILURE", error=f"unexpected {type(error).__name__}: {error}")
-        else:
-            self._send(task, "COMPLETION", outputs=outputs)
+            return "FAILURE", {"error": f"unexpected {type(error).__name__}: {error}"}
 
     def _send(self, task: str | None, response_type: str, **values: Any) -> None:
         from appose.util import message

@@ -1,0 +1,215 @@
+"""A run over many image sets: order, bad image sets, resuming after a kill, and memory."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import tifffile
+from screens import write_screen
+
+from microsnoop_engine import CropSettings
+from microsnoop_engine.distributor import Job, profile, read_ahead
+from microsnoop_engine.errors import ImageError, ResumeError
+from microsnoop_engine.inputs import from_load_data
+from microsnoop_engine.measuring import measure
+from microsnoop_engine.profiles import read_table
+
+JOB = Job(("DNA", "GFP"), "Nuclei", CropSettings(rescale_constant=3.0))
+
+
+def table_of(folder):
+    return read_table(folder).to_pandas()
+
+
+def test_every_row_is_the_measurement_of_its_own_object(tmp_path, embedder):
+    sets = from_load_data(write_screen(tmp_path, 7))
+    report = profile(sets, JOB, embedder, tmp_path / "out", part_bytes=1)
+    table = table_of(tmp_path / "out")
+    assert list(table["ImageNumber"]) == [n for n in range(1, 8) for _ in range(2)]
+    assert list(table["ObjectNumber"]) == [1, 2] * 7
+    assert list(table["Metadata_Plate"][::2]) == ["P0", "P1", "P0", "P1", "P0", "P1", "P0"]
+    features = table.filter(like="_Microsnoop_").to_numpy()
+    labels = tifffile.imread(tmp_path / "labels.tif")
+    for n in range(7):
+        image = np.stack(
+            [tifffile.imread(tmp_path / f"DNA{n % 4}.tif"), tifffile.imread(tmp_path / f"GFP{n // 2 % 4}.tif")]
+        )
+        alone = measure(embedder, image, labels, JOB.settings).features
+        assert np.isfinite(alone).all()
+        np.testing.assert_allclose(features[2 * n : 2 * n + 2], alone, atol=1e-6)
+    assert (report.rows, report.crops, report.failures, report.empty) == (14, 28, [], 0)
+
+
+def test_the_order_of_the_columns_is_that_of_the_channels_asked_for(tmp_path, embedder):
+    sets = from_load_data(write_screen(tmp_path, 1))
+    profile(sets, JOB, embedder, tmp_path / "a")
+    profile(sets, Job(("GFP", "DNA"), "Nuclei", JOB.settings), embedder, tmp_path / "b")
+    a, b = table_of(tmp_path / "a"), table_of(tmp_path / "b")
+    assert list(a.columns) != list(b.columns)
+    np.testing.assert_allclose(a[b.columns].filter(like="_Microsnoop_"), b.filter(like="_Microsnoop_"), atol=1e-6)
+
+
+def test_bad_image_sets_are_reported_and_the_run_goes_on(tmp_path, embedder):
+    names = ["DNA0.tif", "missing.tif", "broken.tif", "small.tif", "DNA1.tif", "nan.tif"]
+    path = write_screen(tmp_path, 6, FileName_DNA=names)
+    (tmp_path / "broken.tif").write_bytes((tmp_path / "DNA0.tif").read_bytes()[:-3000])
+    tifffile.imwrite(tmp_path / "small.tif", np.zeros((50, 96), np.uint16))
+    tifffile.imwrite(tmp_path / "nan.tif", np.full((96, 96), np.nan, np.float32))
+    report = profile(from_load_data(path), JOB, embedder, tmp_path / "out")
+    assert sorted(report.images) == [1, 5]
+    assert [failure.number for failure in report.failures] == [2, 3, 4, 6]
+    said = [str(failure) for failure in report.failures]
+    assert all("DNA" in line or "GFP" in line for line in said)
+    for line, name, reason in zip(
+        said, names[1:4] + names[5:], ["no such file", "incomplete", "50", "NaN"], strict=True
+    ):
+        assert reason in line
+        assert name in line or reason == "50"
+    assert set(table_of(tmp_path / "out")["ImageNumber"]) == {1, 5}
+
+    (tmp_path / "missing.tif").write_bytes((tmp_path / "DNA2.tif").read_bytes())
+    again = profile(from_load_data(path), JOB, embedder, tmp_path / "out")
+    assert (again.resumed, sorted(again.images)) == (2, [1, 2, 5])
+    assert sorted(table_of(tmp_path / "out")["ImageNumber"]) == [1, 1, 2, 2, 5, 5]
+
+
+def test_strict_stops_at_once_and_keeps_what_was_done(tmp_path, embedder):
+    names = ["DNA0.tif", "DNA1.tif", "missing.tif", "DNA3.tif"]
+    sets = from_load_data(write_screen(tmp_path, 4, FileName_DNA=names))
+    with pytest.raises(ImageError, match="no such file"):
+        profile(sets, JOB, embedder, tmp_path / "out", strict=True)
+    (tmp_path / "missing.tif").write_bytes((tmp_path / "DNA2.tif").read_bytes())
+    report = profile(sets, JOB, embedder, tmp_path / "out", strict=True)
+    assert sorted(table_of(tmp_path / "out")["ImageNumber"]) == [1, 1, 2, 2, 3, 3, 4, 4]
+    assert report.rows == 8
+
+
+def test_images_without_objects_and_crops_without_contrast_are_counted(tmp_path, embedder):
+    path = write_screen(tmp_path, 3, ObjectsFileName_Nuclei=["labels.tif", "none.tif", "labels.tif"])
+    tifffile.imwrite(tmp_path / "none.tif", np.zeros((96, 96), np.uint8))
+    flat = tifffile.imread(tmp_path / "GFP1.tif")
+    flat[:, :40] = 7
+    tifffile.imwrite(tmp_path / "GFP1.tif", flat)
+    report = profile(from_load_data(path), JOB, embedder, tmp_path / "out")
+    assert (report.rows, report.empty, report.unmeasured) == (4, 1, 1)
+    assert report.problems == {"GFP: constant": 1}
+    table = table_of(tmp_path / "out")
+    bad = table["ImageNumber"].eq(3) & table["ObjectNumber"].eq(1)
+    assert table.loc[bad].filter(like="_GFP").isna().all(axis=None)
+    assert table.loc[~bad].filter(like="_Microsnoop_").notna().all(axis=None)
+    assert table.loc[bad].filter(like="_DNA").notna().all(axis=None)
+
+
+def test_a_plate_without_any_object_leaves_a_table_without_rows(tmp_path, embedder):
+    path = write_screen(tmp_path, 2, objects=0)
+    assert profile(from_load_data(path), JOB, embedder, tmp_path / "out").empty == 2
+    table = table_of(tmp_path / "out")
+    assert table.shape[0] == 0
+    assert "Nuclei_Microsnoop_E255_GFP" in table.columns
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda sets: (sets[:2], JOB), "image sets"),
+        (lambda sets: (sets, Job(("DNA",), "Nuclei", JOB.settings)), "channels"),
+        (lambda sets: (sets, Job(JOB.channels, "Nuclei", CropSettings(rescale_constant=0.6))), "settings"),
+    ],
+)
+def test_the_folder_of_another_run_is_refused(tmp_path, embedder, change, said):
+    sets = from_load_data(write_screen(tmp_path, 3))
+    profile(sets, JOB, embedder, tmp_path / "out")
+    before = table_of(tmp_path / "out")
+    with pytest.raises(ResumeError, match=f"{said}.*another --out|{said}"):
+        profile(*change(sets), embedder, tmp_path / "out")
+    assert table_of(tmp_path / "out").equals(before)
+
+
+SCRIPT = """
+import resource, sys
+from pathlib import Path
+from microsnoop_engine import CropSettings, Embedder
+from microsnoop_engine.distributor import Job, profile
+from microsnoop_engine.inputs import from_load_data
+path, out, channels, memory, part_bytes = sys.argv[1:]
+embedder = Embedder(device="cpu", precision="float32", batch_size=8, threads=2)
+job = Job(tuple(channels.split(",")), "Nuclei", CropSettings(rescale_constant=3.0))
+report = profile(from_load_data(Path(path)), job, embedder, Path(out), int(memory), part_bytes=int(part_bytes))
+print(report.rows, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def start(path, out, channels="DNA,GFP", memory=1 << 30, part_bytes=1):
+    arguments = [sys.executable, "-c", SCRIPT, str(path), str(out), channels, str(memory), str(part_bytes)]
+    return subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
+
+
+def wait_for_parts(manifest, count):
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if manifest.exists() and len(manifest.read_text().splitlines()) > count:
+            return
+        time.sleep(0.01)
+    pytest.fail("the run wrote no parts")
+
+
+def test_a_killed_run_goes_on_where_it_was_with_the_same_table(tmp_path, embedder):
+    path = write_screen(tmp_path, 30)
+    killed = start(path, tmp_path / "killed")
+    for parts in (3, 12):
+        wait_for_parts(tmp_path / "killed" / "manifest.jsonl", parts)
+        os.kill(killed.pid, signal.SIGKILL)
+        assert killed.wait() == -signal.SIGKILL
+        killed = start(path, tmp_path / "killed")
+    killed.communicate()
+    profile(from_load_data(path), JOB, embedder, tmp_path / "whole")
+    resumed, whole = table_of(tmp_path / "killed"), table_of(tmp_path / "whole")
+    assert resumed.equals(whole)
+    assert len(whole) == 60
+    entries = [json.loads(line) for line in (tmp_path / "killed" / "manifest.jsonl").read_text().splitlines()[1:]]
+    assert sorted(image["number"] for entry in entries for image in entry["images"]) == list(range(1, 31))
+
+
+def test_memory_does_not_grow_with_the_number_of_images(tmp_path):
+    peaks = []
+    for count in (50, 500):
+        path = write_screen(tmp_path / str(count), count, size=1024, objects=1)
+        process = start(path, tmp_path / f"out{count}", "DNA", memory=64 << 20, part_bytes=256 << 10)
+        rows, peak = process.communicate()[0].split()
+        assert int(rows) == count
+        peaks.append(int(peak) * (1 if sys.platform == "darwin" else 1024))
+    all_images = 500 * 1024 * 1024 * 2
+    assert peaks[1] - peaks[0] < 0.05 * all_images
+
+
+def test_what_is_read_ahead_fits_the_memory(tmp_path):
+    sets = from_load_data(write_screen(tmp_path, 30))
+    one = 2 * 96 * 96 * 2 + 96 * 96 * 2
+    for memory, ahead in ((1, 1), (3 * one, 3), (1 << 30, 8)):
+        seen = []
+        reading = read_ahead([Tracked(s, seen) for s in sets], JOB, None, memory)
+        most = 0
+        for taken, _ in enumerate(reading, start=1):
+            most = max(most, len(seen) - taken)
+        assert most <= ahead
+
+
+class Tracked:
+    """An image set that notes when its channels are asked for."""
+
+    def __init__(self, image_set, seen):
+        self._image_set, self._seen = image_set, seen
+
+    @property
+    def channels(self):
+        if self._image_set.number not in self._seen:
+            self._seen.append(self._image_set.number)
+        return self._image_set.channels
+
+    def __getattr__(self, name):
+        return getattr(self._image_set, name)
