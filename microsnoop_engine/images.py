@@ -188,7 +188,7 @@ def channel_names(path: Path) -> list[str]:
 def _still(path: Path) -> np.ndarray:
     import imageio.v3 as imageio
 
-    array = imageio.imread(path)
+    array = imageio.imread(path, plugin="pillow")
     if array.ndim == 4:
         if len(array) > 1:
             raise ImageError(f"is an animation of {len(array)} frames: give single images", path)

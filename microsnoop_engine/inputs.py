@@ -174,13 +174,8 @@ def from_folder(folder: Path, pattern: str | None = None) -> list[ImageSet]:
             continue
         values = match.groupdict()
         channel = values.pop("Channel")
-        channels = groups.setdefault(tuple(values.values()), {})
-        if channel in channels:
-            raise InputError(
-                f"pattern '{pattern}' takes '{file}' and '{channels[channel].path}' for the same channel '{channel}' "
-                "of the same image set: name the part in which they differ"
-            )
-        channels[channel] = Source(file)
+        # the values and the pattern make up the path, so no other file has the same ones
+        groups.setdefault(tuple(values.values()), {})[channel] = Source(file)
     if not groups:
         example = files[0].relative_to(folder).as_posix()
         raise InputError(f"no file of '{folder}' fits the pattern '{pattern}'; a file there: '{example}'")
