@@ -27,11 +27,11 @@ def main(arguments: list[str] | None = None) -> int:
     )
     try:
         return options.run(options)
-    except MicrosnoopError as error:
+    except (MicrosnoopError, OSError) as error:
         print(f"microsnoop {options.command}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(f"microsnoop {options.command}: interrupted", file=sys.stderr)
+        print(f"microsnoop {options.command}: interrupted; the same command goes on where it was", file=sys.stderr)
         return 1
 
 

@@ -1,0 +1,31 @@
+.PHONY: help setup demo test lint bench cellprofiler-env
+
+help:
+	@echo "make setup   the environment .venv, with the engine in it"
+	@echo "make demo    that, then a small screen drawn and profiled in demo/"
+	@echo "make test    what the tests need (CellProfiler too), then all tests"
+	@echo "make bench   the benchmark of the speed"
+
+setup:
+	@scripts/make-env.sh
+
+demo: setup
+	.venv/bin/microsnoop demo --out demo
+
+cellprofiler-env:
+	@scripts/make-cellprofiler-env.sh
+
+test: setup cellprofiler-env lint
+	.venv/bin/python -m pytest tests/engine
+	@if [ -f .venv-cellprofiler/complete ]; then \
+		set -x; .venv-cellprofiler/bin/python -m pytest tests/cellprofiler; \
+	else \
+		echo "*** tests/cellprofiler DID NOT RUN: there is no CellProfiler environment (see above)" >&2; \
+	fi
+
+lint:
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+
+bench: setup cellprofiler-env
+	.venv/bin/python benchmarks/throughput.py

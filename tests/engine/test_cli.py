@@ -1,0 +1,176 @@
+"""The command as it is typed: what it says, what it writes, how it exits."""
+
+import csv
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tifffile
+from screens import write_screen
+
+from microsnoop_engine import __version__
+from microsnoop_engine.profiles import read_table
+
+ABSENT = "cuda" if sys.platform == "darwin" else "mps"
+FAST = ["--device", "cpu", "--precision", "float32", "--rescale-constant", "3"]
+
+
+def microsnoop(*arguments, **options):
+    command = [sys.executable, "-m", "microsnoop_engine", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, **options)
+
+
+def test_profile_says_where_the_table_is_and_what_is_in_it(tmp_path):
+    done = microsnoop("profile", write_screen(tmp_path, 3), "--out", tmp_path / "out", "--csv", *FAST)
+    assert done.returncode == 0, done.stderr
+    assert "measured 3 of 3 image sets" in done.stdout
+    assert "6 rows (Nuclei) with 512 features of the channels DNA, GFP" in done.stdout
+    for name in ("profiles.parquet", "profiles.csv", "images.csv"):
+        assert str(tmp_path / "out" / name) in done.stdout
+    table = read_table(tmp_path / "out").to_pandas()
+    with (tmp_path / "out" / "profiles.csv").open() as file:
+        rows = list(csv.reader(file))
+    assert rows[0] == list(table.columns)
+    assert len(rows) == 7
+    np.testing.assert_allclose(float(rows[1][-1]), table.iloc[0, -1], rtol=1e-6)
+    again = microsnoop("profile", tmp_path / "LoadData.csv", "--out", tmp_path / "out", *FAST)
+    assert "measured 3 of 3 image sets (3 of them before)" in again.stdout
+
+
+def test_failed_image_sets_are_listed_and_exit_with_1(tmp_path):
+    path = write_screen(tmp_path, 3, FileName_GFP=["GFP0.tif", "gone.tif", "GFP1.tif"])
+    done = microsnoop("profile", path, "--out", tmp_path / "out", "--json", *FAST)
+    assert done.returncode == 1
+    summary = json.loads(done.stdout)
+    assert (summary["image_sets"], summary["done"], summary["rows"]) == (3, 2, 4)
+    (failure,) = summary["failures"]
+    assert (failure["number"], failure["channel"]) == (2, "GFP")
+    assert failure["file"].endswith("gone.tif")
+    with (tmp_path / "out" / "images.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["Status"] for row in rows] == ["done", "failed", "done"]
+    assert rows[1]["File"].endswith("gone.tif")
+    assert rows[0]["Metadata_Well"] == "A01"
+    text = microsnoop("profile", path, "--out", tmp_path / "out", *FAST)
+    assert "1 image sets could not be measured" in text.stderr
+    assert "channel 'GFP': there is no such file" in text.stderr
+    strict = microsnoop("profile", path, "--out", tmp_path / "strict", "--strict", *FAST)
+    assert strict.returncode == 1
+    assert "no such file" in strict.stderr
+
+
+def test_quiet_says_nothing(tmp_path):
+    done = microsnoop("profile", write_screen(tmp_path, 1), "--out", tmp_path / "out", "--quiet", *FAST)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("mode", "prefix", "count"), [("tile", "Image", 1), ("image", "Image", 1), ("single-cell", "Cells", 1)]
+)
+def test_the_modes_without_labels(tmp_path, mode, prefix, count):
+    for name in ("a", "b"):
+        tifffile.imwrite(
+            tmp_path / f"{name}.tif", np.random.default_rng(0).integers(0, 255, (100, 90)).astype(np.uint8)
+        )
+    done = microsnoop("profile", tmp_path, "--mode", mode, "--out", tmp_path / "out", "--precision", "float32")
+    assert done.returncode == 0, done.stderr
+    table = read_table(tmp_path / "out").to_pandas()
+    assert table.shape[0] == 2 * count
+    assert f"{prefix}_Microsnoop_E255_Image" in table.columns
+    assert list(table["Metadata_File"]) == ["a.tif", "b.tif"]
+
+
+def test_a_folder_with_a_pattern_and_nuclei_that_are_found(tmp_path):
+    spots = np.zeros((128, 128))
+    spots[20:40, 20:40] = spots[70:95, 60:85] = 900
+    noise = np.random.default_rng(0).normal(100, 10, (2, 128, 128))
+    for channel, image in zip(("DAPI", "ER"), noise + np.stack([spots, 0 * spots]), strict=True):
+        (tmp_path / "in" / "P1").mkdir(parents=True, exist_ok=True)
+        tifffile.imwrite(tmp_path / "in" / "P1" / f"B03_s2_{channel}.tif", image.astype(np.uint16))
+    pattern = "{Plate}/{Well}_s{Site}_{Channel}.tif"
+    done = microsnoop("profile", tmp_path / "in", "--pattern", pattern, "--channels", "ER", "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    table = read_table(tmp_path / "out").to_pandas()
+    assert table[["Metadata_Plate", "Metadata_Well", "Metadata_Site"]].to_numpy().tolist() == [["P1", "B03", 2]] * 2
+    centers = table[["Nuclei_Location_Center_X", "Nuclei_Location_Center_Y"]].to_numpy()
+    np.testing.assert_allclose(centers, [[29.5, 29.5], [72, 82]], atol=1)
+    assert not any(column.endswith("_DAPI") for column in table.columns)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["profile", "nowhere", "--out", "out"], 1, "no file or folder 'nowhere'"),
+        (["profile", "LoadData.csv", "--out", "out", "--channels", "DNA,ER"], 1, "no channel 'ER'; there are DNA, GFP"),
+        (["profile", "LoadData.csv", "--out", "out", "--channels", "DNA,DNA"], 1, "'DNA' stands twice"),
+        (
+            ["profile", "LoadData.csv", "--out", "out", "--objects", "Cells"],
+            1,
+            "no label images of 'Cells', only of Nuclei",
+        ),
+        (["profile", "LoadData.csv", "--out", "out", "--segment", "cells"], 1, "segmentation 'cells' is unknown"),
+        (["profile", "LoadData.csv", "--out", "out", "--mode", "tile", "--objects", "X"], 1, "goes with --mode cells"),
+        (
+            ["profile", "LoadData.csv", "--out", "out", "--segment", "nuclei", "--segment-channel", "ER"],
+            1,
+            "--segment-channel: there is no channel 'ER'",
+        ),
+        (["profile", "LoadData.csv", "--out", "out", "--rescale-constant", "0"], 1, "rescale_constant is 0.0"),
+        (
+            ["profile", "LoadData.csv", "--out", "out", "--scale", "99"],
+            1,
+            "scale is 99.0: give a number from 0.01 to 16",
+        ),
+        (["profile", "LoadData.csv", "--out", "out", "--weights", "resnet"], 1, "no weights named 'resnet'"),
+        (["profile", "LoadData.csv", "--out", "out", "--device", ABSENT], 1, f"no '{ABSENT}' device"),
+        (["profile", "LoadData.csv", "--out", "LoadData.csv"], 1, "Not a directory: 'LoadData.csv"),
+        (["profile", "LoadData.csv", "--out", "out", "--labels", "nowhere"], 1, "no folder 'nowhere'"),
+        (["profile", "LoadData.csv", "--out", "out", "--pattern", "{Channel}.tif"], 1, "--pattern goes with a folder"),
+        (["profile", "LoadData.csv"], 2, "required: --out"),
+        (["profile", "LoadData.csv", "--out", "out", "--batch-size", "0"], 2, "give 1 or more"),
+        (["profile", "LoadData.csv", "--out", "out", "--memory", "-1"], 2, "give a number above 0"),
+        (["profile", "LoadData.csv", "--out", "out", "--mode", "cell"], 2, "invalid choice: 'cell'"),
+        (["weights", "info", "nowhere.safetensors"], 1, "no weights file at 'nowhere.safetensors'"),
+        (["weights", "import", "nowhere.pth"], 1, "no checkpoint at 'nowhere.pth'"),
+        (["install", "cellprofiler", "LoadData.csv"], 1, "LoadData.csv' is a file: give a folder"),
+        ([], 2, "COMMAND"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line(tmp_path, arguments, code, said):
+    write_screen(tmp_path, 1)
+    done = microsnoop(*arguments, cwd=tmp_path)
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_weights_info():
+    card = json.loads(microsnoop("weights", "info").stdout)
+    assert card["name"] == "microsnoop-base"
+    assert card["dimension"] == 256
+    assert card["licence"]
+
+
+def test_every_help_text_says_what_the_rescale_constant_is():
+    text = " ".join(microsnoop("profile", "--help").stdout.split())
+    assert "half width of the crop in units of the object's longer side" in text
+    assert "0.6 suits whole cells" in text
+
+
+def test_help_imports_nothing_heavy():
+    script = (
+        "import sys\nfrom microsnoop_engine.cli import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+        "heavy = {'torch', 'openvino', 'scipy', 'skimage', 'pyarrow', 'tifffile', 'appose'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "profile" in done.stdout
+
+
+def test_version():
+    assert microsnoop("--version").stdout.strip() == f"microsnoop {__version__}"
