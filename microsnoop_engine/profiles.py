@@ -27,7 +27,7 @@ from .columns import (
     feature_columns,
 )
 from .errors import InputError, ResumeError
-from .files import writing
+from .files import replace_file, writing
 from .images import ImageSet
 from .measuring import Measurement
 
@@ -78,10 +78,11 @@ class Layout:
     def batch(self, image_set: ImageSet, measurement: Measurement) -> pa.RecordBatch:
         """The rows of one image set."""
         count = len(measurement.features)
-        columns: list[Any] = [
-            pa.array([image_set.metadata.get(name)] * count, field.type)
-            for name, field in zip(self.metadata, self.schema(), strict=False)
-        ]
+        schema = self.schema()
+        columns: list[Any] = []
+        for name, kind in self.metadata.items():
+            value = image_set.metadata.get(name)
+            columns.append([None if value is None else kind(value)] * count)
         columns.append(np.full(count, image_set.number, np.int64))
         if self.located:
             regions = measurement.regions
@@ -90,7 +91,8 @@ class Layout:
             columns += [regions.center[:, 1], regions.center[:, 0], x0, y0, x1, y1]
             columns.append(regions.border.astype(np.int8))
         columns += list(measurement.features.T)
-        return pa.RecordBatch.from_arrays([pa.array(column) for column in columns], schema=self.schema())
+        arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+        return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
 def layout_of(image_sets: Sequence[ImageSet], channels: Sequence[str], objects: str, dimension: int = 256) -> Layout:
@@ -144,27 +146,28 @@ class TableWriter:
                 path.unlink()
 
     def _begin(self, folder: Path, run: dict[str, Any]) -> list[str]:
-        if self.table.exists():
+        if self.table.exists() and any(self.table.iterdir()):
             raise ResumeError(f"'{self.table}' exists, but not its manifest '{MANIFEST}': give another --out folder")
         folder.mkdir(parents=True, exist_ok=True)
-        self.table.mkdir()
-        with writing(self._manifest) as temporary:
-            temporary.write_text(json.dumps({"run": run}) + "\n", encoding="utf-8")
+        self.table.mkdir(exist_ok=True)
+        replace_file(self._manifest, (json.dumps({"run": run}) + "\n").encode())
         return []
 
     def _resume(self, run: dict[str, Any]) -> list[str]:
         entries = read_manifest(self._manifest)
         before = entries[0]["run"] if entries and "run" in entries[0] else {}
+        now = json.loads(json.dumps(run))
         differences = [
-            f"{key} (there {_short(before.get(key))}, now {_short(run[key])})"
-            for key in run
-            if before.get(key) != run[key]
+            f"{key} (there {_short(before.get(key))}, now {_short(now.get(key))})"
+            for key in {**before, **now}
+            if before.get(key) != now.get(key)
         ]
         if differences:
             raise ResumeError(
                 f"'{self._manifest.parent}' holds the results of another run; different: {'; '.join(differences)}. "
                 "Give another --out folder, or delete this one"
             )
+        replace_file(self._manifest, "".join(json.dumps(entry) + "\n" for entry in entries).encode())
         self.table.mkdir(exist_ok=True)
         parts = [entry for entry in entries[1:] if "part" in entry]
         missing = [entry["part"] for entry in parts if not (self.table / entry["part"]).is_file()]
@@ -217,21 +220,16 @@ class TableWriter:
 
 
 def read_manifest(path: Path) -> list[dict[str, Any]]:
-    """The entries of a manifest; a last line that was cut off by a crash is removed from the file."""
-    entries, good = [], 0
-    data = path.read_bytes()
-    for line in data.splitlines(keepends=True):
+    """The entries of a manifest, up to a line that was cut off by a crash."""
+    entries: list[dict[str, Any]] = []
+    for line in path.read_bytes().splitlines(keepends=True):
         try:
-            entries.append(json.loads(line))
+            entry = json.loads(line)
         except ValueError:
             break
         if not line.endswith(b"\n"):
-            entries.pop()
             break
-        good += len(line)
-    if good < len(data):
-        with path.open("r+b") as file:
-            file.truncate(good)
+        entries.append(entry)
     return entries
 
 
@@ -241,12 +239,15 @@ def read_table(path: Path) -> pa.Table:
     Raises
     ------
     InputError
-        If there is none.
+        If there is none, or it is damaged.
     """
     path = path / TABLE if (path / TABLE).exists() else path
     if not path.exists() or (path.is_dir() and not any(path.glob("*.parquet"))):
         raise InputError(f"there is no table at '{path}'")
-    return pq.read_table(path)
+    try:
+        return pq.read_table(path, partitioning=None)
+    except pa.ArrowInvalid as error:
+        raise InputError(f"'{path}' cannot be read as Parquet: {error}") from None
 
 
 def write_csv(folder: Path) -> Path:
@@ -255,6 +256,8 @@ def write_csv(folder: Path) -> Path:
 
     target = folder / "profiles.csv"
     parts = sorted((folder / TABLE).glob("*.parquet"))
+    if not parts:
+        raise InputError(f"there is no table at '{folder / TABLE}'")
     with writing(target) as temporary, temporary.open("wb") as file:
         for number, part in enumerate(parts):
             pv.write_csv(pq.read_table(part), file, pv.WriteOptions(include_header=number == 0))
