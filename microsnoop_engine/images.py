@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Lock
 
 import numpy as np
 
 from .errors import ImageError, MissingExtraError
+from .npz import read_row
 
 TIFF = (".tif", ".tiff")
 STILL = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
@@ -138,7 +138,7 @@ def read_plane(source: Source, name: str) -> np.ndarray:
         if source.row is None:
             array = read_array(path, stack=source.index is not None)
         else:
-            array = _npz(path, source.array)[source.row]
+            array = read_row(path, source.array, source.row)
     except ImageError as error:
         raise ImageError(str(error), path, name) from None
     except MissingExtraError:
@@ -251,23 +251,6 @@ def _bioio(path: Path) -> tuple[np.ndarray, list[str]]:
     if image.dims.T > 1 or image.dims.Z > 1:
         raise ImageError("is a stack in depth or time: write one plane each, or project it first", path)
     return image.get_image_data("CYX"), [str(name) for name in image.channel_names]
-
-
-_OPEN_NPZ: dict[tuple[Path, str, int], np.ndarray] = {}
-_NPZ_LOCK = Lock()
-
-
-def _npz(path: Path, array: str) -> np.ndarray:
-    """An array of a .npz file; the last one is kept, since its rows are asked for one after the other."""
-    key = (path, array, path.stat().st_mtime_ns)
-    with _NPZ_LOCK:
-        if key not in _OPEN_NPZ:
-            with np.load(path, allow_pickle=False) as data:
-                loaded = data[array]
-            for old in [k for k in _OPEN_NPZ if k[1] == array]:
-                del _OPEN_NPZ[old]
-            _OPEN_NPZ[key] = loaded
-        return _OPEN_NPZ[key]
 
 
 def _size(plane: np.ndarray) -> str:

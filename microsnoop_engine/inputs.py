@@ -14,6 +14,7 @@ import numpy as np
 
 from .errors import ImageError, InputError
 from .images import SUFFIXES, ImageSet, Source, channel_names
+from .npz import read_shape
 
 LABEL_SUFFIXES = ("", "_labels", "_label", "_mask", "_masks", "_cp_masks", "_Nuclei", "_Cells")
 
@@ -228,7 +229,7 @@ def from_npz(path: Path) -> list[ImageSet]:
     try:
         with np.load(path, allow_pickle=False) as data:
             names = data.files
-            shape, masks = (_npy_shape(data, name) if name in names else None for name in ("images", "masks"))
+            shape, masks = (read_shape(path, name) if name in names else None for name in ("images", "masks"))
             others = {name: data[name] for name in names if name not in ("images", "masks")}
     except (ValueError, OSError) as error:
         raise ImageError(f"'{path}' is not a .npz file of plain arrays: {error}", path) from None
@@ -255,13 +256,6 @@ def from_npz(path: Path) -> list[ImageSet]:
         )
         for row in range(count)
     ]
-
-
-def _npy_shape(data: np.lib.npyio.NpzFile, name: str) -> tuple[int, ...]:
-    with data.zip.open(f"{name}.npy") as file:
-        version = np.lib.format.read_magic(file)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        return read(file)[0]
 
 
 def with_labels(sets: list[ImageSet], folder: Path, objects: str) -> list[ImageSet]:

@@ -146,6 +146,8 @@ class TableWriter:
                 path.unlink()
 
     def _begin(self, folder: Path, run: dict[str, Any]) -> list[str]:
+        if folder.is_file():
+            raise InputError(f"--out '{folder}' is a file: give a folder")
         if self.table.exists() and any(self.table.iterdir()):
             raise ResumeError(f"'{self.table}' exists, but not its manifest '{MANIFEST}': give another --out folder")
         folder.mkdir(parents=True, exist_ok=True)

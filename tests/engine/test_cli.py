@@ -125,7 +125,7 @@ def test_a_folder_with_a_pattern_and_nuclei_that_are_found(tmp_path):
         ),
         (["profile", "LoadData.csv", "--out", "out", "--weights", "resnet"], 1, "no weights named 'resnet'"),
         (["profile", "LoadData.csv", "--out", "out", "--device", ABSENT], 1, f"no '{ABSENT}' device"),
-        (["profile", "LoadData.csv", "--out", "LoadData.csv"], 1, "Not a directory: 'LoadData.csv"),
+        (["profile", "LoadData.csv", "--out", "LoadData.csv"], 1, "--out 'LoadData.csv' is a file: give a folder"),
         (["profile", "LoadData.csv", "--out", "out", "--labels", "nowhere"], 1, "no folder 'nowhere'"),
         (["profile", "LoadData.csv", "--out", "out", "--pattern", "{Channel}.tif"], 1, "--pattern goes with a folder"),
         (["profile", "LoadData.csv"], 2, "required: --out"),

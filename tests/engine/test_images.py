@@ -1,5 +1,8 @@
 """Pixels and labels from files of many kinds, and what is said of files that are damaged or of the wrong kind."""
 
+import subprocess
+import sys
+
 import imageio.v3 as imageio
 import numpy as np
 import pytest
@@ -310,3 +313,21 @@ def test_vendor_format_without_its_reader(tmp_path):
     else:
         with pytest.raises(ImageError, match="cannot be read"):
             read_plane(Source(text(tmp_path / "a.czi")), "DNA")
+
+
+def test_npz_rows_are_read_without_the_whole_array_in_memory(tmp_path):
+    images = np.zeros((200, 1, 512, 512), np.uint16)
+    images[:, 0, 0, 0] = np.arange(200)
+    np.savez_compressed(tmp_path / "a.npz", images=images)
+    script = (
+        "import resource, sys\nfrom pathlib import Path\nfrom microsnoop_engine.images import Source, read_plane\n"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "before = peak()\n"
+        "for row in (5, 199, 0):\n"
+        "    assert read_plane(Source(Path(sys.argv[1]), 0, row), 'DNA')[0, 0] == row\n"
+        "print(peak() - before)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, tmp_path / "a.npz"], capture_output=True, text=True, check=True
+    )
+    assert int(done.stdout) * (1 if sys.platform == "darwin" else 1024) < images.nbytes / 4
