@@ -1,0 +1,22 @@
+"""Crops, embeddings and a profile in Python: python examples/quickstart.py"""
+
+import numpy as np
+
+from microsnoop_engine import CropSettings, Embedder, measure
+from microsnoop_engine.segmentation import segment_nuclei
+from microsnoop_engine.synthetic import CHANNELS, render_field
+
+image, _ = render_field("control", 0.0, np.random.default_rng(0))
+labels = segment_nuclei(image[0])
+print(f"a field of {image.shape[1]} x {image.shape[2]} pixels, channels {', '.join(CHANNELS)}, {labels.max()} nuclei")
+
+embedder = Embedder("microsnoop-base")
+cells = measure(embedder, image, labels, CropSettings(mode="cells", rescale_constant=2.0))
+print(f"one row per nucleus, 256 numbers per channel: {cells.features.shape} on {embedder.device}, {embedder.precision}")
+
+dna = cells.features[:, :256]
+similarity = dna @ dna.T
+print(f"cosine similarity of the DNA stain between nuclei: {similarity.min():.3f} to {similarity.max():.3f}")
+
+whole = measure(embedder, image, settings=CropSettings(mode="image"))
+print(f"the whole image: {whole.features.shape}")
