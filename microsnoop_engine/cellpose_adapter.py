@@ -13,7 +13,7 @@ from .errors import DeviceError, InputError, MissingExtraError, WeightsError
 
 # A weight that every file of a generation's network has.
 SIGNATURE = {"output.2.weight": 3, "W2": 4}
-INSTALL = {3: 'pip install "cellpose>=3.1,<4"', 4: 'pip install "cellpose>=4,<5"'}
+INSTALL = {3: 'pip install "cellpose>=3.1,<4"', 4: 'pip install "cellpose>=4.2,<5"'}
 FULL_SCALE = 65535.0
 
 
