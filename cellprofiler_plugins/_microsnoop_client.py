@@ -31,7 +31,8 @@ RECORD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_microsnoop_e
 """Written by `microsnoop install cellprofiler`: the interpreter that holds the engine."""
 
 INSTALL_HELP = (
-    'Install it in a Python 3.10 or newer: "pip install microsnoop", then "microsnoop install cellprofiler". '
+    'Install it in a Python 3.10 or newer: "pip install ." in microsnoop\'s folder, then "microsnoop install '
+    'cellprofiler". '
     'Or name that Python (or its "microsnoop" command) in the module\'s setting "Engine", '
     "or in the environment variable " + ENVIRONMENT_VARIABLE + "."
 )
@@ -170,7 +171,7 @@ class Engine:
         self._lock = threading.Lock()
         self._numbers = itertools.count()
         self._replies = queue.Queue()
-        self._last_lines = collections.deque(maxlen=20)
+        self._last_lines = collections.deque(maxlen=40)
         self.info = {}
         began = time.monotonic()
         try:
@@ -197,7 +198,7 @@ class Engine:
             if self.info.get("protocol") != PROTOCOL:
                 raise EngineError(
                     "The microsnoop engine %s speaks protocol %s, this CellProfiler module protocol %d: update the "
-                    'older of them (pip install --upgrade microsnoop, then "microsnoop install cellprofiler").'
+                    'older of them ("pip install ." in its folder, then "microsnoop install cellprofiler").'
                     % (self.info.get("version"), self.info.get("protocol"), PROTOCOL)
                 )
         except BaseException:

@@ -8,7 +8,8 @@ import numpy
 IMAGE = "Image"
 SHOWN_OBJECTS = 6
 SHOWN_POINTS = 500
-SHOWN_SIZE = 64
+CROP_SIZE = 96
+IMAGE_SIZE = 192
 
 
 def image_panel(images, channels, features):
@@ -31,7 +32,7 @@ def image_panel(images, channels, features):
     return {
         "name": IMAGE,
         "channels": images,
-        "crops": numpy.array([[thumbnail(plane) for plane in channels]]),
+        "crops": numpy.array([[thumbnail(plane, IMAGE_SIZE) for plane in channels]]),
         "embedding": features.reshape(len(channels), -1),
     }
 
@@ -66,7 +67,7 @@ def object_panel(name, images, channels, planes, result, masked):
         crop = channels[:, y0:y1, x0:x1]
         if masked:
             crop = crop * (masks[:, y0:y1, x0:x1] == numbers[row]).any(axis=0)
-        crops.append([thumbnail(plane) for plane in crop])
+        crops.append([thumbnail(plane, CROP_SIZE) for plane in crop])
     mapped = numpy.union1d(shown, spread(len(numbers), SHOWN_POINTS))
     points, explained = principal_components(result["features"][mapped])
     return {
@@ -107,15 +108,21 @@ def spread(count, limit):
     return numpy.unique(numpy.linspace(0, count - 1, min(limit, count)).astype(int))
 
 
-def thumbnail(plane):
+def thumbnail(plane, size):
     """Shrink or enlarge a crop to a small uint8 square, its 1st to 99.8th percentile from black to white."""
     height, width = plane.shape
     side = max(height, width)
-    steps = numpy.minimum((numpy.arange(SHOWN_SIZE) + 0.5) * side / SHOWN_SIZE, side - 1).astype(int)
     square = numpy.zeros((side, side), numpy.float32)
     square[(side - height) // 2 :, (side - width) // 2 :][:height, :width] = plane
     low, high = numpy.nanpercentile(plane, (1, 99.8))
-    scaled = (square[numpy.ix_(steps, steps)] - low) / max(high - low, 1e-6)
+    edges = numpy.linspace(0, side, size + 1).astype(int)
+    if side > size:
+        for axis in (0, 1):
+            square = numpy.add.reduceat(square, edges[:-1], axis)
+        square /= numpy.outer(numpy.diff(edges), numpy.diff(edges))
+    else:
+        square = square[numpy.ix_(edges[:-1], edges[:-1])]
+    scaled = (square - low) / max(high - low, 1e-6)
     return (numpy.nan_to_num(scaled.clip(0, 1)) * 255).astype(numpy.uint8)
 
 
@@ -146,24 +153,22 @@ def principal_components(features):
 
 
 def draw_crops(axes, panel):
-    """Draw the crops as a grid, one object per row and one channel per column."""
-    crops = panel["crops"]
+    """Draw the crops as a grid, one channel per row and one object per column; whole images side by side."""
+    whole = panel["name"] == IMAGE
+    crops = panel["crops"] if whole else panel["crops"].swapaxes(0, 1)
     rows, columns, size = crops.shape[:3]
-    gap = 3
-    sheet = numpy.full((rows * (size + gap) - gap, columns * (size + gap) - gap), numpy.nan)
+    step = size + size // 24
+    sheet = numpy.full((rows * step, columns * step), numpy.nan)
     for row in range(rows):
         for column in range(columns):
-            y, x = row * (size + gap), column * (size + gap)
-            sheet[y : y + size, x : x + size] = crops[row, column]
+            sheet[row * step : row * step + size, column * step : column * step + size] = crops[row, column]
     axes.imshow(sheet, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-    axes.set_xticks([column * (size + gap) + size / 2 for column in range(columns)])
-    axes.set_xticklabels(panel["channels"])
+    axes.set_xticks([column * step + size / 2 for column in range(columns)])
+    axes.set_xticklabels(panel["channels"] if whole else [str(number) for number in panel["numbers"]])
     axes.xaxis.tick_top()
-    whole = panel["name"] == IMAGE
-    axes.set_yticks([] if whole else [row * (size + gap) + size / 2 for row in range(rows)])
-    axes.set_yticklabels([] if whole else [str(number) for number in panel["numbers"]])
-    if not whole:
-        axes.set_ylabel("%s, object number" % panel["name"])
+    axes.set_yticks([] if whole else [row * step + size / 2 for row in range(rows)])
+    axes.set_yticklabels([] if whole else panel["channels"])
+    axes.set_title("Whole image" if whole else "%s, by object number" % panel["name"])
     axes.tick_params(length=0)
     for spine in axes.spines.values():
         spine.set_visible(False)
@@ -172,16 +177,16 @@ def draw_crops(axes, panel):
 def draw_map(axes, panel):
     """Draw the first two principal components of the embeddings, and mark the objects whose crops are shown."""
     points, shown = numpy.asarray(panel["points"]), numpy.asarray(panel["shown_points"])
-    axes.set_title("%s, embeddings" % panel["name"])
+    axes.set_title("%s, map of the embeddings" % panel["name"])
     if not numpy.isfinite(points).any():
         axes.set_axis_off()
         axes.text(0.5, 0.5, "A map needs three objects or more.", ha="center", va="center", transform=axes.transAxes)
         return
-    axes.scatter(points[:, 0], points[:, 1], s=14, color="0.55", linewidths=0)
+    axes.scatter(points[:, 0], points[:, 1], s=18, color="0.6", linewidths=0)
     axes.scatter(shown[:, 0], shown[:, 1], s=30, color="tab:orange", edgecolors="black", linewidths=0.6)
     for (x, y), number in zip(shown, panel["numbers"]):
         if numpy.isfinite(x):
-            axes.annotate(str(number), (x, y), xytext=(4, 4), textcoords="offset points")
+            axes.annotate(str(number), (x, y), xytext=(5, 3), textcoords="offset points")
     axes.set_xlabel("Principal component 1 (%.0f %%)" % (100 * panel["explained"][0]))
     axes.set_ylabel("Principal component 2 (%.0f %%)" % (100 * panel["explained"][1]))
     axes.set_xticks([])
@@ -195,4 +200,4 @@ def draw_embedding(axes, panel):
     axes.set_yticklabels(panel["channels"])
     axes.set_xticks([0, 64, 128, 192, 255])
     axes.set_xlabel("Feature (E000 to E255)")
-    axes.set_title("Whole image, embedding")
+    axes.set_title("Whole image, its embedding")

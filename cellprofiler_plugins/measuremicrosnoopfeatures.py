@@ -30,9 +30,10 @@ What do I need as input?
    for example by **IdentifyPrimaryObjects**. A few pixels more or less of
    outline hardly matter, the object only says where to look.
 -  The Microsnoop engine. It needs a Python of its own (3.10 or newer),
-   because CellProfiler's cannot hold it. In that Python, once::
+   because CellProfiler's cannot hold it. In that Python, once, in the
+   folder of microsnoop::
 
-       pip install microsnoop
+       pip install .
        microsnoop install cellprofiler
 
    The button *Test engine* shows whether it was found. One engine is
