@@ -33,6 +33,7 @@ from cellprofiler_core.object import Objects, ObjectSet
 from cellprofiler_core.pipeline import Pipeline
 from cellprofiler_core.utilities.core.modules import instantiate_module
 from cellprofiler_core.workspace import Workspace
+from matplotlib.figure import Figure
 
 
 def skip(reason):
@@ -128,6 +129,22 @@ def features_of(workspace, name):
     """Declared features of an object set."""
     columns = workspace.module.get_measurement_columns(workspace.pipeline)
     return [feature for owner, feature, _ in columns if owner == name]
+
+
+class FigureStandIn:
+    """CellProfiler's figure window, as far as `display` uses it, on a plain matplotlib figure."""
+
+    def __init__(self):
+        self.figure = Figure(figsize=(10, 5.6), constrained_layout=True)
+
+    def set_subplots(self, shape):
+        self.grid = self.figure.add_gridspec(shape[1], shape[0])
+        self.axes = {}
+
+    def subplot(self, x, y):
+        if (x, y) not in self.axes:
+            self.axes[x, y] = self.figure.add_subplot(self.grid[y, x])
+        return self.axes[x, y]
 
 
 def engines_of(pid):

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 from cellprofiler_core.image import Image
 from cellprofiler_core.object import Objects
-from conftest import engines_of, features_of, kill_once_busy, make_module, make_workspace, written
-from matplotlib.figure import Figure
+from conftest import FigureStandIn, engines_of, features_of, kill_once_busy, make_module, make_workspace, written
 
 RANDOM = np.random.RandomState(0)
 
@@ -279,22 +278,6 @@ def test_columns_are_written_without_hdf5_dict_too():
     measurements = Plain()
     _microsnoop_columns.write_measurements(measurements, "Nuclei", ["A", "B"], np.array([[1, 2], [3, 4]]))
     assert [list(values) for values in measurements.added.values()] == [[1, 2], [3, 4]]
-
-
-class FigureStandIn:
-    """CellProfiler's figure window, as far as `display` uses it, on a plain matplotlib figure."""
-
-    def __init__(self):
-        self.figure = Figure(figsize=(8, 6))
-
-    def set_subplots(self, shape):
-        self.grid = self.figure.add_gridspec(shape[1], shape[0])
-        self.axes = {}
-
-    def subplot(self, x, y):
-        if (x, y) not in self.axes:
-            self.axes[x, y] = self.figure.add_subplot(self.grid[y, x])
-        return self.axes[x, y]
 
 
 @pytest.mark.parametrize("numbers", [[], [1], [1, 2, 3, 4], [2, 5, 3]])
