@@ -99,7 +99,7 @@ def test_the_bundled_application_restores_the_library_path(monkeypatch):
     ],
 )
 def test_a_program_that_is_no_engine(stub, body, seconds, message):
-    with pytest.raises(client.EngineError, match=f"(?s){message}.*pip install microsnoop"):
+    with pytest.raises(client.EngineError, match=f"(?s){message}.*microsnoop install cellprofiler"):
         client.Engine([stub(body)], start_seconds=seconds)
     assert not engines_of(os.getpid())
 

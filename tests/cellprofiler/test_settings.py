@@ -214,7 +214,7 @@ def test_a_missing_engine_is_a_warning_that_says_how_to_install_it(monkeypatch, 
     monkeypatch.delenv("MICROSNOOP_PYTHON")
     monkeypatch.setenv("PATH", str(tmp_path))
     module = make_module()
-    with pytest.raises(ValidationError, match=r"pip install microsnoop.*microsnoop install cellprofiler"):
+    with pytest.raises(ValidationError, match=r"pip install \..*microsnoop install cellprofiler"):
         module.validate_module_warnings(make_pipeline(module))
 
 
