@@ -168,6 +168,14 @@ def test_scaled_regions_are_in_pixels_of_the_image(embedder, field, scale, mode)
         assert (box[:, 2:].max(0) == (150, 160)).all()
 
 
+def test_crop_of_a_part_of_a_pixel_is_not_empty(embedder):
+    labels = np.zeros((20, 30), int)
+    labels[7, 9], labels[11:13, 20:22] = 1, 2
+    image = np.random.default_rng(4).random((1, 20, 30))
+    found = measure(embedder, image, labels, CropSettings(scale=16, rescale_constant=0.1))
+    assert found.regions.box.tolist() == [[7, 9, 8, 10], [11, 20, 13, 22]]
+
+
 def test_objects_that_vanish_when_the_image_shrinks_keep_their_rows(embedder):
     labels = np.zeros((400, 400), int)
     labels[100:300, 100:300], labels[350, 351] = 1, 2
