@@ -42,6 +42,8 @@ class OpenVinoBackend:
     device = "cpu"
 
     def __init__(self, state: dict[str, np.ndarray], card: Card, precision: str, threads: int | None):
+        # otherwise OpenVINO's import reports itself to Google Analytics, from a process that it forks off this one
+        sys.modules.setdefault("openvino_telemetry", None)
         import openvino as ov
 
         from .openvino_network import EncoderGraphs
