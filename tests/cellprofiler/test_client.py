@@ -10,7 +10,7 @@ import _microsnoop_client as client
 import numpy as np
 import psutil
 import pytest
-from conftest import PLUGINS, assert_gone, engines_of, kill_once_busy, wait_until_busy
+from conftest import PLUGINS, assert_gone, engines_of, kill_once_busy, run_engine_script, wait_until_busy
 
 IMAGE = np.random.RandomState(0).rand(1, 60, 60).astype(np.float32)
 LABELS = np.zeros((60, 60), np.int32)
@@ -139,6 +139,20 @@ def test_one_engine_for_a_command_and_its_options(engine_command):
     processes = engines_of(os.getpid())
     client.close_engines()
     assert_gone(processes, patience=1)
+
+
+def test_the_engine_starts_no_processes_and_calls_nobody(engine_python):
+    script = (
+        "import sys, time\n"
+        "def watch(event, _):\n"
+        "    if event in ('os.fork', 'os.posix_spawn', 'subprocess.Popen', 'socket.connect'):\n"
+        "        print(event, flush=True)\n"
+        "sys.addaudithook(watch)\n"
+        "from microsnoop_engine import Embedder\n"
+        "Embedder(device='cpu')\n"
+        "time.sleep(1)\n"
+    )
+    assert run_engine_script(engine_python, script) == ""
 
 
 def test_a_refused_request_leaves_the_engine_usable_and_no_files(engine_command):
