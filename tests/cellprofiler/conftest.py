@@ -165,9 +165,19 @@ def cmdline(process):
 
 
 def assert_gone(processes, patience=20):
-    """Fail unless the processes end by themselves."""
-    _, alive = psutil.wait_procs(processes, timeout=patience)
-    assert not alive, f"still running: {alive}"
+    """Fail unless the processes end by themselves; an orphan that nobody has buried yet has ended."""
+    deadline = time.monotonic() + patience
+    while living := [process for process in processes if lives(process)]:
+        assert time.monotonic() < deadline, f"still running: {living}"
+        time.sleep(0.05)
+
+
+def lives(process):
+    """Whether a process still runs."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def wait_until_busy(folder, patience=60):
