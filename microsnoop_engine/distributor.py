@@ -25,7 +25,7 @@ from .errors import DeviceError, ImageError, InputError, MicrosnoopError, Missin
 from .images import ImageSet, read_channels, read_labels
 from .measuring import Batcher, Measurement, check_labels, mean_of_rows, start_measurement
 from .modes import CropSettings
-from .profiles import PART_BYTES, TableWriter, layout_of
+from .profiles import PART_BYTES, layout_of, open_table
 from .segmentation import Segmenter, segmenter
 
 log = logging.getLogger(__name__)
@@ -155,19 +155,16 @@ def profile(
 
     Raises
     ------
-    ImageError, InputError
+    ImageError
         With ``strict``.
     ResumeError
-        If the folder holds the results of another run.
+        If the folder holds the results of another run, or another process is writing to it.
     WeightsError, DeviceError, MissingExtraError
         If segmentation or network cannot run at all.
     """
     find_objects = segmenter(job.segment, embedder.device) if job.segment else None
     layout = layout_of(image_sets, job.channels, job.objects, embedder.card.dimension)
     run = describe_run(image_sets, job, embedder.card, embedder.precision)
-    writer = TableWriter(folder, layout, run, part_bytes)
-    report = Report(writer.done, resumed=len(writer.done))
-    todo = [image_set for image_set in image_sets if image_set.number not in writer.done]
     batcher = Batcher(embedder)
     held: deque[tuple[ImageSet, Measurement, float]] = deque()
 
@@ -179,13 +176,16 @@ def profile(
                 measurement = mean_of_rows(measurement)
             writer.write(image_set, measurement)
 
-    try:
+    with open_table(folder, layout, run, part_bytes) as writer:
+        report = Report(writer.done, resumed=len(writer.done))
+        todo = [image_set for image_set in image_sets if image_set.number not in writer.done]
         for done, (image_set, result) in enumerate(read_ahead(todo, job, find_objects, memory // 2), start=1):
             if isinstance(result, MicrosnoopError):
+                failure = Failure.of(image_set, result)
                 if strict:
-                    raise result
-                report.failures.append(Failure.of(image_set, result))
-                log.error("%s", report.failures[-1])
+                    raise ImageError(str(failure), failure.file, failure.channel) from result
+                report.failures.append(failure)
+                log.error("%s", failure)
             else:
                 image, labels = result
                 measurement = start_measurement(
@@ -201,9 +201,7 @@ def profile(
                 on_progress(report.resumed + done, len(image_sets))
         batcher.flush()
         write_complete()
-    finally:
-        writer.flush()
-    writer.finish()
+        writer.finish()
     return report
 
 

@@ -7,7 +7,8 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -146,12 +147,9 @@ class TableWriter:
                 path.unlink()
 
     def _begin(self, folder: Path, run: dict[str, Any]) -> list[str]:
-        if folder.is_file():
-            raise InputError(f"--out '{folder}' is a file: give a folder")
         if self.table.exists() and any(self.table.iterdir()):
             raise ResumeError(f"'{self.table}' exists, but not its manifest '{MANIFEST}': give another --out folder")
-        folder.mkdir(parents=True, exist_ok=True)
-        self.table.mkdir(exist_ok=True)
+        self.table.mkdir(parents=True, exist_ok=True)
         replace_file(self._manifest, (json.dumps({"run": run}) + "\n").encode())
         return []
 
@@ -219,6 +217,36 @@ class TableWriter:
         self.flush()
         if not self._number:
             self._write_part()
+
+
+@contextmanager
+def open_table(
+    folder: Path, layout: Layout, run: dict[str, Any], part_bytes: int = PART_BYTES
+) -> Iterator[TableWriter]:
+    """A :class:`TableWriter` that keeps other processes out, and loses nothing that was written when an error ends it.
+
+    Raises
+    ------
+    InputError
+        If the folder is a file.
+    ResumeError
+        If it holds something else, or another process is writing to it.
+    """
+    from filelock import FileLock, Timeout
+
+    if folder.is_file():
+        raise InputError(f"--out '{folder}' is a file: give a folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        lock = FileLock(folder / ".lock").acquire(timeout=0)
+    except Timeout:
+        raise ResumeError(f"another run is writing to '{folder}': wait for it, or give another --out folder") from None
+    with lock:
+        writer = TableWriter(folder, layout, run, part_bytes)
+        try:
+            yield writer
+        finally:
+            writer.flush()
 
 
 def read_manifest(path: Path) -> list[dict[str, Any]]:

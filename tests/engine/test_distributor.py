@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pytest
 import tifffile
+from filelock import FileLock
 from screens import write_screen
 
 from microsnoop_engine import CropSettings
@@ -81,7 +82,7 @@ def test_bad_image_sets_are_reported_and_the_run_goes_on(tmp_path, embedder):
 def test_strict_stops_at_once_and_keeps_what_was_done(tmp_path, embedder):
     names = ["DNA0.tif", "DNA1.tif", "missing.tif", "DNA3.tif"]
     sets = from_load_data(write_screen(tmp_path, 4, FileName_DNA=names))
-    with pytest.raises(ImageError, match="no such file"):
+    with pytest.raises(ImageError, match=r"image set 3, file '.*missing.tif', channel 'DNA': there is no such file"):
         profile(sets, JOB, embedder, tmp_path / "out", strict=True)
     (tmp_path / "missing.tif").write_bytes((tmp_path / "DNA2.tif").read_bytes())
     report = profile(sets, JOB, embedder, tmp_path / "out", strict=True)
@@ -128,6 +129,14 @@ def test_the_folder_of_another_run_is_refused(tmp_path, embedder, change, said):
     with pytest.raises(ResumeError, match=f"{said}.*another --out|{said}"):
         profile(*change(sets), embedder, tmp_path / "out")
     assert table_of(tmp_path / "out").equals(before)
+
+
+def test_two_runs_never_write_to_one_folder(tmp_path, embedder):
+    sets = from_load_data(write_screen(tmp_path, 1))
+    (tmp_path / "out").mkdir()
+    with FileLock(tmp_path / "out" / ".lock"), pytest.raises(ResumeError, match="another run is writing to"):
+        profile(sets, JOB, embedder, tmp_path / "out")
+    assert profile(sets, JOB, embedder, tmp_path / "out").rows == 2
 
 
 SCRIPT = """

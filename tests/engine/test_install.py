@@ -1,4 +1,4 @@
-"""`microsnoop install cellprofiler` as far as it goes without CellProfiler; tests/cellprofiler runs what it installs."""
+"""What `microsnoop install cellprofiler` writes; tests/cellprofiler runs it."""
 
 import subprocess
 import sys
