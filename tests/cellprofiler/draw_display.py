@@ -32,5 +32,5 @@ if __name__ == "__main__":
     module.display(workspace, figure)
     target = REPOSITORY / "docs" / "images" / "cellprofiler-display.png"
     target.parent.mkdir(exist_ok=True)
-    figure.figure.savefig(target, dpi=110)
+    figure.figure.savefig(target, dpi=100)
     print(target)
