@@ -78,7 +78,8 @@ def _one_thread():
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
     """``cellpose.models``, whose folder of built-in models is empty."""
-    pytest.importorskip("cellpose")
+    if os.environ.get("CI") != "true":
+        pytest.importorskip("cellpose")
     folder = tmp_path_factory.mktemp("built-in")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CELLPOSE_LOCAL_MODELS_PATH", str(folder))
