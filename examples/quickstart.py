@@ -12,7 +12,9 @@ print(f"a field of {image.shape[1]} x {image.shape[2]} pixels, channels {', '.jo
 
 embedder = Embedder("microsnoop-base")
 cells = measure(embedder, image, labels, CropSettings(mode="cells", rescale_constant=2.0))
-print(f"one row per nucleus, 256 numbers per channel: {cells.features.shape} on {embedder.device}, {embedder.precision}")
+print(
+    f"one row per nucleus, 256 numbers per channel: {cells.features.shape} on {embedder.device}, {embedder.precision}"
+)
 
 dna = cells.features[:, :256]
 similarity = dna @ dna.T
