@@ -37,7 +37,8 @@ PLATE = REPOSITORY.parent / "shared" / "data" / "eval" / "bbbc013_translocation.
 RESULTS = REPOSITORY / "benchmarks" / "results"
 CELLPROFILER = REPOSITORY / ".venv-cellprofiler" / "bin" / "python"
 BATCH = 32
-TEXTURE = "CellProfiler MeasureTexture"
+TEXTURE = "CellProfiler MeasureTexture, nuclei, one scale"
+USUAL_TEXTURE = "CellProfiler MeasureTexture, nuclei and cells, three scales"
 EAGER = "PyTorch eager float32, 224 px (what the reference does)"
 
 
@@ -66,9 +67,8 @@ def main() -> None:
             note(label, measure)
         seconds, peak = run_profile(folder)
         note("microsnoop profile, the whole command", crops / seconds)
-        texture = run_texture(folder)
-        if texture:
-            note(TEXTURE, crops / texture)
+        for label, seconds in run_texture(folder).items():
+            note(label, crops / seconds)
     result = {
         "version": __version__,
         "machine": machine(),
@@ -206,16 +206,16 @@ def run_profile(folder: Path) -> tuple[float, int]:
     return time.perf_counter() - began, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-def run_texture(folder: Path) -> float | None:
+def run_texture(folder: Path) -> dict[str, float]:
     """Seconds of MeasureTexture's own run on the same images and objects, in the CellProfiler environment."""
     if not CELLPROFILER.exists():
         print(f"{TEXTURE}: there is no CellProfiler environment (make cellprofiler-env)")
-        return None
+        return {}
     script = Path(__file__).with_name("measure_texture.py")
     done = subprocess.run([CELLPROFILER, script, folder], capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(done.stderr)
-    return float(done.stdout.split()[-1])
+    return dict(zip((TEXTURE, USUAL_TEXTURE), map(float, done.stdout.split()[-2:]), strict=True))
 
 
 def goals(rows: dict[str, float]) -> dict[str, bool]:
@@ -228,9 +228,10 @@ def goals(rows: dict[str, float]) -> dict[str, bool]:
         f"at least 80 % of bare OpenVINO {precision} on frames: {whole / frames:.0%}": whole >= 0.8 * frames,
         f"at least 80 % of bare OpenVINO {precision} on windows: {whole / windows:.0%}": whole >= 0.8 * windows,
     }
-    if TEXTURE in rows:
-        cost = rows[TEXTURE] / whole
-        found[f"cheaper than MeasureTexture: {cost:.2f} of its time"] = cost < 1
+    for label in (TEXTURE, USUAL_TEXTURE):
+        if label in rows:
+            cost = rows[label] / whole
+            found[f"cheaper than {label}: {cost:.1f} x its time"] = cost < 1
     return found
 
 
