@@ -167,8 +167,7 @@ box of twice their size, the cell around them is measured too.
    background included. The default, and how the network was trained.
 -  *{masked}:* everything outside the object is set to zero, so that
    neighbors cannot leak into the measurement. Choose it for crowded cells
-   whose outlines you trust. An object of fewer than 500 pixels gets NaN
-   then, as too small: enlarge the images before (**Resize**).
+   whose outlines you trust.
 """.format(box=CROP_BOX, masked=CROP_OBJECT),
         )
         self.rescale_constant = Float(

@@ -114,8 +114,8 @@ def _add_profile(commands: Any) -> None:
     crops.add_argument(
         "--normalise",
         choices=NORMALISATIONS,
-        default=NORMALISATIONS[0],
-        help="whether the zeros around a small crop count in its percentiles (default, as in the paper) or not",
+        help="whether the zeros around a small crop count in its percentiles (default, as in the paper) or not (the "
+        "default with --mask object)",
     )
     crops.add_argument(
         "--scale",

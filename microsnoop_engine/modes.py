@@ -31,8 +31,9 @@ class CropSettings:
         Half width of the box in units of the object's longer side: 2.0 suits nuclei, 0.6 whole cells.
     mask : {'box', 'object'}
         The crop as it is, or with everything outside the object set to zero.
-    normalise : {'pad-then-normalise', 'normalise-then-pad'}
-        Whether the percentiles are those of the zero-padded crop (as in the paper) or of the crop alone.
+    normalise : {'pad-then-normalise', 'normalise-then-pad'}, optional
+        Whether the percentiles are those of the zero-padded crop (as in the paper) or of the crop alone. By default
+        the first; the second for ``mask='object'``, where a small object would be lost among the zeros.
     drop_border : bool
         Leave out objects that touch the edge of the image.
     scale : float
@@ -46,19 +47,24 @@ class CropSettings:
     mode: str = "cells"
     rescale_constant: float = 2.0
     mask: str = "box"
-    normalise: str = "pad-then-normalise"
+    normalise: str | None = None
     drop_border: bool = False
     scale: float = 1.0
 
     def __post_init__(self) -> None:
         for setting, choices in (("mode", MODES), ("mask", MASKS), ("normalise", NORMALISATIONS)):
             value = getattr(self, setting)
-            if value not in choices:
+            if value not in choices and (setting, value) != ("normalise", None):
                 raise InputError(f"{setting} is '{value}': give one of {', '.join(choices)}")
         for setting, low, high in (("rescale_constant", 0.1, 20.0), ("scale", 0.01, 16.0)):
             value = getattr(self, setting)
             if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
                 raise InputError(f"{setting} is {value!r}: give a number from {low} to {high}")
+
+    @property
+    def pad_first(self) -> bool:
+        """Whether a crop is padded with zeros before it is normalised."""
+        return (self.normalise or NORMALISATIONS[self.mask == "object"]) == "pad-then-normalise"
 
 
 @dataclass(frozen=True)
@@ -232,7 +238,6 @@ def crops(
     labels : array (h, w) or (p, h, w), optional
         Needed for ``mask='object'``.
     """
-    pad_first = settings.normalise == "pad-then-normalise"
     for row, (y0, x0, y1, x1) in enumerate(regions.box.tolist()):
         outside = None
         if settings.mask == "object" and labels is not None and settings.mode == "cells":
@@ -244,5 +249,5 @@ def crops(
                 crop[outside] = 0
             if settings.mode == "image" or max(crop.shape) > FRAME:
                 crop = square_and_resize(crop)
-            pixels, problem = window(crop, pad_first)
+            pixels, problem = window(crop, settings.pad_first)
             yield Crop(row, channel, pixels, problem)

@@ -38,7 +38,7 @@ def window(crop: np.ndarray, pad_first: bool = True) -> tuple[np.ndarray | None,
     low, high = percentiles_with_zeros(crop, padding)
     if high <= low:
         if padding:
-            return None, "covers less than 1 % of the frame, too little to be normalised: enlarge with scale"
+            return None, "covers less than 1 % of the frame: enlarge the image (scale)"
         return None, "constant but for less than 1 % of its pixels"
     outside = (0.0 - low) / (high - low) if padding else 0.0
     size = min(s for s in SIZES if s >= max(crop.shape)) if outside == 0 else FRAME

@@ -214,7 +214,7 @@ def in_frame(window):
 def test_crops_of_cells(mask):
     labels = random_labels(6)
     image = np.random.default_rng(6).integers(10, 4000, (2, *labels.shape), np.uint16)
-    settings = CropSettings(mask=mask, rescale_constant=1.0)
+    settings = CropSettings(mask=mask, rescale_constant=1.0, normalise="pad-then-normalise")
     regions = regions_of(labels.shape, labels, settings)
     found = list(crops(image, regions, settings, labels))
     assert [(c.row, c.channel) for c in found] == [(row, channel) for row in range(len(regions)) for channel in (0, 1)]
@@ -234,6 +234,25 @@ def test_crops_of_cells(mask):
     assert measured > 5
 
 
+def test_small_masked_objects_are_measured_unless_their_padding_is_to_count():
+    labels = np.zeros((200, 200), np.int32)
+    labels[90:102, 90:102] = 1
+    image = np.random.default_rng(9).integers(100, 200, (1, 200, 200), np.uint8)
+
+    def crop(**settings):
+        settings = CropSettings(mask="object", **settings)
+        return next(crops(image, regions_of((200, 200), labels, settings), settings, labels))
+
+    assert "less than 1 % of the frame" in crop(normalise="pad-then-normalise").problem
+    window = crop().window
+    assert np.array_equal(window, crop(normalise="normalise-then-pad").window)
+    inside = image[0, 90:102, 90:102].astype(float)
+    box = np.zeros((48, 48))
+    box[18:30, 18:30] = inside
+    low, high = np.percentile(box, (1, 99))
+    np.testing.assert_allclose(in_frame(window)[106:118, 106:118], (inside - low) / (high - low), atol=1e-6)
+
+
 def test_mask_object_sees_every_plane():
     labels = np.zeros((2, 60, 60), np.int32)
     labels[0, 10:40, 10:40], labels[1, 20:50, 20:50] = 1, 2
@@ -241,7 +260,7 @@ def test_mask_object_sees_every_plane():
     settings = CropSettings(mask="object", rescale_constant=0.5)
     found = list(crops(image, regions_of((60, 60), labels, settings), settings, labels))
     # each object fills its own box, so that the mask must not take anything away
-    plain = CropSettings(rescale_constant=0.5)
+    plain = CropSettings(rescale_constant=0.5, normalise="normalise-then-pad")
     unmasked = list(crops(image, regions_of((60, 60), labels, plain), plain, labels))
     assert all(np.array_equal(a.window, b.window) for a, b in zip(found, unmasked, strict=True))
 
