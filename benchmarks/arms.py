@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -31,7 +34,7 @@ class Arm:
     name : str
         In tables.
     key : str
-        Changes whenever its numbers would; empty where they are not worth keeping.
+        Changes whenever its numbers would.
     embed : callable
         Images (n, c, h, w) to features (n, p).
     """
@@ -40,36 +43,64 @@ class Arm:
     key: str
     embed: Callable[[np.ndarray], np.ndarray]
 
-    def features(self, images: np.ndarray, cache: Path | None) -> np.ndarray:
-        """Features (n, p) of images (n, c, h, w), read from the cache where they are known."""
-        if not self.key or cache is None:
-            return self.embed(images)
+    def features(self, images: np.ndarray, folder: Path) -> tuple[np.ndarray, float]:
+        """Features (n, p) of images (n, c, h, w) and the seconds they took, from the cache folder if known there."""
         content = hashlib.sha256(images.tobytes() + self.key.encode()).hexdigest()[:20]
-        path = cache / f"{content}.npy"
+        path = folder / f"{content}.npz"
         if path.exists():
-            return np.load(path)
+            with np.load(path) as known:
+                return known["features"], float(known["seconds"])
+        began = time.perf_counter()
         features = self.embed(images)
-        cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=cache, delete=False) as file:
-            np.save(file, features)
+        seconds = time.perf_counter() - began
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
+            np.savez(file, features=features, seconds=seconds)
         Path(file.name).replace(path)
-        return features
+        return features, seconds
 
 
-def microsnoop_arm(weights: str | Path = DEFAULT, mode: str = "resize", name: str = "", threads: int = 0) -> Arm:
-    """The package's own network with the weights of that name or file; the cell resized to 224 pixels or padded."""
+@dataclass(frozen=True)
+class Network:
+    """A network that embeds crops, opened when it is first needed: known features need none.
+
+    Attributes
+    ----------
+    name : str
+    key : str
+        Names its weights.
+    dimension : int
+        Numbers per channel.
+    open : callable
+        Returns an object with ``embed`` and ``batch_size``, as an Embedder has.
+    """
+
+    name: str
+    key: str
+    dimension: int
+    open: Callable[[], Any]
+
+    def arm(self, mode: str) -> Arm:
+        """The arm that gives every cell to the network, resized to 224 pixels or padded."""
+        return Arm(f"{self.name}, {mode}", f"{self.key} {mode} {engine_key()}", lambda images: self.cells(images, mode))
+
+    def cells(self, images: np.ndarray, mode: str) -> np.ndarray:
+        """Embeddings (n, c * dimension) of images (n, c, h, w); zeros where a channel cannot be normalised."""
+        batcher = Batcher(self.open())
+        parts = [start_measurement(batcher, image, None, MODES[mode], self.dimension) for image in images]
+        batcher.flush()
+        return np.nan_to_num(np.concatenate([part.features for part in parts]))
+
+
+def microsnoop(weights: str | Path = DEFAULT, threads: int = 0, name: str = "") -> Network:
+    """The package's own network with the weights of that name or file."""
     path = find_weights(weights)
-    embedder: list[Embedder] = []  # built when first needed: cached features need none
-
-    def embed(images: np.ndarray) -> np.ndarray:
-        if not embedder:
-            embedder.append(Embedder(path, device="cpu", threads=threads or None))
-        return embed_cells(embedder[0], images, MODES[mode])
-
-    return Arm(f"{name or Path(weights).stem}, {mode}", f"{load_weights(path)[1].sha256} {mode} {_engine()}", embed)
+    card = load_weights(path)[1]
+    opened = cache(lambda: Embedder(path, device="cpu", threads=threads or None))
+    return Network(name or Path(weights).stem, card.sha256, card.dimension, opened)
 
 
-def untrained_arm(folder: Path, mode: str = "resize", seed: int = 0, threads: int = 0) -> Arm:
+def untrained(folder: Path, threads: int = 0, seed: int = 0) -> Network:
     """The same network as it was before any training; its weights are written to the folder."""
     import torch
 
@@ -80,15 +111,14 @@ def untrained_arm(folder: Path, mode: str = "resize", seed: int = 0, threads: in
     state = {key: value.numpy() for key, value in state.items() if not key.endswith("num_batches_tracked")}
     path = folder / "untrained.safetensors"
     save_weights(state, Card("untrained"), path)
-    return microsnoop_arm(path, mode, "untrained", threads)
+    return microsnoop(path, threads)
 
 
-def embed_cells(embedder: Embedder, images: np.ndarray, settings: CropSettings) -> np.ndarray:
-    """Embeddings (n, c * 256) of images (n, c, h, w), each one crop; zeros where a channel cannot be normalised."""
-    batcher = Batcher(embedder)
-    parts = [start_measurement(batcher, image, None, settings, embedder.card.dimension) for image in images]
-    batcher.flush()
-    return np.nan_to_num(np.concatenate([part.features for part in parts]))
+def imagenet(threads: int = 0) -> Network:
+    """MobileNetV1 trained on ImageNet, each channel as a gray image."""
+    from mobilenet import MobileNet
+
+    return Network("ImageNet MobileNet", "mobilenet", MobileNet.dimension, cache(lambda: MobileNet(threads=threads)))
 
 
 def pixels_arm(size: int = 32) -> Arm:
@@ -98,9 +128,11 @@ def pixels_arm(size: int = 32) -> Arm:
         small = [[resize(plane, (size, size)) for plane in image] for image in images]
         return np.asarray(small).reshape(len(images), -1)
 
-    return Arm("raw pixels", "", embed)
+    return Arm("raw pixels", f"pixels {size}", embed)
 
 
-def _engine() -> str:
+@cache
+def engine_key() -> str:
+    """Changes when code of the engine changes on which embeddings depend."""
     folder = Path(microsnoop_engine.__file__).parent
     return hashlib.sha256(b"".join((folder / name).read_bytes() for name in INFLUENCES)).hexdigest()

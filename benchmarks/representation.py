@@ -1,51 +1,77 @@
-"""How good the representation is: our weights beside an untrained network, an ImageNet network, classical features
-and raw pixels, on every labelled set with its own protocol.
+"""How good the representation is: our weights beside the same network untrained, an ImageNet network, classical
+features and raw pixels, on every labelled set with its own protocol.
 
-    python benchmarks/representation.py --scores knn,linear,mlp --out benchmarks/results
+    python benchmarks/representation.py --scores knn,linear,mlp,separation --out benchmarks/results
     python benchmarks/representation.py --arms microsnoop --weights X.safetensors --sets yeast_protein --limit 500
 
-The first is `make bench-representation`, the second a quick check of a candidate. Without --out the table is printed only. Embeddings are cached by content in --cache.
+The first is `make bench-representation`, the second a quick check of candidates. Without --out the tables are printed
+only. Embeddings are kept in --cache, by the content of images, weights and code.
 """
 
 from __future__ import annotations
 
 import argparse
+import shlex
+import sys
 import time
 from pathlib import Path
 
 import numpy as np
-from arms import Arm, microsnoop_arm, pixels_arm, untrained_arm
+from arms import Arm, imagenet, microsnoop, pixels_arm, untrained
+from classical import classical_arm
 from eval_sets import PROTOCOLS, EvalSet, read_set
+from plate import measure_plate
+from report_representation import TITLES, pivot, plain_table, write
 
-from microsnoop_engine.evaluation import cross_validated_predict, knn_predict
-from microsnoop_engine.scores import Score, score_predictions
+from microsnoop_engine import __version__
+from microsnoop_engine.evaluation import (
+    cross_validated_predict,
+    knn_predict,
+    mean_average_precision,
+    nearest,
+    silhouette,
+)
+from microsnoop_engine.scores import score_predictions
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-ARMS = ("microsnoop", "pad", "untrained", "pixels")
-SCORES = ("knn", "linear", "mlp")
+PLATE = "bbbc013_translocation"
+SETS = (*PROTOCOLS, PLATE)
+ARMS = ("microsnoop", "pad", "untrained", "imagenet", "classical", "pixels")
+SCORES = ("knn", "linear", "mlp", "separation")
 
 
 def main() -> None:
     """Embed, score, print, and write the results."""
     options = parse_options()
+    began = time.perf_counter()
+    result = {"classification": [], "separation": [], "plate": []}
     arms = make_arms(options)
-    rows = []
-    for name in options.sets:
+    for name in [name for name in options.sets if name != PLATE]:
         cells = read_set(name, options.limit)
         for arm in arms:
-            rows += measure(arm, cells, options)
-    print("\n" + as_markdown(rows))
+            measure(arm, cells, options, result)
+    if PLATE in options.sets:
+        result["plate"] = list(measure_plate(plate_networks(options), options.cells_per_well, options.cache))
+    for score in [score for score in TITLES if score in options.scores and result["classification"]]:
+        print(f"\n{score}, balanced accuracy\n" + pivot(result["classification"], score, "balanced_accuracy"))
+        print(f"\n{score}, accuracy\n" + pivot(result["classification"], score, "accuracy"))
+    for table in (result["separation"], result["plate"]):
+        if table:
+            print("\n" + plain_table(table))
+    if options.out:
+        write(options.out, {"how": how(options, time.perf_counter() - began), **result})
 
 
 def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sets", type=choices(tuple(PROTOCOLS)), default=list(PROTOCOLS))
+    parser.add_argument("--sets", type=choices(SETS), default=list(SETS))
     parser.add_argument("--arms", type=choices(ARMS), default=list(ARMS))
     parser.add_argument("--scores", type=choices(SCORES), default=["knn"])
     parser.add_argument("--weights", action="append", default=[], help="instead of the shipped ones; may be repeated")
     parser.add_argument("--limit", type=int, default=1000, help="cells per set, a stratified subsample; 0 for all")
-    parser.add_argument("--threads", type=int, default=0, help="of the network; by default all cores")
+    parser.add_argument("--cells-per-well", type=int, default=32, help="of the plate; 0 for all")
+    parser.add_argument("--threads", type=int, default=0, help="by default all cores")
     parser.add_argument("--cache", type=Path, default=REPOSITORY / "out" / "representation")
     parser.add_argument("--out", type=Path, help="folder for representation.md, .json and .png")
     return parser.parse_args(arguments)
@@ -65,35 +91,46 @@ def choices(known: tuple[str, ...]):
 
 def make_arms(options: argparse.Namespace) -> list[Arm]:
     """The arms that were asked for; those of our network once per weights file."""
-    weights = options.weights or ["microsnoop-base"]
+    threads = options.threads
+    ours = [microsnoop(weights, threads) for weights in options.weights or ["microsnoop-base"]]
     makers = {
-        "microsnoop": lambda: [microsnoop_arm(w, "resize", threads=options.threads) for w in weights],
-        "pad": lambda: [microsnoop_arm(w, "pad", threads=options.threads) for w in weights],
-        "untrained": lambda: [untrained_arm(options.cache, threads=options.threads)],
+        "microsnoop": lambda: [network.arm("resize") for network in ours],
+        "pad": lambda: [network.arm("pad") for network in ours],
+        "untrained": lambda: [untrained(options.cache, threads).arm("resize")],
+        "imagenet": lambda: [imagenet(threads).arm("resize")],
+        "classical": lambda: [classical_arm(threads)],
         "pixels": lambda: [pixels_arm()],
     }
     return [arm for name in options.arms for arm in makers[name]()]
 
 
-def measure(arm: Arm, cells: EvalSet, options: argparse.Namespace) -> list[dict]:
-    """One row per task and classifier."""
+def plate_networks(options: argparse.Namespace) -> list:
+    """The networks that the plate is measured with."""
+    makers = {
+        "microsnoop": lambda: [microsnoop(w, options.threads) for w in options.weights or ["microsnoop-base"]],
+        "untrained": lambda: [untrained(options.cache, options.threads)],
+        "imagenet": lambda: [imagenet(options.threads)],
+    }
+    return [network for name, make in makers.items() if name in options.arms for network in make()]
+
+
+def measure(arm: Arm, cells: EvalSet, options: argparse.Namespace, result: dict) -> None:
+    """Append the arm's scores on one set to the result."""
+    features, seconds = arm.features(cells.images, options.cache)
     began = time.perf_counter()
-    features = arm.features(cells.images, options.cache)
-    embedding = time.perf_counter() - began
-    began = time.perf_counter()
-    found = {(cells.name, score): predict(score, features, cells) for score in options.scores}
-    if cells.protocol.within:
+    found = {(cells.name, s): predict(s, features, cells) for s in options.scores if s != "separation"}
+    if cells.protocol.within and "knn" in options.scores:
         found[f"{cells.name}, within {cells.protocol.within}", "knn"] = predict_within(features, cells)
+    for (task, score), predictions in found.items():
+        row = {"task": task, "arm": arm.name, "score": score, "cells": len(features), "seconds": seconds}
+        result["classification"].append(row | score_predictions(cells.labels, predictions, cells.groups))
+    if "separation" in options.scores:
+        result["separation"].append({"set": cells.name, "arm": arm.name, **separation(features, cells)})
     print(
-        f"{cells.name:20s} {arm.name:28s} {len(features):5d} cells, {embedding:6.1f} s to embed, "
+        f"{cells.name:20s} {arm.name:28s} {len(features):5d} cells, {seconds:6.1f} s to embed, "
         f"{time.perf_counter() - began:5.1f} s to score",
         flush=True,
     )
-    rows = []
-    for (task, score), predictions in found.items():
-        values = score_predictions(cells.labels, predictions, cells.groups)
-        rows.append({"task": task, "arm": arm.name, "score": score, "cells": len(features), **values})
-    return rows
 
 
 def predict(score: str, features: np.ndarray, cells: EvalSet) -> np.ndarray:
@@ -117,6 +154,22 @@ def predict_within(features: np.ndarray, cells: EvalSet) -> np.ndarray:
     return predictions
 
 
+def separation(features: np.ndarray, cells: EvalSet) -> dict[str, float]:
+    """Silhouette of the labels, mean average precision across groups, and how well batches mix.
+
+    Mixing is the share of the nearest neighbours that come from other groups, over the share that they have of all
+    cells: 1 where the group cannot be told, 0 where cells only lie beside their own group.
+    """
+    precision = mean_average_precision(features, cells.labels, cells.groups)
+    found = {"silhouette": silhouette(features, cells.labels), "map": float(np.nanmean(list(precision.values())))}
+    if cells.groups is None:
+        return found | {"mixing": float("nan")}
+    groups = np.unique(cells.groups, return_inverse=True)[1]
+    others = (groups[nearest(features, cells.protocol.k)] != groups[:, None]).mean()
+    expected = 1 - (np.bincount(groups)[groups] - 1).mean() / (len(groups) - 1)
+    return found | {"mixing": float(others / expected)}
+
+
 def stratified_folds(labels: np.ndarray, folds: int = 5, seed: int = 0) -> np.ndarray:
     """The number of each row's fold."""
     from sklearn.model_selection import StratifiedKFold
@@ -128,26 +181,21 @@ def stratified_folds(labels: np.ndarray, folds: int = 5, seed: int = 0) -> np.nd
     return fold
 
 
-def as_markdown(rows: list[dict]) -> str:
-    """A table per classifier: tasks in rows, arms in columns; balanced accuracy and accuracy, %."""
-    arms = list(dict.fromkeys(row["arm"] for row in rows))
-    parts = []
-    for score in dict.fromkeys(row["score"] for row in rows):
-        here = {(row["task"], row["arm"]): row for row in rows if row["score"] == score}
-        for measure_name in ("balanced_accuracy", "accuracy"):
-            lines = [
-                f"### {score}: {measure_name.replace('_', ' ')}, % (95 % interval)",
-                "",
-                "| set | cells | " + " | ".join(arms) + " |",
-                "|---|---|" + "---|" * len(arms),
-            ]
-            for task in dict.fromkeys(task for task, _ in here):
-                scores: list[Score] = [here[task, arm][measure_name] for arm in arms]
-                lines.append(f"| {task} | {here[task, arms[0]]['cells']} | " + " | ".join(map(str, scores)) + " |")
-            means = [np.mean([row[measure_name].value for (_, a), row in here.items() if a == arm]) for arm in arms]
-            lines.append("| **mean** | | " + " | ".join(f"**{100 * mean:.1f}**" for mean in means) + " |")
-            parts.append("\n".join(lines))
-    return "\n\n".join(parts) + "\n"
+def how(options: argparse.Namespace, seconds: float) -> str:
+    """What was done, in words."""
+    import os
+
+    limit = f"about {options.limit} cells of each set (stratified, at least 20 of a label)" if options.limit else "all"
+    return (
+        f"`python benchmarks/representation.py {shlex.join(sys.argv[1:])}`, microsnoop {__version__}, "
+        f"{seconds / 60:.0f} minutes on {os.cpu_count()} cores (embeddings known from an earlier run are not computed "
+        f"again). Cells: {limit}; labels with fewer than 20 cells are left out. Neighbours by cosine, 11 (white blood "
+        "cells 5), never of the cell's own plate and well (MitoCheck), field (yeast, Chula, HepG2) or laboratory "
+        "(white blood cells; 'within batch': neighbours of the same laboratory only); CRIC has no groups: five "
+        "stratified folds. Intervals: bootstrap over the groups. Cells are resized to 224 pixels, or padded to them; "
+        "ImageNet MobileNetV1 sees the same resized channels. Classical: cp_measure in the cell's Otsu mask, "
+        f"standardised. The plate: {options.cells_per_well or 'all'} cells per well."
+    )
 
 
 if __name__ == "__main__":

@@ -138,6 +138,7 @@ def cross_validated_predict(
     from sklearn.neural_network import MLPClassifier
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
+    from threadpoolctl import threadpool_limits
 
     features, labels = check_table(features, labels)
     if classifier not in CLASSIFIERS:
@@ -159,7 +160,9 @@ def cross_validated_predict(
         "mlp": MLPClassifier(max_iter=1000, random_state=seed),
         "linear": LogisticRegression(max_iter=1000),
     }[classifier]
-    return cross_val_predict(make_pipeline(StandardScaler(), model), features, labels, groups=groups, cv=splitter)
+    pipeline = make_pipeline(StandardScaler(), model)
+    with threadpool_limits(1):  # on a busy machine threads make these small products up to 100 times slower
+        return cross_val_predict(pipeline, features, labels, groups=groups, cv=splitter)
 
 
 def silhouette(features: np.ndarray, labels: np.ndarray, metric: str = "cosine") -> float:
@@ -175,6 +178,8 @@ def silhouette(features: np.ndarray, labels: np.ndarray, metric: str = "cosine")
     features, labels = check_table(features, labels)
     if metric not in METRICS:
         raise InputError(f"metric is '{metric}': give one of {', '.join(METRICS)}")
+    if (labels == labels[0]).all():
+        raise InputError(f"all labels are '{labels[0]}': separation needs at least two")
     return float(silhouette_score(features, labels, metric=metric))
 
 

@@ -1,0 +1,108 @@
+"""A 96-well plate, BBBC013 (FKHR-GFP, DNA): controls told apart, dose followed, in modes cells, tile and image."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from arms import Arm, Network, engine_key
+from eval_sets import FOLDER
+from scipy.stats import spearmanr
+
+from microsnoop_engine.evaluation import knn_predict
+from microsnoop_engine.measuring import Batcher, start_measurement
+from microsnoop_engine.modes import CropSettings
+from microsnoop_engine.scores import score_predictions
+from microsnoop_engine.segmentation import segment_nuclei
+
+MODES = ("cells", "tile", "image")
+DNA = 1
+NEIGHBOURS = 5
+
+
+@dataclass(frozen=True)
+class Plate:
+    """Wells: images (n, 2, h, w), role ('negative', 'positive', 'treated'), row, compound and dose level (n,)."""
+
+    images: np.ndarray
+    role: np.ndarray
+    row: np.ndarray
+    compound: np.ndarray
+    dose: np.ndarray
+
+
+def read_plate(folder: Path = FOLDER) -> Plate:
+    """The plate."""
+    with np.load(folder / "bbbc013_translocation.npz") as data:
+        return Plate(*(data[key] for key in ("images", "labels", "row", "compound", "dose_level")))
+
+
+def measure_plate(networks: list[Network], cells_per_well: int, cache: Path) -> Iterator[dict]:
+    """The scores of each network in each mode."""
+    plate = read_plate()
+    began = time.perf_counter()
+    labels = [some_cells(segment_nuclei(image[DNA]), cells_per_well) for image in plate.images]
+    segmentation = time.perf_counter() - began
+    for network in networks:
+        for mode in MODES:
+            key = f"{network.key} {mode} {cells_per_well} {engine_key()}"
+            arm = Arm(network.name, key, partial(well_features, network, mode, labels))
+            features, seconds = arm.features(plate.images, cache)
+            seconds += segmentation if mode == "cells" else 0
+            print(f"{'bbbc013':20s} {network.name}, {mode}: {seconds:6.1f} s", flush=True)
+            yield {"arm": network.name, "mode": mode, "seconds": seconds, **plate_scores(features, plate)}
+
+
+def some_cells(labels: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
+    """The labels of that many objects, drawn at random; the others become background."""
+    numbers = np.unique(labels[labels > 0])
+    if count and len(numbers) > count:
+        numbers = np.random.default_rng(seed).choice(numbers, count, replace=False)
+    return np.where(np.isin(labels, numbers), labels, 0)
+
+
+def well_features(network: Network, mode: str, labels: list[np.ndarray], images: np.ndarray) -> np.ndarray:
+    """Embeddings (n, 2 * dimension) of wells: the mean over their cells, over their tiles, or of the whole image."""
+    batcher = Batcher(network.open())
+    parts = [
+        start_measurement(batcher, image, label, CropSettings(mode=mode), network.dimension)
+        for image, label in zip(images, labels, strict=True)
+    ]
+    batcher.flush()
+    return np.stack([np.nanmean(part.features, axis=0) for part in parts])
+
+
+def plate_scores(features: np.ndarray, plate: Plate) -> dict:
+    """Control classification (kNN, leave-row-out), Spearman's rank correlation of activity and dose, and Z'."""
+    controls = plate.role != "treated"
+    predictions = knn_predict(features[controls], plate.role[controls], plate.row[controls], k=NEIGHBOURS)
+    scores = score_predictions(plate.role[controls], predictions, plate.row[controls])
+    activity = activities(features, plate)
+    negative, positive = (activity[plate.role == role] for role in ("negative", "positive"))
+    distance = abs(positive.mean() - negative.mean())
+    correlations = []
+    for compound in np.unique(plate.compound[~controls]):
+        wells = (plate.compound == compound) & ~controls
+        correlations.append(spearmanr(plate.dose[wells], activity[wells]).statistic)
+    return {
+        "controls_balanced_accuracy": scores["balanced_accuracy"],
+        "dose_spearman": float(np.mean(correlations)),
+        "z_prime": float(1 - 3 * (negative.std(ddof=1) + positive.std(ddof=1)) / distance),
+    }
+
+
+def activities(features: np.ndarray, plate: Plate) -> np.ndarray:
+    """Where each well (n,) lies on the way from the negative (0) to the positive controls (1) of the other rows."""
+    result = np.empty(len(features))
+    for row in np.unique(plate.row):
+        here = plate.row == row
+        negative, positive = (
+            features[(plate.role == role) & ~here].mean(0, dtype=np.float64) for role in ("negative", "positive")
+        )
+        way = positive - negative
+        result[here] = (features[here] - negative) @ way / (way @ way)
+    return result
