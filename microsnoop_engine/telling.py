@@ -39,31 +39,32 @@ class Teller:
             print(text, flush=True)
 
     @contextmanager
-    def progress(self, unit: str) -> Iterator[Callable[[int, int], None]]:
-        """A function that takes (done, in all): a bar on a terminal, a line now and then elsewhere."""
+    def progress(self, unit: str) -> Iterator[Callable[..., None]]:
+        """A function that takes (done, in all, note): a bar on a terminal, a line now and then elsewhere."""
         if self._quiet:
-            yield lambda done, total: None
+            yield lambda done, total, note="": None
         elif sys.stderr.isatty():
             from tqdm import tqdm
             from tqdm.contrib.logging import logging_redirect_tqdm
 
             with tqdm(unit=f" {unit}", smoothing=0.1, file=sys.stderr) as bar, logging_redirect_tqdm():
 
-                def update(done: int, total: int) -> None:
+                def update(done: int, total: int, note: str = "") -> None:
                     if bar.total is None:
                         bar.reset(total)
                         bar.initial = bar.n = done - 1
+                    bar.set_postfix_str(note, refresh=False)
                     bar.update(done - bar.n)
 
                 yield update
         else:
             last = time.monotonic()
 
-            def print_line(done: int, total: int) -> None:
+            def print_line(done: int, total: int, note: str = "") -> None:
                 nonlocal last
                 if done == total or time.monotonic() - last > LINE_SECONDS:
                     last = time.monotonic()
-                    print(f"{done} of {total} {unit}", file=sys.stderr, flush=True)
+                    print(f"{done} of {total} {unit}{', ' if note else ''}{note}", file=sys.stderr, flush=True)
 
             yield print_line
 

@@ -1,0 +1,328 @@
+"""Self-supervised training: masked reconstruction (Xun et al. 2023, Methods), and contrast of views beyond it."""
+
+from __future__ import annotations
+
+import csv
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from . import training_parallel as parallel
+from .errors import InputError, ResumeError
+from .files import writing
+from .model import Microsnoop
+from .pool import Pool
+from .training_batches import Batches, patch_mask
+from .training_config import TrainConfig
+
+CHECKPOINT = "checkpoint.pt"
+LOG = "log.csv"
+LOG_COLUMNS = (
+    "step",
+    "epoch",
+    "images",
+    "loss",
+    "reconstruction",
+    "contrast",
+    "learning_rate",
+    "seconds",
+    "data_share",
+)
+VALIDATION_STEPS = 16
+
+
+class Trainer:
+    """A training run in a folder, which it continues if it finds its checkpoint there.
+
+    Parameters
+    ----------
+    config : TrainConfig
+    pool : Pool
+        Images to learn from.
+    folder : Path
+    device : str
+    precision : {'float32', 'bfloat16'}
+    compiled : bool
+        Use ``torch.compile``.
+
+    Attributes
+    ----------
+    step : int
+        Steps done.
+    seconds : float
+        Time they took.
+
+    Raises
+    ------
+    ResumeError
+        If the folder holds a run of another configuration.
+    InputError
+        If the batch cannot be shared out among the processes.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        pool: Pool,
+        folder: Path,
+        device: str = "cpu",
+        precision: str = "float32",
+        compiled: bool = False,
+    ):
+        if config.batch % parallel.world_size():
+            raise InputError(f"batch is {config.batch}: give a multiple of the {parallel.world_size()} processes")
+        torch.manual_seed(config.seed)
+        self.config = config
+        self.folder = folder
+        self.device = torch.device(device)
+        self.sources = pool.sources
+        self._precision = precision
+        self._batches = Batches(pool, config, self.device)
+        self.model = parallel.over_whole_batch(Microsnoop(decoder=config.reconstruction > 0))
+        width = self.model.encoder[-1].convs[-1].conv.out_channels
+        self.head = nn.Sequential(nn.Linear(width, 2 * width), nn.ReLU(), nn.Linear(2 * width, width // 2))
+        self.model.to(self.device, memory_format=torch.channels_last)
+        self.head.to(self.device)
+        self._parameters = [*self.model.parameters(), *(self.head.parameters() if config.contrast else ())]
+        self._optimiser = torch.optim.AdamW(self._parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
+        self._reconstruct = torch.compile(self.model) if compiled else self.model
+        self._embed = torch.compile(self.model.embed) if compiled else self.model.embed
+        self.step = 0
+        self.seconds = 0.0
+        folder.mkdir(parents=True, exist_ok=True)
+        if (folder / CHECKPOINT).exists():
+            self._load()
+
+    def run(
+        self,
+        max_minutes: float = math.inf,
+        save_minutes: float = 5,
+        on_step: Callable[[dict[str, Any]], None] | None = None,
+        on_epoch: Callable[[int], None] | None = None,
+    ) -> None:
+        """Train until the configuration's end, the time is up, or the process is told to end; saves what was learnt.
+
+        Parameters
+        ----------
+        max_minutes, save_minutes : float
+            When to end, and how often to save.
+        on_step : callable, optional
+            Called with each line of the log.
+        on_epoch : callable, optional
+            Called with the number of each finished epoch.
+
+        Raises
+        ------
+        InputError
+            If the loss is not finite; the message names the batch. The last checkpoint stays as it was.
+        """
+        began = saved = time.monotonic()
+        with _told_to_end() as told, _log(self.folder / LOG, self.step) as write:
+            while self.step < self.config.steps:
+                now = time.monotonic()
+                if parallel.any_process(told() or now - began > max_minutes * 60, self.device):
+                    break
+                entry = self.train_step()
+                write(entry)
+                if on_step:
+                    on_step(entry)
+                if on_epoch and self.step % self.config.steps_per_epoch == 0:
+                    on_epoch(self.step // self.config.steps_per_epoch)
+                if now - saved > save_minutes * 60:
+                    self.save()
+                    saved = now
+        self.save()
+
+    def train_step(self) -> dict[str, Any]:
+        """One step of the optimiser; its line of the log."""
+        began = time.perf_counter()
+        rate = learning_rate(self.config, self.step)
+        for group in self._optimiser.param_groups:
+            group["lr"] = rate
+        self.model.train()
+        views = self.views(self._batches, self.step)
+        drawn = time.perf_counter() - began
+        losses = self.losses(views, self.step)
+        loss = self._total(losses)
+        if parallel.any_process(not bool(torch.isfinite(loss)), self.device):
+            category = self._batches.categories[self.step % len(self._batches.categories)]
+            raise InputError(
+                f"the loss is not finite at step {self.step} (category {category}): lower the learning rate, or look "
+                "at these images; the last checkpoint is unharmed"
+            )
+        self._optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        parallel.average(p.grad for p in self._parameters if p.grad is not None)
+        self._optimiser.step()
+        self.step += 1
+        said = {name: value.detach() for name, value in {"loss": loss, **losses}.items()}
+        parallel.average(said.values())
+        seconds = time.perf_counter() - began
+        self.seconds += seconds
+        return {
+            "step": self.step,
+            "epoch": (self.step - 1) // self.config.steps_per_epoch,
+            "images": self.step * self.config.batch,
+            **{name: value.item() for name, value in said.items()},
+            "learning_rate": rate,
+            "seconds": round(seconds, 4),
+            "data_share": round(drawn / seconds, 4),
+        }
+
+    def views(self, batches: Batches, step: int) -> list[Tensor]:
+        """This process's crops (n, 1, s, s) of a step; with contrast, a second view of each."""
+        places = batches.places(step)
+        share = parallel.own_share(self.config.batch)
+        views = [batches.vary(batches.crops(places[share]), step, 0, share)]
+        if self.config.contrast:
+            second = batches.second_view(places, step)
+            views.append(batches.vary(batches.crops(second[share]), step, 1, share))
+        return views
+
+    def losses(self, views: list[Tensor], step: int) -> dict[str, Tensor]:
+        """The losses of crops, by name."""
+        config, found = self.config, {}
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._precision == "bfloat16"):
+            if config.reconstruction:
+                mask = patch_mask(config, step, self.device)[parallel.own_share(config.batch)]
+                output = self._reconstruct((views[0] * (1 - mask)).contiguous(memory_format=torch.channels_last))
+                found["reconstruction"] = reconstruction_loss(_full(output), views[0], mask, config.masked_weight)
+            if config.contrast:
+                both = torch.cat(views).contiguous(memory_format=torch.channels_last)
+                features = _full(self.head(self._embed(both) * math.sqrt(self.head[0].in_features)))
+                first, second = (parallel.gather(part) for part in features.chunk(2))
+                found["contrast"] = contrast_loss(first, second, config.temperature)
+        return found
+
+    def _total(self, losses: dict[str, Tensor]) -> Tensor:
+        return sum(getattr(self.config, name) * value for name, value in losses.items())
+
+    @torch.no_grad()
+    def validate(self, pool: Pool) -> dict[str, float]:
+        """Mean losses over the first batches of another pool, always the same ones."""
+        self.model.eval()
+        batches = Batches(pool, self.config, self.device)
+        found = [self.losses(self.views(batches, step), step) for step in range(VALIDATION_STEPS)]
+        return {name: sum(losses[name].item() for losses in found) / len(found) for name in found[0]}
+
+    def save(self) -> None:
+        """Write the checkpoint in one step."""
+        if parallel.rank():
+            return
+        state = {
+            "config": asdict(self.config),
+            "step": self.step,
+            "seconds": self.seconds,
+            "sources": self.sources,
+            "model": self.model.state_dict(),
+            "head": self.head.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+        }
+        with writing(self.folder / CHECKPOINT) as temporary:
+            torch.save(state, temporary)
+
+    def _load(self) -> None:
+        state = read_checkpoint(self.folder)
+        before, now = state["config"], asdict(self.config)
+        different = [f"{key} (there {before.get(key)}, now {now[key]})" for key in now if before.get(key) != now[key]]
+        if different:
+            raise ResumeError(
+                f"'{self.folder}' holds a run of another configuration: {', '.join(different)}. Give another --out"
+            )
+        self.model.load_state_dict(state["model"])
+        self.head.load_state_dict(state["head"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        self.step, self.seconds = state["step"], state["seconds"]
+
+
+def read_checkpoint(folder: Path) -> dict[str, Any]:
+    """The checkpoint of a run; no code in it is run.
+
+    Raises
+    ------
+    ResumeError
+        If there is none, or it is damaged.
+    """
+    path = folder / CHECKPOINT
+    if not path.is_file():
+        raise ResumeError(f"'{folder}' holds no training run: there is no '{CHECKPOINT}'")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise ResumeError(f"'{path}' is damaged ({str(error).splitlines()[0]}): delete it to start anew") from None
+
+
+@contextmanager
+def _told_to_end() -> Iterator[Callable[[], bool]]:
+    """Whether the process was told to end; meanwhile that does not end it, so that a step can be finished and saved."""
+    told = []
+    before = {name: signal.signal(name, lambda *_: told.append(1)) for name in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield lambda: bool(told)
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)
+
+
+@contextmanager
+def _log(path: Path, step: int) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """A function that appends a line to the log; lines after ``step``, which a kill made void, are dropped first."""
+    if parallel.rank():
+        yield lambda entry: None
+        return
+    kept = []
+    if path.exists():
+        with path.open(newline="") as file:
+            kept = [row for row in csv.DictReader(file) if (row["step"] or "").isdigit() and int(row["step"]) <= step]
+    with writing(path) as temporary, temporary.open("w", newline="") as file:
+        writer = csv.DictWriter(file, LOG_COLUMNS)
+        writer.writeheader()
+        writer.writerows(kept)
+    with path.open("a", newline="", buffering=1) as file:
+        yield csv.DictWriter(file, LOG_COLUMNS).writerow
+
+
+def _full(x: Tensor) -> Tensor:
+    """At least in float32."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def learning_rate(config: TrainConfig, step: int) -> float:
+    """Linear warm-up by epochs, then half a cosine to zero (Methods), taken in the middle of the step."""
+    epoch = (step + 0.5) / config.steps_per_epoch
+    if epoch < config.warmup_epochs:
+        return config.learning_rate * epoch / config.warmup_epochs
+    share = (epoch - config.warmup_epochs) / (config.epochs - config.warmup_epochs)
+    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
+
+
+def reconstruction_loss(output: Tensor, target: Tensor, mask: Tensor, masked_weight: float) -> Tensor:
+    """Mean squared error over all pixels, those under the mask (1) weighted."""
+    weight = 1 + (masked_weight - 1) * mask
+    return ((output - target) ** 2 * weight).sum() / weight.sum()
+
+
+def contrast_loss(first: Tensor, second: Tensor, temperature: float) -> Tensor:
+    """Cross-entropy of finding, by cosine, the other view of a place among all views of a batch (NT-Xent).
+
+    Parameters
+    ----------
+    first, second : Tensor (n, d)
+        Two views of each place.
+    temperature : float
+    """
+    views = F.normalize(torch.cat([first, second]))
+    itself = torch.eye(len(views), dtype=torch.bool, device=views.device)
+    similarity = (views @ views.T / temperature).masked_fill(itself, -math.inf)
+    count = len(first)
+    partner = (torch.arange(2 * count, device=views.device) + count) % (2 * count)
+    return F.cross_entropy(similarity, partner)

@@ -1,0 +1,131 @@
+"""`microsnoop train` and `microsnoop weights export`: a run from its images to a weights file."""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from . import __version__
+from . import training_parallel as parallel
+from .checkpoints import Card, save_weights
+from .errors import InputError, ResumeError
+from .files import replace_file
+from .pool import read_pool
+from .telling import Teller
+from .trainer import CHECKPOINT, Trainer, read_checkpoint
+from .training_config import TrainConfig, as_yaml, make_config
+from .training_report import draw_reconstructions, write_report
+
+PICTURE_EPOCHS = 5
+
+
+def train(
+    images: Path,
+    folder: Path,
+    config: str = "paper",
+    changes: Mapping[str, Any] | None = None,
+    resume: bool = False,
+    device: str = "auto",
+    precision: str = "auto",
+    max_minutes: float = math.inf,
+    save_minutes: float = 5,
+    compiled: bool = False,
+    teller: Teller | None = None,
+) -> Path:
+    """Train on a pool or folder of images; the report.
+
+    With ``resume`` the configuration is the one of the run in the folder.
+    """
+    teller = teller or Teller(quiet=True)
+    device = _choose_device(device)
+    if precision == "auto":
+        precision = "bfloat16" if device == "cuda" or _cpu_has_bfloat16() else "float32"
+    settings = stored_config(folder) if resume else make_config(config, changes)
+    with parallel.process_group(device) as own_device:
+        pool = read_pool(images)
+        trainer = Trainer(settings, pool, folder, own_device, precision, compiled)
+        replace_file(folder / "config.yaml", as_yaml(settings).encode())
+        try:
+            validation_pool = read_pool(images, "val")
+        except InputError:
+            validation_pool = None
+        skipped = f", {len(pool.skipped)} could not be read" if pool.skipped else ""
+        teller.say(
+            f"{len(pool.planes)} images{skipped}; {own_device}, {precision}; step {trainer.step} of {settings.steps}"
+        )
+
+        def on_epoch(epoch: int) -> None:
+            if not parallel.rank() and epoch % PICTURE_EPOCHS == 0:
+                draw_reconstructions(trainer, validation_pool or pool, folder / f"reconstruction-{epoch:04d}.png")
+
+        with teller.progress("steps") as progress:
+
+            def on_step(entry: dict[str, Any]) -> None:
+                progress(entry["step"], settings.steps, f"loss {entry['loss']:.4f}")
+
+            trainer.run(max_minutes, save_minutes, on_step, on_epoch)
+        validation = trainer.validate(validation_pool) if validation_pool else None
+        if not parallel.rank():
+            draw_reconstructions(trainer, validation_pool or pool, folder / "reconstruction-last.png")
+            return write_report(trainer, pool, validation)
+    return folder
+
+
+def stored_config(folder: Path) -> TrainConfig:
+    """The configuration of the run in a folder.
+
+    Raises
+    ------
+    ResumeError
+        If there is none.
+    """
+    if not (folder / CHECKPOINT).is_file():
+        raise ResumeError(f"'{folder}' holds no training run to continue: leave --resume out to start one")
+    return TrainConfig(**read_checkpoint(folder)["config"])
+
+
+def export(folder: Path, target: Path, name: str, licence: str, encoder_only: bool) -> Card:
+    """Write the weights of a run as float16 safetensors with a card that says how they were made.
+
+    Raises
+    ------
+    ResumeError
+        If the folder holds no run.
+    """
+    state = read_checkpoint(folder)
+    config = TrainConfig(**state["config"])
+    tensors = {
+        key: value.float().numpy().astype(np.float16)
+        for key, value in state["model"].items()
+        if not key.endswith("num_batches_tracked") and (key.startswith("encoder.") or not encoder_only)
+    }
+    training = {
+        "samples_seen": state["step"] * config.batch,
+        "hours": round(state["seconds"] / 3600, 2),
+        "hardware": f"{platform.machine()}, {os.cpu_count()} cores"
+        + (f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""),
+        "finished": state["step"] >= config.steps,
+        "configuration": {key: list(v) if isinstance(v, tuple) else v for key, v in state["config"].items()},
+        "data": state["sources"],
+        "parts": "encoder only, float16" if encoder_only else "encoder and decoder, float16",
+        "exported": f"{date.today().isoformat()}, microsnoop {__version__}",
+    }
+    return save_weights(tensors, Card(name, training=training, licence=licence), target)
+
+
+def _choose_device(device: str) -> str:
+    from .embedder import _best_device
+
+    return _best_device() if device == "auto" else device
+
+
+def _cpu_has_bfloat16() -> bool:
+    return torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()

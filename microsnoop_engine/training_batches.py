@@ -1,0 +1,164 @@
+"""Batches of training crops, cut, turned, scaled, normalised and masked on the device."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .pool import Pool, flatten
+from .training_config import TrainConfig
+
+
+@dataclass
+class Places:
+    """Where the crops of a batch are, one row per crop; on the host, so that every process draws the same.
+
+    Attributes
+    ----------
+    plane : array (n,), int
+    center : array (n, 2), float
+        y, x in pixels of the plane.
+    angle, scale : array (n,), float
+        Rotation in radians and magnification.
+    flip : array (n,), bool
+    """
+
+    plane: np.ndarray
+    center: np.ndarray
+    angle: np.ndarray
+    scale: np.ndarray
+    flip: np.ndarray
+
+    def __getitem__(self, rows: slice) -> Places:
+        return Places(self.plane[rows], self.center[rows], self.angle[rows], self.scale[rows], self.flip[rows])
+
+
+class Batches:
+    """The pixels of a pool on a device, and what is drawn from them step by step.
+
+    A step's batch depends on the seed and the step alone: a resumed run, or one on several devices, sees the same.
+
+    Parameters
+    ----------
+    pool : Pool
+    config : TrainConfig
+    device : torch.device
+    """
+
+    def __init__(self, pool: Pool, config: TrainConfig, device: torch.device):
+        self._config = config
+        names = config.categories or tuple(pool.categories)
+        self.categories = names
+        self._members = [np.array(pool.members(name)) for name in names]
+        pixels, starts, shapes = flatten(pool.planes)
+        self._shapes = shapes
+        self._device = device
+        self._pixels = torch.from_numpy(pixels).to(device)
+        self._starts = torch.from_numpy(starts).to(device)
+        self._sizes = torch.from_numpy(shapes).to(device)
+
+    def places(self, step: int) -> Places:
+        """The places of a step's crops, all of one category."""
+        random = np.random.default_rng([self._config.seed, step, 0])
+        members = self._members[step % len(self._members)]
+        return self._draw(random, random.choice(members, self._config.batch))
+
+    def second_view(self, places: Places, step: int) -> Places:
+        """The same places, a little shifted, with another rotation and magnification."""
+        random = np.random.default_rng([self._config.seed, step, 1])
+        other = self._draw(random, places.plane)
+        reach = self._config.shift * self._config.crop
+        shift = random.uniform(-reach, reach, (len(places.plane), 2)) / places.scale[:, None]
+        other.center = self._inside(places.center + shift, places.plane, other.scale)
+        return other
+
+    def _draw(self, random: np.random.Generator, plane: np.ndarray) -> Places:
+        config, count = self._config, len(plane)
+        scale = np.exp(random.uniform(math.log(config.scale_low), math.log(config.scale_high), count))
+        center = random.random((count, 2)) * self._shapes[plane]
+        angle = random.uniform(0, 2 * math.pi, count)
+        return Places(plane, self._inside(center, plane, scale), angle, scale, random.random(count) < 0.5)
+
+    def _inside(self, center: np.ndarray, plane: np.ndarray, scale: np.ndarray) -> np.ndarray:
+        """Centers whose crops lie inside their planes; in the middle of planes that are smaller than a crop."""
+        half = np.minimum(self._config.crop / scale[:, None] / 2, self._shapes[plane] / 2)
+        return np.clip(center, half, self._shapes[plane] - half)
+
+    def crops(self, places: Places) -> Tensor:
+        """Crops (n, 1, s, s), normalised so that percentiles 1 and 99 are 0 and 1; outside of the planes they are 0."""
+        return normalise(self.cut(places))
+
+    def cut(self, places: Places) -> Tensor:
+        """Crops (n, 1, s, s) in grey levels 0 to 255, bilinear; 0 outside of the planes."""
+        size, device = self._config.crop, self._device
+        plane = torch.from_numpy(places.plane).to(device)
+        axis = torch.arange(size, device=device, dtype=torch.float32) - (size - 1) / 2
+        angle, scale = (
+            torch.from_numpy(x.astype(np.float32)).to(device)[:, None, None] for x in (places.angle, places.scale)
+        )
+        flip = torch.from_numpy(np.where(places.flip, -1, 1).astype(np.float32)).to(device)[:, None, None]
+        center = torch.from_numpy(places.center.astype(np.float32)).to(device) - 0.5
+        y, x = axis[None, :, None] / scale, axis[None, None, :] * flip / scale
+        sine, cosine = torch.sin(angle), torch.cos(angle)
+        rows = center[:, :1, None] + y * cosine - x * sine
+        columns = center[:, 1:, None] + y * sine + x * cosine
+        top, left = rows.floor(), columns.floor()
+        down, right = rows - top, columns - left
+        result = torch.zeros_like(rows)
+        for dy in (0, 1):
+            for dx in (0, 1):
+                weight = (down if dy else 1 - down) * (right if dx else 1 - right)
+                result += weight * self._gather(plane, top.long() + dy, left.long() + dx)
+        return result[:, None]
+
+    def _gather(self, plane: Tensor, row: Tensor, column: Tensor) -> Tensor:
+        height, width = (self._sizes[plane, n][:, None, None] for n in (0, 1))
+        inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+        place = self._starts[plane][:, None, None] + row * width + column
+        return self._pixels[torch.where(inside, place, 0)].float() * inside
+
+    def vary(self, crops: Tensor, step: int, view: int, share: slice) -> Tensor:
+        """Change gamma, blur and noise of normalised crops at random, and normalise them again.
+
+        ``share`` says which rows of the step's batch the crops are.
+        """
+        strength = self._config.intensity
+        if not strength:
+            return crops
+        generator = torch.Generator().manual_seed(int(_seeds(self._config.seed, step, 3 + view)[0]))
+        count = self._config.batch
+        gamma, blur, noise = torch.rand(3, count, 1, 1, 1, generator=generator)[:, share].to(crops.device)
+        crops = crops.clamp(0, 1) ** torch.exp((2 * gamma - 1) * strength)
+        soft = F.avg_pool2d(F.pad(crops, (1, 1, 1, 1), mode="replicate"), 3, 1)
+        crops = torch.lerp(crops, soft, (2 * blur - 1).clamp(min=0) * strength)
+        grain = torch.randn((count, *crops.shape[1:]), generator=generator)[share].to(crops.device)
+        return normalise(crops + grain * noise**2 * 0.2 * strength)
+
+
+def _seeds(*numbers: int) -> np.ndarray:
+    return np.random.SeedSequence(numbers).generate_state(1)
+
+
+def normalise(crops: Tensor) -> Tensor:
+    """Crops (n, 1, s, s) with percentiles 1 and 99 of each as 0 and 1; constant crops become 0."""
+    ordered = crops.flatten(1).sort(1).values
+    last = ordered.shape[1] - 1
+    low, high = (ordered[:, round(share * last)][:, None, None, None] for share in (0.01, 0.99))
+    spread = high - low
+    return torch.where(spread > 0, (crops - low) / spread.clamp(min=1e-6), torch.zeros_like(crops))
+
+
+def patch_mask(config: TrainConfig, step: int, device: torch.device) -> Tensor:
+    """Masks (batch, 1, s, s): 1 where patches are set to zero; of every crop the same number."""
+    count = config.batch
+    side = config.crop // config.patch
+    masked = round(config.mask_ratio * side * side)
+    random = np.random.default_rng([config.seed, step, 2])
+    order = np.argsort(random.random((count, side * side)), axis=1)
+    mask = torch.from_numpy((order < masked).astype(np.float32)).view(count, 1, side, side).to(device)
+    return F.interpolate(mask, scale_factor=float(config.patch), mode="nearest")

@@ -1,0 +1,193 @@
+"""What a training run does: a checked set of numbers, from a preset, a YAML file and the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from .errors import InputError
+
+PAPER_CATEGORIES = ("fluorescence", "phase+brightfield", "tissue", "histology")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """The settings of a training run; the defaults are the paper's (Xun et al. 2023, Methods).
+
+    Parameters
+    ----------
+    categories : tuple of str
+        Drawn in turn, one per batch; ``a+b`` joins two. Empty: all that the images have.
+    crop : int
+        Height and width of a crop in pixels, a multiple of 8 and of ``patch``.
+    batch : int
+        Crops per step, over all processes.
+    images_per_epoch, epochs, warmup_epochs : int
+        Length and schedule of the run: linear warm-up, then a cosine to zero.
+    learning_rate, weight_decay : float
+        Of AdamW.
+    mask_ratio : float
+        Share of the patches that are set to zero in the input.
+    patch : int
+        Height and width of a patch in pixels.
+    masked_weight : float
+        Weight of the masked pixels in the reconstruction loss; that of the visible ones is 1.
+    reconstruction, contrast : float
+        Weights of the two losses: masked reconstruction (the paper's), and telling two views of one place from the
+        views of other places (not in the paper). At 0 a loss is not computed.
+    temperature : float
+        Of the contrast loss.
+    scale_low, scale_high : float
+        Range of the random magnification.
+    shift : float
+        Largest distance between two views of one place, as a share of the crop.
+    intensity : float
+        Strength of the random change of gamma, noise and blur, 0 to 1.
+    seed : int
+        Of weights, order and augmentation.
+    """
+
+    categories: tuple[str, ...] = PAPER_CATEGORIES
+    crop: int = 224
+    batch: int = 16
+    images_per_epoch: int = 12000
+    epochs: int = 1000
+    warmup_epochs: int = 40
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.01
+    mask_ratio: float = 0.25
+    patch: int = 16
+    masked_weight: float = 1.0
+    reconstruction: float = 1.0
+    contrast: float = 0.0
+    temperature: float = 0.2
+    scale_low: float = 0.75
+    scale_high: float = 1.25
+    shift: float = 0.25
+    intensity: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        ranges = {
+            "crop": (32, 1024),
+            "batch": (2, 65536),
+            "images_per_epoch": (1, 10**9),
+            "epochs": (1, 10**6),
+            "warmup_epochs": (0, 10**6),
+            "learning_rate": (1e-8, 1.0),
+            "weight_decay": (0.0, 1.0),
+            "mask_ratio": (0.0, 0.95),
+            "patch": (4, 224),
+            "masked_weight": (0.0, 1000.0),
+            "reconstruction": (0.0, 1000.0),
+            "contrast": (0.0, 1000.0),
+            "temperature": (0.01, 10.0),
+            "scale_low": (0.1, 10.0),
+            "scale_high": (0.1, 10.0),
+            "shift": (0.0, 2.0),
+            "intensity": (0.0, 1.0),
+            "seed": (0, 2**31 - 1),
+        }
+        whole = {f.name for f in fields(self) if f.type == "int"}
+        for name, (low, high) in ranges.items():
+            value = getattr(self, name)
+            kinds = int if name in whole else (int, float)
+            if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
+                kind = "a whole number" if name in whole else "a number"
+                raise InputError(f"{name} is {value!r}: give {kind} from {low} to {high}")
+        if self.crop % 8 or self.crop % self.patch:
+            raise InputError(f"crop is {self.crop}: give a multiple of 8 and of patch ({self.patch})")
+        if self.scale_low > self.scale_high:
+            raise InputError(f"scale_low ({self.scale_low}) is above scale_high ({self.scale_high})")
+        if self.warmup_epochs >= self.epochs:
+            raise InputError(f"warmup_epochs ({self.warmup_epochs}) must be below epochs ({self.epochs})")
+        if not self.reconstruction and not self.contrast:
+            raise InputError("reconstruction and contrast are both 0: there is nothing to learn")
+        object.__setattr__(self, "categories", tuple(self.categories))
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches of an epoch."""
+        return max(self.images_per_epoch // self.batch, 1)
+
+    @property
+    def steps(self) -> int:
+        """Batches of the whole run."""
+        return self.steps_per_epoch * self.epochs
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "paper": {},
+    "contrast": {
+        "categories": ("fluorescence", "phase+brightfield", "tissue", "histology", "em"),
+        "crop": 96,
+        "batch": 64,
+        "images_per_epoch": 6400,
+        "epochs": 12,
+        "warmup_epochs": 1,
+        "reconstruction": 0.0,
+        "contrast": 1.0,
+        "scale_low": 0.6,
+        "scale_high": 1.6,
+        "intensity": 0.5,
+    },
+}
+"""Named starting points: ``paper`` is the paper's recipe."""
+
+
+def make_config(name_or_file: str | Path = "paper", changes: Mapping[str, Any] | None = None) -> TrainConfig:
+    """The configuration of a preset or YAML file, with changes.
+
+    A YAML file may name the preset that it starts from as ``preset``.
+
+    Raises
+    ------
+    InputError
+        For unknown keys and values out of range.
+    """
+    if str(name_or_file) in PRESETS:
+        values, where = dict(PRESETS[str(name_or_file)]), f"preset {name_or_file}"
+    else:
+        values, where = _read_yaml(Path(name_or_file)), f"'{name_or_file}'"
+        preset = values.pop("preset", "paper")
+        if preset not in PRESETS:
+            raise InputError(f"{where}: there is no preset '{preset}'; there are {', '.join(PRESETS)}")
+        values = {**PRESETS[preset], **values}
+    values.update(changes or {})
+    known = [field.name for field in fields(TrainConfig)]
+    unknown = [key for key in values if key not in known]
+    if unknown:
+        raise InputError(f"{where}: unknown setting {', '.join(map(str, unknown))}; there are {', '.join(known)}")
+    return TrainConfig(**values)
+
+
+def as_yaml(config: TrainConfig) -> str:
+    """The configuration as a YAML file that :func:`make_config` reads."""
+    import yaml
+
+    values = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(config).items()}
+    return yaml.safe_dump(values, sort_keys=False)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    import yaml
+
+    if not path.is_file():
+        raise InputError(f"there is no preset or file '{path}'; presets: {', '.join(PRESETS)}")
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"'{path}' is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise InputError(f"'{path}' must hold 'setting: value' lines")
+    return {key: _number(value) for key, value in values.items()}
+
+
+def _number(value: Any) -> Any:
+    """YAML takes 1e-3 for text, as it has no point."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value

@@ -1,0 +1,98 @@
+"""What people see of a training run: pictures of reconstructions (Xun et al. 2023, Figure 2) and a report."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from .files import replace_file, writing
+from .pool import Pool
+from .trainer import LOG, Trainer
+from .training_batches import Batches, patch_mask
+from .training_config import as_yaml
+
+GAP = 4
+REPORT = "report.md"
+
+
+@torch.no_grad()
+def draw_reconstructions(trainer: Trainer, pool: Pool, path: Path) -> None:
+    """Write a picture with a row per category: masked input, reconstruction, target; the first crops of the pool.
+
+    Without a decoder (contrast alone) there is nothing to draw and no file is written.
+    """
+    if not trainer.config.reconstruction:
+        return
+    trainer.model.eval()
+    batches = Batches(pool, trainer.config, trainer.device)
+    rows = []
+    for step in range(len(batches.categories)):
+        target = batches.crops(batches.places(step)[:1])
+        masked = target * (1 - patch_mask(trainer.config, step, trainer.device)[:1])
+        output = trainer.model(masked)
+        rows.append([plane[0, 0].float().cpu().numpy() for plane in (masked, output, target)])
+    with writing(path) as temporary:
+        Image.fromarray(sheet(rows)).save(temporary, format="PNG")
+
+
+def sheet(rows: list[list[np.ndarray]]) -> np.ndarray:
+    """Planes (s, s) of 0 to 1 side by side on white, as uint8."""
+    size = rows[0][0].shape[0]
+    height, width = (n * (size + GAP) - GAP for n in (len(rows), len(rows[0])))
+    result = np.full((height, width), 255, np.uint8)
+    for y, row in enumerate(rows):
+        for x, plane in enumerate(row):
+            top, left = y * (size + GAP), x * (size + GAP)
+            result[top : top + size, left : left + size] = np.rint(plane.clip(0, 1) * 255)
+    return result
+
+
+def epoch_losses(folder: Path) -> list[dict[str, float]]:
+    """Mean losses of each epoch in a run's log, with the images seen at its end."""
+    with (folder / LOG).open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    epochs: dict[int, list[dict[str, str]]] = {}
+    for row in rows:
+        epochs.setdefault(int(row["epoch"]), []).append(row)
+    names = [name for name in ("loss", "reconstruction", "contrast") if rows and rows[0][name]]
+    return [
+        {"epoch": epoch + 1, "images": int(part[-1]["images"])}
+        | {name: sum(float(row[name]) for row in part) / len(part) for name in names}
+        for epoch, part in epochs.items()
+    ]
+
+
+def write_report(trainer: Trainer, pool: Pool, validation: dict[str, float] | None) -> Path:
+    """Write ``report.md`` into the run's folder."""
+    config, images = trainer.config, trainer.step * trainer.config.batch
+    lines = [
+        "# Training report",
+        "",
+        f"{images:,} images seen in {trainer.seconds / 3600:.2f} hours on {trainer.device} "
+        f"({images / max(trainer.seconds, 1e-9):.1f} per second); step {trainer.step} of {config.steps}.",
+        "",
+    ]
+    if validation:
+        found = ", ".join(f"{name} {value:.5f}" for name, value in validation.items())
+        lines += [f"On the validation images: {found}.", ""]
+    epochs = epoch_losses(trainer.folder)
+    if epochs:
+        lines += ["| " + " | ".join(epochs[0]) + " |", "|" + "---|" * len(epochs[0])]
+        lines += [
+            "| " + " | ".join(f"{v:.5f}" if isinstance(v, float) else str(v) for v in epoch.values()) + " |"
+            for epoch in epochs
+        ]
+        lines.append("")
+    for picture in sorted(trainer.folder.glob("reconstruction-*.png")):
+        lines += [f"![masked input, reconstruction, target]({picture.name})", ""]
+    lines += [f"{len(pool.planes)} training images:", ""]
+    lines += [f"- {count} of {source}" for source, count in sorted(pool.sources.items(), key=lambda item: -item[1])]
+    if pool.skipped:
+        lines += ["", f"{len(pool.skipped)} could not be read:", "", *(f"- {line}" for line in pool.skipped)]
+    lines += ["", "```yaml", as_yaml(config).rstrip(), "```", ""]
+    replace_file(trainer.folder / REPORT, "\n".join(lines).encode())
+    return trainer.folder / REPORT

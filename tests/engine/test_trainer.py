@@ -1,0 +1,244 @@
+"""Training: the losses in closed form, runs that stop and go on, several processes as one, and what a run leaves."""
+
+import csv
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from scipy import ndimage
+
+from microsnoop_engine.checkpoints import load_weights
+from microsnoop_engine.embedder import Embedder
+from microsnoop_engine.errors import InputError, ResumeError
+from microsnoop_engine.model import load_model
+from microsnoop_engine.pool import Pool, read_pool
+from microsnoop_engine.trainer import Trainer, contrast_loss, learning_rate, read_checkpoint, reconstruction_loss
+from microsnoop_engine.training import export, train
+from microsnoop_engine.training_config import TrainConfig
+
+SMALL = {"categories": (), "crop": 32, "batch": 4, "images_per_epoch": 16, "epochs": 3, "warmup_epochs": 1}
+BOTH = TrainConfig(**SMALL, contrast=0.5, intensity=0.5)
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    """A folder of 24 images in two categories, each with a texture of its own."""
+    folder = tmp_path_factory.mktemp("images")
+    random = np.random.default_rng(0)
+    for category in ("one", "two"):
+        (folder / category).mkdir()
+        for number in range(12):
+            coarse = ndimage.gaussian_filter(random.random((48, 56)), 0.3 + 0.3 * number, mode="wrap")
+            texture = (coarse - coarse.min()) / np.ptp(coarse) * 255
+            Image.fromarray(texture.astype(np.uint8)).save(folder / category / f"{number:02d}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pool(images):
+    return read_pool(images)
+
+
+def weights_of(trainer):
+    return {**trainer.model.state_dict(), **{f"head.{k}": v for k, v in trainer.head.state_dict().items()}}
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
+def test_the_schedule_is_the_papers():
+    config = TrainConfig()
+    for epoch, wanted in ((20, 0.0005), (40, 0.001), (520, 0.0005), (1000, 0.0)):
+        assert learning_rate(config, epoch * config.steps_per_epoch) == pytest.approx(wanted, abs=2e-6)
+    epoch = 300 + 0.5 / 750
+    closed = 0.001 * 0.5 * (1 + math.cos(math.pi * (epoch - 40) / (1000 - 40)))
+    assert learning_rate(config, 300 * 750) == pytest.approx(closed, rel=1e-12)
+
+
+def test_reconstruction_loss_weighs_the_masked_pixels():
+    target, mask = torch.zeros(1, 1, 4, 4), torch.zeros(1, 1, 4, 4)
+    mask[..., :1] = 1
+    output = 2 * mask + 1 * (1 - mask)
+    assert reconstruction_loss(output, target, mask, 1.0).item() == pytest.approx((4 * 4 + 12 * 1) / 16)
+    assert reconstruction_loss(output, target, mask, 3.0).item() == pytest.approx((3 * 4 * 4 + 12) / (3 * 4 + 12))
+
+
+def test_contrast_loss_against_a_loop():
+    first, second = torch.randn(2, 5, 7, generator=torch.Generator().manual_seed(0))
+    views = [v / v.norm() for v in [*first, *second]]
+    total = 0.0
+    for n in range(10):
+        similar = [math.exp((views[n] @ views[m]).item() / 0.3) if m != n else 0.0 for m in range(10)]
+        total -= math.log(similar[(n + 5) % 10] / sum(similar))
+    assert contrast_loss(first, second, 0.3).item() == pytest.approx(total / 10, rel=1e-5)
+
+
+@pytest.mark.parametrize("changes", [{}, {"reconstruction": 0.0, "contrast": 1.0}])
+def test_it_learns(pool, tmp_path, changes):
+    config = TrainConfig(**{**SMALL, "epochs": 20, "batch": 8, **changes})
+    trainer, said = Trainer(config, pool, tmp_path), []
+    (before,) = trainer.validate(pool).values()
+    trainer.run(on_step=said.append)
+    (after,) = trainer.validate(pool).values()
+    assert after < 0.8 * before
+    losses = [entry["loss"] for entry in said]
+    assert len(losses) == 40
+    with (tmp_path / "log.csv").open() as file:
+        assert [float(row["loss"]) for row in csv.DictReader(file)] == losses
+
+
+def test_a_stopped_run_goes_on_bit_for_bit(pool, tmp_path):
+    whole = Trainer(BOTH, pool, tmp_path / "whole")
+    whole.run()
+    part = Trainer(BOTH, pool, tmp_path / "part")
+    for _ in range(5):
+        part.train_step()
+    part.save()
+    part.train_step()
+    resumed = Trainer(BOTH, pool, tmp_path / "part")
+    assert resumed.step == 5
+    resumed.run()
+    assert same(weights_of(whole), weights_of(resumed))
+
+
+def test_another_configuration_is_refused(pool, tmp_path):
+    Trainer(BOTH, pool, tmp_path).save()
+    with pytest.raises(ResumeError, match=r"another configuration: batch \(there 4, now 8\)"):
+        Trainer(TrainConfig(**{**SMALL, "batch": 8}, contrast=0.5, intensity=0.5), pool, tmp_path)
+    (tmp_path / "checkpoint.pt").write_bytes(b"damaged")
+    with pytest.raises(ResumeError, match=r"checkpoint\.pt' is damaged"):
+        Trainer(BOTH, pool, tmp_path)
+
+
+def test_a_loss_that_is_not_finite_stops_and_leaves_the_checkpoint(pool, tmp_path):
+    trainer = Trainer(BOTH, pool, tmp_path)
+    trainer.train_step()
+    trainer.save()
+    good = (tmp_path / "checkpoint.pt").read_bytes()
+    with torch.no_grad():
+        trainer.model.encoder[0].convs[0].conv.weight.fill_(float("nan"))
+    with pytest.raises(InputError, match=r"not finite at step 1 \(category two\)"):
+        trainer.run()
+    assert (tmp_path / "checkpoint.pt").read_bytes() == good
+
+
+COMMAND = ["-m", "microsnoop_engine", "train"]
+OPTIONS = ["--device", "cpu", "--precision", "float32", "--save-minutes", "0.01"]
+OPTIONS += [f"--set={key}={value}" for key, value in SMALL.items() if key != "categories"]
+OPTIONS += ["--set=categories=", "--set=contrast=0.5", "--set=intensity=0.5"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_run_that_is_ended_from_outside_is_continued(images, tmp_path, number):
+    options = [*OPTIONS, "--set=epochs=2000"]
+    process = subprocess.Popen([sys.executable, *COMMAND, images, "--out", tmp_path, *options])
+    deadline = time.monotonic() + 90
+    while not (tmp_path / "checkpoint.pt").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    os.kill(process.pid, number)
+    assert process.wait(60) == (0 if number == signal.SIGTERM else -signal.SIGKILL)
+    step = read_checkpoint(tmp_path)["step"]
+    assert 0 < step < 8000
+    resume = ["--out", tmp_path, "--resume", "--max-minutes", "0.02", "--device", "cpu", "--precision", "float32"]
+    done = subprocess.run([sys.executable, *COMMAND, images, *resume], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert f"step {step} of 8000" in done.stdout
+    with (tmp_path / "log.csv").open() as file:
+        steps = [int(row["step"]) for row in csv.DictReader(file)]
+    assert steps == list(range(1, read_checkpoint(tmp_path)["step"] + 1))
+
+
+TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
+
+
+def test_a_step_of_two_processes_is_that_of_one(images, tmp_path):
+    script = Path(__file__).with_name("parallel_step.py")
+    for count in ("1", "2"):
+        command = [sys.executable, *TORCHRUN, count, script, images, tmp_path]
+        done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+        assert done.returncode == 0, done.stderr
+    for name in ("reconstruction", "contrast"):
+        one, two = (torch.load(tmp_path / f"{name}-{count}.pt") for count in (1, 2))
+        assert len(one["gradients"]) > 50
+        for kind in one:
+            for a, b in zip(one[kind], two[kind], strict=True):
+                assert (a - b).double().norm() <= 1e-4 * a.double().norm() + 1e-9
+
+
+def test_two_processes_learn_as_one(images, tmp_path):
+    losses = []
+    for name, start in (("one", []), ("two", [*TORCHRUN, "2"])):
+        command = [sys.executable, *start, *COMMAND, images, "--out", tmp_path / name, *OPTIONS, "--quiet"]
+        done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+        assert done.returncode == 0, done.stderr
+        with (tmp_path / name / "log.csv").open() as file:
+            losses.append([float(row["loss"]) for row in csv.DictReader(file)])
+    assert len(losses[0]) == 12
+    # the steps are the same (see above), but Adam makes rounding errors of float32 grow
+    np.testing.assert_allclose(*losses, rtol=0.03)
+
+
+def test_a_batch_that_cannot_be_shared_is_refused(images, tmp_path):
+    command = [sys.executable, *TORCHRUN, "2", *COMMAND, images, "--out", tmp_path / "run", *OPTIONS, "--set=batch=5"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "batch is 5: give a multiple of the 2 processes" in done.stderr
+
+
+def test_what_a_run_leaves_and_what_is_exported_from_it(images, tmp_path):
+    report = train(images, tmp_path / "run", changes={**SMALL, "epochs": 5}, device="cpu", precision="float32")
+    text = report.read_text()
+    assert "80 images seen" in text
+    assert "On the validation images: reconstruction" in text
+    assert f"- 22 of {images.name}" in text
+    with Image.open(tmp_path / "run" / "reconstruction-0005.png") as picture:
+        assert picture.size == (3 * 36 - 4, 2 * 36 - 4)
+        assert len(np.unique(np.asarray(picture))) > 50
+    card = export(tmp_path / "run", tmp_path / "mine.safetensors", "mine", "CC0", encoder_only=False)
+    assert (card.training["samples_seen"], card.training["finished"]) == (80, True)
+    assert (
+        json.loads((tmp_path / "mine.json").read_text())["sha256"]
+        == load_weights(tmp_path / "mine.safetensors")[1].sha256
+    )
+    crop = np.random.default_rng(0).random((2, 1, 224, 224)).astype(np.float32)
+    model = load_model(tmp_path / "mine.safetensors")
+    fast = Embedder(tmp_path / "mine.safetensors", device="cpu", precision="float32").embed(crop)
+    np.testing.assert_allclose(fast, model.embed(torch.from_numpy(crop)), atol=1e-4)
+    assert model(torch.from_numpy(crop)).shape == (2, 1, 224, 224)
+    export(tmp_path / "run", tmp_path / "encoder.safetensors", "encoder", "CC0", encoder_only=True)
+    np.testing.assert_array_equal(Embedder(tmp_path / "encoder.safetensors", precision="float32").embed(crop), fast)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nowhere", "--out", "run"], "there is no folder 'nowhere'"),
+        ([".", "--out", "run"], "no image of the split 'train'"),
+        ([".", "--out", "run", "--config", "best"], "no preset or file 'best'"),
+        ([".", "--out", "run", "--set", "crop"], "--set crop: give KEY=VALUE"),
+        ([".", "--out", "run", "--set", "sizes=3"], "unknown setting sizes"),
+        ([".", "--out", "run", "--resume"], "holds no training run to continue"),
+        ([".", "--out", "run", "--resume", "--set", "crop=64"], "leave --config and --set out"),
+    ],
+)
+def test_bad_requests_are_said_in_one_line(tmp_path, arguments, said):
+    done = subprocess.run([sys.executable, *COMMAND, *arguments], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_pool_lacking_a_category_is_refused(pool, tmp_path):
+    with pytest.raises(InputError, match="no training images of category 'fluorescence'; there are one, two"):
+        Trainer(TrainConfig(), Pool(pool.planes, pool.categories), tmp_path)
