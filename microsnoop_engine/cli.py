@@ -146,7 +146,9 @@ def _add_train(commands: Any) -> None:
         metavar="IMAGES",
         help="a folder of images, its sub-folders being the categories, or a pool (index.csv and .zip archives)",
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of the run")
+    parser.add_argument(
+        "--out", type=Path, default=Path("training"), metavar="RUN", help="folder of the run; default: training"
+    )
     parser.add_argument(
         "--config",
         default="paper",
