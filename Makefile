@@ -1,10 +1,11 @@
-.PHONY: help setup demo test lint bench cellprofiler-env
+.PHONY: help setup demo test lint bench bench-representation cellprofiler-env
 
 help:
 	@echo "make setup   the environment .venv, with the engine in it"
 	@echo "make demo    that, then a small screen drawn and profiled in demo/"
 	@echo "make test    what the tests need (CellProfiler too), then all tests"
 	@echo "make bench   the benchmark of the speed"
+	@echo "make bench-representation   the benchmark of the features (labelled image sets needed)"
 
 setup:
 	@scripts/make-env.sh
@@ -29,3 +30,6 @@ lint:
 
 bench: setup cellprofiler-env
 	.venv/bin/python benchmarks/throughput.py
+
+bench-representation: setup
+	.venv/bin/python benchmarks/representation.py --scores knn,linear,mlp,separation --out benchmarks/results
