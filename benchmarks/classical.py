@@ -10,6 +10,7 @@ import numpy as np
 from arms import Arm
 from scipy import ndimage
 from skimage.filters import threshold_otsu
+from skimage.segmentation import clear_border
 from threadpoolctl import threadpool_limits
 
 SHAPE = ("sizeshape", "zernike", "feret")
@@ -26,7 +27,7 @@ def classical_arm(processes: int = 0) -> Arm:
             table = np.array(list(pool.map(measure_cell, images, chunksize=16)))
         return standardised(table)
 
-    return Arm("classical (cp_measure)", "cp_measure 1", embed)
+    return Arm("classical (cp_measure)", "cp_measure 2", embed)
 
 
 def measure_cell(image: np.ndarray) -> np.ndarray:
@@ -45,14 +46,25 @@ def measure_cell(image: np.ndarray) -> np.ndarray:
 
 
 def otsu_mask(planes: np.ndarray) -> np.ndarray:
-    """The object (h, w) of 0 and 1 in planes (c, h, w): the side of Otsu's threshold that less of the border is on."""
+    """The cell (h, w) of 0 and 1 in planes (c, h, w).
+
+    Otsu's threshold of the mean channel parts the crop in two sides; the cell is on the one that the middle is on more
+    than the border. Pieces that touch the border are neighbours, unless they are the one nearest to the middle.
+    """
     low, high = planes.min((1, 2), keepdims=True), planes.max((1, 2), keepdims=True)
     mean = ((planes - low) / np.maximum(high - low, 1e-9)).mean(0)
     mask = mean > threshold_otsu(mean)
-    if np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]]).mean() > 0.5:
+    height, width = mask.shape
+    middle = mask[height // 3 : -(height // 3), width // 3 : -(width // 3)].mean()
+    if np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]]).mean() > middle:
         mask = ~mask
-    mask = ndimage.binary_fill_holes(mask)
-    return (mask if mask.sum() >= SMALLEST else np.ones_like(mask)).astype(np.int32)
+    pieces = ndimage.label(ndimage.binary_fill_holes(mask))[0]
+    y, x = np.nonzero(pieces)
+    if len(y) == 0:
+        return np.ones(mask.shape, np.int32)
+    nearest = np.argmin((y - height / 2) ** 2 + (x - width / 2) ** 2)
+    cell = (clear_border(pieces) > 0) | (pieces == pieces[y[nearest], x[nearest]])
+    return (cell if cell.sum() >= SMALLEST else np.ones_like(cell)).astype(np.int32)
 
 
 def standardised(table: np.ndarray, limit: float = 10.0) -> np.ndarray:
