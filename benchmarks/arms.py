@@ -85,11 +85,12 @@ class Network:
         return Arm(f"{self.name}, {mode}", f"{self.key} {mode} {engine_key()}", lambda images: self.cells(images, mode))
 
     def cells(self, images: np.ndarray, mode: str) -> np.ndarray:
-        """Embeddings (n, c * dimension) of images (n, c, h, w); zeros where a channel cannot be normalised."""
+        """Embeddings (n, c * dimension) of images (n, c, h, w); the others' mean where a crop cannot be normalised."""
         batcher = Batcher(self.open())
         parts = [start_measurement(batcher, image, None, MODES[mode], self.dimension) for image in images]
         batcher.flush()
-        return np.nan_to_num(np.concatenate([part.features for part in parts]))
+        features = np.concatenate([part.features for part in parts])
+        return np.where(np.isnan(features), np.nanmean(features, axis=0), features)
 
 
 def microsnoop(weights: str | Path = DEFAULT, threads: int = 0, name: str = "") -> Network:
