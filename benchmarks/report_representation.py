@@ -14,6 +14,7 @@ TITLES = {
     "mlp": "MLP (5 folds of whole groups)",
 }
 MEASURES = {"balanced_accuracy": "balanced accuracy", "accuracy": "accuracy"}
+COLOURS = {"ImageNet MobileNet, resize": "#e08214", "classical (cp_measure)": "#7fbc41", "raw pixels": "#999999"}
 
 
 def write(folder: Path, result: dict) -> None:
@@ -64,7 +65,7 @@ def plain_table(rows: list[dict]) -> str:
 
 
 def draw(rows: list[dict], path: Path) -> None:
-    """Balanced accuracy by nearest neighbours: a row of panels' worth of bars per task, a colour per arm."""
+    """Balanced accuracy by nearest neighbours: a group of bars per task, a colour per arm, blue for our network."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -73,20 +74,20 @@ def draw(rows: list[dict], path: Path) -> None:
     arms, tasks, values = _grid(rows, "knn", "balanced_accuracy")
     figure, axes = plt.subplots(figsize=(12, 5), layout="constrained")
     width = 0.84 / len(arms)
-    ours = sum("ImageNet" not in a and a not in ("raw pixels", "classical (cp_measure)") for a in arms)
-    colours = [*plt.get_cmap("Blues")(np.linspace(0.9, 0.45, ours)), "#e08214", "#7fbc41", "#999999"]
+    ours = [arm for arm in arms if arm not in COLOURS]
+    colours = COLOURS | dict(zip(ours, plt.get_cmap("Blues")(np.linspace(0.9, 0.45, len(ours))), strict=True))
     for n, arm in enumerate(arms):
         scores = [scores[n] for _, scores in values]
         heights = np.array([100 * score.value for score in scores])
         spread = [heights - [100 * s.low for s in scores], [100 * s.high for s in scores] - heights]
         places = np.arange(len(tasks)) + (n - (len(arms) - 1) / 2) * width
-        axes.bar(places, heights, width, label=arm, color=colours[n % len(colours)])
+        axes.bar(places, heights, width, label=arm, color=colours[arm])
         axes.errorbar(places, heights, np.maximum(spread, 0), fmt="none", ecolor="#333333", elinewidth=0.8, capsize=1.5)
     axes.set_xticks(range(len(tasks)), [_wrapped(task) for task in tasks], fontsize=9)
     axes.set_ylabel("balanced accuracy, % (95 % interval)")
     axes.set_title("Labels of cells by their nearest neighbours in other plates, fields or laboratories")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(ncols=len(arms), fontsize=8, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.12))
+    axes.legend(ncols=len(arms), fontsize=8, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.14))
     figure.savefig(path, dpi=110)
     plt.close(figure)
 
