@@ -11,6 +11,7 @@ only. Embeddings are kept in --cache, by the content of images, weights and code
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import sys
 import time
@@ -69,8 +70,8 @@ def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--arms", type=choices(ARMS), default=list(ARMS))
     parser.add_argument("--scores", type=choices(SCORES), default=["knn"])
     parser.add_argument("--weights", action="append", default=[], help="instead of the shipped ones; may be repeated")
-    parser.add_argument("--limit", type=int, default=1000, help="cells per set, a stratified subsample; 0 for all")
-    parser.add_argument("--cells-per-well", type=int, default=32, help="of the plate; 0 for all")
+    parser.add_argument("--limit", type=int, default=600, help="cells per set, a stratified subsample; 0 for all")
+    parser.add_argument("--cells-per-well", type=int, default=16, help="of the plate; 0 for all")
     parser.add_argument("--threads", type=int, default=0, help="by default all cores")
     parser.add_argument("--cache", type=Path, default=REPOSITORY / "out" / "representation")
     parser.add_argument("--out", type=Path, help="folder for representation.md, .json and .png")
@@ -183,18 +184,21 @@ def stratified_folds(labels: np.ndarray, folds: int = 5, seed: int = 0) -> np.nd
 
 def how(options: argparse.Namespace, seconds: float) -> str:
     """What was done, in words."""
-    import os
-
-    limit = f"about {options.limit} cells of each set (stratified, at least 20 of a label)" if options.limit else "all"
+    some = f"about {options.limit} of each set (stratified, at least 20 of a label)"
+    limit = some if options.limit else "all of each set"
     return (
         f"`python benchmarks/representation.py {shlex.join(sys.argv[1:])}`, microsnoop {__version__}, "
         f"{seconds / 60:.0f} minutes on {os.cpu_count()} cores (embeddings known from an earlier run are not computed "
-        f"again). Cells: {limit}; labels with fewer than 20 cells are left out. Neighbours by cosine, 11 (white blood "
+        f"again). Cells: {limit}; labels with fewer than 20 cells are left out. More cells give "
+        "higher figures (each has more of its kind around), so compare only those of equal --limit. Neighbours by cosine, 11 (white blood "
         "cells 5), never of the cell's own plate and well (MitoCheck), field (yeast, Chula, HepG2) or laboratory "
         "(white blood cells; 'within batch': neighbours of the same laboratory only); CRIC has no groups: five "
         "stratified folds. Intervals: bootstrap over the groups. Cells are resized to 224 pixels, or padded to them; "
         "ImageNet MobileNetV1 sees the same resized channels. Classical: cp_measure in the cell's Otsu mask, "
-        f"standardised. The plate: {options.cells_per_well or 'all'} cells per well."
+        "standardised. Separation: silhouette of the labels, mean average precision across groups, mixing of groups "
+        "(1: cannot be told apart). The plate: controls told apart leaving their row out, Spearman's correlation of "
+        "dose and of activity (the way from the negative to the positive controls of other rows), Z' of that activity; "
+        f"{options.cells_per_well or 'all'} cells per well."
     )
 
 
