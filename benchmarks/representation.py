@@ -137,7 +137,8 @@ def measure(arm: Arm, cells: EvalSet, options: argparse.Namespace, result: dict)
 def predict(score: str, features: np.ndarray, cells: EvalSet) -> np.ndarray:
     """Predicted labels under the set's protocol."""
     if score != "knn":
-        return cross_validated_predict(features, cells.labels, cells.groups, score)
+        folds = 5 if cells.groups is None else min(5, len(np.unique(cells.groups)))
+        return cross_validated_predict(features, cells.labels, cells.groups, score, folds)
     if not cells.protocol.group:
         apart = [stratified_folds(cells.labels)]
     else:
@@ -190,7 +191,8 @@ def how(options: argparse.Namespace, seconds: float) -> str:
         f"`python benchmarks/representation.py {shlex.join(sys.argv[1:])}`, microsnoop {__version__}, "
         f"{seconds / 60:.0f} minutes on {os.cpu_count()} cores (embeddings known from an earlier run are not computed "
         f"again). Cells: {limit}; labels with fewer than 20 cells are left out. More cells give "
-        "higher figures (each has more of its kind around), so compare only those of equal --limit. Neighbours by cosine, 11 (white blood "
+        "higher figures (each has more of its kind around): compare only those of equal --limit. "
+        "Probes: five folds of whole groups (four for the four laboratories). Neighbours by cosine, 11 (white blood "
         "cells 5), never of the cell's own plate and well (MitoCheck), field (yeast, Chula, HepG2) or laboratory "
         "(white blood cells; 'within batch': neighbours of the same laboratory only); CRIC has no groups: five "
         "stratified folds. Intervals: bootstrap over the groups. Cells are resized to 224 pixels, or padded to them; "
