@@ -85,7 +85,7 @@ def test_contrast_loss_against_a_loop():
 
 @pytest.mark.parametrize("changes", [{}, {"reconstruction": 0.0, "contrast": 1.0}])
 def test_it_learns(pool, tmp_path, changes):
-    config = TrainConfig(**{**SMALL, "epochs": 20, "batch": 8, **changes})
+    config = TrainConfig(**{**SMALL, "epochs": 20, "batch": 8, "learning_rate": 3e-4, **changes})
     trainer, said = Trainer(config, pool, tmp_path), []
     (before,) = trainer.validate(pool).values()
     trainer.run(on_step=said.append)
