@@ -43,6 +43,10 @@ class Pool:
     skipped: list[str] = field(default_factory=list)
     sources: dict[str, int] = field(default_factory=dict)
 
+    def present(self, categories: Sequence[str]) -> tuple[str, ...]:
+        """Those of the categories that have images; none where no one has, which stands for all."""
+        return tuple(name for name in categories if any(part in self.categories for part in name.split("+")))
+
     def members(self, category: str) -> list[int]:
         """The planes of a category, or of several joined by ``+``.
 

@@ -6,6 +6,7 @@ import math
 import os
 import platform
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from .files import replace_file
 from .pool import read_pool
 from .telling import Teller
 from .trainer import CHECKPOINT, Trainer, read_checkpoint
-from .training_config import TrainConfig, as_yaml, make_config
+from .training_config import PRESETS, TrainConfig, as_yaml, make_config
 from .training_report import draw_reconstructions, write_report
 
 PICTURE_EPOCHS = 5
@@ -42,7 +43,8 @@ def train(
 ) -> Path:
     """Train on a pool or folder of images; the report.
 
-    With ``resume`` the configuration is the one of the run in the folder.
+    With ``resume`` the configuration is the one of the run in the folder. Of a preset's categories those that the images
+    lack are left out; images that have none of them all take part.
     """
     teller = teller or Teller(quiet=True)
     device = _choose_device(device)
@@ -51,6 +53,8 @@ def train(
     settings = stored_config(folder) if resume else make_config(config, changes)
     with parallel.process_group(device) as own_device:
         pool = read_pool(images)
+        if not resume and config in PRESETS and "categories" not in (changes or {}):
+            settings = replace(settings, categories=pool.present(settings.categories))
         trainer = Trainer(settings, pool, folder, own_device, precision, compiled)
         replace_file(folder / "config.yaml", as_yaml(settings).encode())
         try:

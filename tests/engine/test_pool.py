@@ -41,6 +41,8 @@ def test_a_pool_gives_its_splits_by_category(tmp_path):
     assert pool.skipped[0].startswith("d.png: ")
     assert pool.sources == {"somebody/images, CC0": 2}
     assert pool.members("tissue+phase") == [1, 0]
+    assert pool.present(("fluorescence", "phase+brightfield", "tissue")) == ("phase+brightfield", "tissue")
+    assert pool.present(("fluorescence",)) == ()
     assert len(read_pool(tmp_path, "val").planes) == 1
 
 
