@@ -43,8 +43,8 @@ def train(
 ) -> Path:
     """Train on a pool or folder of images; the report.
 
-    With ``resume`` the configuration is the one of the run in the folder. Of a preset's categories those that the images
-    lack are left out; images that have none of them all take part.
+    With ``resume`` the configuration is the one of the run in the folder. Of a preset's categories those that the
+    images lack are left out; images that have none of them all take part.
     """
     teller = teller or Teller(quiet=True)
     device = _choose_device(device)
