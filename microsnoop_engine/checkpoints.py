@@ -192,9 +192,10 @@ def import_reference(source: Path, target: Path, card: Card, decoder: bool = Tru
     if not decoder:
         state = {key: value for key, value in state.items() if not key.startswith(("decoder.", "head."))}
     build(state, card)
-    return save_weights({key: _halved(value) for key, value in state.items()}, card, target)
+    return save_weights({key: halved(value) for key, value in state.items()}, card, target)
 
 
-def _halved(value: np.ndarray) -> np.ndarray:
+def halved(value: np.ndarray) -> np.ndarray:
+    """As float16, or as float32 where numbers are too large for that."""
     fits = np.abs(value).max(initial=0) <= np.finfo(np.float16).max
     return value.astype(np.float16 if fits else np.float32)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from . import __version__
+from .embedder import DEVICES, PRECISIONS
 from .errors import InputError, MicrosnoopError
 from .modes import MASKS, MODES, NORMALISATIONS, RESCALE_CONSTANT_HELP
 
@@ -161,8 +162,8 @@ def _add_train(commands: Any) -> None:
     parser.add_argument("--resume", action="store_true", help="continue the run in RUN with its own configuration")
     parser.add_argument("--max-minutes", type=_positive_float, default=float("inf"), metavar="N", help="end after that")
     parser.add_argument("--save-minutes", type=_positive_float, default=5, metavar="N", help="default: 5")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
-    parser.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="auto")
+    parser.add_argument("--device", choices=DEVICES, default="auto")
+    parser.add_argument("--precision", choices=PRECISIONS, default="auto")
     parser.add_argument("--compile", action="store_true", help="use torch.compile: a slow start, then faster")
     parser.add_argument("--quiet", action="store_true", help="say nothing but errors")
     parser.set_defaults(run=run_train)
@@ -223,8 +224,8 @@ def _add_worker(commands: Any) -> None:
 def _add_engine_options(parser: argparse.ArgumentParser) -> None:
     engine = parser.add_argument_group("engine")
     engine.add_argument("--weights", default="microsnoop-base", metavar="NAME|FILE")
-    engine.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
-    engine.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="auto")
+    engine.add_argument("--device", choices=DEVICES, default="auto")
+    engine.add_argument("--precision", choices=PRECISIONS, default="auto")
     engine.add_argument("--batch-size", type=_positive_int, metavar="N", help="crops at once; default: by the device")
     engine.add_argument("--threads", type=_positive_int, metavar="N", help="CPU threads; default: all cores")
     engine.add_argument(

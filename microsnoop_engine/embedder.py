@@ -252,7 +252,7 @@ def _choose_backend(
     state: dict[str, np.ndarray], card: Card, device: str, precision: str, backend: str, threads: int | None
 ) -> Backend:
     if device == "auto":
-        device = "cpu" if backend == "openvino" else _best_device()
+        device = "cpu" if backend == "openvino" else best_device()
     if device != "cpu" and backend == "openvino":
         raise InputError("the OpenVINO backend runs on the CPU: use --device cpu")
     if device == "cpu" and backend != "torch":
@@ -265,7 +265,7 @@ def _choose_backend(
     return TorchBackend(state, card, device, precision, threads)
 
 
-def _best_device() -> str:
+def best_device() -> str:
     """CUDA or MPS where PyTorch can use it; PyTorch is not even imported where no such device is to be expected."""
     if sys.platform == "darwin" and platform.machine() == "arm64":
         import torch

@@ -31,7 +31,7 @@ def read_row(path: Path, name: str, row: int) -> np.ndarray:
 def read_shape(path: Path, name: str) -> tuple[int, ...]:
     """The shape of the array ``name``, from its header."""
     with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as member:
-        return _read_header(member)[0]
+        return read_header(member)[0]
 
 
 class _Rows:
@@ -40,7 +40,7 @@ class _Rows:
     def __init__(self, path: Path, name: str):
         self._file = tempfile.TemporaryFile(prefix="microsnoop-")  # noqa: SIM115
         with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as member:
-            self.shape, fortran, self._dtype = _read_header(member)
+            self.shape, fortran, self._dtype = read_header(member)
             if fortran or self._dtype.hasobject:
                 raise ValueError(f"array '{name}' must hold plain numbers in C order")
             shutil.copyfileobj(member, self._file, 1 << 20)
@@ -56,7 +56,16 @@ def _unpack(path: Path, name: str, changed: int) -> _Rows:
     return _Rows(path, name)
 
 
-def _read_header(member: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
+def read_header(member: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape, whether in Fortran order, and dtype of the .npy data that begins here.
+
+    Raises
+    ------
+    ValueError
+        If it is no .npy data of format 1.0 or 2.0.
+    """
     version = np.lib.format.read_magic(member)
+    if version not in ((1, 0), (2, 0)):
+        raise ValueError(f"format {version} is not supported")
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     return read(member)

@@ -11,12 +11,12 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from . import __version__
 from . import training_parallel as parallel
-from .checkpoints import Card, save_weights
+from .checkpoints import Card, halved, save_weights
+from .embedder import best_device
 from .errors import InputError, ResumeError
 from .files import replace_file
 from .pool import read_pool
@@ -107,7 +107,7 @@ def export(folder: Path, target: Path, name: str, licence: str, encoder_only: bo
     state = read_checkpoint(folder)
     config = TrainConfig(**state["config"])
     tensors = {
-        key: value.float().numpy().astype(np.float16)
+        key: halved(value.float().numpy())
         for key, value in state["model"].items()
         if not key.endswith("num_batches_tracked") and (key.startswith("encoder.") or not encoder_only)
     }
@@ -126,9 +126,7 @@ def export(folder: Path, target: Path, name: str, licence: str, encoder_only: bo
 
 
 def _choose_device(device: str) -> str:
-    from .embedder import _best_device
-
-    return _best_device() if device == "auto" else device
+    return best_device() if device == "auto" else device
 
 
 def _cpu_has_bfloat16() -> bool:

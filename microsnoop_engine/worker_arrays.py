@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from .errors import InputError
+from .npz import read_header
 
 NUMBERS = "uifb"
 
@@ -67,13 +68,7 @@ class Exchange:
     def _take_file(self, name: str, path: Path) -> np.ndarray:
         try:
             with path.open("rb") as file:
-                version = np.lib.format.read_magic(file)
-                if version not in ((1, 0), (2, 0)):
-                    raise ValueError(f"format {version} is not supported")
-                header = (
-                    np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-                )
-                shape, _, dtype = header(file)
+                shape, _, dtype = read_header(file)
                 self._check(name, shape, dtype, path.stat().st_size - file.tell())
             return np.load(path, allow_pickle=False)
         except InputError:
