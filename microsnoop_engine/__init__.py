@@ -10,7 +10,7 @@ __version__ = "0.1.0"
 _EXPORTS = {
     "Embedder": "embedder",
     "CropSettings": "modes",
-    "load_model": "model",
+    "load_model": "architectures",
     "measure": "measuring",
 }
 __all__ = ["CropSettings", "Embedder", "__version__", "load_model", "measure"]

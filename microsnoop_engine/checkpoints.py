@@ -26,6 +26,8 @@ class Card:
     Attributes
     ----------
     name : str
+    architecture : str
+        Which network (see :mod:`microsnoop_engine.architectures`).
     dimension : int
         Numbers per channel.
     input_size : int
@@ -40,6 +42,7 @@ class Card:
     """
 
     name: str
+    architecture: str = "unet"
     dimension: int = 256
     input_size: int = 224
     normalisation: str = "percentile 1 -> 0, percentile 99 -> 1, of the zero-padded crop"
@@ -177,7 +180,7 @@ def import_reference(source: Path, target: Path, card: Card, decoder: bool = Tru
     """
     import torch
 
-    from .model import build
+    from .architectures import build
 
     try:
         checkpoint = torch.load(source, map_location="cpu", weights_only=True)

@@ -74,7 +74,7 @@ class TorchBackend:
     def __init__(self, state: dict[str, np.ndarray], card: Card, device: str, precision: str, threads: int | None):
         import torch
 
-        from .model import build
+        from .architectures import build
 
         self._torch = torch
         if (device == "cuda" and not torch.cuda.is_available()) or (
@@ -255,7 +255,9 @@ def _choose_backend(
         device = "cpu" if backend == "openvino" else best_device()
     if device != "cpu" and backend == "openvino":
         raise InputError("the OpenVINO backend runs on the CPU: use --device cpu")
-    if device == "cpu" and backend != "torch":
+    if backend == "openvino" and card.architecture != "unet":
+        raise InputError(f"the OpenVINO backend runs the paper's network, '{card.name}' is a {card.architecture}")
+    if device == "cpu" and backend != "torch" and card.architecture == "unet":
         try:
             return OpenVinoBackend(state, card, precision, threads)
         except ImportError:

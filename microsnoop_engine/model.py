@@ -1,19 +1,13 @@
 """The Microsnoop network: a one-channel residual U-Net whose encoder gives 256 numbers (Xun et al. 2023, Methods).
 
-The only module that defines layers. Weights come from :mod:`microsnoop_engine.checkpoints`.
+Networks with weights come from :mod:`microsnoop_engine.architectures`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-
-import numpy as np
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .checkpoints import Card, load_weights
 from .errors import WeightsError
 
 WIDTHS = (32, 64, 128, 256)
@@ -98,8 +92,10 @@ class Microsnoop(nn.Module):
         """Embeddings (n, 256) of unit length, from crops (n, 1, 224, 224) normalised to 0..1."""
         return F.normalize(self.encode(x)[-1].float().mean((2, 3)))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Reconstruction (n, 1, h, w) of crops (n, 1, h, w); h and w are multiples of 8.
+
+        What is under the mask (1), shaped as the crops, is set to zero first (Methods).
 
         Raises
         ------
@@ -108,7 +104,7 @@ class Microsnoop(nn.Module):
         """
         if self.decoder is None:
             raise WeightsError("these weights hold the encoder only: they embed, but cannot reconstruct an image")
-        maps = self.encode(x)
+        maps = self.encode(x if mask is None else x * (1 - mask))
         style = F.normalize(maps[-1].mean((2, 3)))
         x = maps[-1]
         for n in reversed(range(len(self.decoder))):
@@ -116,41 +112,3 @@ class Microsnoop(nn.Module):
                 x = F.interpolate(x, scale_factor=2.0, mode="nearest")
             x = self.decoder[n](x, maps[n], style)
         return self.head(x)
-
-
-def build(state: Mapping[str, np.ndarray], card: Card) -> Microsnoop:
-    """A network in evaluation mode from a checkpoint's arrays.
-
-    Raises
-    ------
-    WeightsError
-        If tensors are missing, extra, of another shape or not finite; all of them are listed.
-    """
-    model = Microsnoop(widths=(*WIDTHS[:-1], card.dimension), decoder=any(key.startswith("decoder.") for key in state))
-    wanted = {k: tuple(v.shape) for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")}
-    found = {k: tuple(v.shape) for k, v in state.items()}
-    problems = [f"missing: {key}" for key in wanted.keys() - found.keys()]
-    problems += [f"not of this network: {key}" for key in found.keys() - wanted.keys()]
-    problems += [
-        f"{key}: shape {found[key]} instead of {wanted[key]}"
-        for key in wanted.keys() & found.keys()
-        if wanted[key] != found[key]
-    ]
-    problems += [f"{key}: NaN or infinite numbers" for key, value in state.items() if not np.isfinite(value).all()]
-    if problems:
-        raise WeightsError(f"the weights '{card.name}' do not fit the network:\n  " + "\n  ".join(sorted(problems)))
-    tensors = {key: torch.from_numpy(np.asarray(value, dtype=np.float32)) for key, value in state.items()}
-    model.load_state_dict(tensors, strict=False)
-    return model.eval().requires_grad_(False)
-
-
-def load_model(name_or_path: str | Path = "microsnoop-base") -> Microsnoop:
-    """The network with the weights of that name (shipped with the package) or file, in float32, ready to embed.
-
-    Examples
-    --------
-    >>> model = load_model("microsnoop-base")
-    >>> model.embed(torch.zeros(1, 1, 224, 224)).shape
-    torch.Size([1, 256])
-    """
-    return build(*load_weights(name_or_path))

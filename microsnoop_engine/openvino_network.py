@@ -61,7 +61,10 @@ class EncoderGraphs:
             outside[:, :, start:stop, start:stop] = 0
             total = op.add(op.reduce_sum(deepest, [2, 3]), outside.sum((2, 3)))
         mean = op.divide(total, np.float32((self._frame >> (self._stages - 1)) ** 2))
-        unit = op.normalize_l2(mean, op.constant([1]), 1e-24, "max")
+        unit = _unit(mean)
+        if "whiten.weight" in self._weights:
+            turned = op.matmul(unit, self._weights["whiten.weight"], False, True)
+            unit = _unit(op.add(turned, self._weights["whiten.bias"]))
         return ov.Model([op.result(unit)], [crops], f"microsnoop-{size}")
 
     def _maps(self, x: ov.Node) -> list[ov.Node]:
@@ -123,6 +126,10 @@ class EncoderGraphs:
         pad = [kernel.shape[-1] // 2] * 2
         x = op.convolution(op.relu(x) if relu else x, kernel, [1, 1], pad, pad, [1, 1])
         return op.add(x, w[f"{name}.conv.bias"].reshape(1, -1, 1, 1))
+
+
+def _unit(x: ov.Node) -> ov.Node:
+    return op.normalize_l2(x, op.constant([1]), 1e-24, "max")
 
 
 def _pool(x: ov.Node) -> ov.Node:

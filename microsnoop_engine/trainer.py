@@ -12,17 +12,20 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from . import training_parallel as parallel
+from .architectures import make_network
+from .checkpoints import Card
 from .errors import InputError, ResumeError
 from .files import writing
-from .model import Microsnoop
 from .pool import Pool
 from .training_batches import Batches, patch_mask
 from .training_config import TrainConfig
+from .whitening import crops_like_cells, fit_whitening
 
 CHECKPOINT = "checkpoint.pt"
 LOG = "log.csv"
@@ -33,6 +36,7 @@ LOG_COLUMNS = (
     "loss",
     "reconstruction",
     "contrast",
+    "decorrelation",
     "learning_rate",
     "seconds",
     "data_share",
@@ -87,8 +91,9 @@ class Trainer:
         self.sources = pool.sources
         self._precision = precision
         self._batches = Batches(pool, config, self.device)
-        self.model = parallel.over_whole_batch(Microsnoop(decoder=config.reconstruction > 0))
-        width = self.model.encoder[-1].convs[-1].conv.out_channels
+        width = Card("").dimension
+        network = make_network(config.architecture, width, decoder=config.reconstruction > 0)
+        self.model = parallel.over_whole_batch(network)
         self.head = nn.Sequential(nn.Linear(width, 2 * width), nn.ReLU(), nn.Linear(2 * width, width // 2))
         self.model.to(self.device, memory_format=torch.channels_last)
         self.head.to(self.device)
@@ -98,6 +103,7 @@ class Trainer:
         self._embed = torch.compile(self.model.embed) if compiled else self.model.embed
         self.step = 0
         self.seconds = 0.0
+        self._whitening: dict[str, Tensor] = {}
         folder.mkdir(parents=True, exist_ok=True)
         if (folder / CHECKPOINT).exists():
             self._load()
@@ -180,13 +186,12 @@ class Trainer:
 
     def views(self, batches: Batches, step: int) -> list[Tensor]:
         """This process's crops (n, 1, s, s) of a step; with contrast, a second view of each."""
-        places = batches.places(step)
         share = parallel.own_share(self.config.batch)
-        views = [batches.vary(batches.crops(places[share]), step, 0, share)]
+        places = [batches.places(step)]
         if self.config.contrast:
-            second = batches.second_view(places, step)
-            views.append(batches.vary(batches.crops(second[share]), step, 1, share))
-        return views
+            places.append(batches.second_view(places[0], step))
+        own = [view[share] for view in places]
+        return [batches.vary(batches.crops(x), batches.shown(x), step, n, share) for n, x in enumerate(own)]
 
     def losses(self, views: list[Tensor], step: int) -> dict[str, Tensor]:
         """The losses of crops, by name."""
@@ -194,13 +199,15 @@ class Trainer:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._precision == "bfloat16"):
             if config.reconstruction:
                 mask = patch_mask(config, step, self.device)[parallel.own_share(config.batch)]
-                output = self._reconstruct((views[0] * (1 - mask)).contiguous(memory_format=torch.channels_last))
+                output = self._reconstruct(views[0].contiguous(memory_format=torch.channels_last), mask)
                 found["reconstruction"] = reconstruction_loss(_full(output), views[0], mask, config.masked_weight)
             if config.contrast:
                 both = torch.cat(views).contiguous(memory_format=torch.channels_last)
-                features = _full(self.head(self._embed(both) * math.sqrt(self.head[0].in_features)))
-                first, second = (parallel.gather(part) for part in features.chunk(2))
+                embeddings = _full(self._embed(both)) * math.sqrt(self.head[0].in_features)
+                first, second = (parallel.gather(part) for part in _full(self.head(embeddings)).chunk(2))
                 found["contrast"] = contrast_loss(first, second, config.temperature)
+                if config.decorrelation:
+                    found["decorrelation"] = decorrelation_loss(parallel.gather(embeddings))
         return found
 
     def _total(self, losses: dict[str, Tensor]) -> Tensor:
@@ -214,6 +221,21 @@ class Trainer:
         found = [self.losses(self.views(batches, step), step) for step in range(VALIDATION_STEPS)]
         return {name: sum(losses[name].item() for losses in found) / len(found) for name in found[0]}
 
+    @torch.no_grad()
+    def whiten(self) -> None:
+        """Fit the whitening of the embeddings (:mod:`microsnoop_engine.whitening`), if the configuration has one."""
+        if not self.config.whitening or parallel.rank():
+            return
+        self.model.eval()
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._precision == "bfloat16"):
+            found = [
+                self.model.embed(crops.contiguous(memory_format=torch.channels_last)).float().cpu().numpy()
+                for crops in crops_like_cells(self._batches, self.config.whitening)
+            ]
+        weight, bias = fit_whitening(np.concatenate(found))
+        self._whitening = {"whiten.weight": torch.from_numpy(weight), "whiten.bias": torch.from_numpy(bias)}
+        self.save()
+
     def save(self) -> None:
         """Write the checkpoint in one step."""
         if parallel.rank():
@@ -225,6 +247,7 @@ class Trainer:
             "sources": self.sources,
             "model": self.model.state_dict(),
             "head": self.head.state_dict(),
+            "whitening": self._whitening,
             "optimiser": self._optimiser.state_dict(),
         }
         with writing(self.folder / CHECKPOINT) as temporary:
@@ -241,6 +264,7 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         self.head.load_state_dict(state["head"])
         self._optimiser.load_state_dict(state["optimiser"])
+        self._whitening = state["whitening"]
         self.step, self.seconds = state["step"], state["seconds"]
 
 
@@ -326,3 +350,16 @@ def contrast_loss(first: Tensor, second: Tensor, temperature: float) -> Tensor:
     count = len(first)
     partner = (torch.arange(2 * count, device=views.device) + count) % (2 * count)
     return F.cross_entropy(similarity, partner)
+
+
+def decorrelation_loss(embeddings: Tensor) -> Tensor:
+    """How far the covariance of embeddings (n, d) is from the same variance in all numbers and no correlation.
+
+    The mean square of the off-diagonal correlations, plus that of the standard deviations' distance from their mean, in
+    units of it.
+    """
+    centered = embeddings - embeddings.mean(0)
+    deviation = (centered.square().mean(0) + 1e-6).sqrt()
+    correlation = (centered / deviation).T @ (centered / deviation) / len(embeddings)
+    apart = correlation - torch.eye(len(correlation), device=correlation.device)
+    return apart.square().sum(1).mean() + (deviation / deviation.mean() - 1).square().mean()

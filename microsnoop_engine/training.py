@@ -76,6 +76,7 @@ def train(
                 progress(entry["step"], settings.steps, f"loss {entry['loss']:.4f}")
 
             trainer.run(max_minutes, save_minutes, on_step, on_epoch)
+        trainer.whiten()
         validation = trainer.validate(validation_pool) if validation_pool else None
         if not parallel.rank():
             draw_reconstructions(trainer, validation_pool or pool, folder / "reconstruction-last.png")
@@ -111,6 +112,7 @@ def export(folder: Path, target: Path, name: str, licence: str, encoder_only: bo
         for key, value in state["model"].items()
         if not key.endswith("num_batches_tracked") and (key.startswith("encoder.") or not encoder_only)
     }
+    tensors |= {key: value.numpy() for key, value in state["whitening"].items()}
     training = {
         "samples_seen": state["step"] * config.batch,
         "hours": round(state["seconds"] / 3600, 2),
@@ -122,7 +124,9 @@ def export(folder: Path, target: Path, name: str, licence: str, encoder_only: bo
         "parts": "encoder only, float16" if encoder_only else "encoder and decoder, float16",
         "exported": f"{date.today().isoformat()}, microsnoop {__version__}",
     }
-    return save_weights(tensors, Card(name, training=training, licence=licence), target)
+    return save_weights(
+        tensors, Card(name, architecture=config.architecture, training=training, licence=licence), target
+    )
 
 
 def _choose_device(device: str) -> str:

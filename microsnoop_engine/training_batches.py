@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,6 +28,8 @@ class Places:
     angle, scale : array (n,), float
         Rotation in radians and magnification.
     flip : array (n,), bool
+    window : array (n,), float
+        Side of the square around the center that is shown, as a share of the crop's; the rest is zero.
     """
 
     plane: np.ndarray
@@ -33,9 +37,16 @@ class Places:
     angle: np.ndarray
     scale: np.ndarray
     flip: np.ndarray
+    window: np.ndarray
 
     def __getitem__(self, rows: slice) -> Places:
-        return Places(self.plane[rows], self.center[rows], self.angle[rows], self.scale[rows], self.flip[rows])
+        return Places(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+
+BLOCK = 32
+"""Height and width in pixels of the surroundings of which the variation is known."""
+SMALLEST_WINDOW = 0.4
+"""Of a crop with padding."""
 
 
 class Batches:
@@ -51,51 +62,80 @@ class Batches:
     """
 
     def __init__(self, pool: Pool, config: TrainConfig, device: torch.device):
-        self._config = config
+        self.config = config
         names = config.categories or tuple(pool.categories)
         self.categories = names
         self._members = [np.array(pool.members(name)) for name in names]
         pixels, starts, shapes = flatten(pool.planes)
         self._shapes = shapes
+        if config.candidates > 1:
+            maps = [variation(plane).ravel() for plane in pool.planes]
+            self._variation = np.concatenate(maps)
+            self._blocks = np.cumsum([0, *map(len, maps[:-1])])
         self._device = device
         self._pixels = torch.from_numpy(pixels).to(device)
         self._starts = torch.from_numpy(starts).to(device)
         self._sizes = torch.from_numpy(shapes).to(device)
 
-    def places(self, step: int) -> Places:
-        """The places of a step's crops, all of one category."""
-        random = np.random.default_rng([self._config.seed, step, 0])
-        members = self._members[step % len(self._members)]
-        return self._draw(random, random.choice(members, self._config.batch))
-
-    def second_view(self, places: Places, step: int) -> Places:
-        """The same places, a little shifted, with another rotation and magnification."""
-        random = np.random.default_rng([self._config.seed, step, 1])
-        other = self._draw(random, places.plane)
-        reach = self._config.shift * self._config.crop
-        shift = random.uniform(-reach, reach, (len(places.plane), 2)) / places.scale[:, None]
-        other.center = self._inside(places.center + shift, places.plane, other.scale)
+    def with_changes(self, **changes: Any) -> Batches:
+        """The same pixels, drawn from with some settings changed."""
+        other = copy(self)
+        other.config = replace(self.config, **changes)
         return other
 
-    def _draw(self, random: np.random.Generator, plane: np.ndarray) -> Places:
-        config, count = self._config, len(plane)
-        scale = np.exp(random.uniform(math.log(config.scale_low), math.log(config.scale_high), count))
-        center = random.random((count, 2)) * self._shapes[plane]
-        angle = random.uniform(0, 2 * math.pi, count)
-        return Places(plane, self._inside(center, plane, scale), angle, scale, random.random(count) < 0.5)
+    def places(self, step: int) -> Places:
+        """The places of a step's crops, all of one category."""
+        random = np.random.default_rng([self.config.seed, step, 0])
+        config = self.config
+        members = self._members[step % len(self._members)]
+        plane = random.choice(members, config.batch // config.places_per_image).repeat(config.places_per_image)
+        scale = np.exp(random.uniform(math.log(config.scale_low), math.log(config.scale_high), config.batch))
+        return self._draw(random, plane, self._centers(random, plane), scale)
+
+    def second_view(self, places: Places, step: int) -> Places:
+        """The same places, a little shifted, with another rotation and a slightly different magnification."""
+        random = np.random.default_rng([self.config.seed, step, 1])
+        count, reach = len(places.plane), self.config.shift * self.config.crop
+        jitter = math.log(self.config.scale_jitter)
+        scale = places.scale * np.exp(random.uniform(-jitter, jitter, count))
+        shift = random.uniform(-reach, reach, (count, 2)) / places.scale[:, None]
+        return self._draw(random, places.plane, places.center + shift, scale)
+
+    def _centers(self, random: np.random.Generator, plane: np.ndarray) -> np.ndarray:
+        """For each plane the center (y, x) of several random ones around which its pixels vary most."""
+        drawn = random.random((self.config.candidates, len(plane), 2)) * self._shapes[plane]
+        if len(drawn) == 1:
+            return drawn[0]
+        y, x = (drawn // BLOCK).astype(int).transpose(2, 0, 1)
+        best = self._variation[self._blocks[plane] + y * -(-self._shapes[plane, 1] // BLOCK) + x].argmax(0)
+        return drawn[best, np.arange(len(plane))]
+
+    def _draw(self, random: np.random.Generator, plane: np.ndarray, center: np.ndarray, scale: np.ndarray) -> Places:
+        count = len(plane)
+        angle, flip = random.uniform(0, 2 * math.pi, count), random.random(count) < 0.5
+        padded = random.random(count) < self.config.padding
+        window = np.where(padded, random.uniform(SMALLEST_WINDOW, 1, count), 1)
+        return Places(plane, self._inside(center, plane, scale), angle, scale, flip, window)
 
     def _inside(self, center: np.ndarray, plane: np.ndarray, scale: np.ndarray) -> np.ndarray:
         """Centers whose crops lie inside their planes; in the middle of planes that are smaller than a crop."""
-        half = np.minimum(self._config.crop / scale[:, None] / 2, self._shapes[plane] / 2)
+        half = np.minimum(self.config.crop / scale[:, None] / 2, self._shapes[plane] / 2)
         return np.clip(center, half, self._shapes[plane] - half)
 
     def crops(self, places: Places) -> Tensor:
         """Crops (n, 1, s, s), normalised so that percentiles 1 and 99 are 0 and 1; outside of the planes they are 0."""
-        return normalise(self.cut(places))
+        return normalise(self.cut(places) * self.shown(places))
+
+    def shown(self, places: Places) -> Tensor:
+        """Masks (n, 1, s, s): 1 in the window of each place."""
+        size = self.config.crop
+        far = (torch.arange(size, device=self._device) - (size - 1) / 2).abs() * 2 / size
+        inside = far <= torch.from_numpy(places.window).to(self._device)[:, None]
+        return (inside[:, None, :, None] & inside[:, None, None, :]).float()
 
     def cut(self, places: Places) -> Tensor:
         """Crops (n, 1, s, s) in grey levels 0 to 255, bilinear; 0 outside of the planes."""
-        size, device = self._config.crop, self._device
+        size, device = self.config.crop, self._device
         plane = torch.from_numpy(places.plane).to(device)
         axis = torch.arange(size, device=device, dtype=torch.float32) - (size - 1) / 2
         angle, scale = (
@@ -122,22 +162,30 @@ class Batches:
         place = self._starts[plane][:, None, None] + row * width + column
         return self._pixels[torch.where(inside, place, 0)].float() * inside
 
-    def vary(self, crops: Tensor, step: int, view: int, share: slice) -> Tensor:
-        """Change gamma, blur and noise of normalised crops at random, and normalise them again.
+    def vary(self, crops: Tensor, shown: Tensor, step: int, view: int, share: slice) -> Tensor:
+        """Change gamma, blur and noise of normalised crops at random, where they are shown, and normalise them again.
 
         ``share`` says which rows of the step's batch the crops are.
         """
-        strength = self._config.intensity
+        strength = self.config.intensity
         if not strength:
             return crops
-        generator = torch.Generator().manual_seed(int(_seeds(self._config.seed, step, 3 + view)[0]))
-        count = self._config.batch
+        generator = torch.Generator().manual_seed(int(_seeds(self.config.seed, step, 3 + view)[0]))
+        count = self.config.batch
         gamma, blur, noise = torch.rand(3, count, 1, 1, 1, generator=generator)[:, share].to(crops.device)
         crops = crops.clamp(0, 1) ** torch.exp((2 * gamma - 1) * strength)
         soft = F.avg_pool2d(F.pad(crops, (1, 1, 1, 1), mode="replicate"), 3, 1)
         crops = torch.lerp(crops, soft, (2 * blur - 1).clamp(min=0) * strength)
         grain = torch.randn((count, *crops.shape[1:]), generator=generator)[share].to(crops.device)
-        return normalise(crops + grain * noise**2 * 0.2 * strength)
+        return normalise((crops + grain * noise**2 * 0.2 * strength).clamp(min=0) * shown)
+
+
+def variation(plane: np.ndarray) -> np.ndarray:
+    """Standard deviation of each block of 32 x 32 pixels of a plane (h, w); (ceil(h / 32), ceil(w / 32))."""
+    height, width = (-size % BLOCK for size in plane.shape)
+    padded = np.pad(plane.astype(np.float32), ((0, height), (0, width)), mode="edge")
+    rows, columns = (size // BLOCK for size in padded.shape)
+    return padded.reshape(rows, BLOCK, columns, BLOCK).std((1, 3))
 
 
 def _seeds(*numbers: int) -> np.ndarray:

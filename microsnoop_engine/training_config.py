@@ -18,6 +18,8 @@ class TrainConfig:
 
     Parameters
     ----------
+    architecture : str
+        Which network (see :mod:`microsnoop_engine.architectures`).
     categories : tuple of str
         Drawn in turn, one per batch; ``a+b`` joins two. Empty: all that the images have.
     crop : int
@@ -37,18 +39,31 @@ class TrainConfig:
     reconstruction, contrast : float
         Weights of the two losses: masked reconstruction (the paper's), and telling two views of one place from the
         views of other places (not in the paper). At 0 a loss is not computed.
+    decorrelation : float
+        Weight of a third loss: the variances of the embedding's numbers are equal and their correlations zero.
     temperature : float
         Of the contrast loss.
     scale_low, scale_high : float
         Range of the random magnification.
+    scale_jitter : float
+        Largest ratio of the magnifications of two views of one place.
     shift : float
         Largest distance between two views of one place, as a share of the crop.
+    places_per_image : int
+        Crops of a batch that come from one image: the contrast loss must tell neighbouring cells apart.
+    candidates : int
+        A crop's place is the one of so many random ones whose surroundings vary most: less empty background.
+    padding : float
+        Share of the crops whose outer part is zero, as around a cell that is padded to the network's input.
     intensity : float
         Strength of the random change of gamma, noise and blur, 0 to 1.
+    whitening : int
+        Training crops on whose embeddings these are whitened when the training ends; 0: they are not.
     seed : int
         Of weights, order and augmentation.
     """
 
+    architecture: str = "unet"
     categories: tuple[str, ...] = PAPER_CATEGORIES
     crop: int = 224
     batch: int = 16
@@ -62,11 +77,17 @@ class TrainConfig:
     masked_weight: float = 1.0
     reconstruction: float = 1.0
     contrast: float = 0.0
+    decorrelation: float = 0.0
     temperature: float = 0.2
     scale_low: float = 0.75
     scale_high: float = 1.25
+    scale_jitter: float = 1.5
     shift: float = 0.25
+    places_per_image: int = 1
+    candidates: int = 1
+    padding: float = 0.0
     intensity: float = 0.0
+    whitening: int = 0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -83,11 +104,17 @@ class TrainConfig:
             "masked_weight": (0.0, 1000.0),
             "reconstruction": (0.0, 1000.0),
             "contrast": (0.0, 1000.0),
+            "decorrelation": (0.0, 1000.0),
             "temperature": (0.01, 10.0),
             "scale_low": (0.1, 10.0),
             "scale_high": (0.1, 10.0),
+            "scale_jitter": (1.0, 10.0),
             "shift": (0.0, 2.0),
+            "places_per_image": (1, 65536),
+            "candidates": (1, 100),
+            "padding": (0.0, 1.0),
             "intensity": (0.0, 1.0),
+            "whitening": (0, 10**6),
             "seed": (0, 2**31 - 1),
         }
         whole = {f.name for f in fields(self) if f.type == "int"}
@@ -99,12 +126,16 @@ class TrainConfig:
                 raise InputError(f"{name} is {value!r}: give {kind} from {low} to {high}")
         if self.crop % 8 or self.crop % self.patch:
             raise InputError(f"crop is {self.crop}: give a multiple of 8 and of patch ({self.patch})")
+        if self.batch % self.places_per_image:
+            raise InputError(f"batch is {self.batch}: give a multiple of places_per_image ({self.places_per_image})")
         if self.scale_low > self.scale_high:
             raise InputError(f"scale_low ({self.scale_low}) is above scale_high ({self.scale_high})")
         if self.warmup_epochs >= self.epochs:
             raise InputError(f"warmup_epochs ({self.warmup_epochs}) must be below epochs ({self.epochs})")
         if not self.reconstruction and not self.contrast:
             raise InputError("reconstruction and contrast are both 0: there is nothing to learn")
+        if self.decorrelation and not self.contrast:
+            raise InputError("decorrelation needs the two views of contrast: give contrast too, or decorrelation 0")
         object.__setattr__(self, "categories", tuple(self.categories))
 
     @property

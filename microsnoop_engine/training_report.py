@@ -32,9 +32,9 @@ def draw_reconstructions(trainer: Trainer, pool: Pool, path: Path) -> None:
     rows = []
     for step in range(len(batches.categories)):
         target = batches.crops(batches.places(step)[:1])
-        masked = target * (1 - patch_mask(trainer.config, step, trainer.device)[:1])
-        output = trainer.model(masked)
-        rows.append([plane[0, 0].float().cpu().numpy() for plane in (masked, output, target)])
+        mask = patch_mask(trainer.config, step, trainer.device)[:1]
+        output = trainer.model(target, mask)
+        rows.append([plane[0, 0].float().cpu().numpy() for plane in (target * (1 - mask), output, target)])
     with writing(path) as temporary:
         Image.fromarray(sheet(rows)).save(temporary, format="PNG")
 

@@ -25,7 +25,7 @@ def _few_threads():
 
 @pytest.fixture(scope="session")
 def model():
-    from microsnoop_engine.model import load_model
+    from microsnoop_engine.architectures import load_model
 
     return load_model("microsnoop-base")
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from microsnoop_engine import load_model
+from microsnoop_engine.architectures import build
 from microsnoop_engine.checkpoints import (
     Card,
     find_weights,
@@ -19,7 +20,7 @@ from microsnoop_engine.checkpoints import (
     save_weights,
 )
 from microsnoop_engine.errors import WeightsError
-from microsnoop_engine.model import Microsnoop, build
+from microsnoop_engine.model import Microsnoop
 
 CARD = Card("mine", training={"samples_seen": 7}, licence="BSD-3-Clause")
 

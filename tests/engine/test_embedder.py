@@ -61,7 +61,8 @@ def test_torch_equals_the_network_over_the_whole_frame(model, torch_embedder, si
 
 def test_windows_hold_for_any_weights(tmp_path):
     """Windows rest on the network's reach, so weights with strong responses to emptiness must not matter."""
-    from microsnoop_engine.model import Microsnoop, build
+    from microsnoop_engine.architectures import build
+    from microsnoop_engine.model import Microsnoop
 
     torch.manual_seed(0)
     network = Microsnoop(decoder=False)

@@ -14,8 +14,9 @@ from conftest import shared_file
 from torch import nn
 
 from microsnoop_engine import checkpoints, load_model
+from microsnoop_engine.architectures import build
 from microsnoop_engine.checkpoints import Card, rename_reference
-from microsnoop_engine.model import WIDTHS, build
+from microsnoop_engine.model import WIDTHS
 
 SDIST = "scellseg==0.1.8 --hash=sha256:084c5f1b12d0d97f0c3d0880ae579c1b7c4f7dea2203486bd11ba4c640a92d3c"
 MEMBER = "scellseg-0.1.8/scellseg/net_utils.py"

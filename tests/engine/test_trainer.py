@@ -16,12 +16,19 @@ import torch
 from PIL import Image
 from scipy import ndimage
 
+from microsnoop_engine.architectures import load_model
 from microsnoop_engine.checkpoints import load_weights
 from microsnoop_engine.embedder import Embedder
 from microsnoop_engine.errors import InputError, ResumeError
-from microsnoop_engine.model import load_model
 from microsnoop_engine.pool import Pool, read_pool
-from microsnoop_engine.trainer import Trainer, contrast_loss, learning_rate, read_checkpoint, reconstruction_loss
+from microsnoop_engine.trainer import (
+    Trainer,
+    contrast_loss,
+    decorrelation_loss,
+    learning_rate,
+    read_checkpoint,
+    reconstruction_loss,
+)
 from microsnoop_engine.training import export, train
 from microsnoop_engine.training_config import TrainConfig
 
@@ -219,6 +226,32 @@ def test_what_a_run_leaves_and_what_is_exported_from_it(images, tmp_path):
     assert model(torch.from_numpy(crop)).shape == (2, 1, 224, 224)
     export(tmp_path / "run", tmp_path / "encoder.safetensors", "encoder", "CC0", encoder_only=True)
     np.testing.assert_array_equal(Embedder(tmp_path / "encoder.safetensors", precision="float32").embed(crop), fast)
+
+
+def test_a_whitening_is_fitted_at_the_end_and_exported(images, tmp_path):
+    small = {key: value for key, value in SMALL.items() if key != "categories"}
+    changes = {**small, "epochs": 2, "batch": 8, "intensity": 0.5, "decorrelation": 0.1, "whitening": 64}
+    train(images, tmp_path / "run", "contrast", changes, device="cpu", precision="float32")
+    with (tmp_path / "run" / "log.csv").open() as file:
+        assert all(float(row["decorrelation"]) > 0 for row in csv.DictReader(file))
+    export(tmp_path / "run", tmp_path / "mine.safetensors", "mine", "CC0", encoder_only=True)
+    state = load_weights(tmp_path / "mine.safetensors")[0]
+    crop = torch.from_numpy(np.random.default_rng(0).random((2, 1, 224, 224), dtype=np.float32))
+    white = load_model(tmp_path / "mine.safetensors")
+    plain = white.network.embed(crop) @ torch.from_numpy(state["whiten.weight"]).T + torch.from_numpy(
+        state["whiten.bias"]
+    )
+    torch.testing.assert_close(white.embed(crop), plain / plain.norm(dim=1, keepdim=True))
+    assert abs(white.embed(crop) @ white.embed(crop).T).min() < 0.99
+
+
+def test_decorrelation_loss_by_hand():
+    alike = torch.tensor([[1.0, 1.0], [-1.0, -1.0], [1.0, 1.0], [-1.0, -1.0]])
+    assert decorrelation_loss(alike).item() == pytest.approx(1.0, abs=1e-4)
+    apart = torch.tensor([[1.0, 1.0], [-1.0, 1.0], [1.0, -1.0], [-1.0, -1.0]])
+    assert decorrelation_loss(apart).item() == pytest.approx(0.0, abs=1e-4)
+    unequal = apart * torch.tensor([1.0, 3.0])
+    assert decorrelation_loss(unequal).item() == pytest.approx(0.25, abs=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,14 @@
 """Training crops: against scipy's interpolation, NumPy's percentiles, and what a seed must fix."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from scipy import ndimage
 
 from microsnoop_engine.pool import Pool
-from microsnoop_engine.training_batches import Batches, Places, normalise, patch_mask
+from microsnoop_engine.training_batches import Batches, Places, normalise, patch_mask, variation
 from microsnoop_engine.training_config import TrainConfig
 
 RANDOM = np.random.default_rng(0)
@@ -31,6 +33,7 @@ def test_crops_are_what_scipy_interpolates(batches, plane):
         np.array([0.0, 0.7, 4.0]),
         np.array([1.0, 0.8, 1.3]),
         np.array([False, True, False]),
+        np.ones(3),
     )
     found = batches.cut(places).numpy()[:, 0]
     offset = np.arange(32) - 15.5
@@ -67,7 +70,10 @@ def test_two_views_show_one_place(batches):
         second = batches.second_view(first, step)
         assert np.array_equal(first.plane, second.plane)
         far = np.abs(first.center - second.center).max(1)
-        assert (far <= CONFIG.crop * (CONFIG.shift + 0.5) / CONFIG.scale_low).all()
+        assert (far <= CONFIG.crop * (CONFIG.shift + 0.5) / CONFIG.scale_low * CONFIG.scale_jitter).all()
+        ratio = first.scale / second.scale
+        assert (np.maximum(ratio, 1 / ratio) <= CONFIG.scale_jitter).all()
+        assert ratio.std() > 0.05
         assert not np.array_equal(first.angle, second.angle)
 
 
@@ -91,9 +97,46 @@ def test_masks_cover_their_share_of_whole_patches():
 def test_intensity_changes_keep_the_percentiles():
     batches = Batches(POOL, TrainConfig(**{**CONFIG.__dict__, "intensity": 1.0}), CPU)
     crops = batches.crops(batches.places(0))
-    varied = batches.vary(crops, 0, 0, slice(0, 6))
+    varied = batches.vary(crops, torch.ones_like(crops), 0, 0, slice(0, 6))
     assert not torch.allclose(varied, crops, atol=0.05)
     low, high = np.percentile(varied.flatten(1).numpy(), (1, 99), axis=1)
     np.testing.assert_allclose(low, 0, atol=0.03)
     np.testing.assert_allclose(high, 1, atol=0.03)
-    assert torch.allclose(batches.vary(crops[2:4], 0, 0, slice(2, 4)), varied[2:4], atol=1e-6)
+    assert torch.allclose(
+        batches.vary(crops[2:4], torch.ones_like(crops[2:4]), 0, 0, slice(2, 4)), varied[2:4], atol=1e-6
+    )
+
+
+def test_images_give_several_places_each():
+    places = Batches(POOL, replace(CONFIG, places_per_image=3, categories=("a+b",)), CPU).places(0)
+    assert (places.plane.reshape(2, 3) == places.plane.reshape(2, 3)[:, :1]).all()
+    assert len(np.unique(places.center, axis=0)) > 2
+
+
+def test_of_several_candidates_the_one_amid_structure_is_taken():
+    plane = np.full((320, 480), 9, np.uint8)
+    plane[96:128, 352:384] = RANDOM.integers(0, 255, (32, 32))
+    blank = np.full((64, 64), 3, np.uint8)
+    pool = Pool([blank, plane, blank], {"a": [1]})
+    config = replace(CONFIG, categories=("a",), batch=64, scale_low=1.0, scale_high=1.0)
+    for candidates, least in ((1, 0), (100, 18)):
+        center = Batches(pool, replace(config, candidates=candidates), CPU).places(0).center
+        hits = ((center // 32).astype(int) == (3, 11)).all(1).sum()
+        assert least <= hits <= 64 * (candidates > 1) + 5
+    assert variation(plane).shape == (10, 15)
+    assert np.isclose(variation(plane)[3, 11], plane[96:128, 352:384].std())
+    assert variation(plane[:33, :31]).shape == (2, 1)
+
+
+def test_padding_leaves_a_window_in_zeros():
+    config = replace(CONFIG, categories=("a",), padding=1.0, batch=64, intensity=1.0)
+    batches = Batches(POOL, config, CPU)
+    places = batches.places(0)
+    crops = batches.vary(batches.crops(places), batches.shown(places), 0, 0, slice(0, 64))
+    filled = (crops != 0).float()
+    side = filled.amax((1, 2)).sum(1)
+    assert (side.numpy() <= np.ceil(places.window * 32)).all()
+    assert side.min() < 20
+    assert torch.equal(filled.amax((1, 2)), filled.amax((1, 2)).flip(1))
+    nothing = Batches(POOL, replace(config, padding=0.0), CPU)
+    assert (nothing.shown(nothing.places(0)) == 1).all()
