@@ -152,17 +152,20 @@ class TrainConfig:
 PRESETS: dict[str, dict[str, Any]] = {
     "paper": {},
     "contrast": {
-        "categories": ("fluorescence", "phase+brightfield", "tissue", "histology", "em"),
-        "crop": 96,
-        "batch": 64,
-        "images_per_epoch": 6400,
-        "epochs": 12,
+        "categories": ("fluorescence+phase+brightfield+tissue+histology+em",),
+        "crop": 64,
+        "batch": 128,
+        "images_per_epoch": 12800,
+        "epochs": 24,
         "warmup_epochs": 1,
         "reconstruction": 0.0,
         "contrast": 1.0,
-        "scale_low": 0.6,
-        "scale_high": 1.6,
+        "scale_low": 0.7,
+        "scale_high": 3.5,
+        "scale_jitter": 1.25,
+        "places_per_image": 4,
         "intensity": 0.5,
+        "whitening": 2048,
     },
 }
 """Named starting points: ``paper`` is the paper's recipe."""
