@@ -21,8 +21,8 @@ from microsnoop_engine.modes import CropSettings
 from microsnoop_engine.windows import resize
 
 MODES = {"resize": CropSettings(mode="image"), "pad": CropSettings(mode="single-cell")}
-INFLUENCES = ("measuring.py", "modes.py", "openvino_network.py", "windows.py")
-"""Files of the engine whose change changes embeddings."""
+CROPPING = ("measuring.py", "modes.py", "windows.py")
+"""Files of the engine whose change changes what a network is given."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,11 @@ class Network:
 
     def arm(self, mode: str) -> Arm:
         """The arm that gives every cell to the network, resized to 224 pixels or padded."""
-        return Arm(f"{self.name}, {mode}", f"{self.key} {mode} {engine_key()}", lambda images: self.cells(images, mode))
+        return Arm(
+            f"{self.name}, {mode}",
+            f"{self.key} {mode} {source_key(*CROPPING)}",
+            lambda images: self.cells(images, mode),
+        )
 
     def cells(self, images: np.ndarray, mode: str) -> np.ndarray:
         """Embeddings (n, c * dimension) of images (n, c, h, w); the others' mean where a crop cannot be normalised."""
@@ -98,7 +102,8 @@ def microsnoop(weights: str | Path = DEFAULT, threads: int = 0, name: str = "") 
     path = find_weights(weights)
     card = load_weights(path)[1]
     opened = cache(lambda: Embedder(path, device="cpu", threads=threads or None))
-    return Network(name or Path(weights).stem, card.sha256, card.dimension, opened)
+    key = f"{card.sha256} {source_key('openvino_network.py')}"
+    return Network(name or Path(weights).stem, key, card.dimension, opened)
 
 
 def untrained(folder: Path, threads: int = 0, seed: int = 0) -> Network:
@@ -133,7 +138,7 @@ def pixels_arm(size: int = 32) -> Arm:
 
 
 @cache
-def engine_key() -> str:
-    """Changes when code of the engine changes on which embeddings depend."""
+def source_key(*names: str) -> str:
+    """Changes when one of these files of the engine changes."""
     folder = Path(microsnoop_engine.__file__).parent
-    return hashlib.sha256(b"".join((folder / name).read_bytes() for name in INFLUENCES)).hexdigest()
+    return hashlib.sha256(b"".join((folder / name).read_bytes() for name in names)).hexdigest()

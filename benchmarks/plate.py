@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from arms import Arm, Network, engine_key
+from arms import CROPPING, Arm, Network, source_key
 from eval_sets import FOLDER
 from scipy.stats import spearmanr
 
@@ -49,7 +49,7 @@ def measure_plate(networks: list[Network], cells_per_well: int, cache: Path) -> 
     segmentation = time.perf_counter() - began
     for network in networks:
         for mode in MODES:
-            key = f"{network.key} {mode} {cells_per_well} {engine_key()}"
+            key = f"{network.key} {mode} {cells_per_well} {source_key(*CROPPING)}"
             arm = Arm(network.name, key, partial(well_features, network, mode, labels))
             features, seconds = arm.features(plate.images, cache)
             seconds += segmentation if mode == "cells" else 0

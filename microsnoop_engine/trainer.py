@@ -114,7 +114,7 @@ class Trainer:
         save_minutes: float = 5,
         on_step: Callable[[dict[str, Any]], None] | None = None,
         on_epoch: Callable[[int], None] | None = None,
-    ) -> None:
+    ) -> bool:
         """Train until the configuration's end, the time is up, or the process is told to end; saves what was learnt.
 
         Parameters
@@ -125,6 +125,11 @@ class Trainer:
             Called with each line of the log.
         on_epoch : callable, optional
             Called with the number of each finished epoch.
+
+        Returns
+        -------
+        bool
+            Whether the process was not told to end: there is time for what follows a training.
 
         Raises
         ------
@@ -147,6 +152,7 @@ class Trainer:
                     self.save()
                     saved = now
         self.save()
+        return not parallel.any_process(bool(told()), self.device)
 
     def train_step(self) -> dict[str, Any]:
         """One step of the optimiser; its line of the log."""
@@ -223,8 +229,8 @@ class Trainer:
 
     @torch.no_grad()
     def whiten(self) -> None:
-        """Fit the whitening of the embeddings (:mod:`microsnoop_engine.whitening`), if the configuration has one."""
-        if not self.config.whitening or parallel.rank():
+        """Fit the whitening of the embeddings (:mod:`microsnoop_engine.whitening`)."""
+        if parallel.rank():
             return
         self.model.eval()
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._precision == "bfloat16"):

@@ -75,8 +75,10 @@ def train(
             def on_step(entry: dict[str, Any]) -> None:
                 progress(entry["step"], settings.steps, f"loss {entry['loss']:.4f}")
 
-            trainer.run(max_minutes, save_minutes, on_step, on_epoch)
-        trainer.whiten()
+            goes_on = trainer.run(max_minutes, save_minutes, on_step, on_epoch)
+        if goes_on and settings.whitening:
+            teller.say(f"whitening the embeddings on {settings.whitening} crops")
+            trainer.whiten()
         validation = trainer.validate(validation_pool) if validation_pool else None
         if not parallel.rank():
             draw_reconstructions(trainer, validation_pool or pool, folder / "reconstruction-last.png")
@@ -122,6 +124,7 @@ def export(folder: Path, target: Path, name: str, licence: str, encoder_only: bo
         "configuration": {key: list(v) if isinstance(v, tuple) else v for key, v in state["config"].items()},
         "data": state["sources"],
         "parts": "encoder only, float16" if encoder_only else "encoder and decoder, float16",
+        "whitened": bool(state["whitening"]),
         "exported": f"{date.today().isoformat()}, microsnoop {__version__}",
     }
     return save_weights(
