@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from . import __version__
+from .cli_tables import add_table_commands
 from .embedder import DEVICES, PRECISIONS
 from .errors import InputError, MicrosnoopError
 from .modes import MASKS, MODES, NORMALISATIONS, RESCALE_CONSTANT_HELP
@@ -45,6 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_demo(commands)
     _add_profile(commands)
+    add_table_commands(commands)
     _add_train(commands)
     _add_weights(commands)
     _add_install(commands)

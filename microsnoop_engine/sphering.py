@@ -60,6 +60,17 @@ class Diagnostics:
     epsilon: float
     variance_kept: float
 
+    @property
+    def warning(self) -> str:
+        """What to know of a fit on no more rows than columns; '' if there are more."""
+        if self.n > self.p:
+            return ""
+        return (
+            f"only {self.n} controls for {self.p} features (rank {self.rank}): {self.p - self.rank} directions are "
+            "unknown and rest on the regularisation alone. Use more controls (of all plates; images instead of wells), "
+            "or fewer features"
+        )
+
     def __str__(self) -> str:
         return (
             f"{self.n} controls, {self.p} features, rank {self.rank}, condition {self.condition:.3g}, "
@@ -131,14 +142,6 @@ class Spherize(TransformerMixin, BaseEstimator):
         rank = int((values > values[0] * max(n, p) * np.finfo(X.dtype).eps).sum())
         rank = min(rank, n - 1)
         regular, epsilon = self._regularize(values, rank, X, scale)
-        if n <= p:
-            warnings.warn(
-                f"only {n} controls for {p} features (rank {rank}): {p - rank} directions are unknown and rest on the "
-                "regularisation alone. Use more controls (wells of all plates, images instead of wells), or fewer "
-                "features",
-                SpheringWarning,
-                stacklevel=2,
-            )
         gain = 1 / np.sqrt(regular)
         back = vectors.T if self.method.startswith("zca") else np.eye(p)
         self.matrix_ = (vectors * gain @ back) / scale[:, None]
@@ -154,6 +157,8 @@ class Spherize(TransformerMixin, BaseEstimator):
             epsilon=float(epsilon),
             variance_kept=float(values[whitened].sum() / values.sum()),
         )
+        if self.diagnostics_.warning:
+            warnings.warn(self.diagnostics_.warning, SpheringWarning, stacklevel=2)
         return self
 
     def _regularize(self, values: np.ndarray, rank: int, X: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, float]:

@@ -1,0 +1,132 @@
+"""From objects to images, wells and treatments: means or medians of a table that need not fit into memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from .columns import METADATA
+from .errors import InputError
+from .tables import Source
+
+STATISTICS = ("mean", "median")
+COUNT = f"{METADATA}Object_Count"
+"""Objects behind a row."""
+MEDIAN_BYTES = 1 << 30
+"""Of the columns whose medians are taken in one go."""
+PARTIALS = 64
+"""Chunks whose sums are kept apart before they are added up."""
+
+
+def aggregate(
+    source: Source, by: Sequence[str], features: Sequence[str], statistic: str = "mean", least: int = 1
+) -> pd.DataFrame:
+    """One row per group.
+
+    Parameters
+    ----------
+    source : Source
+        Read in chunks: the memory that this takes does not depend on the number of rows (mean), or is limited by
+        reading a part of the columns at a time (median).
+    by : sequence of str
+        Columns that say what belongs together.
+    features : sequence of str
+    statistic : {'mean', 'median'}
+        Of the values that are there; a feature that is missing in all rows of a group is missing in the result.
+    least : int
+        Groups with fewer rows (objects, where the table counts them) are left out.
+
+    Returns
+    -------
+    DataFrame
+        The columns ``by``; metadata that are the same in all rows of each group; ``Metadata_Object_Count``; the
+        features. Sorted by ``by``.
+
+    Raises
+    ------
+    InputError
+        If columns are missing or not numbers, or no group is left.
+    """
+    if statistic not in STATISTICS:
+        raise InputError(f"statistic is '{statistic}': give one of {', '.join(STATISTICS)}")
+    by, features = list(by), list(features)
+    rows = _Rows(by, features, source)
+    for chunk in source.chunks(rows.columns):
+        rows.add(chunk, sums=statistic == "mean")
+    found = rows.means() if statistic == "mean" else _medians(source, by, features, rows.number)
+    result = rows.described().join(found)
+    result = result[result[COUNT] >= least]
+    if not len(result):
+        raise InputError(f"no group of {', '.join(by)} has {least} objects or more")
+    return result.sort_index().reset_index()
+
+
+class _Rows:
+    """What is added up over the chunks of a table, by group."""
+
+    def __init__(self, by: list[str], features: list[str], source: Source):
+        self._by, self._features = by, features
+        self._counted = COUNT in source.columns
+        self._constant = [n for n in source.columns if n.startswith(METADATA) and n not in (*by, *features, COUNT)]
+        self._metadata: list[pd.DataFrame] = []
+        self._sums: list[pd.DataFrame] = []
+        self.columns = [*by, *([COUNT] if self._counted else []), *self._constant, *features]
+        self.number = 0
+
+    def add(self, chunk: pd.DataFrame, sums: bool) -> None:
+        self.number += len(chunk)
+        values = _numbers(chunk, self._features)
+        groups = chunk.groupby(self._by, dropna=False, sort=False)
+        several = groups[self._constant].nunique(dropna=False).gt(1).any()
+        self._constant = [name for name in self._constant if not several[name]]
+        described = groups[self._constant].first()
+        described[COUNT] = groups[COUNT].sum() if self._counted else groups.size()
+        self._metadata.append(described)
+        if sums:
+            keys = [chunk[name] for name in self._by]
+            groups = values.groupby(keys, dropna=False, sort=False)
+            self._sums.append(pd.concat([groups.sum(), groups.count()], axis=1, keys=["sum", "count"]))
+        if len(self._metadata) >= PARTIALS:
+            self._add_up()
+
+    def _add_up(self) -> None:
+        every = pd.concat(self._metadata)
+        groups = every.groupby(level=self._by, dropna=False, sort=False)
+        several = groups[self._constant].nunique(dropna=False).gt(1).any()
+        self._constant = [name for name in self._constant if not several[name]]
+        self._metadata = [groups[self._constant].first().assign(**{COUNT: groups[COUNT].sum()})]
+        if self._sums:
+            self._sums = [pd.concat(self._sums).groupby(level=self._by, dropna=False, sort=False).sum()]
+
+    def described(self) -> pd.DataFrame:
+        """Metadata and counts of the groups."""
+        self._add_up()
+        return self._metadata[0]
+
+    def means(self) -> pd.DataFrame:
+        """Means of the values that are there."""
+        self._add_up()
+        return self._sums[0]["sum"] / self._sums[0]["count"].replace(0, np.nan)
+
+
+def _medians(source: Source, by: list[str], features: list[str], rows: int) -> pd.DataFrame:
+    """Medians of the values that are there, a part of the columns at a time."""
+    size = max(MEDIAN_BYTES // (8 * max(rows, 1)), 1)
+    found = []
+    for start in range(0, len(features), size):
+        names = features[start : start + size]
+        table = pd.concat([chunk[by].join(_numbers(chunk, names)) for chunk in source.chunks([*by, *names])])
+        found.append(table.groupby(by, dropna=False, sort=False)[names].median())
+    return pd.concat(found, axis=1)
+
+
+def _numbers(chunk: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    """Columns as float64, infinite values as missing ones."""
+    try:
+        values = chunk[names].astype(np.float64)
+    except (ValueError, TypeError):
+        words = [name for name in names if not pd.api.types.is_numeric_dtype(chunk[name])]
+        raise InputError(f"columns {', '.join(words[:5])} hold words: leave them out with --features") from None
+    return values.where(np.isfinite(values))

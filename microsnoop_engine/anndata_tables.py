@@ -1,0 +1,92 @@
+"""Tables as AnnData (.h5ad): features in X, everything else in obs, positions in obsm["spatial"]."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from .columns import parse_feature
+from .errors import InputError, MissingExtraError
+from .files import writing
+from .tables import Source, rows_of
+
+
+def open_h5ad(path: Path) -> Source:
+    """An .h5ad file as a table: the columns of obs, then those of X.
+
+    Raises
+    ------
+    InputError
+        If it is no such file.
+    MissingExtraError
+        If anndata is not installed.
+    """
+    anndata = _anndata("reading .h5ad files")
+    try:
+        data = anndata.read_h5ad(path, backed="r")
+    except (OSError, KeyError, ValueError) as error:
+        raise InputError(f"'{path}' cannot be read as AnnData: {str(error).splitlines()[0]}") from None
+    features = list(data.var_names)
+    metadata = [name for name in data.obs.columns if name not in features]
+
+    def read(columns: Sequence[str]) -> Iterator[pd.DataFrame]:
+        chosen = [name for name in columns if name in features]
+        positions = [features.index(name) for name in chosen]
+        size = rows_of(max(len(features), 1))
+        for start in range(0, data.n_obs, size):
+            part = data[start : start + size].to_memory()
+            values = part.X.toarray() if hasattr(part.X, "toarray") else np.asarray(part.X)
+            frame = pd.DataFrame(values[:, positions], columns=chosen)
+            for name in columns:
+                if name not in features:
+                    column = part.obs[name]
+                    is_category = isinstance(column.dtype, pd.CategoricalDtype)
+                    frame[name] = (column.astype(object) if is_category else column).to_numpy()
+            yield frame[list(columns)]
+
+    return Source(path, (*metadata, *features), read)
+
+
+def write_h5ad(frame: pd.DataFrame, features: Sequence[str], path: Path) -> None:
+    """Write a table as .h5ad; ``var`` tells object set, channel and index of our columns.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    features : sequence of str
+        The columns that become X, float32.
+    path : Path
+    """
+    anndata = _anndata("writing .h5ad files")
+    features = list(features)
+    parsed = [parse_feature(name) for name in features]
+    var = pd.DataFrame(
+        {
+            "objects": [name.objects if name else "" for name in parsed],
+            "channel": [name.channel if name else "" for name in parsed],
+            "index": [name.index if name else -1 for name in parsed],
+        },
+        index=features,
+    )
+    obs = frame.drop(columns=features).copy()
+    obs.index = [str(number) for number in range(len(obs))]
+    for name in obs.columns:
+        if obs[name].dtype == object:
+            obs[name] = obs[name].map(lambda value: "" if pd.isna(value) else str(value))
+    data = anndata.AnnData(X=frame[features].to_numpy(np.float32), obs=obs, var=var)
+    centers = [name for name in obs.columns if name.endswith(("_Location_Center_X", "_Location_Center_Y"))]
+    if len(centers) == 2:
+        data.obsm["spatial"] = obs[sorted(centers)].to_numpy(np.float32)
+    with writing(path) as temporary:
+        data.write_h5ad(temporary)
+
+
+def _anndata(purpose: str):
+    try:
+        import anndata
+    except ImportError:
+        raise MissingExtraError("anndata", "anndata", purpose) from None
+    return anndata

@@ -1,0 +1,217 @@
+"""Tables of any origin, in chunks of bounded size: Parquet, CSV, CellProfiler's CSV folder and SQLite, AnnData."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from .errors import InputError
+from .files import writing
+from .profiles import TABLE
+
+CHUNK_BYTES = 64 << 20
+"""About what a chunk takes in memory."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A table on disk.
+
+    Attributes
+    ----------
+    path : Path
+    columns : tuple of str
+    read : callable
+        Chunks (``pandas.DataFrame``) of the columns that it is given, in order, read one after the other.
+    """
+
+    path: Path
+    columns: tuple[str, ...]
+    read: Callable[[Sequence[str]], Iterator[pd.DataFrame]]
+
+    def chunks(self, columns: Sequence[str] | None = None) -> Iterator[pd.DataFrame]:
+        """Chunks with these columns (default: all).
+
+        Raises
+        ------
+        InputError
+            If there is no such column, or the file is damaged.
+        """
+        columns = list(self.columns if columns is None else columns)
+        missing = [name for name in columns if name not in self.columns]
+        if missing:
+            raise InputError(
+                f"'{self.path}' has no column {', '.join(missing[:5])}; it has {', '.join(self.columns[:10])}, .."
+            )
+        return self.read(columns)
+
+
+def open_source(path: str | Path, objects: str | None = None) -> Source:
+    """The table at a path.
+
+    Parameters
+    ----------
+    path : str or Path
+        An output folder of ``microsnoop profile``; a .parquet file or data set; a .csv, .csv.gz or .tsv file; a folder
+        of CellProfiler's ExportToSpreadsheet (..Image.csv, ..Nuclei.csv, ..); an SQLite file of its ExportToDatabase;
+        an .h5ad file (AnnData).
+    objects : str, optional
+        Of a CellProfiler export: the object set whose rows are wanted; by default the one that all others are parents
+        of (such as Cytoplasm).
+
+    Raises
+    ------
+    InputError
+        If there is nothing, or it is none of these.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"there is no file or folder '{path}'")
+    if (path / TABLE).is_dir():
+        path = path / TABLE
+    name = path.name.lower()
+    if path.is_dir() and not name.endswith((".parquet", ".pq")) and not any(path.glob("*.parquet")):
+        from .cellprofiler_tables import open_csv_folder
+
+        return open_csv_folder(path, objects)
+    if path.is_dir() or name.endswith((".parquet", ".pq")):
+        return _open_parquet(path)
+    if name.endswith((".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt")):
+        return open_csv(path)
+    if name.endswith((".sqlite", ".sqlite3", ".db", ".db3")):
+        from .cellprofiler_tables import open_sqlite
+
+        return open_sqlite(path, objects)
+    if name.endswith(".h5ad"):
+        from .anndata_tables import open_h5ad
+
+        return open_h5ad(path)
+    raise InputError(f"'{path}' is no table that can be read: give .parquet, .csv, .csv.gz, .sqlite, .h5ad or a folder")
+
+
+def _open_parquet(path: Path) -> Source:
+    import pyarrow as pa
+    import pyarrow.dataset as ds
+
+    files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
+    try:
+        data = ds.dataset([str(file) for file in files], format="parquet", partitioning=None)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"'{path}' cannot be read as Parquet: {_line(error)}") from None
+
+    def read(columns: Sequence[str]) -> Iterator[pd.DataFrame]:
+        rows = rows_of(len(columns))
+        try:
+            batches = data.to_batches(columns=list(columns), batch_size=rows, batch_readahead=1, fragment_readahead=0)
+            for batch in batches:
+                if batch.num_rows:
+                    yield batch.to_pandas()
+        except (pa.ArrowInvalid, OSError) as error:
+            raise InputError(f"'{path}' is damaged: {_line(error)}") from None
+
+    return Source(path, tuple(data.schema.names), read)
+
+
+def open_csv(path: Path, numbers: Callable[[str], bool] = lambda name: False) -> Source:
+    """A .csv or .tsv file, also gzipped; of columns for which ``numbers`` is true every value must be a number."""
+    import pyarrow as pa
+    import pyarrow.csv as pv
+
+    parse = pv.ParseOptions(delimiter="\t" if ".tsv" in path.name.lower() else ",")
+
+    def reader(columns: Sequence[str] | None = None, types: dict[str, pa.DataType] | None = None):
+        convert = pv.ConvertOptions(
+            include_columns=list(columns) if columns else None,
+            column_types=types,
+            null_values=["", "NA", "NaN", "nan", "NULL", "null", "None"],
+            strings_can_be_null=True,
+        )
+        try:
+            return pv.open_csv(str(path), pv.ReadOptions(block_size=8 << 20), parse, convert)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise InputError(f"'{path}' cannot be read as a table: {_line(error)}") from None
+
+    with reader() as first:
+        schema = first.schema
+    names = schema.names
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise InputError(f"'{path}' has the column {twice[0]} more than once: rename it")
+    # what is a number in the first block may become a fraction later, or be missing altogether
+    types = {
+        field.name: pa.float64()
+        for field in schema
+        if numbers(field.name) or pa.types.is_null(field.type) or pa.types.is_floating(field.type)
+    }
+
+    def read(columns: Sequence[str]) -> Iterator[pd.DataFrame]:
+        try:
+            with reader(columns, {name: kind for name, kind in types.items() if name in columns}) as batches:
+                for batch in batches:
+                    if batch.num_rows:
+                        yield batch.to_pandas()
+        except pa.ArrowInvalid as error:
+            raise InputError(f"'{path}': {_line(error)}; correct this value, or remove the row") from None
+
+    return Source(path, tuple(names), read)
+
+
+def rows_of(columns: int) -> int:
+    """Rows of a chunk with so many columns."""
+    return max(CHUNK_BYTES // (8 * max(columns, 1)), 256)
+
+
+def _line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+FORMATS = (".parquet", ".csv", ".csv.gz", ".sqlite", ".h5ad")
+
+
+def write_frame(frame: pd.DataFrame, path: str | Path, features: Sequence[str]) -> Path:
+    """Write a table that fits into memory, in one step, in the format that the path ends in.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    path : str or Path
+        Ends in .parquet, .csv, .csv.gz, .sqlite (table ``profiles``) or .h5ad.
+    features : sequence of str
+        The columns that are features.
+
+    Raises
+    ------
+    InputError
+        If the ending is another one.
+    """
+    path = Path(path)
+    ending = next((ending for ending in FORMATS if path.name.lower().endswith(ending)), None)
+    if ending is None:
+        raise InputError(f"'{path}': give a name that ends in {', '.join(FORMATS)}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if ending == ".h5ad":
+        from .anndata_tables import write_h5ad
+
+        write_h5ad(frame, features, path)
+        return path
+    with writing(path) as temporary:
+        if ending == ".parquet":
+            frame.to_parquet(temporary, index=False)
+        elif ending == ".sqlite":
+            _write_sqlite(frame, temporary)
+        else:
+            frame.to_csv(temporary, index=False, compression="gzip" if ending == ".csv.gz" else None)
+    return path
+
+
+def _write_sqlite(frame: pd.DataFrame, path: Path) -> None:
+    import sqlite3
+    from contextlib import closing
+
+    if len(frame.columns) > 2000:
+        raise InputError(f"SQLite holds at most 2000 columns, the table has {len(frame.columns)}: write .parquet")
+    with closing(sqlite3.connect(path)) as connection, connection:
+        frame.to_sql("profiles", connection, index=False, chunksize=1000)

@@ -1,0 +1,229 @@
+"""Tables of other programs: what is read, how object sets are joined, and what is said about broken ones."""
+
+import gzip
+import sqlite3
+
+import anndata
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from microsnoop_engine.errors import InputError
+from microsnoop_engine.features import channels_of, select_features
+from microsnoop_engine.tables import open_source, write_frame
+
+CELLS = pd.DataFrame(
+    {
+        "Metadata_Plate": ["P1"] * 3 + ["P2"] * 2,
+        "Metadata_Well": ["A01", "A01", "B02", "A01", "B02"],
+        "ImageNumber": [1, 1, 2, 3, 4],
+        "Nuclei_Location_Center_X": [1.5, 2, 3, 4, 5],
+        "Nuclei_Microsnoop_E000_DNA": [0.1, 0.2, 0.3, np.nan, 0.5],
+        "Nuclei_AreaShape_Area": [10, 20, 30, 40, 50],
+    }
+)
+
+
+def whole(source, columns=None):
+    return pd.concat(list(source.chunks(columns)), ignore_index=True)
+
+
+@pytest.mark.parametrize("kind", ["parquet", "folder", "csv", "csv.gz", "tsv"])
+def test_formats_give_the_same_table(tmp_path, kind):
+    path = tmp_path / f"cells.{kind}"
+    if kind == "parquet":
+        CELLS.to_parquet(path)
+    elif kind == "folder":
+        path.mkdir()
+        for number in range(2):
+            pq.write_table(pa.Table.from_pandas(CELLS[3 * number : 3 * number + 3]), path / f"{number}.parquet")
+    else:
+        CELLS.to_csv(path, index=False, sep="\t" if kind == "tsv" else ",")
+    source = open_source(path)
+    assert [name for name in source.columns if name != "__index_level_0__"] == list(CELLS.columns)
+    pd.testing.assert_frame_equal(whole(source, CELLS.columns), CELLS, check_dtype=False)
+    assert list(whole(source, ["ImageNumber"]).columns) == ["ImageNumber"]
+    with pytest.raises(InputError, match="has no column Metadata_Dose; it has Metadata_Plate"):
+        source.chunks(["Metadata_Dose"])
+
+
+def test_features_are_told_from_the_rest(tmp_path):
+    CELLS.assign(Nuclei_Parent_Cells=1, Count_Nuclei=2, Nuclei_Note="x", Nuclei_AreaShape_Center_X=3.0).to_csv(
+        tmp_path / "cells.csv", index=False
+    )
+    source = open_source(tmp_path / "cells.csv")
+    assert select_features(source, "microsnoop") == ["Nuclei_Microsnoop_E000_DNA"]
+    assert select_features(source, "classical") == ["Nuclei_AreaShape_Area"]
+    assert select_features(source) == ["Nuclei_Microsnoop_E000_DNA", "Nuclei_AreaShape_Area"]
+    assert select_features(source, "Nuclei_.*Center_X") == ["Nuclei_Location_Center_X", "Nuclei_AreaShape_Center_X"]
+    for which, said in (("Cells_.*", "no features \\('Cells_"), ("(", "is no regular expression")):
+        with pytest.raises(InputError, match=said):
+            select_features(source, which)
+    assert channels_of(["Cells_Microsnoop_E001_ER", "Cells_Microsnoop_E000_ER", "x"]) == {
+        "Cells ER": ["Cells_Microsnoop_E001_ER", "Cells_Microsnoop_E000_ER"]
+    }
+
+
+IMAGE = pd.DataFrame({"ImageNumber": [1, 2, 3], "Metadata_Well": ["A01", "A02", "A03"], "Count_Nuclei": [2, 0, 1]})
+NUCLEI = pd.DataFrame({"ImageNumber": [1, 1, 3], "ObjectNumber": [1, 2, 1], "Texture_1": [0.1, 0.2, 0.3]})
+OBJECTS = {
+    "Nuclei": NUCLEI.assign(Number_Object_Number=NUCLEI.ObjectNumber),
+    # the second cell lies around the first nucleus
+    "Cells": NUCLEI.assign(Parent_Nuclei=[2, 1, 1], Texture_1=[1.0, 2.0, 3.0]),
+    "Cytoplasm": NUCLEI.assign(Parent_Nuclei=[2, 1, 1], Parent_Cells=[1, 2, 1], Texture_1=[10.0, 20.0, 30.0]),
+}
+
+
+def write_csv_folder(folder, prefix="MyExpt_"):
+    IMAGE.to_csv(folder / f"{prefix}Image.csv", index=False)
+    for name, table in OBJECTS.items():
+        table.assign(Metadata_Well="repeated").to_csv(folder / f"{prefix}{name}.csv", index=False)
+    (folder / f"{prefix}Experiment.csv").write_text("Key,Value\nversion,4\n")
+    return folder
+
+
+def write_sqlite(folder, prefix="MyExpt_"):
+    path = folder / "screen.sqlite"
+    with sqlite3.connect(path) as connection:
+        image = IMAGE.rename(columns=lambda name: name if name == "ImageNumber" else f"Image_{name}")
+        image.to_sql(f"{prefix}Per_Image", connection, index=False)
+        for name, table in OBJECTS.items():
+            own = {column: f"{name}_{column}" for column in table.columns if column != "ImageNumber"}
+            own["ObjectNumber"] = f"{name}_Number_Object_Number"
+            table = table.drop(columns="Number_Object_Number", errors="ignore").rename(columns=own)
+            table.sample(frac=1, random_state=1).to_sql(f"{prefix}Per_{name}", connection, index=False)
+    return path
+
+
+@pytest.mark.parametrize("write", [write_csv_folder, write_sqlite])
+def test_object_sets_are_joined_by_their_parents(tmp_path, write):
+    source = open_source(write(tmp_path))
+    table = whole(source).sort_values(["ImageNumber", "ObjectNumber"])
+    assert table["Cytoplasm_Texture_1"].tolist() == [10, 20, 30]
+    assert table["Cells_Texture_1"].tolist() == [1, 2, 3]
+    assert table["Nuclei_Texture_1"].tolist() == [0.2, 0.1, 0.3]
+    assert table["Metadata_Well"].tolist() == ["A01", "A01", "A03"]
+    assert table["ObjectNumber"].tolist() == [1, 2, 1]
+    assert table["Image_Count_Nuclei"].tolist() == [2, 2, 1]
+    assert sorted(select_features(source)) == ["Cells_Texture_1", "Cytoplasm_Texture_1", "Nuclei_Texture_1"]
+    nuclei = whole(open_source(tmp_path if write is write_csv_folder else source.path, "Nuclei"))
+    assert sorted(nuclei["Nuclei_Texture_1"]) == [0.1, 0.2, 0.3]
+    assert "Cells_Texture_1" not in nuclei
+
+
+def test_a_single_table_of_objects(tmp_path):
+    with sqlite3.connect(tmp_path / "one.db") as connection:
+        IMAGE.assign(TableNumber=7).to_sql("Per_Image", connection, index=False)
+        one = NUCLEI.rename(columns={"Texture_1": "Cells_Texture_1"}).assign(TableNumber=7)
+        one.to_sql("Per_Object", connection, index=False)
+    table = whole(open_source(tmp_path / "one.db"))
+    assert table["Cells_Texture_1"].tolist() == [0.1, 0.2, 0.3]
+    assert table["Metadata_Well"].tolist() == ["A01", "A01", "A03"]
+    assert set(table["TableNumber"]) == {7}
+
+
+def test_images_without_objects(tmp_path):
+    IMAGE.to_csv(tmp_path / "Image.csv", index=False)
+    assert whole(open_source(tmp_path))["Metadata_Well"].tolist() == ["A01", "A02", "A03"]
+
+
+def broken(folder, name, content):
+    path = folder / name
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda f: f / "nothing.csv", "there is no file or folder"),
+        (lambda f: f, "neither .parquet files nor a CellProfiler export"),
+        (lambda f: broken(f, "a.xlsx", b"PK"), "is no table that can be read"),
+        (lambda f: broken(f, "a.parquet", b"PAR1"), "cannot be read as Parquet"),
+        (lambda f: broken(f, "a.csv", b""), "cannot be read as a table"),
+        (lambda f: broken(f, "a.csv", b"a,a\n1,2\n"), "the column a more than once"),
+        (lambda f: broken(f, "a.csv", b"a,b\n1,2\n3\n"), "Expected 2 columns, got 1"),
+        (lambda f: broken(f, "a.csv.gz", gzip.compress(b"a,b\n1,2\n")[:-9]), "a.csv.gz"),
+        (lambda f: broken(f, "a.sqlite", b"text"), "cannot be read as SQLite"),
+        (lambda f: sqlite3.connect(f / "a.db").close() or f / "a.db", "holds no CellProfiler export"),
+    ],
+)
+def test_broken_tables_are_said(tmp_path, make, said):
+    with pytest.raises(InputError, match=said):
+        whole(open_source(make(tmp_path)))
+
+
+def test_a_word_among_numbers_is_placed(tmp_path):
+    rows = "\n".join(f"P1,{n / 8}" for n in range(1_000_000))
+    (tmp_path / "a.csv").write_text(f"Metadata_Plate,x\n{rows}\nP1,oops\n")
+    with pytest.raises(InputError, match=r"a\.csv'.*'?oops.*correct this value"):
+        whole(open_source(tmp_path / "a.csv"))
+
+
+def test_exports_that_do_not_belong_together_are_said(tmp_path):
+    write_csv_folder(tmp_path)
+    NUCLEI.to_csv(tmp_path / "MyExpt_Speckles.csv", index=False)
+    with pytest.raises(InputError, match=r"Speckles\) are not all parents of one of them"):
+        open_source(tmp_path)
+    with pytest.raises(InputError, match="has no objects 'Foci'; it has Cells"):
+        open_source(tmp_path, "Foci")
+    IMAGE.to_csv(tmp_path / "OtherImage.csv", index=False)
+    with pytest.raises(InputError, match="holds several CellProfiler exports"):
+        open_source(tmp_path)
+
+
+def test_rows_out_of_order_are_said(tmp_path):
+    IMAGE.to_csv(tmp_path / "Image.csv", index=False)
+    NUCLEI[::-1].to_csv(tmp_path / "Nuclei.csv", index=False)
+    with pytest.raises(InputError, match="rows of image 1 come after those of image 3: sort the table"):
+        whole(open_source(tmp_path))
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".csv", ".csv.gz", ".h5ad"])
+def test_written_tables_are_read_back(tmp_path, ending):
+    features = ["Nuclei_Microsnoop_E000_DNA", "Nuclei_AreaShape_Area"]
+    path = write_frame(CELLS.assign(Nuclei_Location_Center_Y=1.0), tmp_path / f"new/cells{ending}", features)
+    source = open_source(path)
+    again = whole(source, CELLS.columns)
+    pd.testing.assert_frame_equal(again, CELLS, check_dtype=False)
+    assert sorted(select_features(source)) == sorted(features)
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_sqlite_is_written(tmp_path):
+    write_frame(CELLS, tmp_path / "cells.sqlite", [])
+    with sqlite3.connect(tmp_path / "cells.sqlite") as connection:
+        again = pd.read_sql("SELECT * FROM profiles", connection)
+    pd.testing.assert_frame_equal(again, CELLS, check_dtype=False)
+    pd.testing.assert_frame_equal(whole(open_source(tmp_path / "cells.sqlite")), CELLS, check_dtype=False)
+    with pytest.raises(InputError, match="SQLite holds at most 2000 columns, the table has 2001"):
+        write_frame(pd.DataFrame(np.zeros((1, 2001))).rename(columns=str), tmp_path / "wide.sqlite", [])
+    assert not (tmp_path / "wide.sqlite").exists()
+    with pytest.raises(InputError, match=r"give a name that ends in \.parquet"):
+        write_frame(CELLS, tmp_path / "cells.xlsx", [])
+
+
+def test_anndata_says_what_columns_are(tmp_path):
+    features = ["Nuclei_Microsnoop_E000_DNA", "Nuclei_AreaShape_Area"]
+    table = CELLS.assign(Nuclei_Location_Center_Y=[9, 8, 7, 6, 5])
+    data = anndata.read_h5ad(write_frame(table, tmp_path / "cells.h5ad", features))
+    assert data.var.loc["Nuclei_Microsnoop_E000_DNA"].tolist() == ["Nuclei", "DNA", 0]
+    np.testing.assert_array_equal(data.obsm["spatial"], table[["Nuclei_Location_Center_X", "Nuclei_Location_Center_Y"]])
+    np.testing.assert_array_equal(data.X, table[features].astype(np.float32))
+
+
+def test_an_interrupted_write_leaves_the_old_table(tmp_path, monkeypatch):
+    write_frame(CELLS, tmp_path / "cells.csv", [])
+    before = (tmp_path / "cells.csv").read_bytes()
+
+    def fail(self, path, **options):
+        path.write_text("half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pd.DataFrame, "to_csv", fail)
+    with pytest.raises(KeyboardInterrupt):
+        write_frame(CELLS[:1], tmp_path / "cells.csv", [])
+    assert (tmp_path / "cells.csv").read_bytes() == before
+    assert len(list(tmp_path.iterdir())) == 1
