@@ -27,6 +27,7 @@ from microsnoop_engine.telling import Teller
 from microsnoop_engine.training import export, train
 from microsnoop_engine.training_batches import Batches
 from microsnoop_engine.training_config import make_config
+from microsnoop_engine.whitening import fit_whitening
 
 POOL = REPOSITORY.parent / "shared" / "data" / "pool"
 SCORES = ("knn", "linear", "knn, whitened", "linear, whitened")
@@ -141,13 +142,13 @@ def run(name: str, options: argparse.Namespace) -> dict:
 
 def judge(network: Network, limit: int) -> dict[str, dict[str, float]]:
     """Balanced accuracy by score and set."""
-    mean, matrix = whitening(pool_embeddings(network))
+    matrix, offset = fit_whitening(pool_embeddings(network))
     found: dict[str, dict[str, float]] = {score: {} for score in SCORES}
     for name in SETS:
         cells = read_set(name, limit)
         features = network.cells(cells.images, "resize")
         channels = features.reshape(len(features), -1, network.dimension)
-        white = (channels - mean) @ matrix
+        white = channels @ matrix + offset
         white /= np.linalg.norm(white, axis=2, keepdims=True)
         for tail, x in (("", features), (", whitened", white.reshape(len(white), -1))):
             for score in ("knn", "linear"):
@@ -167,12 +168,6 @@ def pool_embeddings(network: Network, steps: int = 25) -> np.ndarray:
     batches = Batches(pool, config, torch.device("cpu"))
     embedder = network.open()
     return np.concatenate([embedder.embed(batches.crops(batches.places(step)).numpy()) for step in range(steps)])
-
-
-def whitening(embeddings: np.ndarray, epsilon: float = 3e-3) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and matrix after which embeddings have the same variance in every direction (ZCA)."""
-    values, vectors = np.linalg.eigh(np.cov(embeddings.T))
-    return embeddings.mean(0), vectors / np.sqrt(values + epsilon * values.mean()) @ vectors.T
 
 
 def as_markdown(folder: Path) -> str:

@@ -111,7 +111,10 @@ def test_tables_without_what_a_level_needs_are_said(cells, change, options, said
     [
         (lambda t: t.drop(columns="Metadata_Well"), r"platemap\.csv' has no column Metadata_Well"),
         (lambda t: pd.concat([t, t[:1]]), r"has \['P1', 'W00'\] more than once"),
-        (lambda t: t.assign(Metadata_Plate="X" + t["Metadata_Plate"]), r"no well of the table is in .* \['P1', 'W00'\]"),
+        (
+            lambda t: t.assign(Metadata_Plate="X" + t["Metadata_Plate"]),
+            r"no well of the table is in .* \['P1', 'W00'\]",
+        ),
     ],
 )
 def test_platemaps_that_do_not_fit_are_said(cells, change, said):

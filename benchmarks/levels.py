@@ -1,0 +1,87 @@
+"""Does it help to normalise crops by the levels of their field or data set, instead of each by its own?
+
+    python benchmarks/levels.py --out benchmarks/results
+
+A crop's own percentiles 1 and 99 become 0 and 1 (the paper), or those of all cells of its field (well, laboratory), or
+those of the whole set.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from arms import microsnoop
+from eval_sets import EvalSet, read_set
+from representation import predict
+
+from microsnoop_engine.scores import score_predictions
+from microsnoop_engine.windows import resize
+
+FIELDS = {
+    "mitocheck_phenotype": ("plate", "well"),
+    "yeast_protein": ("field",),
+    "wbc_multibatch": ("batch",),
+    "chula_rbc12": ("field",),
+    "hepg2_huh7_nuclei": ("field",),
+}
+LEVELS = ("crop", "field", "data set")
+HOW = (
+    "`python benchmarks/levels.py --out benchmarks/results`. Balanced accuracy (%) by nearest neighbours, protocols as in "
+    "representation.md, {limit} cells per set resized to 224 pixels, `microsnoop-base`. The levels (percentiles 1 and 99 "
+    "of each channel) that become 0 and 1 are those of the crop, of all cells of its field (MitoCheck: well; white blood "
+    "cells: laboratory), or of all cells of the set. The network was trained on crops normalised by themselves."
+)
+
+
+def main() -> None:
+    """Measure and print, and write levels.md."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--limit", type=int, default=300, help="cells per set")
+    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--out", type=Path, help="folder for levels.md")
+    options = parser.parse_args()
+    embedder = microsnoop("microsnoop-base", options.threads).open()
+    lines = ["| set | " + " | ".join(LEVELS) + " |", "|---" * (1 + len(LEVELS)) + "|"]
+    every = []
+    for name in FIELDS:
+        cells, whole = read_set(name, options.limit), read_set(name)
+        scores = []
+        for kind in LEVELS:
+            frames = normalised(cells, whole, kind)
+            features = embedder.embed(frames.reshape(-1, 1, 224, 224)).reshape(len(frames), -1)
+            found = score_predictions(cells.labels, predict("knn", features, cells), cells.groups)
+            scores.append(100 * found["balanced_accuracy"].value)
+        every.append(scores)
+        lines.append(f"| {name} | " + " | ".join(f"{score:.1f}" for score in scores) + " |")
+        print(lines[-1], flush=True)
+    lines.append("| mean | " + " | ".join(f"{score:.1f}" for score in np.mean(every, axis=0)) + " |")
+    print(lines[-1])
+    if options.out:
+        text = "\n\n".join(["# Levels of crop, field and data set", HOW.format(limit=options.limit), "\n".join(lines)])
+        (options.out / "levels.md").write_text(text + "\n")
+
+
+def normalised(cells: EvalSet, whole: EvalSet, kind: str) -> np.ndarray:
+    """Cells (n, c, 224, 224), normalised by levels of that kind."""
+    frames = np.array([[resize(plane, (224, 224)) for plane in image] for image in cells.images])
+    if kind == "crop":
+        low, high = np.percentile(frames, (1, 99), axis=(2, 3), keepdims=True)
+    else:
+        own, every = (fields(x) if kind == "field" else np.zeros(len(x.labels)) for x in (cells, whole))
+        found = {
+            field: np.percentile(whole.images[every == field], (1, 99), axis=(0, 2, 3)) for field in np.unique(own)
+        }
+        low, high = np.array([found[field] for field in own]).transpose(1, 0, 2)[..., None, None]
+    return ((frames - low) / np.maximum(high - low, 1e-6)).astype(np.float32)
+
+
+def fields(cells: EvalSet) -> np.ndarray:
+    """The field of each cell."""
+    columns = [cells.columns[name].astype(str) for name in FIELDS[cells.name]]
+    return np.array([" ".join(values) for values in zip(*columns, strict=True)])
+
+
+if __name__ == "__main__":
+    main()
