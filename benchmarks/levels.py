@@ -28,10 +28,11 @@ FIELDS = {
 }
 LEVELS = ("crop", "field", "data set")
 HOW = (
-    "`python benchmarks/levels.py --out benchmarks/results`. Balanced accuracy (%) by nearest neighbours, protocols as in "
-    "representation.md, {limit} cells per set resized to 224 pixels, `microsnoop-base`. The levels (percentiles 1 and 99 "
-    "of each channel) that become 0 and 1 are those of the crop, of all cells of its field (MitoCheck: well; white blood "
-    "cells: laboratory), or of all cells of the set. The network was trained on crops normalised by themselves."
+    "`python benchmarks/levels.py --out benchmarks/results`. Balanced accuracy (%) by nearest neighbours, protocols as "
+    "in representation.md, {limit} cells per set resized to 224 pixels, `microsnoop-base`. The levels (percentiles 1 "
+    "and 99 of each channel) that become 0 and 1 are those of the crop, of all cells of its field (MitoCheck: well; "
+    "white blood cells: laboratory), or of all cells of the set. The network was trained on crops normalised by "
+    "themselves."
 )
 
 
