@@ -1,0 +1,101 @@
+"""Time and memory of sphering and of aggregation on large tables.
+
+    python benchmarks/tables.py --out benchmarks/results   # sphering of 100,000 rows, aggregation of 200,000 cells
+python benchmarks/tables.py --cells 2000000 --out ...         # a table of 10 GB on disk, written first
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import resource
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from microsnoop_engine.aggregation import aggregate
+from microsnoop_engine.columns import feature_columns
+from microsnoop_engine.features import select_features
+from microsnoop_engine.sphering import Spherize
+from microsnoop_engine.tables import open_source
+
+CHANNELS = [f"C{k}" for k in range(5)]
+CELLS_PER_WELL = 500
+
+
+def sphering(rows: int) -> dict[str, float]:
+    """Fit on and apply to all rows, float32."""
+    features = np.random.default_rng(0).standard_normal((rows, 1280), dtype=np.float32)
+    before = peak()
+    began = time.perf_counter()
+    Spherize("zca-cor", "knee").fit(features).transform(features)
+    return {"seconds": time.perf_counter() - began, "gb": peak() - before, "input_gb": features.nbytes / 1e9}
+
+
+def aggregation(table: Path, statistic: str) -> dict[str, float]:
+    """Cells to wells."""
+    before = peak()
+    began = time.perf_counter()
+    source = open_source(table)
+    wells = aggregate(source, ["Metadata_Plate", "Metadata_Well"], select_features(source), statistic)
+    return {"seconds": time.perf_counter() - began, "gb": peak() - before, "wells": len(wells)}
+
+
+def write_cells(table: Path, cells: int) -> None:
+    """A table of cells in parts, as the profiler writes it."""
+    table.mkdir()
+    random = np.random.default_rng(0)
+    names = feature_columns("Cells", CHANNELS)
+    for part, start in enumerate(range(0, cells, 20 * CELLS_PER_WELL)):
+        number = np.arange(start, min(start + 20 * CELLS_PER_WELL, cells))
+        well = number // CELLS_PER_WELL
+        frame = pd.DataFrame({"Metadata_Plate": well // 384, "Metadata_Well": well % 384, "ImageNumber": well + 1})
+        values = random.standard_normal((len(number), len(names)), dtype=np.float32)
+        frame = pd.concat([frame, pd.DataFrame(values, columns=names)], axis=1)
+        pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), table / f"part-{part:05d}.parquet")
+
+
+def peak() -> float:
+    """Most memory this process has held so far, in GB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+
+
+def in_own_process(function, *arguments):
+    """The result of a function, whose memory is not that of others."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(function, arguments)
+
+
+def main() -> None:
+    """Measure, print, and write tables.md."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=100_000, help="of the sphering")
+    parser.add_argument("--cells", type=int, default=200_000, help="of the aggregation")
+    parser.add_argument("--out", type=Path, help="folder for tables.md")
+    options = parser.parse_args()
+    lines = ["| what | rows | seconds | memory, GB | input, GB |", "|---|---|---|---|---|"]
+
+    def note(what: str, rows: int, found: dict[str, float], size: float) -> None:
+        lines.append(f"| {what} | {rows:,} | {found['seconds']:.1f} | {found['gb']:.2f} | {size:.2f} |")
+        print(lines[-1], flush=True)
+
+    found = in_own_process(sphering, options.rows)
+    note("sphering, fit and apply (memory beside the input)", options.rows, found, found["input_gb"])
+    with tempfile.TemporaryDirectory() as folder:
+        table = Path(folder) / "cells.parquet"
+        in_own_process(write_cells, table, options.cells)
+        for statistic in ("mean", "median"):
+            found = in_own_process(aggregation, table, statistic)
+            note(f"aggregation to wells, {statistic}", options.cells, found, options.cells * 1280 * 4 / 1e9)
+    if options.out:
+        words = f"`python benchmarks/tables.py --rows {options.rows} --cells {options.cells}`, 1280 columns, float32."
+        (options.out / "tables.md").write_text("\n\n".join(["# Large tables", words, "\n".join(lines)]) + "\n")
+
+
+if __name__ == "__main__":
+    main()
