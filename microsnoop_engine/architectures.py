@@ -53,7 +53,9 @@ class Whitened(nn.Module):
 
     def embed(self, x: Tensor) -> Tensor:
         """Embeddings (n, d) of unit length."""
-        return F.normalize(F.linear(self.network.embed(x), self.weight, self.bias))
+        embeddings = self.network.embed(x)
+        with torch.autocast(x.device.type, enabled=False):  # the offset cancels most of a product
+            return F.normalize(F.linear(embeddings.float(), self.weight, self.bias))
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """The network's reconstruction."""

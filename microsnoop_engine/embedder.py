@@ -57,13 +57,20 @@ class OpenVinoBackend:
         if threads:
             self._config["INFERENCE_NUM_THREADS"] = threads
         self._graphs = EncoderGraphs(state, card)
+        names = ("whiten.weight", "whiten.bias")
+        self._whitening = [state[name].astype(np.float32) for name in names if name in state]
         self._compiled: dict[int, ov.CompiledModel] = {}
 
     def embed(self, crops: np.ndarray) -> np.ndarray:
         size = crops.shape[-1]
         if size not in self._compiled:
             self._compiled[size] = self._core.compile_model(self._graphs.build(size), "CPU", self._config)
-        return np.array(self._compiled[size](crops)[0])
+        embeddings = np.array(self._compiled[size](crops)[0])
+        if self._whitening:
+            weight, bias = self._whitening
+            embeddings = embeddings @ weight.T + bias
+            embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
+        return embeddings
 
 
 class TorchBackend:
@@ -85,8 +92,15 @@ class TorchBackend:
                 f"build with {device.upper()} support"
             )
         self.device = device
+        whitened = "whiten.weight" in state
+        if whitened and precision == "bfloat16":
+            raise InputError(
+                f"the weights '{card.name}' are whitened, which makes the rounding errors of PyTorch's bfloat16 too "
+                "large: use --precision float32 (or auto)"
+            )
         if precision == "auto":
-            precision = "bfloat16" if device == "cuda" and torch.cuda.is_bf16_supported() else "float32"
+            fits = device == "cuda" and torch.cuda.is_bf16_supported() and not whitened
+            precision = "bfloat16" if fits else "float32"
         self.precision = precision
         if threads:
             torch.set_num_threads(threads)

@@ -49,7 +49,11 @@ class EncoderGraphs:
         self._backgrounds: list[np.ndarray] | None = None
 
     def build(self, size: int) -> ov.Model:
-        """The graph from crops (n, 1, size, size), in the middle of a zero frame, to embeddings (n, 256)."""
+        """The graph from crops (n, 1, size, size), in the middle of a zero frame, to embeddings (n, 256).
+
+        Whitening is not in it: with bfloat16, OpenVINO keeps what follows the last convolution or product in float32,
+        and a product here would end that where it matters most.
+        """
         crops = op.parameter([-1, 1, size, size], np.float32, name="crops")
         start, stop = (self._frame - size) // 2, (self._frame + size) // 2
         if size == self._frame:
@@ -61,10 +65,7 @@ class EncoderGraphs:
             outside[:, :, start:stop, start:stop] = 0
             total = op.add(op.reduce_sum(deepest, [2, 3]), outside.sum((2, 3)))
         mean = op.divide(total, np.float32((self._frame >> (self._stages - 1)) ** 2))
-        unit = _unit(mean)
-        if "whiten.weight" in self._weights:
-            turned = op.matmul(unit, self._weights["whiten.weight"], False, True)
-            unit = _unit(op.add(turned, self._weights["whiten.bias"]))
+        unit = op.normalize_l2(mean, op.constant([1]), 1e-24, "max")
         return ov.Model([op.result(unit)], [crops], f"microsnoop-{size}")
 
     def _maps(self, x: ov.Node) -> list[ov.Node]:
@@ -126,10 +127,6 @@ class EncoderGraphs:
         pad = [kernel.shape[-1] // 2] * 2
         x = op.convolution(op.relu(x) if relu else x, kernel, [1, 1], pad, pad, [1, 1])
         return op.add(x, w[f"{name}.conv.bias"].reshape(1, -1, 1, 1))
-
-
-def _unit(x: ov.Node) -> ov.Node:
-    return op.normalize_l2(x, op.constant([1]), 1e-24, "max")
 
 
 def _pool(x: ov.Node) -> ov.Node:

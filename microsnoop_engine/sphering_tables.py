@@ -85,7 +85,7 @@ def sphere_table(
         if column not in frame:
             raise InputError(f"there is no column '{column}': it has {', '.join(map(str, frame.columns[:10]))}, ..")
     features = list(features)
-    values = frame[features].to_numpy(np.float64)
+    values = frame[features].to_numpy(np.float64, copy=True)
     present = np.isfinite(values).any(1)
     is_control = select_rows(frame, controls) & present
     if not is_control.any():

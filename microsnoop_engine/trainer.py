@@ -12,7 +12,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -25,7 +24,6 @@ from .files import writing
 from .pool import Pool
 from .training_batches import Batches, patch_mask
 from .training_config import TrainConfig
-from .whitening import crops_like_cells, fit_whitening
 
 CHECKPOINT = "checkpoint.pt"
 LOG = "log.csv"
@@ -64,6 +62,10 @@ class Trainer:
         Steps done.
     seconds : float
         Time they took.
+    batches : Batches
+        What it learns from.
+    whitening : dict of str to Tensor
+        Of the embeddings, once it is fitted; saved with the rest.
 
     Raises
     ------
@@ -90,7 +92,7 @@ class Trainer:
         self.device = torch.device(device)
         self.sources = pool.sources
         self._precision = precision
-        self._batches = Batches(pool, config, self.device)
+        self.batches = Batches(pool, config, self.device)
         width = Card("").dimension
         network = make_network(config.architecture, width, decoder=config.reconstruction > 0)
         self.model = parallel.over_whole_batch(network)
@@ -103,7 +105,7 @@ class Trainer:
         self._embed = torch.compile(self.model.embed) if compiled else self.model.embed
         self.step = 0
         self.seconds = 0.0
-        self._whitening: dict[str, Tensor] = {}
+        self.whitening: dict[str, Tensor] = {}
         folder.mkdir(parents=True, exist_ok=True)
         if (folder / CHECKPOINT).exists():
             self._load()
@@ -161,12 +163,12 @@ class Trainer:
         for group in self._optimiser.param_groups:
             group["lr"] = rate
         self.model.train()
-        views = self.views(self._batches, self.step)
+        views = self.views(self.batches, self.step)
         drawn = time.perf_counter() - began
         losses = self.losses(views, self.step)
         loss = self._total(losses)
         if parallel.any_process(not bool(torch.isfinite(loss)), self.device):
-            category = self._batches.categories[self.step % len(self._batches.categories)]
+            category = self.batches.categories[self.step % len(self.batches.categories)]
             raise InputError(
                 f"the loss is not finite at step {self.step} (category {category}): lower the learning rate, or look "
                 "at these images; the last checkpoint is unharmed"
@@ -227,21 +229,6 @@ class Trainer:
         found = [self.losses(self.views(batches, step), step) for step in range(VALIDATION_STEPS)]
         return {name: sum(losses[name].item() for losses in found) / len(found) for name in found[0]}
 
-    @torch.no_grad()
-    def whiten(self) -> None:
-        """Fit the whitening of the embeddings (:mod:`microsnoop_engine.whitening`)."""
-        if parallel.rank():
-            return
-        self.model.eval()
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._precision == "bfloat16"):
-            found = [
-                self.model.embed(crops.contiguous(memory_format=torch.channels_last)).float().cpu().numpy()
-                for crops in crops_like_cells(self._batches, self.config.whitening)
-            ]
-        weight, bias = fit_whitening(np.concatenate(found))
-        self._whitening = {"whiten.weight": torch.from_numpy(weight), "whiten.bias": torch.from_numpy(bias)}
-        self.save()
-
     def save(self) -> None:
         """Write the checkpoint in one step."""
         if parallel.rank():
@@ -253,7 +240,7 @@ class Trainer:
             "sources": self.sources,
             "model": self.model.state_dict(),
             "head": self.head.state_dict(),
-            "whitening": self._whitening,
+            "whitening": self.whitening,
             "optimiser": self._optimiser.state_dict(),
         }
         with writing(self.folder / CHECKPOINT) as temporary:
@@ -270,7 +257,7 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         self.head.load_state_dict(state["head"])
         self._optimiser.load_state_dict(state["optimiser"])
-        self._whitening = state["whitening"]
+        self.whitening = state["whitening"]
         self.step, self.seconds = state["step"], state["seconds"]
 
 

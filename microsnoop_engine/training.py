@@ -9,14 +9,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import torch
 
 from . import __version__
 from . import training_parallel as parallel
 from .checkpoints import Card, halved, save_weights
-from .embedder import best_device
+from .embedder import Embedder, best_device
 from .errors import InputError, ResumeError
 from .files import replace_file
 from .pool import read_pool
@@ -24,6 +26,7 @@ from .telling import Teller
 from .trainer import CHECKPOINT, Trainer, read_checkpoint
 from .training_config import PRESETS, TrainConfig, as_yaml, make_config
 from .training_report import draw_reconstructions, write_report
+from .whitening import crops_like_cells, fit_whitening
 
 PICTURE_EPOCHS = 5
 
@@ -76,14 +79,36 @@ def train(
                 progress(entry["step"], settings.steps, f"loss {entry['loss']:.4f}")
 
             goes_on = trainer.run(max_minutes, save_minutes, on_step, on_epoch)
-        if goes_on and settings.whitening:
+        if goes_on and settings.whitening and not parallel.rank():
             teller.say(f"whitening the embeddings on {settings.whitening} crops")
-            trainer.whiten()
+            whiten(trainer)
         validation = trainer.validate(validation_pool) if validation_pool else None
         if not parallel.rank():
             draw_reconstructions(trainer, validation_pool or pool, folder / "reconstruction-last.png")
             return write_report(trainer, pool, validation)
     return folder
+
+
+def whiten(trainer: Trainer) -> None:
+    """Fit the whitening of a run's embeddings (:mod:`microsnoop_engine.whitening`) in float32, and save it."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "plain.safetensors"
+        card = Card("plain", architecture=trainer.config.architecture)
+        save_weights(_arrays(trainer.model.state_dict(), encoder_only=True), card, path)
+        embedder = Embedder(path, device=trainer.device.type, precision="float32")
+        crops = crops_like_cells(trainer.batches, trainer.config.whitening)
+        weight, bias = fit_whitening(np.concatenate([embedder.embed(part.cpu().numpy()) for part in crops]))
+    trainer.whitening = {"whiten.weight": torch.from_numpy(weight), "whiten.bias": torch.from_numpy(bias)}
+    trainer.save()
+
+
+def _arrays(state: Mapping[str, torch.Tensor], encoder_only: bool) -> dict[str, np.ndarray]:
+    """The tensors of a network that weights consist of."""
+    return {
+        key: value.float().cpu().numpy()
+        for key, value in state.items()
+        if not key.endswith("num_batches_tracked") and (key.startswith("encoder.") or not encoder_only)
+    }
 
 
 def stored_config(folder: Path) -> TrainConfig:
@@ -109,11 +134,7 @@ def export(folder: Path, target: Path, name: str, licence: str, encoder_only: bo
     """
     state = read_checkpoint(folder)
     config = TrainConfig(**state["config"])
-    tensors = {
-        key: halved(value.float().numpy())
-        for key, value in state["model"].items()
-        if not key.endswith("num_batches_tracked") and (key.startswith("encoder.") or not encoder_only)
-    }
+    tensors = {key: halved(value) for key, value in _arrays(state["model"], encoder_only).items()}
     tensors |= {key: value.numpy() for key, value in state["whitening"].items()}
     training = {
         "samples_seen": state["step"] * config.batch,

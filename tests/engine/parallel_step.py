@@ -16,7 +16,7 @@ with parallel.process_group("cpu"):
     for name, changes in (("reconstruction", {}), ("contrast", {"reconstruction": 0.0, "contrast": 1.0})):
         trainer = Trainer(TrainConfig(**settings, **changes), read_pool(images), folder / name)
         model = trainer.model.double().train()
-        views = [view.double() for view in trainer.views(trainer._batches, 0)]
+        views = [view.double() for view in trainer.views(trainer.batches, 0)]
         trainer.losses(views, 0)[name].backward()
         parallel.average(p.grad for p in model.parameters())
         if not parallel.rank():

@@ -88,10 +88,15 @@ def test_bfloat16_on_real_crops(model, real_crops, backend):
             Embedder(backend="openvino", precision="bfloat16", **THREADS)
         return
     crops = np.stack([window(crop.astype(np.float32))[0] for crop in real_crops[::6]])[:, None]
+    if backend == "torch":
+        with pytest.raises(InputError, match="'microsnoop-base' are whitened"):
+            Embedder(backend="torch", precision="bfloat16", **THREADS)
+        return
     fast = Embedder(backend=backend, precision="bfloat16", **THREADS)
     got = fast.embed(crops)
     assert (fast.precision, got.dtype) == ("bfloat16", np.float32)
-    assert cosine(got, expected(model, crops)).min() >= 0.9995
+    # whitening enlarges the differences between crops, and those by rounding with them
+    assert cosine(got, expected(model, crops)).min() >= 0.998
     assert np.abs(np.linalg.norm(got, axis=1) - 1).max() < 1e-5
 
 

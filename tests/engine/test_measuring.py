@@ -148,7 +148,7 @@ def test_scale(embedder, field, measured):
     assert found.regions.box.tolist() == (measured.regions.box * 2).tolist()
     assert found.regions.center == pytest.approx(measured.regions.center * 2 + 0.5, abs=1e-3)
     for a, b in zip(found.features, measured.features, strict=True):
-        assert a[:256] @ b[:256] > 0.99
+        assert a[:256] @ b[:256] > 0.9
 
 
 @pytest.mark.parametrize("scale", [0.01, 0.1, 0.37, 1.9])

@@ -242,7 +242,6 @@ def test_a_whitening_is_fitted_at_the_end_and_exported(images, tmp_path):
         state["whiten.bias"]
     )
     torch.testing.assert_close(white.embed(crop), plain / plain.norm(dim=1, keepdim=True))
-    assert abs(white.embed(crop) @ white.embed(crop).T).min() < 0.99
 
 
 def test_decorrelation_loss_by_hand():
