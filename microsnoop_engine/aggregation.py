@@ -52,9 +52,9 @@ def aggregate(
     if statistic not in STATISTICS:
         raise InputError(f"statistic is '{statistic}': give one of {', '.join(STATISTICS)}")
     by, features = list(by), list(features)
-    rows = _Rows(by, features, source)
+    rows = _Rows(by, features, source, sums=statistic == "mean")
     for chunk in source.chunks(rows.columns):
-        rows.add(chunk, sums=statistic == "mean")
+        rows.add(chunk)
     found = rows.means() if statistic == "mean" else _medians(source, by, features, rows.number)
     result = rows.described().join(found)
     result = result[result[COUNT] >= least]
@@ -66,27 +66,27 @@ def aggregate(
 class _Rows:
     """What is added up over the chunks of a table, by group."""
 
-    def __init__(self, by: list[str], features: list[str], source: Source):
-        self._by, self._features = by, features
+    def __init__(self, by: list[str], features: list[str], source: Source, sums: bool):
+        self._by = by
+        self._summed = features if sums else []
         self._counted = COUNT in source.columns
         self._constant = [n for n in source.columns if n.startswith(METADATA) and n not in (*by, *features, COUNT)]
         self._metadata: list[pd.DataFrame] = []
         self._sums: list[pd.DataFrame] = []
-        self.columns = [*by, *([COUNT] if self._counted else []), *self._constant, *features]
+        self.columns = [*by, *([COUNT] if self._counted else []), *self._constant, *self._summed]
         self.number = 0
 
-    def add(self, chunk: pd.DataFrame, sums: bool) -> None:
+    def add(self, chunk: pd.DataFrame) -> None:
         self.number += len(chunk)
-        values = _numbers(chunk, self._features)
         groups = chunk.groupby(self._by, dropna=False, sort=False)
         several = groups[self._constant].nunique(dropna=False).gt(1).any()
         self._constant = [name for name in self._constant if not several[name]]
         described = groups[self._constant].first()
         described[COUNT] = groups[COUNT].sum() if self._counted else groups.size()
         self._metadata.append(described)
-        if sums:
+        if self._summed:
             keys = [chunk[name] for name in self._by]
-            groups = values.groupby(keys, dropna=False, sort=False)
+            groups = _numbers(chunk, self._summed).groupby(keys, dropna=False, sort=False)
             self._sums.append(pd.concat([groups.sum(), groups.count()], axis=1, keys=["sum", "count"]))
         if len(self._metadata) >= PARTIALS:
             self._add_up()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -223,11 +224,7 @@ def evaluate(
             )
             scores = score_predictions(labels, predictions, apart)
             found += [
-                {"task": f"{task}, {name.replace('_', ' ')}", "rows": len(values), **_interval(score)}
+                {"task": f"{task}, {name.replace('_', ' ')}", "rows": len(values), **asdict(score)}
                 for name, score in scores.items()
             ]
     return found
-
-
-def _interval(score) -> dict[str, float]:
-    return {"value": score.value, "low": score.low, "high": score.high}

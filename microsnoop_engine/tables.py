@@ -115,8 +115,8 @@ def _open_parquet(path: Path) -> Source:
     return Source(path, tuple(data.schema.names), read)
 
 
-def open_csv(path: Path, numbers: Callable[[str], bool] = lambda name: False) -> Source:
-    """A .csv or .tsv file, also gzipped; of columns for which ``numbers`` is true every value must be a number."""
+def open_csv(path: Path) -> Source:
+    """A .csv or .tsv file, also gzipped."""
     import pyarrow as pa
     import pyarrow.csv as pv
 
@@ -140,11 +140,9 @@ def open_csv(path: Path, numbers: Callable[[str], bool] = lambda name: False) ->
     twice = [name for name in names if names.count(name) > 1]
     if twice:
         raise InputError(f"'{path}' has the column {twice[0]} more than once: rename it")
-    # what is a number in the first block may become a fraction later, or be missing altogether
+    # what is missing in the whole first block may be a number later
     types = {
-        field.name: pa.float64()
-        for field in schema
-        if numbers(field.name) or pa.types.is_null(field.type) or pa.types.is_floating(field.type)
+        field.name: pa.float64() for field in schema if pa.types.is_null(field.type) or pa.types.is_floating(field.type)
     }
 
     def read(columns: Sequence[str]) -> Iterator[pd.DataFrame]:

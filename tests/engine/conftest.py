@@ -31,6 +31,17 @@ def model():
 
 
 @pytest.fixture(scope="session")
+def plain_weights(tmp_path_factory):
+    """The shipped weights without their whitening."""
+    from microsnoop_engine.checkpoints import load_weights, save_weights
+
+    state, card = load_weights()
+    path = tmp_path_factory.mktemp("weights") / "plain.safetensors"
+    save_weights({key: value for key, value in state.items() if not key.startswith("whiten.")}, card, path)
+    return path
+
+
+@pytest.fixture(scope="session")
 def embedder():
     """The shipped weights on the CPU in float32."""
     from microsnoop_engine.embedder import Embedder

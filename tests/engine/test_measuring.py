@@ -139,7 +139,7 @@ def test_mean_leaves_out_what_could_not_be_measured():
     assert mean.regions.box.tolist() == [[0, 0, 5, 8]]
 
 
-def test_scale(embedder, field, measured):
+def test_scale(embedder, plain_weights, field, measured):
     """Twice the pixels at half the scale: the same objects in the same places, seen nearly the same."""
     image, labels = field
     large = image.repeat(2, 1).repeat(2, 2), labels.repeat(2, 0).repeat(2, 1)
@@ -149,6 +149,10 @@ def test_scale(embedder, field, measured):
     assert found.regions.center == pytest.approx(measured.regions.center * 2 + 0.5, abs=1e-3)
     for a, b in zip(found.features, measured.features, strict=True):
         assert a[:256] @ b[:256] > 0.9
+    plain = Embedder(plain_weights, device="cpu", precision="float32", threads=2)
+    found, wanted = measure(plain, *large, CropSettings(scale=0.5)), measure(plain, *field)
+    for a, b in zip(found.features, wanted.features, strict=True):
+        assert a[:256] @ b[:256] > 0.99
 
 
 @pytest.mark.parametrize("scale", [0.01, 0.1, 0.37, 1.9])
