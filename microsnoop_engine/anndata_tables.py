@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from .columns import parse_feature
-from .errors import InputError, MissingExtraError
+from .errors import InputError, MissingExtraError, first_line
 from .files import writing
 from .tables import Source, rows_of
 
@@ -28,7 +28,7 @@ def open_h5ad(path: Path) -> Source:
     try:
         data = anndata.read_h5ad(path, backed="r")
     except (OSError, KeyError, ValueError) as error:
-        raise InputError(f"'{path}' cannot be read as AnnData: {str(error).splitlines()[0]}") from None
+        raise InputError(f"'{path}' cannot be read as AnnData: {first_line(error)}") from None
     features = list(data.var_names)
     metadata = [name for name in data.obs.columns if name not in features]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import WeightsError
+from .errors import WeightsError, first_line
 from .files import replace_file
 
 SHIPPED = Path(__file__).parent / "weights"
@@ -189,8 +189,8 @@ def import_reference(source: Path, target: Path, card: Card, decoder: bool = Tru
     except FileNotFoundError:
         raise WeightsError(f"no checkpoint at '{source}'") from None
     except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise WeightsError(f"'{source}' is not a checkpoint of the form {{'model': state_dict}}: {reason}") from None
+        message = f"'{source}' is not a checkpoint of the form {{'model': state_dict}}: {first_line(error)}"
+        raise WeightsError(message) from None
     state = {key: value for key, value in state.items() if not key.endswith("num_batches_tracked")}
     if not decoder:
         state = {key: value for key, value in state.items() if not key.startswith(("decoder.", "head."))}

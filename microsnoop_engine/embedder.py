@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from .checkpoints import DEFAULT, Card, load_weights
-from .errors import DeviceError, InputError, WeightsError
+from .errors import DeviceError, InputError, WeightsError, first_line
 
 log = logging.getLogger(__name__)
 
@@ -231,7 +231,7 @@ def halving(embed: Callable[[np.ndarray], np.ndarray], crops: np.ndarray) -> tup
         except Exception as error:
             if not _out_of_memory(error):
                 raise
-            reason = (str(error) or type(error).__name__).splitlines()[0]
+            reason = first_line(error)
         # outside of the handler, where the error's traceback no longer holds the failed attempt's memory
         if len(part) == 1:
             raise DeviceError(f"not even one crop fits into the device's memory: close other programs ({reason})")

@@ -52,3 +52,14 @@ class ResumeError(MicrosnoopError, ValueError):
 
 class Cancelled(MicrosnoopError):
     """The host asked to stop."""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line that an error says; its kind where it says nothing.
+
+    Examples
+    --------
+    >>> first_line(KeyError()), first_line(ValueError("bad\\nand long"))
+    ('KeyError', 'bad')
+    """
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .errors import InputError
+from .errors import InputError, first_line
 from .images import SUFFIXES, read_array
 
 log = logging.getLogger(__name__)
@@ -141,7 +141,7 @@ def _read(entry: Entry) -> tuple[str, str, str, list[np.ndarray] | str]:
         planes = [array] if array.ndim == 2 else list(array)
         return name, category, source, [to_uint8(plane) for plane in planes]
     except Exception as error:
-        return name, category, source, str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        return name, category, source, first_line(error)[:200]
 
 
 def to_uint8(plane: np.ndarray) -> np.ndarray:

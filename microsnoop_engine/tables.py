@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from .errors import InputError
+from .errors import InputError, first_line
 from .files import writing
 from .profiles import TABLE
 
@@ -100,7 +100,7 @@ def _open_parquet(path: Path) -> Source:
     try:
         data = ds.dataset([str(file) for file in files], format="parquet", partitioning=None)
     except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"'{path}' cannot be read as Parquet: {_line(error)}") from None
+        raise InputError(f"'{path}' cannot be read as Parquet: {first_line(error)}") from None
 
     def read(columns: Sequence[str]) -> Iterator[pd.DataFrame]:
         rows = rows_of(len(columns))
@@ -110,7 +110,7 @@ def _open_parquet(path: Path) -> Source:
                 if batch.num_rows:
                     yield batch.to_pandas()
         except (pa.ArrowInvalid, OSError) as error:
-            raise InputError(f"'{path}' is damaged: {_line(error)}") from None
+            raise InputError(f"'{path}' is damaged: {first_line(error)}") from None
 
     return Source(path, tuple(data.schema.names), read)
 
@@ -132,7 +132,7 @@ def open_csv(path: Path) -> Source:
         try:
             return pv.open_csv(str(path), pv.ReadOptions(block_size=8 << 20), parse, convert)
         except (pa.ArrowInvalid, OSError) as error:
-            raise InputError(f"'{path}' cannot be read as a table: {_line(error)}") from None
+            raise InputError(f"'{path}' cannot be read as a table: {first_line(error)}") from None
 
     with reader() as first:
         schema = first.schema
@@ -152,7 +152,7 @@ def open_csv(path: Path) -> Source:
                     if batch.num_rows:
                         yield batch.to_pandas()
         except pa.ArrowInvalid as error:
-            raise InputError(f"'{path}': {_line(error)}; correct this value, or remove the row") from None
+            raise InputError(f"'{path}': {first_line(error)}; correct this value, or remove the row") from None
 
     return Source(path, tuple(names), read)
 
@@ -160,10 +160,6 @@ def open_csv(path: Path) -> Source:
 def rows_of(columns: int) -> int:
     """Rows of a chunk with so many columns."""
     return max(CHUNK_BYTES // (8 * max(columns, 1)), 256)
-
-
-def _line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
 FORMATS = (".parquet", ".csv", ".csv.gz", ".sqlite", ".h5ad")
