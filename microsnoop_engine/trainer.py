@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from . import training_parallel as parallel
 from .architectures import make_network
 from .checkpoints import Card
-from .errors import InputError, ResumeError
+from .errors import InputError, ResumeError, first_line
 from .files import writing
 from .pool import Pool
 from .training_batches import Batches, patch_mask
@@ -275,7 +275,7 @@ def read_checkpoint(folder: Path) -> dict[str, Any]:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise ResumeError(f"'{path}' is damaged ({str(error).splitlines()[0]}): delete it to start anew") from None
+        raise ResumeError(f"'{path}' is damaged ({first_line(error)}): delete it to start anew") from None
 
 
 @contextmanager
