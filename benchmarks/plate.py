@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from arms import CROPPING, Arm, Network, source_key
 from eval_sets import FOLDER
-from scipy.stats import spearmanr
 
+from microsnoop_engine.assay import between_controls, dose_correlations, z_prime
 from microsnoop_engine.evaluation import knn_predict
 from microsnoop_engine.measuring import Batcher, start_measurement
 from microsnoop_engine.modes import CropSettings
@@ -81,28 +81,11 @@ def plate_scores(features: np.ndarray, plate: Plate) -> dict:
     controls = plate.role != "treated"
     predictions = knn_predict(features[controls], plate.role[controls], plate.row[controls], k=NEIGHBOURS)
     scores = score_predictions(plate.role[controls], predictions, plate.row[controls])
-    activity = activities(features, plate)
-    negative, positive = (activity[plate.role == role] for role in ("negative", "positive"))
-    distance = abs(positive.mean() - negative.mean())
-    correlations = []
-    for compound in np.unique(plate.compound[~controls]):
-        wells = (plate.compound == compound) & ~controls
-        correlations.append(spearmanr(plate.dose[wells], activity[wells]).statistic)
+    negative, positive = plate.role == "negative", plate.role == "positive"
+    position = between_controls(features, negative, positive, plate.row)
+    dose = np.where(controls, np.nan, plate.dose)
     return {
         "controls_balanced_accuracy": scores["balanced_accuracy"],
-        "dose_spearman": float(np.mean(correlations)),
-        "z_prime": float(1 - 3 * (negative.std(ddof=1) + positive.std(ddof=1)) / distance),
+        "dose_spearman": float(np.mean(list(dose_correlations(position, dose, plate.compound).values()))),
+        "z_prime": z_prime(position[negative], position[positive]),
     }
-
-
-def activities(features: np.ndarray, plate: Plate) -> np.ndarray:
-    """Where each well (n,) lies on the way from the negative (0) to the positive controls (1) of the other rows."""
-    result = np.empty(len(features))
-    for row in np.unique(plate.row):
-        here = plate.row == row
-        negative, positive = (
-            features[(plate.role == role) & ~here].mean(0, dtype=np.float64) for role in ("negative", "positive")
-        )
-        way = positive - negative
-        result[here] = (features[here] - negative) @ way / (way @ way)
-    return result

@@ -88,6 +88,35 @@ def make_network(name: str, dimension: int = 256, decoder: bool = True) -> nn.Mo
     return installed[name].load()(dimension, decoder)
 
 
+def start_from(network: nn.Module, weights: str, architecture: str) -> Card:
+    """Give a network the tensors of finished weights, but for their whitening; what they lack stays as it is.
+
+    Parameters
+    ----------
+    network : nn.Module
+    weights : str
+        Name or file.
+    architecture : str
+        The network's.
+
+    Returns
+    -------
+    Card
+        Of the weights.
+
+    Raises
+    ------
+    WeightsError
+        If there are no such weights, or they are of another network.
+    """
+    state, card = load_weights(weights)
+    if card.architecture != architecture:
+        raise WeightsError(f"the weights '{weights}' are of a '{card.architecture}', this network is a '{architecture}'")
+    tensors = {key: value for key, value in state.items() if not key.startswith("whiten.")}
+    network.load_state_dict(build(tensors, card).state_dict(), strict=False)
+    return card
+
+
 def build(state: Mapping[str, np.ndarray], card: Card) -> nn.Module:
     """A network in evaluation mode from a checkpoint's arrays.
 

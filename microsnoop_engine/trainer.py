@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from . import training_parallel as parallel
-from .architectures import make_network
+from .architectures import make_network, start_from
 from .checkpoints import Card
 from .errors import InputError, ResumeError, first_line
 from .files import writing
@@ -64,6 +64,8 @@ class Trainer:
         Time they took.
     batches : Batches
         What it learns from.
+    started_from : dict
+        Name, hash, samples and hours of the weights that the network started from.
     whitening : dict of str to Tensor
         Of the embeddings, once it is fitted; saved with the rest.
 
@@ -95,6 +97,11 @@ class Trainer:
         self.batches = Batches(pool, config, self.device)
         width = Card("").dimension
         network = make_network(config.architecture, width, decoder=config.reconstruction > 0)
+        self.started_from: dict[str, Any] = {}
+        if config.start and not (folder / CHECKPOINT).exists():
+            card = start_from(network, config.start, config.architecture)
+            seen = {key: card.training[key] for key in ("samples_seen", "hours", "start") if key in card.training}
+            self.started_from = {"name": card.name, "sha256": card.sha256, **seen}
         self.model = parallel.over_whole_batch(network)
         self.head = nn.Sequential(nn.Linear(width, 2 * width), nn.ReLU(), nn.Linear(2 * width, width // 2))
         self.model.to(self.device, memory_format=torch.channels_last)
@@ -238,6 +245,7 @@ class Trainer:
             "step": self.step,
             "seconds": self.seconds,
             "sources": self.sources,
+            "start": self.started_from,
             "model": self.model.state_dict(),
             "head": self.head.state_dict(),
             "whitening": self.whitening,
@@ -258,6 +266,7 @@ class Trainer:
         self.head.load_state_dict(state["head"])
         self._optimiser.load_state_dict(state["optimiser"])
         self.whitening = state["whitening"]
+        self.started_from = state["start"]
         self.step, self.seconds = state["step"], state["seconds"]
 
 

@@ -20,6 +20,8 @@ class TrainConfig:
     ----------
     architecture : str
         Which network (see :mod:`microsnoop_engine.architectures`).
+    start : str
+        Name or file of weights that the training starts from; empty: random ones.
     categories : tuple of str
         Drawn in turn, one per batch; ``a+b`` joins two. Empty: all that the images have.
     crop : int
@@ -64,6 +66,7 @@ class TrainConfig:
     """
 
     architecture: str = "unet"
+    start: str = ""
     categories: tuple[str, ...] = PAPER_CATEGORIES
     crop: int = 224
     batch: int = 16

@@ -19,7 +19,7 @@ from scipy import ndimage
 from microsnoop_engine.architectures import load_model
 from microsnoop_engine.checkpoints import load_weights
 from microsnoop_engine.embedder import Embedder
-from microsnoop_engine.errors import InputError, ResumeError
+from microsnoop_engine.errors import InputError, ResumeError, WeightsError
 from microsnoop_engine.pool import Pool, read_pool
 from microsnoop_engine.trainer import (
     Trainer,
@@ -275,3 +275,24 @@ def test_bad_requests_are_said_in_one_line(tmp_path, arguments, said):
 def test_a_pool_lacking_a_category_is_refused(pool, tmp_path):
     with pytest.raises(InputError, match="no training images of category 'fluorescence'; there are one, two"):
         Trainer(TrainConfig(), Pool(pool.planes, pool.categories), tmp_path)
+
+
+def test_a_run_starts_from_finished_weights(pool, tmp_path):
+    first = TrainConfig(**{**SMALL, "epochs": 1, "warmup_epochs": 0})
+    Trainer(first, pool, tmp_path / "first").run()
+    card = export(tmp_path / "first", tmp_path / "first.safetensors", "first", "CC0", encoder_only=False)
+    settings = TrainConfig(**SMALL, start=str(tmp_path / "first.safetensors"), seed=7)
+    trainer = Trainer(settings, pool, tmp_path / "second")
+    for key, value in load_weights(tmp_path / "first.safetensors")[0].items():
+        np.testing.assert_array_equal(trainer.model.state_dict()[key].numpy(), value.astype(np.float32))
+    assert trainer.started_from["sha256"] == card.sha256
+    trainer.run(max_minutes=0)
+    (tmp_path / "first.safetensors").unlink()  # not needed to go on
+    Trainer(settings, pool, tmp_path / "second").run()
+    later = export(tmp_path / "second", tmp_path / "second.safetensors", "second", "CC0", encoder_only=True)
+    assert later.training["start"] == {"name": "first", "sha256": card.sha256, "samples_seen": 16, "hours": 0.0}
+
+
+def test_weights_of_another_network_are_no_start(pool, tmp_path):
+    with pytest.raises(WeightsError, match="are of a 'unet', this network is a 'vit'"):
+        Trainer(TrainConfig(**SMALL, architecture="vit", start="microsnoop-base"), pool, tmp_path)
