@@ -111,7 +111,7 @@ def start_from(network: nn.Module, weights: str, architecture: str) -> Card:
     """
     state, card = load_weights(weights)
     if card.architecture != architecture:
-        raise WeightsError(f"the weights '{weights}' are of a '{card.architecture}', this network is a '{architecture}'")
+        raise WeightsError(f"the weights '{weights}' are of a '{card.architecture}', not of a '{architecture}'")
     tensors = {key: value for key, value in state.items() if not key.startswith("whiten.")}
     network.load_state_dict(build(tensors, card).state_dict(), strict=False)
     return card

@@ -294,5 +294,5 @@ def test_a_run_starts_from_finished_weights(pool, tmp_path):
 
 
 def test_weights_of_another_network_are_no_start(pool, tmp_path):
-    with pytest.raises(WeightsError, match="are of a 'unet', this network is a 'vit'"):
+    with pytest.raises(WeightsError, match="are of a 'unet', not of a 'vit'"):
         Trainer(TrainConfig(**SMALL, architecture="vit", start="microsnoop-base"), pool, tmp_path)
