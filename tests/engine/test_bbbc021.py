@@ -75,9 +75,7 @@ def test_predictions_are_those_of_scikit_learn(seed):
             allowed = asked & (COMPOUNDS[row] != COMPOUNDS)
             if batches is not None:
                 allowed &= batches != batches[row]
-            neighbour = KNeighborsClassifier(1, algorithm="brute", metric="cosine").fit(
-                features[allowed], MOAS[allowed]
-            )
+            others = KNeighborsClassifier(1, metric="cosine").fit(features[allowed], MOAS[allowed])
             expected.append(others.predict(features[[row]])[0])
         assert match.predictions.tolist() == expected
         assert 0.5 < match.accuracy < 1
