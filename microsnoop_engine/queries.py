@@ -50,15 +50,6 @@ def select_rows(frame: pd.DataFrame, query: str) -> np.ndarray:
         raise InputError(f'the query "{query}": {error}; {_HELP}') from None
 
 
-def columns_of_query(query: str) -> list[str]:
-    """The names in a query, in order."""
-    try:
-        tree = ast.parse(query.strip(), mode="eval")
-    except (SyntaxError, ValueError):
-        raise InputError(f'the query "{query}" cannot be read: {_HELP}') from None
-    return list(dict.fromkeys(node.id for node in ast.walk(tree) if isinstance(node, ast.Name)))
-
-
 class _NotAllowed(Exception):
     pass
 

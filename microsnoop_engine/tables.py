@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from .errors import InputError, first_line
 from .files import writing
 from .profiles import TABLE
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 CHUNK_BYTES = 64 << 20
 """About what a chunk takes in memory."""
@@ -116,7 +121,11 @@ def _open_parquet(path: Path) -> Source:
 
 
 def open_csv(path: Path) -> Source:
-    """A .csv or .tsv file, also gzipped."""
+    """A .csv or .tsv file, also gzipped.
+
+    The first block says which columns are numbers. What looks whole there, or is missing, may have fractions further
+    down; what is missing there may be words.
+    """
     import pyarrow as pa
     import pyarrow.csv as pv
 
@@ -134,27 +143,76 @@ def open_csv(path: Path) -> Source:
         except (pa.ArrowInvalid, OSError) as error:
             raise InputError(f"'{path}' cannot be read as a table: {first_line(error)}") from None
 
-    with reader() as first:
-        schema = first.schema
-    names = schema.names
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
+    try:
+        with reader() as first:
+            schema = first.schema
+            names = schema.names
+    except UnicodeDecodeError:
+        raise InputError(f"'{path}' is not UTF-8 text: save it as CSV in UTF-8") from None
+    if twice := [name for name in names if names.count(name) > 1]:
         raise InputError(f"'{path}' has the column {twice[0]} more than once: rename it")
-    # what is missing in the whole first block may be a number later
-    types = {
-        field.name: pa.float64() for field in schema if pa.types.is_null(field.type) or pa.types.is_floating(field.type)
-    }
+    if foreign := [field.name for field in schema if pa.types.is_binary(field.type)]:
+        raise InputError(f"'{path}', column {foreign[0]}: this is not UTF-8 text: save it as CSV in UTF-8")
+    types = {field.name: pa.float64() for field in schema if pa.types.is_floating(field.type)}
+    types |= {field.name: pa.string() for field in schema if pa.types.is_temporal(field.type)}
+    whole = {field.name for field in schema if pa.types.is_integer(field.type)}
+    unsettled = whole | {field.name for field in schema if pa.types.is_null(field.type)}
+    types |= dict.fromkeys(unsettled, pa.string())
 
     def read(columns: Sequence[str]) -> Iterator[pd.DataFrame]:
+        settling, line = _Settling(unsettled.intersection(columns), whole), 2
         try:
             with reader(columns, {name: kind for name, kind in types.items() if name in columns}) as batches:
                 for batch in batches:
                     if batch.num_rows:
-                        yield batch.to_pandas()
+                        yield settling.settled(batch).to_pandas()
+                    line += batch.num_rows
         except pa.ArrowInvalid as error:
-            raise InputError(f"'{path}': {first_line(error)}; correct this value, or remove the row") from None
+            said = re.sub(r"CSV column #(\d+)", lambda found: f"column {columns[int(found[1])]}", first_line(error))
+            raise InputError(
+                f"'{path}', in line {line} or after it: {said}; correct this value, or remove the row"
+            ) from None
+        except OSError as error:
+            raise InputError(f"'{path}' is damaged: {first_line(error)}; write it anew") from None
 
     return Source(path, tuple(names), read)
+
+
+class _Settling:
+    """Text columns of a table read in blocks, made numbers as soon as they turn out to be numbers."""
+
+    def __init__(self, names: set[str], numbers: set[str]):
+        self._names, self._numbers = set(names), set(numbers)
+
+    def settled(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """The batch with its numbers as numbers; ``ArrowInvalid`` at a word after numbers."""
+        import pyarrow as pa
+
+        for name in sorted(self._names):
+            words = batch.column(name)
+            try:
+                column = _as_numbers(words)
+            except pa.ArrowInvalid as error:
+                if name in self._numbers:
+                    raise pa.ArrowInvalid(f"In column {name}, which holds numbers: {first_line(error)}") from None
+                self._names.remove(name)
+                continue
+            if words.null_count < len(words):
+                self._numbers.add(name)
+            batch = batch.set_column(batch.schema.get_field_index(name), name, column)
+        return batch
+
+
+def _as_numbers(words: pa.Array) -> pa.Array:
+    """Words as whole numbers or, if they are not, real ones."""
+    import pyarrow as pa
+
+    if words.null_count == len(words):
+        return words.cast(pa.float64())
+    try:
+        return words.cast(pa.int64())
+    except pa.ArrowInvalid:
+        return words.cast(pa.float64())
 
 
 def rows_of(columns: int) -> int:

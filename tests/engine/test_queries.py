@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from microsnoop_engine.errors import InputError
-from microsnoop_engine.queries import columns_of_query, select_rows
+from microsnoop_engine.queries import select_rows
 
 FRAME = pd.DataFrame(
     {
@@ -60,7 +60,3 @@ def test_anything_else_is_refused(query, said):
         select_rows(FRAME, query)
     assert said in str(caught.value)
     assert "write it like" in str(caught.value)
-
-
-def test_columns():
-    assert columns_of_query("b == 'x' and a in [1] and b != 'y'") == ["b", "a"]

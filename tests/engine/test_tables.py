@@ -1,6 +1,7 @@
 """Tables of other programs: what is read, how object sets are joined, and what is said about broken ones."""
 
 import gzip
+import re
 import sqlite3
 
 import anndata
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from microsnoop_engine.aggregation import aggregate
 from microsnoop_engine.errors import InputError
 from microsnoop_engine.features import channels_of, select_features
 from microsnoop_engine.tables import open_source, write_frame
@@ -155,11 +157,46 @@ def test_broken_tables_are_said(tmp_path, make, said):
         whole(open_source(make(tmp_path)))
 
 
-def test_a_word_among_numbers_is_placed(tmp_path):
-    rows = "\n".join(f"P1,{n / 8}" for n in range(1_000_000))
-    (tmp_path / "a.csv").write_text(f"Metadata_Plate,x\n{rows}\nP1,oops\n")
-    with pytest.raises(InputError, match=r"a\.csv'.*'?oops.*correct this value"):
-        whole(open_source(tmp_path / "a.csv"))
+def write_long(path, header, first, last, count=1_500_000):
+    """A CSV file of several blocks: many equal rows, then others."""
+    path.write_text("\n".join([header, *[first] * count, *last, ""]))
+    return path
+
+
+def test_columns_that_look_whole_at_first_may_have_fractions_and_empty_ones_words(tmp_path):
+    header = "ImageNumber,Metadata_Barcode,Metadata_Dose,Metadata_Note,Nuclei_Area,Nuclei_Gap"
+    last = ["2,9007199254740993,0.5,late,10.25,7.5", "3,9007199254740993,,2,11,"]
+    path = write_long(tmp_path / "a.csv", header, "1,9007199254740992,3,,10,", last, 500_000)
+    chunks = list(open_source(path).chunks())
+    assert len(chunks) > 1
+    assert chunks[0].dtypes.astype(str).tolist() == ["int64", "int64", "int64", "float64", "int64", "float64"]
+    table = pd.concat(chunks, ignore_index=True)
+    assert table["ImageNumber"].dtype == table["Metadata_Barcode"].dtype == np.int64
+    assert table["Metadata_Barcode"].unique().tolist() == [2**53, 2**53 + 1]
+    pd.testing.assert_frame_equal(table.fillna(-1), pd.read_csv(path, low_memory=False).fillna(-1), check_dtype=False)
+    found = aggregate(open_source(path), ["Metadata_Dose"], ["Nuclei_Area", "Nuclei_Gap"]).set_index("Metadata_Dose")
+    assert found["Nuclei_Area"].tolist() == [10.25, 10, 11]
+    assert found["Nuclei_Gap"].dropna().to_dict() == {0.5: 7.5}
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "said"),
+    [
+        ("P1,0.125", "P1,oops", "column x: .*'oops'"),
+        ("P1,123", "P1,oops", "column x, which holds numbers: .*'oops'"),
+        ("24121,1.5", "P2,1.5", "column Metadata_Plate, which holds numbers: .*'P2'"),
+    ],
+)
+def test_a_word_among_numbers_is_placed(tmp_path, first, last, said):
+    path = write_long(tmp_path / "a.csv", "Metadata_Plate,x", first, [last])
+    with pytest.raises(InputError, match=rf"a\.csv', in line \d+ .*{said}.*correct this value") as caught:
+        whole(open_source(path))
+    assert 1 < int(re.search(r"in line (\d+)", str(caught.value))[1]) <= 1_500_002
+
+
+def test_dates_stay_as_they_are_written(tmp_path):
+    (tmp_path / "a.csv").write_text("Metadata_Date,Metadata_Time,x\n2024-02-01,2024-02-01 10:00:00,1\n")
+    assert whole(open_source(tmp_path / "a.csv")).iloc[0].tolist() == ["2024-02-01", "2024-02-01 10:00:00", 1]
 
 
 def test_exports_that_do_not_belong_together_are_said(tmp_path):
