@@ -32,13 +32,13 @@ def _add_aggregate(commands: Any) -> None:
     )
     _add_table(parser)
     parser.add_argument("--level", choices=("image", "well", "treatment"), default="well", help="default: well")
-    parser.add_argument("--treatment", type=_names, default=(), metavar="A,B", help="columns of a treatment")
+    parser.add_argument("--treatment", type=names_of, default=(), metavar="A,B", help="columns of a treatment")
     parser.add_argument("--statistic", choices=("mean", "median"), default="mean", help="default: mean (the paper's)")
     parser.add_argument("--least", type=int, default=1, metavar="N", help="leave out rows with fewer objects")
     parser.add_argument("--platemap", type=Path, metavar="FILE", help="table with a row per well, joined to the wells")
     parser.add_argument(
         "--on",
-        type=_names,
+        type=names_of,
         default=("Metadata_Plate", "Metadata_Well"),
         metavar="A,B",
         help="columns to join the platemap on; default: Metadata_Plate,Metadata_Well",
@@ -53,7 +53,7 @@ def _add_combine(commands: Any) -> None:
     )
     parser.add_argument("tables", nargs=2, type=Path, metavar="TABLE", help=TABLE_HELP)
     parser.add_argument(
-        "--on", type=_names, metavar="A,B", help="key columns; default: image and object number, or plate and well"
+        "--on", type=names_of, metavar="A,B", help="key columns; default: image and object number, or plate and well"
     )
     parser.add_argument("--objects", metavar="NAME", help="of CellProfiler exports: the objects whose rows are wanted")
     _add_out(parser, "combined.parquet")
@@ -95,7 +95,7 @@ def _add_evaluate(commands: Any) -> None:
     parser.add_argument("--label", required=True, metavar="COLUMN", help="what is to be told apart, Metadata_MoA")
     parser.add_argument(
         "--task",
-        type=_names,
+        type=names_of,
         default=("knn",),
         metavar="A,B",
         help="knn (default), linear, mlp, silhouette, map, nsc, nscb",
@@ -126,7 +126,8 @@ def _add_out(parser: argparse.ArgumentParser, default: str) -> None:
     parser.add_argument("--quiet", action="store_true", help="say nothing but errors")
 
 
-def _names(text: str) -> tuple[str, ...]:
+def names_of(text: str) -> tuple[str, ...]:
+    """The names in a comma-separated list."""
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
