@@ -7,10 +7,12 @@ import json
 import logging
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from . import __version__
+from .cli_screen import add_screen_commands
 from .cli_tables import add_table_commands
 from .embedder import DEVICES, PRECISIONS
 from .errors import InputError, MicrosnoopError
@@ -43,10 +45,12 @@ def build_parser() -> argparse.ArgumentParser:
         prog="microsnoop", description="Every channel of a microscopy image as 256 numbers."
     )
     parser.add_argument("--version", action="version", version=f"microsnoop {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    strict = partial(argparse.ArgumentParser, allow_abbrev=False)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=strict)
     _add_demo(commands)
     _add_profile(commands)
     add_table_commands(commands)
+    add_screen_commands(commands)
     _add_train(commands)
     _add_weights(commands)
     _add_install(commands)

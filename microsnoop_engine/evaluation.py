@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -286,6 +287,7 @@ def mean_average_precision(
         raise MissingExtraError("copairs", "map", "mean average precision") from None
     import pandas as pd
 
+    logging.getLogger("copairs").setLevel(logging.WARNING)  # it tells each of its steps
     features, labels = check_table(features, labels)
     table = pd.DataFrame({"label": labels.astype(str)})
     other = []

@@ -17,6 +17,11 @@ log = logging.getLogger(__name__)
 _NUCLEAR = re.compile(r"dna|dapi|hoechst|draq|nucle|h2b", re.IGNORECASE)
 
 
+def is_nuclear(channel: str) -> bool:
+    """Whether a channel is named like a stain of nuclei."""
+    return bool(_NUCLEAR.search(channel))
+
+
 def plan(
     image_sets: Sequence[ImageSet],
     settings: CropSettings,
@@ -88,7 +93,7 @@ def _choose_objects(objects: str | None, labelled: list[str]) -> str:
 
 
 def _choose_segment_channel(existing: list[str]) -> str:
-    candidates = existing if len(existing) == 1 else [name for name in existing if _NUCLEAR.search(name)]
+    candidates = existing if len(existing) == 1 else [name for name in existing if is_nuclear(name)]
     if len(candidates) != 1:
         raise InputError(f"which channel shows the objects? Choose one of {', '.join(existing)} with --segment-channel")
     return candidates[0]

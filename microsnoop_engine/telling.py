@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from .distributor import Job, Report
+from .image_set_files import write_image_sets
 from .images import ImageSet
 from .profiles import IMAGE_LIST, TABLE, write_csv, write_image_list
 
@@ -73,6 +74,7 @@ class Teller:
     ) -> int:
         """Write the list of image sets (and the CSV), say how it went, and return the exit code."""
         write_image_list(folder, image_sets, report.images, {f.number: asdict(f) for f in report.failures})
+        write_image_sets(folder, image_sets, job.channels)
         files = {"table": folder / TABLE, "images": folder / IMAGE_LIST}
         if csv:
             files["csv"] = write_csv(folder)

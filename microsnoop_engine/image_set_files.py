@@ -1,0 +1,60 @@
+"""Which images a table of profiles came from: written beside it, read back by what shows crops."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from .errors import InputError
+from .files import replace_file
+from .images import ImageSet, Source
+
+IMAGE_SETS = "image_sets.json"
+
+
+def write_image_sets(folder: Path, image_sets: Sequence[ImageSet], channels: Sequence[str]) -> None:
+    """Write ``image_sets.json`` to the folder of a profile run; paths become absolute."""
+
+    def described(source: Source) -> dict:
+        return {**asdict(source), "path": str(source.path.resolve())}
+
+    entries = [
+        {"number": entry.number, "channels": {name: described(source) for name, source in entry.channels.items()}}
+        for entry in image_sets
+    ]
+    found = {"channels": list(channels), "image_sets": entries}
+    replace_file(folder / IMAGE_SETS, json.dumps(found).encode())
+
+
+def read_image_sets(folder: Path) -> tuple[dict[int, ImageSet], list[str]]:
+    """The image sets of a profile run by number, and the names of the channels that were measured.
+
+    Raises
+    ------
+    InputError
+        If the folder has no such list, or it is damaged.
+    """
+    path = folder / IMAGE_SETS
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        image_sets = {
+            entry["number"]: ImageSet(
+                entry["number"],
+                {
+                    name: Source(**{**source, "path": Path(source["path"])})
+                    for name, source in entry["channels"].items()
+                },
+            )
+            for entry in found["image_sets"]
+        }
+        return image_sets, found["channels"]
+    except FileNotFoundError:
+        raise InputError(f"'{folder}' is no folder of 'microsnoop profile': there is no '{IMAGE_SETS}' in it") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"'{path}' is damaged ({error}): run 'microsnoop profile' again, it writes it anew") from None
+
+
+def _sources(entries: dict[str, dict]) -> dict[str, Source]:
+    return {name: Source(**{**entry, "path": Path(entry["path"])}) for name, entry in entries.items()}

@@ -1,0 +1,148 @@
+"""Small pictures of the cells behind the rows of a table: some crops in false colours."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from .columns import BOX_COLUMNS, IMAGE_NUMBER, METADATA, OBJECT_NUMBER
+from .errors import ImageError, InputError
+from .image_set_files import read_image_sets
+from .images import read_channels
+from .planning import is_nuclear
+from .tables import open_source
+from .windows import resize
+
+SIDE = 64
+"""Of a crop in a thumbnail, in pixels."""
+ACROSS = 3
+"""Crops in a row of a thumbnail."""
+_BLUE = (0.25, 0.45, 1.0)
+_COLOURS = ((0.1, 0.9, 0.3), (1.0, 0.25, 0.6), (1.0, 0.75, 0.1), (0.1, 0.8, 0.9))
+_PERCENTILES = (1.0, 99.7)
+
+
+def thumbnails(
+    frame: pd.DataFrame, keys: Sequence[str], profiles: Path, cells: int = 6, most: int = 400, seed: int = 0
+) -> dict[int, bytes]:
+    """A JPEG per row of a table, with some crops that the row stands for.
+
+    The grey levels of a channel are the same in all pictures, so that wells can be compared.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        A table of wells, treatments or objects.
+    keys : sequence of str
+        The columns by which the profiles of a row are found.
+    profiles : Path
+        Folder of ``microsnoop profile``; its images must still be where they were.
+    cells : int
+        Crops of a picture, drawn at random from one field.
+    most : int
+        Pictures; of a larger table, rows are drawn at random.
+    seed : int
+
+    Returns
+    -------
+    dict of int to bytes
+        By the number of the row, from 0; rows whose images cannot be read are left out.
+
+    Raises
+    ------
+    InputError
+        If the profiles have no such columns, or no image can be read.
+    """
+    random = np.random.default_rng(seed)
+    image_sets, channels = read_image_sets(profiles)
+    table = _places(profiles, keys)
+    by_key = table.groupby([table[key].astype(str) for key in keys]).indices
+    names = frame[list(keys)].astype(str).itertuples(index=False, name=None)
+    wanted = [(row, key if len(key) > 1 else key[0]) for row, key in enumerate(names)]
+    wanted = [(row, by_key[key]) for row, key in wanted if key in by_key]
+    if len(wanted) > most:
+        wanted = [wanted[n] for n in np.sort(random.choice(len(wanted), most, replace=False))]
+    crops, reason = {}, f"no row of the table fits by {', '.join(keys)}"
+    for row, members in wanted:
+        number = table[IMAGE_NUMBER].iloc[random.choice(members)]
+        field = members[(table[IMAGE_NUMBER].iloc[members] == number).to_numpy()]
+        chosen = table.iloc[np.sort(random.choice(field, min(cells, len(field)), replace=False))]
+        try:
+            image = read_channels(image_sets[number], channels)
+        except ImageError as error:
+            reason = f"'{error.path}': {error}"
+            continue
+        boxes = chosen[BOX_COLUMNS].to_numpy() if BOX_COLUMNS[0] in chosen else [(0, 0, *image.shape[:0:-1])]
+        crops[row] = np.stack([_small(image[:, y0:y1, x0:x1]) for x0, y0, x1, y1 in boxes])
+    if not crops:
+        raise InputError(f"no image of '{profiles}' can be shown: {reason}")
+    low, high = np.percentile(np.concatenate([*crops.values()]), _PERCENTILES, axis=(0, 2, 3))
+    colours = channel_colours(channels)
+    return {row: _jpeg(false_colours(found, low, high, colours)) for row, found in crops.items()}
+
+
+def channel_colours(channels: Sequence[str]) -> np.ndarray:
+    """Red, green and blue (c, 3) of channels, 0 to 1: a single one white, DNA blue, those from the sixth not shown."""
+    if len(channels) == 1:
+        return np.ones((1, 3))
+    others = iter(_COLOURS)
+    left = (0.0, 0.0, 0.0)
+    nuclear = next((name for name in channels if is_nuclear(name)), None)
+    return np.array([_BLUE if name == nuclear else next(others, left) for name in channels])
+
+
+def false_colours(crops: np.ndarray, low: np.ndarray, high: np.ndarray, colours: np.ndarray) -> np.ndarray:
+    """Crops in rows of three as one picture.
+
+    Parameters
+    ----------
+    crops : array (n, c, s, s)
+    low, high : array (c,)
+        What becomes black and full colour.
+    colours : array (c, 3)
+
+    Returns
+    -------
+    array (r * s, 3 * s, 3), uint8
+        r rows, the last one filled up with black.
+    """
+    span = np.maximum(high - low, np.finfo(np.float32).tiny)
+    level = ((crops - low[:, None, None]) / span[:, None, None]).clip(0, 1)
+    mixed = np.rint(255 * np.einsum("ncyx,ck->nyxk", level, colours).clip(0, 1)).astype(np.uint8)
+    empty = np.zeros((-len(mixed) % ACROSS, *mixed.shape[1:]), np.uint8)
+    side = mixed.shape[1]
+    rows = np.concatenate([mixed, empty]).reshape(-1, ACROSS, side, side, 3)
+    return rows.swapaxes(1, 2).reshape(-1, ACROSS * side, 3)
+
+
+def _places(profiles: Path, keys: Sequence[str]) -> pd.DataFrame:
+    source = open_source(profiles)
+    missing = [key for key in (*keys, IMAGE_NUMBER) if key not in source.columns]
+    if missing:
+        raise InputError(f"'{profiles}' has no column {', '.join(missing)}: its crops cannot be shown for this table")
+    known = [name for name in source.columns if name.startswith(METADATA) or name in (IMAGE_NUMBER, OBJECT_NUMBER)]
+    return pd.concat([*source.chunks(known)], ignore_index=True)
+
+
+def _small(crop: np.ndarray) -> np.ndarray:
+    """A crop (c, h, w) in the middle of a black square (c, s, s), its longer side at most the square's."""
+    height, width = crop.shape[1:]
+    factor = SIDE / max(height, width)
+    shape = tuple(max(round(length * factor), 1) for length in (height, width))
+    result = np.zeros((len(crop), SIDE, SIDE), np.float32)
+    top, left = ((SIDE - length) // 2 for length in shape)
+    for plane, target in zip(crop, result, strict=True):
+        target[top : top + shape[0], left : left + shape[1]] = resize(plane.astype(np.float32), shape)
+    return result
+
+
+def _jpeg(picture: np.ndarray) -> bytes:
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "JPEG", quality=82)
+    return buffer.getvalue()
