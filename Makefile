@@ -1,9 +1,10 @@
-.PHONY: help setup demo test lint bench bench-representation cellprofiler-env
+.PHONY: help setup demo test fiji lint bench bench-representation cellprofiler-env
 
 help:
 	@echo "make setup   the environment .venv, with the engine in it"
 	@echo "make demo    that, then a small screen drawn and profiled in demo/"
 	@echo "make test    what the tests need (CellProfiler too), then all tests"
+	@echo "make fiji    the plugin for Fiji and ImageJ, fiji_bridge/Microsnoop_.jar (a JDK and ij.jar needed)"
 	@echo "make bench   the benchmark of the speed"
 	@echo "make bench-representation   the benchmark of the features (labelled image sets needed)"
 
@@ -23,6 +24,15 @@ test: setup cellprofiler-env lint
 	else \
 		echo "*** tests/cellprofiler DID NOT RUN: there is no CellProfiler environment (see above)" >&2; \
 	fi
+
+	@if scripts/make-fiji-env.sh; then \
+		set -x; .venv/bin/python -m pytest tests/fiji; \
+	else \
+		echo "*** tests/fiji DID NOT RUN: there is no ImageJ (see above)" >&2; test "$$CI" != true; \
+	fi
+
+fiji:
+	@scripts/make-fiji.sh
 
 lint:
 	.venv/bin/ruff check .

@@ -201,7 +201,7 @@ def _add_weights(commands: Any) -> None:
 
 
 def _add_install(commands: Any) -> None:
-    parser = commands.add_parser("install", help="install the module for CellProfiler")
+    parser = commands.add_parser("install", help="install the part for CellProfiler, Fiji or ImageJ")
     hosts = parser.add_subparsers(dest="host", required=True, metavar="HOST")
     host = hosts.add_parser(
         "cellprofiler", help="copy MeasureMicrosnoopFeatures", description=run_install_cellprofiler.__doc__
@@ -217,6 +217,15 @@ def _add_install(commands: Any) -> None:
         "--set-plugin-folder", action="store_true", help="write DIR into CellProfiler's preferences (close it first)"
     )
     host.set_defaults(run=run_install_cellprofiler)
+    host = hosts.add_parser("fiji", help="copy the plugin", description=run_install_fiji.__doc__)
+    host.add_argument(
+        "folders",
+        nargs="*",
+        type=Path,
+        metavar="DIR",
+        help="folder of Fiji or ImageJ (it holds a folder 'plugins'); default: all that are found",
+    )
+    host.set_defaults(run=run_install_fiji)
 
 
 def _add_worker(commands: Any) -> None:
@@ -394,6 +403,22 @@ def run_install_cellprofiler(options: argparse.Namespace) -> int:
         print(f"in CellProfiler: Preferences > CellProfiler plugins directory: {folder}, then start it anew")
     print(f"without its window: cellprofiler -c -r --plugins-directory {folder} ...")
     return 1 if options.set_plugin_folder and not preferences else 0
+
+
+def run_install_fiji(options: argparse.Namespace) -> int:
+    """Copy the plugin to where Fiji and ImageJ find it, and tell it where this engine is."""
+    from .install import fiji_folders, install_fiji
+
+    folders = options.folders or fiji_folders()
+    if not folders:
+        raise InputError(
+            "no Fiji or ImageJ was found: give its folder, as in 'microsnoop install fiji ~/Fiji.app' (in ImageJ, "
+            "Plugins > Utilities > ImageJ Properties shows its plugins folder)"
+        )
+    for folder in folders:
+        print(f"installed the Microsnoop plugin in {install_fiji(folder)}; its engine is {sys.executable}")
+    print("start Fiji or ImageJ anew: Plugins > Microsnoop > Measure Microsnoop Features")
+    return 0
 
 
 def run_worker(options: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""`microsnoop install cellprofiler`: puts the module where CellProfiler finds it, and tells it where the engine is."""
+"""`microsnoop install`: puts the module or plugin where its host finds it, and notes where the engine is."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import sys
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -75,3 +76,56 @@ def set_plugin_folder(folder: Path, preferences: list[Path]) -> None:
         text = file.read_text(encoding="utf-8")
         changed, count = re.subn(rf"^{PREFERENCE}=.*$", lambda _: line, text, flags=re.MULTILINE)
         replace_file(file, (changed if count else f"{line}\n{text}").encode())
+
+
+FIJI_JAR = "Microsnoop_.jar"
+FIJI_RECORD = "microsnoop-engine.txt"
+"""Names the interpreter that holds the engine; read by the plugin."""
+
+FIJI_NAMES = ("Fiji.app", "Fiji", "fiji", "ImageJ", "ImageJ.app", "ImageJ2.app", "imagej")
+FIJI_PLACES = (
+    *("~", "~/Desktop", "~/Documents", "~/Downloads", "~/Applications", "~/opt"),
+    *("/Applications", "/opt", "/usr/local", "C:/", "C:/Program Files"),
+)
+
+
+def fiji_folders(places: Sequence[str | Path] = FIJI_PLACES) -> list[Path]:
+    """The folders of Fiji and ImageJ that are where people put them: those that hold a folder ``plugins``."""
+    candidates = [Path(place).expanduser() / name for place in places for name in FIJI_NAMES]
+    candidates += [Path(place).expanduser() / ".imagej" for place in places if place == "~"]
+    found = {folder.resolve(): folder for folder in reversed(candidates) if (folder / "plugins").is_dir()}
+    return sorted(found.values())
+
+
+def install_fiji(folder: Path) -> Path:
+    """Copy the plugin into the plugins folder of Fiji or ImageJ, with a note of this interpreter.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder of Fiji or ImageJ, or its ``plugins`` folder; on macOS the application ``Fiji.app``.
+
+    Returns
+    -------
+    Path
+        The plugins folder.
+
+    Raises
+    ------
+    InputError
+        If the folder is not one of Fiji or ImageJ.
+    """
+    folder = folder.expanduser().absolute()
+    plugins = folder if folder.name == "plugins" else folder / "plugins"
+    if not plugins.is_dir():
+        raise InputError(
+            f"'{folder}' has no folder 'plugins': give the folder of Fiji or ImageJ (in ImageJ, Plugins > Utilities > "
+            "ImageJ Properties shows its plugins folder)"
+        )
+    source = Path(find_spec("fiji_bridge").origin).parent / FIJI_JAR
+    if not source.is_file():
+        raise InputError(f"the plugin '{source}' is missing: build it with 'make fiji', or install microsnoop anew")
+    with writing(plugins / FIJI_JAR) as temporary:
+        shutil.copyfile(source, temporary)
+    replace_file(plugins / FIJI_RECORD, f"{sys.executable}\n".encode())
+    return plugins

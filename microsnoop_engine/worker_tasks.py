@@ -15,9 +15,14 @@ from .embedder import Embedder
 from .errors import InputError
 from .measuring import Measurement, mean_of_rows, measure
 from .modes import CropSettings
+from .rois import measure_rois
 from .worker_arrays import Exchange
+from .worker_tables import table_tasks
 
 PROTOCOL = 1
+NEEDED = {"image", "labels", "boxes", "masks", "features", "path"}
+"""Inputs that a task which knows them cannot do without."""
+
 OnBatch = Callable[[int, int], None]
 
 
@@ -40,8 +45,13 @@ class Tasks:
                 self._measure_objects,
                 {"image", "labels", "rescale_constant", "mask", "normalise"},
             ),
+            "measure_rois": (
+                self._measure_rois,
+                {"image", "boxes", "masks", "rescale_constant", "mask", "normalise"},
+            ),
             "measure_image": (self._measure_image, {"image", "mode", "normalise"}),
             "measure_tiles": (self._measure_tiles, {"image", "normalise"}),
+            **table_tasks(exchange),
         }
 
     @cached_property
@@ -64,7 +74,7 @@ class Tasks:
         unknown = sorted(set(inputs) - known)
         if unknown:
             raise InputError(f"{script} has no input {', '.join(unknown)}; it has {', '.join(sorted(known)) or 'none'}")
-        missing = sorted({"image", "labels"} & known - set(inputs))
+        missing = sorted(NEEDED & known - set(inputs))
         if missing:
             raise InputError(f"{script} needs the input {', '.join(missing)}")
 
@@ -90,7 +100,16 @@ class Tasks:
     def _measure_objects(self, inputs: dict[str, Any], on_batch: OnBatch) -> dict[str, Any]:
         began = time.perf_counter()
         settings = _settings(inputs, "rescale_constant", "mask", "normalise")
-        measurement = self._measure(inputs, settings, on_batch)
+        return self._object_outputs(inputs, self._measure(inputs, settings, on_batch), began)
+
+    def _measure_rois(self, inputs: dict[str, Any], on_batch: OnBatch) -> dict[str, Any]:
+        began = time.perf_counter()
+        settings = _settings(inputs, "rescale_constant", "mask", "normalise")
+        image, boxes, masks = (self._exchange.take(name, inputs[name]) for name in ("image", "boxes", "masks"))
+        measurement = measure_rois(self.embedder, image, boxes, masks, settings, on_batch)
+        return self._object_outputs(inputs, measurement, began)
+
+    def _object_outputs(self, inputs: dict[str, Any], measurement: Measurement, began: float) -> dict[str, Any]:
         regions = measurement.regions
         arrays = {
             "object_number": regions.object_number,

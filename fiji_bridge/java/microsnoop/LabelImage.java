@@ -1,0 +1,85 @@
+package microsnoop;
+
+import ij.ImagePlus;
+import ij.WindowManager;
+import ij.process.ImageProcessor;
+import java.util.ArrayList;
+import java.util.List;
+
+/** An image whose pixels are the numbers of objects; 0 is background. */
+final class LabelImage {
+    final ImagePlus imp;
+
+    /** @param title of the label image; blank: the only other open image of the same size */
+    LabelImage(ImagePlus measured, String title) throws Problem {
+        List<ImagePlus> fitting = candidates(measured);
+        if (title.isEmpty()) {
+            if (fitting.size() != 1) {
+                throw new Problem("Which is the label image? " + (fitting.isEmpty()
+                        ? "There is no other open image of the size of \"" + measured.getTitle() + "\": open it."
+                        : "Give its title: labels=[" + fitting.get(0).getTitle() + "]."));
+            }
+            imp = fitting.get(0);
+        } else {
+            imp = WindowManager.getImage(title);
+            if (imp == null) {
+                throw new Problem("There is no open image with the title \"" + title + "\". Open the label image, or "
+                        + "correct the title.");
+            }
+        }
+        if (imp.getWidth() != measured.getWidth() || imp.getHeight() != measured.getHeight()) {
+            throw new Problem("The label image \"" + imp.getTitle() + "\" is " + imp.getWidth() + " x " + imp.getHeight()
+                    + " pixels, but \"" + measured.getTitle() + "\" is " + measured.getWidth() + " x "
+                    + measured.getHeight() + ". Choose the label image of this image.");
+        }
+        if (imp.getType() == ImagePlus.COLOR_RGB) {
+            throw new Problem("The label image \"" + imp.getTitle() + "\" is a colour picture. Give one of 8, 16 or 32 bit "
+                    + "in which the pixels of every object have its number.");
+        }
+        boolean single = imp.getStackSize() == 1;
+        boolean same = imp.getNSlices() == measured.getNSlices() && imp.getNFrames() == measured.getNFrames();
+        if (!single && !same) {
+            throw new Problem("The label image \"" + imp.getTitle() + "\" has " + imp.getNSlices() + " slices and "
+                    + imp.getNFrames() + " frames, but \"" + measured.getTitle() + "\" has " + measured.getNSlices()
+                    + " and " + measured.getNFrames() + ". Give one plane, or as many as the image has.");
+        }
+    }
+
+    /** The open images that may hold the labels of an image. */
+    static List<ImagePlus> candidates(ImagePlus measured) {
+        List<ImagePlus> fitting = new ArrayList<>();
+        int[] ids = WindowManager.getIDList();
+        for (int i = 0; ids != null && i < ids.length; i++) {
+            ImagePlus other = WindowManager.getImage(ids[i]);
+            if (other != null && other != measured && other.getType() != ImagePlus.COLOR_RGB
+                    && other.getWidth() == measured.getWidth() && other.getHeight() == measured.getHeight()) {
+                fitting.add(other);
+            }
+        }
+        return fitting;
+    }
+
+    /** The numbers at a depth and time (from 1). */
+    int[] plane(int slice, int frame) throws Problem {
+        int index = imp.getStackSize() == 1 ? 1 : imp.getStackIndex(1, slice, frame);
+        ImageProcessor processor = imp.getStack().getProcessor(index);
+        int[] values = new int[imp.getWidth() * imp.getHeight()];
+        boolean mask = imp.getBitDepth() == 8;
+        boolean any = false;
+        for (int i = 0; i < values.length; i++) {
+            float value = processor.getf(i);
+            if (value != Math.rint(value) || value < 0 || value > 16777216) {
+                throw new Problem("The label image \"" + imp.getTitle() + "\" holds the value " + value + ". Give an image "
+                        + "in which 0 is background and every object has its own whole number, not intensities.");
+            }
+            values[i] = (int) value;
+            any |= values[i] != 0;
+            mask &= values[i] == 0 || values[i] == 255;
+        }
+        if (mask && any) {
+            throw new Problem("\"" + imp.getTitle() + "\" is a black-and-white mask, not a label image: all objects have the "
+                    + "same number. Run Analyze > Analyze Particles with Show: Count Masks, and measure with that image.");
+        }
+        return values;
+    }
+}

@@ -1,0 +1,152 @@
+package microsnoop;
+
+import ij.IJ;
+import ij.Macro;
+import ij.WindowManager;
+import ij.gui.GenericDialog;
+import ij.measure.ResultsTable;
+import ij.plugin.PlugIn;
+import ij.plugin.frame.Recorder;
+import ij.text.TextWindow;
+import java.awt.Frame;
+import java.io.File;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.regex.Pattern;
+
+/** Plugins > Microsnoop > Microsnoop Embedding Map: the rows of a table as points; similar ones lie close together. */
+public class MapCommand implements PlugIn {
+    private static final String[] KEYS = {"table", "method", "colour"};
+    private static final List<String> METHODS = Arrays.asList("PCA", "UMAP");
+    private static final List<String> COLOURS = Arrays.asList("cluster", "image", "none");
+    private static final Pattern FEATURE = Pattern.compile("Microsnoop_E\\d{3}_.+");
+
+    @Override
+    public void run(String argument) {
+        boolean interactive = Reporter.interactive();
+        IJ.resetEscape();
+        boolean recording = Recorder.record;
+        try {
+            String text = Macro.getOptions();
+            String table = "Results";
+            String method = "PCA";
+            String colour = "cluster";
+            if (text != null || Reporter.unattended()) {
+                Map<String, String> words = Options.words(text == null ? "" : text, KEYS, new ArrayList<String>());
+                table = words.getOrDefault("table", table);
+                method = Options.choice("method", words.get("method"), method, METHODS);
+                colour = Options.choice("colour", words.get("colour"), colour, COLOURS);
+            } else {
+                Recorder.record = false;
+                GenericDialog dialog = new GenericDialog("Microsnoop Embedding Map");
+                List<String> tables = tables();
+                if (tables.isEmpty()) {
+                    throw new Problem("There is no table with Microsnoop features. Run Plugins > Microsnoop > Measure "
+                            + "Microsnoop Features first.");
+                }
+                dialog.addChoice("Table:", tables.toArray(new String[0]), tables.get(0));
+                dialog.addChoice("Method:", METHODS.toArray(new String[0]), method);
+                dialog.addChoice("Colour by:", COLOURS.toArray(new String[0]), colour);
+                dialog.addMessage("Click a point of the map to select its object.");
+                dialog.addHelp(HelpCommand.TEXT);
+                dialog.showDialog();
+                if (dialog.wasCanceled()) {
+                    return;
+                }
+                table = dialog.getNextChoice();
+                method = dialog.getNextChoice();
+                colour = dialog.getNextChoice();
+                Recorder.record = recording;
+                if (recording) {
+                    Recorder.recordOption("table", table);
+                    Recorder.recordOption("method", method);
+                    Recorder.recordOption("colour", colour);
+                }
+            }
+            Recorder.record = false;
+            map(table, method, colour);
+        } catch (Throwable error) {
+            Reporter.report(error, interactive);
+        } finally {
+            Recorder.record = recording;
+        }
+    }
+
+    private static List<String> tables() {
+        List<String> names = new ArrayList<>();
+        for (Frame frame : WindowManager.getNonImageWindows()) {
+            ResultsTable table = frame instanceof TextWindow ? ((TextWindow) frame).getResultsTable() : null;
+            if (table != null && !features(table).isEmpty()) {
+                names.add(frame.getTitle());
+            }
+        }
+        return names;
+    }
+
+    private static List<String> features(ResultsTable table) {
+        List<String> names = new ArrayList<>();
+        for (String heading : table.getHeadings()) {
+            if (FEATURE.matcher(heading).matches()) {
+                names.add(heading);
+            }
+        }
+        return names;
+    }
+
+    private static void map(String name, String method, String colour) throws Exception {
+        ResultsTable table =
+                name.equals("Results") ? ResultsTable.getResultsTable() : ResultsTable.getResultsTable(name);
+        List<String> headings = table == null ? new ArrayList<String>() : features(table);
+        if (headings.isEmpty() || table.size() == 0) {
+            throw new Problem("The table \"" + name + "\" has no Microsnoop features. Run Plugins > Microsnoop > Measure "
+                    + "Microsnoop Features first, or name another table.");
+        }
+        float[][] features = new float[table.size()][headings.size()];
+        for (int column = 0; column < headings.size(); column++) {
+            int index = table.getColumnIndex(headings.get(column));
+            for (int row = 0; row < features.length; row++) {
+                features[row][column] = (float) table.getValueAsDouble(index, row);
+            }
+        }
+        Engine engine = Engine.get(Settings.load());
+        File file = Output.writeFloats(engine, "features", features);
+        try {
+            Map<String, Object> inputs = new LinkedHashMap<>();
+            inputs.put("features", MeasureCore.npy(file));
+            inputs.put("method", method.toLowerCase());
+            IJ.showStatus("Microsnoop: making the map");
+            Map<String, Object> outputs = engine.run("map", inputs);
+            File found = Engine.path(outputs, "points");
+            float[][] points = Npy.readFloats(found);
+            found.delete();
+            String[] axes = {method + " 1", method + " 2"};
+            Object explained = outputs.get("explained");
+            for (int i = 0; explained instanceof List && i < ((List<?>) explained).size() && i < 2; i++) {
+                axes[i] += " (" + Math.round(100 * (Double) ((List<?>) explained).get(i)) + " % of the variance)";
+            }
+            new MapWindow(table, name, points, groups(table, colour), axes).show();
+            IJ.showStatus("Microsnoop: click a point to select its object");
+        } finally {
+            file.delete();
+        }
+    }
+
+    /** A group for every row: its cluster, or its image. */
+    private static String[] groups(ResultsTable table, String colour) {
+        String[] groups = new String[table.size()];
+        int column = table.getColumnIndex(Output.CLUSTER);
+        for (int row = 0; row < groups.length; row++) {
+            groups[row] = "";
+            if (colour.equals("cluster") && column != ResultsTable.COLUMN_NOT_FOUND) {
+                double cluster = table.getValueAsDouble(column, row);
+                groups[row] = cluster > 0 ? "cluster " + (int) cluster : "no cluster";
+            } else if (colour.equals("image")) {
+                groups[row] = MapWindow.image(table.getLabel(row));
+            }
+        }
+        return groups;
+    }
+}

@@ -1,0 +1,57 @@
+package microsnoop;
+
+import ij.gui.Roi;
+import java.util.ArrayList;
+import java.util.List;
+
+/** What was measured: one row per object (or image), 256 numbers per channel. */
+final class Rows {
+    /** One object, or the whole image. */
+    static final class Row {
+        String name = "";
+        int number = 1;
+        int slice = 1;
+        int frame = 1;
+        /** One number per image, depth and time, from 1. */
+        int imageNumber = 1;
+        float centerX = Float.NaN;
+        float centerY = Float.NaN;
+        /** y0, x0, y1, x1 of the crop. */
+        int[] box = new int[4];
+        boolean border;
+        float[] features;
+        int cluster;
+        /** Its outline; null for label images and whole images. */
+        Roi roi;
+    }
+
+    final String image;
+    final String[] channels;
+    final boolean whole;
+    final boolean hasSlices;
+    final boolean hasFrames;
+    final List<Row> rows = new ArrayList<>();
+    /** Crops that could not be measured. */
+    int failed;
+    String firstReason = "";
+
+    Rows(String image, String[] channels, boolean whole, boolean hasSlices, boolean hasFrames) {
+        this.image = image;
+        this.channels = channels;
+        this.whole = whole;
+        this.hasSlices = hasSlices;
+        this.hasFrames = hasFrames;
+    }
+
+    String label(Row row) {
+        return whole ? image : image + ":" + row.name;
+    }
+
+    float[][] features() {
+        float[][] features = new float[rows.size()][];
+        for (int i = 0; i < features.length; i++) {
+            features[i] = rows.get(i).features;
+        }
+        return features;
+    }
+}

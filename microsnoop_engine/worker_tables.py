@@ -1,0 +1,178 @@
+"""What the worker does with features once a host has them: write a table, find clusters, draw a map."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pv
+import pyarrow.parquet as pq
+
+from .columns import IMAGE_NUMBER
+from .errors import InputError, first_line
+from .files import writing
+from .profiles import Layout
+from .worker_arrays import Exchange
+
+LONGEST_ROW = 4 << 20
+"""Bytes of a row of a .csv file."""
+
+Task = Callable[[dict[str, Any], Callable[[int, int], None]], dict[str, Any]]
+
+
+def table_tasks(exchange: Exchange) -> dict[str, tuple[Task, set[str]]]:
+    """The tasks of this file by name, with the names of their inputs."""
+    return {
+        "write_table": (
+            lambda inputs, _: write_table(exchange, inputs),
+            {"path", "append", "objects", "channels", "metadata", "features"}
+            | {"image_number", "object_number", "center", "box", "border"},
+        ),
+        "cluster": (lambda inputs, _: cluster(exchange, inputs), {"features", "clusters"}),
+        "map": (lambda inputs, _: embedding_map(exchange, inputs), {"features", "method"}),
+    }
+
+
+def write_table(exchange: Exchange, inputs: dict[str, Any]) -> dict[str, Any]:
+    """Write rows as .csv or .parquet in the layout of ``microsnoop profile``, or add them to such a file."""
+    path = Path(str(inputs["path"])).expanduser()
+    if path.suffix.lower() not in (".csv", ".parquet"):
+        raise InputError(f"'{path}' must end in .csv or .parquet")
+    if not path.is_absolute() or not path.parent.is_dir():
+        raise InputError(f"'{path}' cannot be written: there is no folder '{path.parent}'; make it, or choose another")
+    table = _table(exchange, inputs)
+    append = bool(inputs.get("append")) and path.exists()
+    try:
+        with writing(path) as temporary:
+            write = _write_csv if path.suffix.lower() == ".csv" else _write_parquet
+            write(table, path if append else None, temporary)
+    except OSError as error:
+        raise InputError(f"'{path}' cannot be written ({first_line(error)}): is it open in another program?") from None
+    return {"path": str(path), "rows": table.num_rows}
+
+
+def _table(exchange: Exchange, inputs: dict[str, Any]) -> pa.Table:
+    features = exchange.take("features", inputs["features"])
+    if features.ndim != 2:
+        raise InputError(f"features have the shape {features.shape}: give (rows, channels * 256)")
+    count = len(features)
+    metadata = dict(inputs.get("metadata") or {})
+    kinds = {name: int if all(isinstance(v, int) for v in values) else str for name, values in metadata.items()}
+    channels = tuple(str(name) for name in inputs.get("channels") or ())
+    if not channels or features.shape[1] % len(channels):
+        raise InputError(f"{features.shape[1]} features do not go with {len(channels)} channels")
+    layout = Layout(str(inputs.get("objects") or "Objects"), channels, kinds, features.shape[1] // len(channels))
+    columns: list[Any] = [[kinds[name](value) for value in values] for name, values in metadata.items()]
+    numbers = exchange.take("image_number", inputs["image_number"]) if "image_number" in inputs else np.ones(count, int)
+    columns.append(numbers.astype(np.int64))
+    if layout.located:
+        named = {name: exchange.take(name, inputs[name]) for name in ("object_number", "center", "box", "border")}
+        y0, x0, y1, x1 = named["box"].T
+        columns += [named["object_number"].astype(np.int64), named["center"][:, 1], named["center"][:, 0]]
+        columns += [x0, y0, x1, y1, named["border"].astype(np.int8)]
+    columns += list(features.T)
+    if any(len(column) != count for column in columns):
+        raise InputError(f"the columns of the table have other lengths than its {count} rows of features")
+    schema = layout.schema()
+    arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _write_csv(table: pa.Table, existing: Path | None, temporary: Path) -> None:
+    if existing is not None:
+        header, last = _first_and_last_row(existing)
+        _check_columns(existing, header, table)
+        number = last[header.index(IMAGE_NUMBER)] if len(last) == len(header) else ""
+        if not number.isdecimal() and last != header:
+            raise InputError(f"'{existing}' is damaged: its last line is not a row of {len(header)} columns")
+        table = _renumbered(table, int(number) if number.isdecimal() else 0)
+        shutil.copyfile(existing, temporary)
+    with temporary.open("ab") as file:
+        pv.write_csv(table, file, pv.WriteOptions(include_header=existing is None))
+
+
+def _first_and_last_row(path: Path) -> tuple[list[str], list[str]]:
+    """Both ends of a .csv file, which may be large."""
+    with path.open("rb") as file:
+        header = file.readline()
+        file.seek(max(path.stat().st_size - LONGEST_ROW, 0))
+        end = file.read()
+    if not end.endswith(b"\n"):
+        raise InputError(f"'{path}' is damaged: its last line has no end; give another file")
+    lines = [header.decode("utf-8-sig", "replace"), end[:-1].rpartition(b"\n")[2].decode("utf-8-sig", "replace")]
+    return tuple(next(csv.reader([line]), []) for line in lines)
+
+
+def _write_parquet(table: pa.Table, existing: Path | None, temporary: Path) -> None:
+    if existing is not None:
+        try:
+            old = pq.read_table(existing)
+        except pa.ArrowInvalid as error:
+            raise InputError(f"'{existing}' cannot be read as Parquet: {first_line(error)}") from None
+        _check_columns(existing, old.column_names, table)
+        last = pc.max(old[IMAGE_NUMBER]).as_py() or 0
+        table = pa.concat_tables([old, _renumbered(table, last).cast(old.schema)])
+    pq.write_table(table, temporary)
+
+
+def _check_columns(path: Path, names: list[str], table: pa.Table) -> None:
+    if names != table.column_names:
+        other = next((name for name in table.column_names if name not in names), "the order of its columns")
+        raise InputError(
+            f"'{path}' has other columns than the new rows ({other}): give another file, or do not append to it"
+        )
+
+
+def _renumbered(table: pa.Table, last: int) -> pa.Table:
+    """The table with image numbers that follow those that a file has."""
+    place = table.schema.get_field_index(IMAGE_NUMBER)
+    return table.set_column(place, table.schema.field(place), pc.add(table[IMAGE_NUMBER], last))
+
+
+def cluster(exchange: Exchange, inputs: dict[str, Any]) -> dict[str, Any]:
+    """k-means of rows: number 1 is the largest cluster, 0 a row with missing features."""
+    from sklearn.cluster import KMeans
+
+    features = exchange.take("features", inputs["features"])
+    count = inputs.get("clusters", 3)
+    known = np.isfinite(features).all(1) if features.ndim == 2 else np.zeros(0, bool)
+    if not isinstance(count, int) or not 2 <= count <= max(known.sum(), 1):
+        raise InputError(
+            f"{count} clusters cannot be made of {known.sum()} rows with all features: give a number from 2 up to that"
+        )
+    found = KMeans(count, n_init=10, random_state=0).fit_predict(features[known].astype(np.float64))
+    order = np.argsort(-np.bincount(found, minlength=count), kind="stable")
+    rank = np.empty(count, np.int32)
+    rank[order] = np.arange(1, count + 1)
+    clusters = np.zeros(len(features), np.int32)
+    clusters[known] = rank[found]
+    return {"cluster": exchange.giver(inputs["features"])("cluster", clusters)}
+
+
+def embedding_map(exchange: Exchange, inputs: dict[str, Any]) -> dict[str, Any]:
+    """Two coordinates per row, by principal components or UMAP; NaN for a row with missing features."""
+    from .embedding_map import principal_components, umap
+
+    features = exchange.take("features", inputs["features"])
+    method = inputs.get("method", "pca")
+    if method not in ("pca", "umap"):
+        raise InputError(f"method is {method!r:.100}: give 'pca' or 'umap'")
+    known = np.isfinite(features).all(1) if features.ndim == 2 else np.zeros(0, bool)
+    if known.sum() < 4:
+        raise InputError(
+            f"a map needs at least 4 rows with all features, there are {known.sum()}: measure more objects"
+        )
+    points = np.full((len(features), 2), np.nan, np.float32)
+    share: list[float] = []
+    if method == "pca":
+        points[known], explained = principal_components(features[known].astype(np.float64))
+        share = [float(value) for value in explained]
+    else:
+        points[known] = umap(features[known])
+    return {"points": exchange.giver(inputs["features"])("points", points), "explained": share}

@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# What tests/fiji needs beside .venv: ImageJ (Debian's package), a JDK with windows, a virtual screen.
+# Exit 0: it is there. Where it cannot be: one line on stderr, exit 1.
+set -euo pipefail
+
+missing=()
+if [ ! -f "${IJ_JAR:-/usr/share/java/ij.jar}" ]; then missing+=(imagej); fi
+if ! command -v javac >/dev/null; then missing+=(openjdk-17-jdk); fi
+if ! command -v Xvfb >/dev/null || ! command -v xvfb-run >/dev/null; then missing+=(xvfb); fi
+if ! command -v xauth >/dev/null; then missing+=(xauth); fi
+java_home="$(dirname "$(dirname "$(readlink -f "$(command -v java || echo /)")")")"
+if [ ! -f "$java_home/lib/libawt_xawt.so" ] && [ ${#missing[@]} -eq 0 -o -x "$java_home/bin/java" ]; then missing+=(openjdk-17-jre); fi
+if [ ${#missing[@]} -eq 0 ]; then exit 0; fi
+
+give_up() {
+    echo "*** NO IMAGEJ, tests/fiji cannot run: $1" >&2
+    exit 1
+}
+if ! command -v apt-get >/dev/null; then
+    give_up "missing: ${missing[*]} (Debian's names)"
+elif [ "$(id -u)" != 0 ]; then
+    give_up "run: sudo apt-get update && sudo apt-get install -y --no-install-recommends ${missing[*]}"
+fi
+apt-get update -q
+DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
