@@ -1,8 +1,8 @@
-.PHONY: help setup demo test fiji lint bench bench-representation cellprofiler-env
+.PHONY: help setup demo test fiji lint bench bench-representation browser cellprofiler-env
 
 help:
 	@echo "make setup   the environment .venv, with the engine in it"
-	@echo "make demo    that, then a small screen drawn and profiled in demo/"
+	@echo "make demo    that, then a small screen taken from images to a report in demo/"
 	@echo "make test    what the tests need (CellProfiler too), then all tests"
 	@echo "make fiji    the plugin for Fiji and ImageJ, fiji_bridge/Microsnoop_.jar (a JDK and ij.jar needed)"
 	@echo "make bench   the benchmark of the speed"
@@ -14,10 +14,13 @@ setup:
 demo: setup
 	.venv/bin/microsnoop demo --out demo
 
+browser:
+	@scripts/get-browser.sh
+
 cellprofiler-env:
 	@scripts/make-cellprofiler-env.sh
 
-test: setup cellprofiler-env lint
+test: setup browser cellprofiler-env lint
 	.venv/bin/python -m pytest tests/engine
 	@if [ -f .venv-cellprofiler/complete ]; then \
 		set -x; .venv-cellprofiler/bin/python -m pytest tests/cellprofiler; \

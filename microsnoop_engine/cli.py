@@ -59,10 +59,9 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _add_demo(commands: Any) -> None:
-    parser = commands.add_parser("demo", help="draw a small screen and profile it", description=run_demo.__doc__)
+    parser = commands.add_parser("demo", help="draw a small screen, down to its report", description=run_demo.__doc__)
     parser.add_argument("--out", type=Path, default=Path("demo"), metavar="FOLDER", help="default: demo")
-    _add_engine_options(parser)
-    _add_output_options(parser)
+    parser.add_argument("--quiet", action="store_true", help="say nothing but errors")
     parser.set_defaults(run=run_demo)
 
 
@@ -108,6 +107,13 @@ def _add_profile(commands: Any) -> None:
         type=Path,
         metavar="FOLDER",
         help="label images, named like the images (with or without _labels, _masks, _cp_masks, _Nuclei, _Cells)",
+    )
+    cells.add_argument(
+        "--rois",
+        type=Path,
+        metavar="FILE|FOLDER",
+        help="outlines of ImageJ instead of label images: a .zip of its ROI Manager, a .roi, or a folder of them named "
+        "like the images (field1.tif: field1.zip)",
     )
     cells.add_argument("--objects", metavar="NAME", help="name of the objects, e.g. Nuclei; begins every column")
     cells.add_argument("--rescale-constant", type=float, default=2.0, metavar="X", help=RESCALE_CONSTANT_HELP)
@@ -273,11 +279,10 @@ def _positive_float(text: str) -> float:
 
 
 def run_demo(options: argparse.Namespace) -> int:
-    """Draw a small synthetic screen (2 plates x 24 wells, 3 channels, 4 phenotypes) and profile its nuclei."""
+    """Draw a small synthetic screen (2 plates x 24 wells, 3 channels, 4 phenotypes) and take it to a report."""
     from .demo import demo
-    from .telling import Teller
 
-    return demo(options.out, _make_embedder(options), _memory(options), Teller(options.quiet, options.json))
+    return demo(options.out, options.quiet)
 
 
 def run_profile(options: argparse.Namespace) -> int:
@@ -299,7 +304,13 @@ def run_profile(options: argparse.Namespace) -> int:
     channels = [name.strip() for name in options.channels.split(",")] if options.channels else None
     if options.labels and (options.mode != "cells" or options.segment):
         raise InputError("--labels goes with --mode cells, and without --segment")
+    if options.rois and (options.mode != "cells" or options.segment or options.labels):
+        raise InputError("--rois goes with --mode cells, and without --segment and --labels")
     image_sets = find_image_sets(options.input, options.pattern, options.labels, options.objects or "Nuclei")
+    if options.rois:
+        from .rois import with_rois
+
+        image_sets = with_rois(image_sets, options.rois, options.objects or "Nuclei")
     job = plan(image_sets, settings, channels, options.objects, options.segment, options.segment_channel)
     embedder = _make_embedder(options)
     teller = Teller(options.quiet, options.json)

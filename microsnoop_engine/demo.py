@@ -1,35 +1,50 @@
-"""`microsnoop demo`: a small synthetic screen, drawn and profiled."""
+"""`microsnoop demo`: a small synthetic screen, drawn, and taken from its images to a report."""
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
-from .distributor import profile
-from .embedder import Embedder
-from .inputs import find_image_sets
-from .modes import CropSettings
-from .planning import plan
+from .files import replace_file
+from .pipeline import run_file
 from .profiles import TABLE
 from .synthetic import write_screen
 from .telling import Teller
 
+SCREEN = """\
+# A screen by one file: microsnoop run {name}
+profile:
+  input: screen/LoadData.csv
+aggregate:
+  level: well
+sphere:
+  controls: Metadata_Role == 'negative'
+  regularization: 0.1
+evaluate:
+  label: Metadata_Phenotype
+  compound: Metadata_Compound
+  batch: Metadata_Plate
+  groups: Metadata_Plate
+  neighbours: 3
+  task: [knn, nsc]
+report:
+  title: Synthetic screen
+  treatment: [Metadata_Compound, Metadata_Dose]
+  dose: Metadata_Dose
+out: .
+"""
+NAME = "screen.yaml"
 
-def demo(folder: Path, embedder: Embedder, memory: int, teller: Teller) -> int:
-    """Draw the screen into ``folder/screen``, profile it into ``folder/profiles``, say what is there; the exit code."""
-    began = time.monotonic()
+
+def demo(folder: Path, quiet: bool = False) -> int:
+    """Draw the screen into ``folder/screen``, write ``folder/screen.yaml`` and do what it says; the exit code."""
+    teller = Teller(quiet)
     teller.say("drawing a screen of 2 plates x 24 wells, 3 channels, 4 phenotypes and DMSO controls ...")
-    load_data = write_screen(folder / "screen")
-    teller.say(f"profiling it, as 'microsnoop profile {load_data} --out {folder / 'profiles'}' would ...")
-    image_sets = find_image_sets(load_data)
-    job = plan(image_sets, CropSettings())
-    with teller.progress("image sets") as progress:
-        report = profile(image_sets, job, embedder, folder / "profiles", memory, on_progress=progress)
-    code = teller.finish(folder / "profiles", image_sets, job, report, time.monotonic() - began, csv=False)
-    table = folder / "profiles" / TABLE
+    write_screen(folder / "screen")
+    replace_file(folder / NAME, SCREEN.format(name=folder / NAME).encode())
+    teller.say(f"from its images to a report, as 'microsnoop run {folder / NAME}' would ...")
+    code = run_file(folder / NAME, quiet)
     teller.say(
-        "in it: one row per nucleus; Metadata_ columns say plate, well and treatment, "
-        f"{job.objects}_Microsnoop_E000_DNA and so on are the features\n"
-        f"read it with: python -c \"import pandas; print(pandas.read_parquet('{table}'))\""
+        f"the tables: {folder / 'profiles' / TABLE} (rows: nuclei), {folder / 'sphered.parquet'} (rows: wells)\n"
+        f"look at the report: {(folder / 'report.html').resolve()}"
     )
     return code

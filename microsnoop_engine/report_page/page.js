@@ -95,7 +95,7 @@ function drawMaps() {
     const points = map.kinds[kinds[byId("map-kind").value]];
     if (!points) return;
     const axis = (title) => ({ title: { text: title, font: { size: 11 } }, zeroline: false, showticklabels: false });
-    const all = layout({ title: { text: map.title, font: { size: 14 } }, height: 460, xaxis: axis(points.axes[0]),
+    const all = layout({ title: { text: map.title, font: { size: 14 }, x: 0.06, xanchor: "left" }, height: 460, xaxis: axis(points.axes[0]),
       yaxis: axis(points.axes[1]), margin: { l: 32, r: 8, t: 34, b: 40 } });
     all.legend = { orientation: "h", y: -0.1, font: { size: 11 } };
     Plotly.react(plots[number], traces(points, data.colours[byId("map-colour").value]), all, CONFIG);

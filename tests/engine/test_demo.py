@@ -1,0 +1,24 @@
+"""The demo: from nothing to a report, whose figures say that the drawn phenotypes were found."""
+
+import json
+import re
+
+import pandas as pd
+
+from microsnoop_engine.cli import main
+
+
+def test_the_demo_ends_with_a_report(tmp_path, capsys):
+    assert main(["demo", "--out", str(tmp_path / "demo")]) == 0
+    said = capsys.readouterr().out
+    assert "look at the report:" in said
+    assert len(pd.read_parquet(tmp_path / "demo" / "sphered.parquet")) == 48
+    page = (tmp_path / "demo" / "report.html").read_text(encoding="utf-8")
+    data = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)[1])
+    scores = {score["name"]: score for score in data["scores"]}
+    assert scores["NSC"]["after"] > 0.8
+    assert scores["Phenotype by neighbours"]["after"] > 0.5
+    assert len(data["thumbnails"]) == 48
+    capsys.readouterr()
+    assert main(["demo", "--out", str(tmp_path / "demo")]) == 0
+    assert capsys.readouterr().out.count("done before") == 4

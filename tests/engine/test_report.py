@@ -1,0 +1,239 @@
+"""The report: its numbers against closed forms and other functions, and the page in a real browser."""
+
+import base64
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from browser import browser
+
+from microsnoop_engine import evaluation
+from microsnoop_engine import report_data as show
+from microsnoop_engine.cli import main
+from microsnoop_engine.embedding_map import principal_components
+from microsnoop_engine.errors import InputError
+from microsnoop_engine.report import make_report, same_rows
+from microsnoop_engine.report_data import Meaning, Screen
+
+FEATURES = [f"Nuclei_Microsnoop_E{n:03d}_DNA" for n in range(12)]
+MEANING = Meaning(
+    controls="Metadata_Role == 'negative'",
+    positive="Metadata_Role == 'positive'",
+    treatment=("Metadata_Compound", "Metadata_Dose"),
+    label="Metadata_MoA",
+    compound="Metadata_Compound",
+    dose="Metadata_Dose",
+    batch="Metadata_Plate",
+    groups="Metadata_Plate",
+)
+
+
+def screen_table(seed=0):
+    """Two plates of 24 wells: 4 negative and 4 positive controls, 4 compounds of 2 effects at 4 doses."""
+    random = np.random.default_rng(seed)
+    untreated, *effects = random.normal(size=(3, len(FEATURES)))
+    rows, values = [], []
+    for plate in (1, 2):
+        batch = 0.5 * random.normal(size=len(FEATURES))
+        for number in range(24):
+            role = "negative" if number < 4 else "positive" if number < 8 else "treated"
+            compound = {"negative": "DMSO", "positive": "max"}.get(role, "abcd"[number % 4])
+            dose = {"negative": 0.0, "positive": 1.0}.get(role, 0.25 * (1 + (number - 8) // 4))
+            effect = 0 if role == "negative" else {"c": 1, "d": 1}.get(compound, 0)
+            strength = {"negative": 0.0, "positive": 5.0}.get(role, 5 * dose)
+            moa = "none" if role == "negative" else f"moa{effect + 1}"
+            rows.append(
+                (f"P{plate}", f"{'ABCD'[number // 6]}{number % 6 + 1:02d}", role, compound, dose, moa, 50 + number)
+            )
+            values.append(4 * untreated + batch + strength * effects[effect] + 0.3 * random.normal(size=len(FEATURES)))
+    names = ("Plate", "Well", "Role", "Compound", "Dose", "MoA", "Object_Count")
+    frame = pd.DataFrame(rows, columns=[f"Metadata_{name}" for name in names])
+    return frame.join(pd.DataFrame(np.array(values), columns=FEATURES))
+
+
+@pytest.fixture(scope="module")
+def frame():
+    return screen_table()
+
+
+@pytest.fixture
+def screen(frame):
+    return Screen(frame.drop(columns=FEATURES), frame[FEATURES].to_numpy(), MEANING)
+
+
+def data_of(page):
+    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)[1])
+
+
+def test_principal_components_against_the_singular_value_decomposition():
+    values = np.random.default_rng(0).normal(size=(30, 5)) * [5, 4, 1, 1, 1]
+    coordinates, share = principal_components(values)
+    u, s, _ = np.linalg.svd(values - values.mean(0))
+    np.testing.assert_allclose(np.abs(coordinates), np.abs(u[:, :2] * s[:2]), atol=1e-8)
+    np.testing.assert_allclose(share, (s**2 / (s**2).sum())[:2])
+    np.testing.assert_allclose(principal_components(-values)[0], principal_components(values)[0] * -1, atol=1e-8)
+    with pytest.raises(InputError, match="more than 2 rows"):
+        principal_components(values[:2])
+
+
+@pytest.mark.parametrize(
+    ("well", "place"), [("A01", (0, 0)), ("h12", (7, 11)), ("P24", (15, 23)), ("AF48", (31, 47)), ("12", None)]
+)
+def test_wells_have_places(well, place):
+    assert show.well_place(well) == place
+
+
+def test_plates_have_usual_sizes_and_every_well(frame):
+    plates = show.plates(frame)
+    assert [(plate["name"], plate["rows"], plate["columns"]) for plate in plates] == [("P1", 4, 6), ("P2", 4, 6)]
+    assert sorted(member for plate in plates for well in plate["wells"] for member in well["members"]) == [*range(48)]
+    assert show.plates(frame.assign(Metadata_Well="H12"))[0]["columns"] == 12
+    assert show.plates(frame.drop(columns="Metadata_Well")) == []
+
+
+def test_features_survive_their_bytes(frame):
+    values = frame[FEATURES].to_numpy()
+    values[3, 2] = np.nan
+    found = show.feature_bytes(values, FEATURES)
+    steps = np.frombuffer(base64.b64decode(found["bytes"]), np.uint8).reshape(len(FEATURES), -1).T.astype(float)
+    assert steps[3, 2] == 255
+    low, high = np.array(found["low"]), np.array(found["high"])
+    back = low + steps / 254 * (high - low)
+    error = np.abs(back - values) / (high - low)
+    assert np.nanmax(error) <= 0.5 / 254 + 1e-4
+
+
+def test_figures_say_what_is_known_of_the_screen(screen):
+    found = {figure.name: figure.value for figure in show.figures(screen)}
+    assert found["Controls told apart"] == 1
+    like_the_positive = screen.frame["Metadata_Compound"].isin(["a", "b"]).to_numpy()
+    position, dose = screen.position()[like_the_positive], screen.frame["Metadata_Dose"][like_the_positive]
+    assert np.corrcoef(position, dose)[0, 1] > 0.9
+    np.testing.assert_allclose(position, dose, atol=0.4)
+    assert found["Z'"] > 0.5
+    expected = evaluation.knn_predict(screen.values, screen.column("Metadata_Plate"), None, 5)
+    assert found["Plate by neighbours"] == pytest.approx((expected == screen.column("Metadata_Plate")).mean())
+    treated = screen.frame.assign(row=range(48))[~screen.negative]
+    means = treated.groupby(["Metadata_Compound", "Metadata_Dose"])["row"].apply(lambda row: screen.values[row].mean(0))
+    names = means.index.to_frame()
+    moa = np.where(names["Metadata_Compound"].isin(["c", "d"]), "moa2", "moa1")
+    match = evaluation.not_same(np.stack(means.to_list()), moa, names["Metadata_Compound"].to_numpy())
+    assert found["NSC"] == pytest.approx(match.accuracy)
+
+
+def test_unknown_columns_are_not_guessed(frame):
+    found = data_of(make_report(frame, FEATURES, Meaning()))
+    assert (found["scores"], found["doses"], found["nearest"]) == ([], None, None)
+    assert set(found["maps"][0]["kinds"]) == {"PCA", "UMAP"}
+    assert len(found["plates"]) == 2
+
+
+def test_rows_before_sphering_are_found_in_any_order(frame):
+    shuffled = frame.sample(frac=1, random_state=1)
+    np.testing.assert_array_equal(same_rows(shuffled, frame)[FEATURES], frame[FEATURES])
+    with pytest.raises(InputError, match=r"lacks Metadata_Plate, Metadata_Well = \['P1', 'A01'\]"):
+        same_rows(frame.iloc[1:], frame)
+    with pytest.raises(InputError, match="several rows"):
+        same_rows(pd.concat([frame, frame]), frame)
+
+
+def test_text_cannot_break_out_of_the_page(frame):
+    evil = frame.assign(Metadata_Compound="</script><script>document.title='x'</script>")
+    page = make_report(evil, FEATURES, Meaning(treatment=("Metadata_Compound",)), title="<b>&")
+    assert "</script><script>document" not in page
+    assert "<title>&lt;b&gt;&amp;</title>" in page
+    assert data_of(page)["treatment"][0].startswith("</script>")
+
+
+@pytest.mark.parametrize("option", ["label", "compound", "batch", "groups", "dose"])
+def test_columns_that_are_not_there_are_named(frame, option):
+    with pytest.raises(InputError, match=f"--{option}: there is no column 'Metadata_X'"):
+        make_report(frame, FEATURES, Meaning(**{option: "Metadata_X"}))
+
+
+def test_a_dose_must_be_a_number(frame):
+    with pytest.raises(InputError, match="--dose: the column 'Metadata_Role' does not hold numbers"):
+        make_report(frame, FEATURES, Meaning(dose="Metadata_Role"))
+
+
+@pytest.fixture(scope="module")
+def page_file(frame, tmp_path_factory):
+    """The report of a table and its sphered form, by the command line."""
+    folder = tmp_path_factory.mktemp("report")
+    frame.to_parquet(folder / "wells.parquet")
+    controls = ["--controls", MEANING.controls]
+    sphere = ["sphere", str(folder / "wells.parquet"), *controls, "--by", "Metadata_Plate", "--regularization", "0.3"]
+    sphere += ["--out", str(folder / "sphered.parquet"), "--save", str(folder / "s.safetensors"), "--quiet"]
+    assert main(sphere) == 0
+    report = ["report", str(folder / "sphered.parquet"), "--out", str(folder / "report.html"), *controls]
+    report += ["--before", str(folder / "wells.parquet"), "--transform", str(folder / "s.safetensors")]
+    report += ["--positive", MEANING.positive, "--treatment", ",".join(MEANING.treatment), "--quiet"]
+    report += [f"--{name}={getattr(MEANING, name)}" for name in ("label", "compound", "dose", "batch", "groups")]
+    assert main(report) == 0
+    return folder / "report.html"
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_page_in_a_browser(page_file, width):
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.support.ui import Select
+
+    with browser(width) as page:
+        page.get(page_file.as_uri())
+        assert page.execute_script("return document.body.dataset.ready") == "yes"
+        assert page.execute_script("return document.documentElement.scrollWidth") <= width
+        assert page.execute_script("return performance.getEntriesByType('resource').length") == 0
+        headings = [link.text for link in page.find_elements(By.CSS_SELECTOR, "nav a")]
+        assert len(headings) == 8
+        assert len(page.find_elements(By.CSS_SELECTOR, "#map-plots .js-plotly-plot")) == 2
+        points = page.find_elements(By.CSS_SELECTOR, "#map-plots .js-plotly-plot:last-child .scatterlayer path.point")
+        assert len(points) == 48
+        assert len(page.find_elements(By.CSS_SELECTOR, "#plate-plots .js-plotly-plot .heatmaplayer image")) == 2
+        for plot in ("dose-plot", "replicate-plot"):
+            assert page.find_elements(By.CSS_SELECTOR, f"#{plot} .scatterlayer path.point")
+
+        _click_a_point(page)
+        chosen = page.find_element(By.CSS_SELECTOR, "#details h3").text
+        assert re.fullmatch(r"P[12] [A-D]0[1-6]", chosen)
+        Select(page.find_element(By.ID, "map-colour")).select_by_visible_text("Dose")
+        Select(page.find_element(By.ID, "plate-quantity")).select_by_visible_text("A feature")
+        box = page.find_element(By.ID, "plate-feature")
+        page.execute_script("arguments[0].value = arguments[1]; arguments[0].onchange()", box, FEATURES[5])
+        shown = page.execute_script("return document.querySelector('#plate-plots .js-plotly-plot').data[0].z[1][2]")
+        stored = pd.read_parquet(page_file.with_name("sphered.parquet"))
+        well = stored.query("Metadata_Plate == 'P1' and Metadata_Well == 'B03'")[FEATURES[5]].item()
+        assert shown == pytest.approx(well, abs=float(np.ptp(stored[FEATURES[5]])) / 254)
+        assert [entry for entry in page.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+def _click_a_point(page):
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.by import By
+
+    plot = page.find_element(By.CSS_SELECTOR, "#map-plots .js-plotly-plot:last-child")
+    page.execute_script("arguments[0].scrollIntoView({behavior: 'instant', block: 'center'})", plot)
+    point = plot.find_element(By.CSS_SELECTOR, ".scatterlayer path.point")
+    where = page.execute_script(
+        "const [a, b] = [arguments[0], arguments[1]].map((e) => e.getBoundingClientRect());"
+        "return [a.x + a.width / 2 - b.x - b.width / 2, a.y + a.height / 2 - b.y - b.height / 2]",
+        point,
+        plot.find_element(By.CSS_SELECTOR, ".nsewdrag"),
+    )
+    target = plot.find_element(By.CSS_SELECTOR, ".nsewdrag")
+    ActionChains(page).move_to_element_with_offset(target, *map(round, where)).pause(0.3).click().perform()
+
+
+def test_an_interrupted_report_leaves_the_old_one(page_file, monkeypatch):
+    before = page_file.read_bytes()
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    assert main(["report", str(page_file.with_name("wells.parquet")), "--out", str(page_file), "--quiet"]) == 1
+    monkeypatch.undo()
+    assert page_file.read_bytes() == before
+    assert [path.name for path in page_file.parent.glob(".*")] == []
