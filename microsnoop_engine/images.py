@@ -93,13 +93,17 @@ def read_channels(image_set: ImageSet, names: Sequence[str]) -> np.ndarray:
 
 
 def read_labels(source: Source, objects: str, shape: tuple[int, int]) -> np.ndarray:
-    """A label image of ``shape`` (h, w): 0 is background.
+    """A label image of ``shape`` (h, w): 0 is background. Of an ImageJ ROI file, planes (p, h, w) of its outlines.
 
     Raises
     ------
     ImageError
         If it is unreadable, of another size, or does not hold whole numbers from 0.
     """
+    if source.path.suffix.lower() in (".zip", ".roi"):
+        from .rois import read_roi_labels
+
+        return read_roi_labels(source.path, shape)
     plane = read_plane(source, objects)
     if plane.shape != tuple(shape):
         raise ImageError(f"is {_size(plane)}, but the image is {shape[1]} x {shape[0]}", source.path, objects)

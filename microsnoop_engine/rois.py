@@ -9,9 +9,11 @@ import numpy as np
 
 from .embedder import Embedder
 from .errors import ImageError, InputError, MissingExtraError
+from .images import ImageSet, Source
 from .measuring import Measurement, Problem, check_image, measure
 from .modes import CropSettings, Regions
 
+ROI_SUFFIXES = (".zip", ".roi")
 OUTSIDE = "no pixels inside the image"
 PLANE_BYTES = 256 << 20
 """What the label planes of outlines that are measured together may take."""
@@ -173,3 +175,43 @@ def read_roi_labels(path: Path, shape: tuple[int, int]) -> np.ndarray:
     if planes is None:
         raise ImageError(f"none of its {len(rois)} ROIs lies in the image ({shape[1]} x {shape[0]} pixels)", path)
     return planes
+
+
+def with_rois(sets: Sequence[ImageSet], path: Path, objects: str) -> list[ImageSet]:
+    """The image sets with the ROI file of the only one, or with those of a folder, named like the image files.
+
+    Parameters
+    ----------
+    sets : sequence of ImageSet
+    path : Path
+        A .zip or .roi file; or a folder, in which ``field1.tif`` has ``field1.zip`` or ``field1_RoiSet.zip``.
+    objects : str
+        Name of the object set.
+
+    Raises
+    ------
+    InputError
+        If there is no such file or folder, or one file is given for several image sets.
+    """
+    if path.is_dir():
+        return [ImageSet(s.number, s.channels, {objects: Source(_roi_file(path, s))}, s.metadata) for s in sets]
+    if not path.is_file() or path.suffix.lower() not in ROI_SUFFIXES:
+        raise InputError(f"--rois: '{path}' is no ROI file of ImageJ (.zip, .roi) and no folder of such files")
+    if len(sets) != 1:
+        raise InputError(
+            f"--rois: '{path}' is one file, but there are {len(sets)} image sets: give a folder with a file for each, "
+            "named like its image (field1.tif: field1.zip)"
+        )
+    return [ImageSet(sets[0].number, sets[0].channels, {objects: Source(path)}, sets[0].metadata)]
+
+
+def _roi_file(folder: Path, image_set: ImageSet) -> Path:
+    stems = list(dict.fromkeys(source.path.stem for source in image_set.channels.values()))
+    names = [f"{stem}{ending}{suffix}" for stem in stems for ending in ("", "_RoiSet") for suffix in ROI_SUFFIXES]
+    found = [folder / name for name in names if (folder / name).is_file()]
+    if len(found) > 1:
+        raise InputError(
+            f"--rois: image set {image_set.number} has more than one ROI file: {', '.join(map(str, found))}"
+        )
+    # one that is missing is reported with the image set
+    return found[0] if found else folder / names[0]

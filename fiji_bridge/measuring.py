@@ -1,0 +1,160 @@
+"""Measures an image of ImageJ from Python, with the same worker as the plugin."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+# the client of the worker, which needs no CellProfiler
+from cellprofiler_plugins._microsnoop_client import Engine, find_engine, get_engine
+
+from .imagej import ImageJError, at, channel_names, check_image, outlines, pixels, places, roi_masks
+
+DIMENSION = 256
+MASKS = {"box": "box", "masked object": "object"}
+WHOLE = {"tile": "tile", "rescale": "image"}
+
+
+def measure(
+    ij: Any,
+    imp: Any,
+    rois: str | np.ndarray | Sequence[Any] | None = "manager",
+    channels: Sequence[str | int] | None = None,
+    *,
+    mode: str | None = None,
+    rescale_constant: float = 2.0,
+    slices: str = "current",
+    weights: str = "microsnoop-base",
+    device: str = "auto",
+) -> pd.DataFrame:
+    """The features of the objects of an image.
+
+    Parameters
+    ----------
+    ij : object
+        The gateway from ``imagej.init()``, or None: only classes of original ImageJ are used, which any gateway has.
+    imp : ij.ImagePlus
+    rois : {'manager', 'overlay'}, array (h, w), sequence of ij.gui.Roi, or None
+        The objects: of the ROI Manager, of the image's overlay, labels (0 is background), ROIs; None: the whole image.
+    channels : sequence of str or int, optional
+        Names, or numbers from 1; all by default.
+    mode : str, optional
+        ``box`` (default) or ``masked object``, with everything outside the object set to zero; of a whole image
+        ``tile`` (default) or ``rescale``.
+    rescale_constant : float
+        Half the width of the box in units of the object's longer side: 2.0 for nuclei, 0.6 for whole cells.
+    slices : {'current', 'all'}
+    weights, device : str
+        Of the engine.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row per object (and slice): Label, ObjectNumber, Slice and Frame of a stack, Center_X, Center_Y, then
+        Microsnoop_E000_<channel> to E255, channel after channel. ``attrs['microsnoop']`` says which weights.
+
+    Raises
+    ------
+    ImageJError
+        If image, ROIs or options cannot be used.
+    EngineError
+        If the engine is missing, stopped or refuses.
+
+    Examples
+    --------
+    >>> ij = imagej.init()
+    >>> imp = ij.IJ.openImage("cells.tif")
+    >>> measure(ij, imp, rois=labels, channels=["DNA"]).shape
+    (114, 260)
+    """
+    imp = check_image(imp)
+    whole = rois is None
+    modes = WHOLE if whole else MASKS
+    mode = mode or next(iter(modes))
+    if mode not in modes:
+        raise ImageJError(f"mode is '{mode}': give one of {', '.join(modes)}")
+    names = channel_names(imp)
+    chosen = [_channel(channel, names) for channel in channels] if channels is not None else list(range(len(names)))
+    if not chosen or len(set(chosen)) < len(chosen):
+        raise ImageJError(f"channels is {channels!r}: give each once, of {', '.join(names)}")
+    labels = rois if isinstance(rois, np.ndarray) else None
+    found = outlines(imp, rois) if labels is None and not whole else []
+    engine = _engine(weights, device)
+    frames = []
+    for place in places(imp, slices):
+        here = [(number, roi) for number, roi in found if at(imp, roi, place)]
+        if found and not here:
+            continue
+        image = pixels(imp, chosen, place)
+        if whole:
+            result = engine.run("measure_image", image=image, mode=WHOLE[mode])
+        else:
+            options = {"mask": MASKS[mode], "rescale_constant": float(rescale_constant)}
+            result = _measure_objects(engine, image, labels, here, options)
+        frames.append(_frame(imp, place, here, result, [names[c] for c in chosen], whole))
+    if not frames:
+        raise ImageJError(f"all {len(found)} ROIs belong to other slices: give slices='all'")
+    frame = pd.concat(frames, ignore_index=True)
+    frame.attrs["microsnoop"] = {key: engine.info[key] for key in ("version", "weights", "sha256")}
+    return frame
+
+
+def _measure_objects(
+    engine: Engine, image: np.ndarray, labels: np.ndarray | None, here: list[tuple[int, Any]], options: dict[str, Any]
+) -> dict[str, Any]:
+    if labels is not None:
+        return engine.run("measure_objects", image=image, labels=np.ascontiguousarray(labels), **options)
+    masks = list(roi_masks(here))
+    return engine.run(
+        "measure_rois",
+        image=image,
+        boxes=np.array([mask.box for mask in masks], np.int32),
+        masks=np.concatenate([mask.mask.ravel() for mask in masks]),
+        **options,
+    )
+
+
+def _frame(
+    imp: Any,
+    place: tuple[int, int],
+    here: list[tuple[int, Any]],
+    result: dict[str, Any],
+    channels: list[str],
+    whole: bool,
+) -> pd.DataFrame:
+    title, count = str(imp.getTitle()), len(result["features"])
+    numbers = np.ones(1, int) if whole else result["object_number"]
+    if here:
+        names = [mask.name for mask in roi_masks(here)]
+        labels = [f"{title}:{names[number - 1]}" for number in numbers]
+        numbers = np.array([here[number - 1][0] for number in numbers])
+    else:
+        labels = [title] if whole else [f"{title}:{number}" for number in numbers]
+    columns: dict[str, Any] = {"Label": labels, "ObjectNumber": numbers}
+    if int(imp.getNSlices()) > 1:
+        columns["Slice"] = np.full(count, place[0])
+    if int(imp.getNFrames()) > 1:
+        columns["Frame"] = np.full(count, place[1])
+    if not whole:
+        columns["Center_X"], columns["Center_Y"] = result["center"][:, 1], result["center"][:, 0]
+    names = [f"Microsnoop_E{index:03d}_{channel}" for channel in channels for index in range(DIMENSION)]
+    return pd.concat([pd.DataFrame(columns), pd.DataFrame(result["features"], columns=names)], axis=1)
+
+
+def _channel(channel: str | int, names: list[str]) -> int:
+    if isinstance(channel, str) and channel in names:
+        return names.index(channel)
+    if isinstance(channel, int | np.integer) and 1 <= channel <= len(names):
+        return int(channel) - 1
+    raise ImageJError(f"there is no channel {channel!r}; there are {', '.join(names)} (or 1 to {len(names)})")
+
+
+def _engine(weights: str, device: str) -> Engine:
+    """The warm engine of this Python: its own environment, or the one that MICROSNOOP_PYTHON names."""
+    command = find_engine() if os.environ.get("MICROSNOOP_PYTHON") else (sys.executable, "-m", "microsnoop_engine")
+    return get_engine(command, ("--weights", weights, "--device", device))

@@ -1,0 +1,105 @@
+"""Shows features in ImageJ: as a results table, and as an overlay coloured by a column."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .imagej import ImageJError, check_image, java_class, outlines
+
+COLOURS = ("1f77b4", "ff7f0e", "2ca02c", "d62728", "9467bd", "8c564b", "e377c2", "bcbd22", "17becf", "7f7f7f")
+
+
+def show(
+    ij: Any,
+    frame: pd.DataFrame,
+    table: str = "Results",
+    imp: Any = None,
+    rois: str | Sequence[Any] = "manager",
+    colour: str | None = None,
+) -> Any:
+    """Show a table of :func:`measure` in ImageJ.
+
+    Parameters
+    ----------
+    ij : object
+        The gateway, or None.
+    frame : pandas.DataFrame
+        Numbers go into columns of numbers, ``Label`` into the row labels, other text into columns of text.
+    table : str
+        Title of the table; one with this title is replaced.
+    imp : ij.ImagePlus, optional
+        With ``colour``: where to draw an overlay.
+    rois : {'manager', 'overlay'} or sequence of ij.gui.Roi
+        The outlines that were measured.
+    colour : str, optional
+        A column of ``frame`` with few values, such as clusters: the outlines get a colour for each value. The image's
+        overlay stays, but for what was drawn so before.
+
+    Returns
+    -------
+    ij.measure.ResultsTable
+    """
+    if (imp is None) != (colour is None):
+        raise ImageJError("an overlay needs both the image (imp=) and the column that gives the colours (colour=)")
+    results = java_class("ij.measure.ResultsTable")()
+    results.setNaNEmptyCells(True)
+    for _ in range(len(frame)):
+        results.incrementCounter()
+    for row, label in enumerate(frame.get("Label", [])):
+        results.setLabel(str(label), row)
+    columns = [name for name in frame.columns if name != "Label"]
+    for name in columns:
+        if pd.api.types.is_numeric_dtype(frame[name]):
+            _set_numbers(results, name, frame[name].to_numpy(np.float64))
+        else:
+            for row, value in enumerate(frame[name]):
+                results.setValue(name, row, str(value))
+    if table == "Results":
+        # before the decimal places, which it resets
+        java_class("ij.plugin.filter.Analyzer").setResultsTable(results)
+    for name in columns:
+        digits = 0 if pd.api.types.is_integer_dtype(frame[name]) else 9
+        results.setDecimalPlaces(results.getColumnIndex(name), digits)
+    results.show(table)
+    if imp is not None:
+        _draw(check_image(imp), rois, frame, str(colour))
+    return results
+
+
+def _set_numbers(results: Any, name: str, values: np.ndarray) -> None:
+    import jpype
+
+    if hasattr(results, "setValues"):
+        results.setValues(name, jpype.JArray(jpype.JDouble)(values))
+        return
+    # ImageJ before 1.53p
+    column = results.getFreeColumn(name)
+    for row, value in enumerate(values):
+        results.setValue(column, row, float(value))
+
+
+def _draw(imp: Any, rois: str | Sequence[Any], frame: pd.DataFrame, colour: str) -> None:
+    if colour not in frame:
+        raise ImageJError(f"the table has no column '{colour}'; it has {', '.join(map(str, frame.columns[:8]))}, ..")
+    found = dict(outlines(imp, rois))
+    overlay = imp.getOverlay() or java_class("ij.gui.Overlay")()
+    for index in reversed(range(int(overlay.size()))):
+        if overlay.get(index).getProperty("microsnoop") is not None:
+            overlay.remove(index)
+    values = sorted(frame[colour].dropna().unique())
+    paint = java_class("java.awt.Color")
+    for number, value in zip(frame["ObjectNumber"], frame[colour], strict=True):
+        if number not in found:
+            raise ImageJError(f"row ObjectNumber {number} is none of the {len(found)} ROIs: give the measured ones")
+        roi = found[number].clone()
+        shade = COLOURS[values.index(value) % len(COLOURS)] if value in values else "c0c0c0"
+        roi.setFillColor(None)
+        roi.setStrokeColor(paint(int(shade, 16)))
+        roi.setStrokeWidth(float(max(2, int(imp.getWidth()) // 400)))
+        roi.setProperty("microsnoop", f"{colour} {value}")
+        overlay.add(roi)
+    imp.setOverlay(overlay)
