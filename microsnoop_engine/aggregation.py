@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -52,6 +53,8 @@ def aggregate(
     if statistic not in STATISTICS:
         raise InputError(f"statistic is '{statistic}': give one of {', '.join(STATISTICS)}")
     by, features = list(by), list(features)
+    if keys := [name for name in by if name in features]:
+        raise InputError(f"{keys[0]} says what belongs together and is no feature: narrow --features down")
     rows = _Rows(by, features, source, sums=statistic == "mean")
     for chunk in source.chunks(rows.columns):
         rows.add(chunk)
@@ -59,7 +62,7 @@ def aggregate(
     result = rows.described().join(found)
     result = result[result[COUNT] >= least]
     if not len(result):
-        raise InputError(f"no group of {', '.join(by)} has {least} objects or more")
+        raise InputError(f"'{source.path}': no group of {', '.join(by)} has {least} objects or more: lower --least")
     return result.sort_index().reset_index()
 
 
@@ -67,7 +70,7 @@ class _Rows:
     """What is added up over the chunks of a table, by group."""
 
     def __init__(self, by: list[str], features: list[str], source: Source, sums: bool):
-        self._by = by
+        self._by, self._path = by, source.path
         self._summed = features if sums else []
         self._counted = COUNT in source.columns
         self._constant = [n for n in source.columns if n.startswith(METADATA) and n not in (*by, *features, COUNT)]
@@ -86,7 +89,7 @@ class _Rows:
         self._metadata.append(described)
         if self._summed:
             keys = [chunk[name] for name in self._by]
-            groups = _numbers(chunk, self._summed).groupby(keys, dropna=False, sort=False)
+            groups = _numbers(chunk, self._summed, self._path).groupby(keys, dropna=False, sort=False)
             self._sums.append(pd.concat([groups.sum(), groups.count()], axis=1, keys=["sum", "count"]))
         if len(self._metadata) >= PARTIALS:
             self._add_up()
@@ -117,16 +120,17 @@ def _medians(source: Source, by: list[str], features: list[str], rows: int) -> p
     found = []
     for start in range(0, len(features), size):
         names = features[start : start + size]
-        table = pd.concat([chunk[by].join(_numbers(chunk, names)) for chunk in source.chunks([*by, *names])])
+        chunks = source.chunks([*by, *names])
+        table = pd.concat([chunk[by].join(_numbers(chunk, names, source.path)) for chunk in chunks])
         found.append(table.groupby(by, dropna=False, sort=False)[names].median())
     return pd.concat(found, axis=1)
 
 
-def _numbers(chunk: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+def _numbers(chunk: pd.DataFrame, names: list[str], path: Path) -> pd.DataFrame:
     """Columns as float64, infinite values as missing ones."""
     try:
         values = chunk[names].astype(np.float64)
     except (ValueError, TypeError):
-        words = [name for name in names if not pd.api.types.is_numeric_dtype(chunk[name])]
-        raise InputError(f"columns {', '.join(words[:5])} hold words: leave them out with --features") from None
+        words = ", ".join([name for name in names if not pd.api.types.is_numeric_dtype(chunk[name])][:5])
+        raise InputError(f"'{path}': the columns {words} hold words: leave them out with --features") from None
     return values.where(np.isfinite(values))

@@ -28,8 +28,11 @@ def open_h5ad(path: Path) -> Source:
     try:
         data = anndata.read_h5ad(path, backed="r")
     except (OSError, KeyError, ValueError) as error:
-        raise InputError(f"'{path}' cannot be read as AnnData: {first_line(error)}") from None
+        raise InputError(f"'{path}' cannot be read as AnnData: {first_line(error)}; write it anew") from None
     features = list(data.var_names)
+    if data.X is None or not data.var_names.is_unique:
+        reason = "there is no X" if data.X is None else "a name stands twice in var"
+        raise InputError(f"'{path}': {reason}: write it anew")
     metadata = [name for name in data.obs.columns if name not in features]
 
     def read(columns: Sequence[str]) -> Iterator[pd.DataFrame]:

@@ -101,9 +101,13 @@ def open_sqlite(path: Path, objects: str | None = None) -> Source:
         image_table = next((name for name in tables if name.endswith("Per_Image")), None)
         if image_table is None and len(tables) == 1:
             names = tuple(row[1] for _, rows in run(f'PRAGMA table_info("{tables[0]}")') for row in rows)
-            return Source(path, names, lambda wanted: _frames(run, tables[0], wanted))
+            return Source(path, names, lambda wanted: _frames(path, run, tables[0], wanted))
         if image_table is None:
-            raise InputError(f"'{path}' holds no CellProfiler export (a table ending in Per_Image) and no single table")
+            names = ", ".join(tables[:5]) or "nothing"
+            raise InputError(
+                f"'{path}' holds no CellProfiler export (a table ending in Per_Image) and no single table, but "
+                f"{names}: give a file of ExportToDatabase, or one with a single table"
+            )
         prefix = image_table[: -len("Image")]
         columns = {
             name: [row[1] for _, rows in run(f'PRAGMA table_info("{name}")') for row in rows]
@@ -111,12 +115,12 @@ def open_sqlite(path: Path, objects: str | None = None) -> Source:
             if name.startswith(prefix)
         }
     except sqlite3.DatabaseError as error:
-        raise InputError(f"'{path}' cannot be read as SQLite: {error}") from None
+        raise InputError(f"'{path}' cannot be read as SQLite: {error}; export it anew") from None
 
     def reader(table: str) -> Callable[[Sequence[str]], Iterator[pd.DataFrame]]:
         keys = [key for key in (TABLE_NUMBER, IMAGE_NUMBER) if key in columns[table]]
 
-        return lambda names: _frames(run, table, names, f" ORDER BY {', '.join(keys)}")
+        return lambda names: _frames(path, run, table, names, f" ORDER BY {', '.join(keys)}")
 
     parts = []
     for name, names in columns.items():
@@ -132,14 +136,18 @@ def open_sqlite(path: Path, objects: str | None = None) -> Source:
 
 
 def _frames(
-    run: Callable[[str], Iterator[tuple[list[str], list[tuple]]]], table: str, names: Sequence[str], order: str = ""
+    path: Path,
+    run: Callable[[str], Iterator[tuple[list[str], list[tuple]]]],
+    table: str,
+    names: Sequence[str],
+    order: str = "",
 ) -> Iterator[pd.DataFrame]:
     selected = ", ".join(f'"{name}"' for name in names)
     try:
         for _, rows in run(f'SELECT {selected} FROM "{table}"{order}'):
             yield pd.DataFrame(rows, columns=list(names))
     except sqlite3.DatabaseError as error:
-        raise InputError(f"table {table}: {error}") from None
+        raise InputError(f"'{path}', table {table}: {error}; export it anew") from None
 
 
 def _image_names(columns: Sequence[str]) -> dict[str, str]:
@@ -155,6 +163,9 @@ def _image_names(columns: Sequence[str]) -> dict[str, str]:
 def _joined(path: Path, images: Part, parts: list[Part], objects: str | None) -> Source:
     """The rows of one object set with those of its parents and of its image beside them."""
     keys = [key for key in (TABLE_NUMBER, IMAGE_NUMBER) if key in images.columns.values()]
+    for part in (images, *parts):
+        if missing := [key for key in (IMAGE_NUMBER, *keys) if key not in part.columns.values()]:
+            raise InputError(f"'{path}', {part.name}: there is no column {missing[0]}; export it anew, keys included")
     chain = _chain(path, parts, objects) if parts else []
     taken = [images, *(link.part for link in chain)]
     columns = tuple(dict.fromkeys(name for part in taken for name in part.columns.values()))
@@ -175,8 +186,12 @@ def _joined(path: Path, images: Part, parts: list[Part], objects: str | None) ->
                 if found is not None:
                     rows = rows.merge(found.drop(columns=keys), "left", left_on=link.column, right_on=link.part.number)
             found = image_rows.at(key)
-            if found is not None:
-                rows = rows.merge(found.drop(columns=keys), "cross")
+            if found is None:
+                raise InputError(
+                    f"'{path}', {chain[0].part.name}: image {key[-1]} is not among the rows of Image: add it, or "
+                    "remove its objects"
+                )
+            rows = rows.merge(found.drop(columns=keys), "cross")
             rows = rows.assign(**{OBJECT_NUMBER: rows[chain[0].part.number]})
             yield rows.reindex(columns=list(wanted))
 
@@ -237,17 +252,22 @@ def _by_image(path: Path, part: Part, keys: list[str], wanted: set[str]) -> Iter
         rows = rows if kept is None else pd.concat([kept, rows], ignore_index=True)
         groups = [(key, group) for key, group in rows.groupby(keys, sort=False)]
         for key, group in groups[:-1]:
-            _check_order(path, part, last, key)
+            _check(path, part, last, key, group)
             last = key
             yield key, group
         kept = groups[-1][1]
     if kept is not None and len(kept):
         key = tuple(kept[keys].iloc[0])
-        _check_order(path, part, last, key)
+        _check(path, part, last, key, kept)
         yield key, kept
 
 
-def _check_order(path: Path, part: Part, last: tuple | None, key: tuple) -> None:
+def _check(path: Path, part: Part, last: tuple | None, key: tuple, rows: pd.DataFrame) -> None:
+    """Images in their order, each once, its objects each once."""
+    is_image = part.name == IMAGE_SET
+    if (len(rows) > 1) if is_image else rows[part.number].duplicated().any():
+        what = "stands" if is_image else "has an object that stands"
+        raise InputError(f"'{path}', {part.name}: image {key[-1]} {what} there more than once: remove the copies")
     if last is not None and key <= last:
         raise InputError(
             f"'{path}', {part.name}: rows of image {key[-1]} come after those of image {last[-1]}: sort the table by "

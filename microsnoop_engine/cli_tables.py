@@ -6,6 +6,8 @@ import argparse
 import json
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -150,20 +152,22 @@ def run_aggregate(options: argparse.Namespace) -> int:
     from .aggregation import COUNT
     from .features import select_features
     from .table_commands import aggregate_levels
-    from .tables import open_source, write_frame
+    from .tables import check_target, open_source, write_frame
 
+    check_target(options.out)
     source = open_source(options.table, options.objects)
     features = select_features(source, options.features)
-    frame = aggregate_levels(
-        source,
-        options.level,
-        features,
-        options.treatment,
-        options.statistic,
-        options.least,
-        options.platemap,
-        options.on,
-    )
+    with _naming(options.table):
+        frame = aggregate_levels(
+            source,
+            options.level,
+            features,
+            options.treatment,
+            options.statistic,
+            options.least,
+            options.platemap,
+            options.on,
+        )
     write_frame(frame, options.out, features)
     _say(options, f"{len(frame)} rows of {int(frame[COUNT].sum())} objects, {len(features)} features: {options.out}")
     return 0
@@ -173,11 +177,14 @@ def run_combine(options: argparse.Namespace) -> int:
     """Join two tables, such as Microsnoop's and CellProfiler's columns, on their keys."""
     from .features import select_features
     from .table_commands import combine, read_frame
-    from .tables import open_source, write_frame
+    from .tables import check_target, open_source, write_frame
 
+    check_target(options.out)
     sources = [open_source(path, options.objects) for path in options.tables]
     features = [name for source in sources for name in select_features(source)]
-    joined, *only = combine(*(read_frame(source) for source in sources), options.on)
+    frames = [read_frame(source) for source in sources]
+    with _naming(*options.tables):
+        joined, *only = combine(*frames, options.on)
     write_frame(joined, options.out, list(dict.fromkeys(features)))
     for path, count in zip(options.tables, only, strict=True):
         if count:
@@ -192,22 +199,25 @@ def run_sphere(options: argparse.Namespace) -> int:
     from .sphering import SpheringWarning, save_spherings
     from .sphering_tables import sphere_table
     from .table_commands import read_frame
-    from .tables import open_source, write_frame
+    from .tables import check_target, open_source, write_frame
 
-    if options.save and options.save.suffix != ".safetensors":
-        raise InputError(f"--save '{options.save}' must end in .safetensors")
+    check_target(options.out)
+    if options.save:
+        check_target(options.save, (".safetensors",))
     source = open_source(options.table, options.objects)
     warnings.simplefilter("ignore", SpheringWarning)  # the diagnostics say it, group by group
-    found = sphere_table(
-        read_frame(source),
-        select_features(source, options.features),
-        options.controls,
-        options.by,
-        options.method,
-        options.regularization,
-        options.replicates,
-        options.weights,
-    )
+    features, frame = select_features(source, options.features), read_frame(source)
+    with _naming(options.table):
+        found = sphere_table(
+            frame,
+            features,
+            options.controls,
+            options.by,
+            options.method,
+            options.regularization,
+            options.replicates,
+            options.weights,
+        )
     write_frame(found.frame, options.out, found.features)
     if options.save:
         save_spherings(options.save, found.spherings, found.features)
@@ -234,16 +244,18 @@ def run_evaluate(options: argparse.Namespace) -> int:
     from .tables import open_source
 
     source = open_source(options.table, options.objects)
-    figures = evaluate(
-        read_frame(source),
-        select_features(source, options.features),
-        options.label,
-        options.task,
-        options.compound,
-        options.batch,
-        options.groups,
-        options.neighbours,
-    )
+    features, frame = select_features(source, options.features), read_frame(source)
+    with _naming(options.table):
+        figures = evaluate(
+            frame,
+            features,
+            options.label,
+            options.task,
+            options.compound,
+            options.batch,
+            options.groups,
+            options.neighbours,
+        )
     if options.json:
         print(json.dumps(figures, indent=1))
         return 0
@@ -252,6 +264,18 @@ def run_evaluate(options: argparse.Namespace) -> int:
         left_out = f", {figure['left_out']} left out" if figure.get("left_out") else ""
         print(f"{figure['task']:24s} {figure['value']:.3f}{interval}  {figure['rows']} rows{left_out}")
     return 0
+
+
+@contextmanager
+def _naming(*paths: Path) -> Iterator[None]:
+    """Errors inside say which tables they are about."""
+    try:
+        yield
+    except InputError as error:
+        if any(str(path) in str(error) for path in paths):
+            raise
+        names = " and ".join(f"'{path}'" for path in paths)
+        raise InputError(f"{names}: {error}") from None
 
 
 def _say(options: argparse.Namespace, text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import pandas as pd
 
@@ -17,7 +18,8 @@ _KEYS = r"ImageNumber|ObjectNumber|TableNumber|(.+_)?Number_Object_Number"
 _PLACES = r"(.+_)?(Location|Parent|Children)_.+|(.+_)?AreaShape_(Center|BoundingBox)\w*"
 _IMAGES = r"Image_.+|FileName_.+|PathName_.+|URL_.+|MD5Digest_.+|Series_.+|Frame_.+|Height_.+|Width_.+|Scaling_.+"
 _RUNS = r"Group_.+|Count_.+|ExecutionTime_.+|ModuleError_.+|ProcessingStatus|Threshold_.+|Channel_.+"
-_NOT_FEATURES = re.compile(rf"^(Metadata_.*|{_KEYS}|{_PLACES}|{_IMAGES}|{_RUNS})$")
+_ROW_NUMBERS = r"(Unnamed: \d+)?"  # of a table that pandas wrote with its index
+_NOT_FEATURES = re.compile(rf"^(Metadata_.*|{_KEYS}|{_PLACES}|{_IMAGES}|{_RUNS}|{_ROW_NUMBERS})$")
 
 
 def is_microsnoop(column: str) -> bool:
@@ -47,7 +49,7 @@ def select_features(source: Source, which: str = "all") -> list[str]:
     Raises
     ------
     InputError
-        If there is none.
+        If there is none, or a column of numbers holds words too.
     """
     tests = {
         "microsnoop": is_microsnoop,
@@ -59,12 +61,31 @@ def select_features(source: Source, which: str = "all") -> list[str]:
     except re.error as error:
         raise InputError(f"--features '{which}' is no regular expression: {error}") from None
     names = [name for name in source.columns if test(name)]
-    first = next(source.chunks(names), pd.DataFrame()) if names else pd.DataFrame()
-    found = [name for name in first.columns if pd.api.types.is_numeric_dtype(first[name])]
+    first = next(source.chunks(names), None) if names else pd.DataFrame()
+    if first is None:
+        raise InputError(f"'{source.path}' has no rows")
+    found = [name for name in names if pd.api.types.is_numeric_dtype(first[name])]
+    for name in names:
+        if name not in found:
+            _check_words(source.path, first[name])
     if not found:
         kind = which if which in CHOICES else f"'{which}'"
-        raise InputError(f"'{source.path}' has no features ({kind}) among its {len(source.columns)} columns")
+        some = ", ".join(source.columns[:5]) + (", .." if len(source.columns) > 5 else "")
+        raise InputError(
+            f"'{source.path}' has no features ({kind}) among its columns {some}: choose some of numbers with --features"
+        )
     return found
+
+
+def _check_words(path: Path, column: pd.Series) -> None:
+    """Refuse a column of our own with words, and any other that mostly holds numbers."""
+    values = column.dropna()
+    words = pd.to_numeric(values, errors="coerce").isna()
+    if words.any() and (is_microsnoop(column.name) or words.mean() <= 0.5):
+        raise InputError(
+            f"'{path}', column {column.name}: '{values[words].iloc[0]}' in data row {values.index[words][0] + 1} is no "
+            "number: correct it, or leave the column out with --features"
+        )
 
 
 def channels_of(columns: Sequence[str]) -> dict[str, list[str]]:

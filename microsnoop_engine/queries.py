@@ -42,12 +42,15 @@ def select_rows(frame: pd.DataFrame, query: str) -> np.ndarray:
     """
     try:
         tree = ast.parse(query.strip(), mode="eval").body
-    except (SyntaxError, ValueError):
-        raise InputError(f'the query "{query}" cannot be read: {_HELP}') from None
-    try:
         return np.asarray(_rows(tree, frame), dtype=bool)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise InputError(f'the query "{_short(query)}" cannot be read: {_HELP}') from None
     except _NotAllowed as error:
-        raise InputError(f'the query "{query}": {error}; {_HELP}') from None
+        raise InputError(f'the query "{_short(query)}": {error}; {_HELP}') from None
+
+
+def _short(query: str) -> str:
+    return query if len(query) <= 200 else f"{query[:200]} .."
 
 
 class _NotAllowed(Exception):

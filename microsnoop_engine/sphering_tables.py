@@ -87,9 +87,13 @@ def sphere_table(
     features = list(features)
     values = frame[features].to_numpy(np.float64, copy=True)
     present = np.isfinite(values).any(1)
-    is_control = select_rows(frame, controls) & present
-    if not is_control.any():
-        raise InputError(f'no row with features is a control by "{controls}": check names and spelling')
+    asked = select_rows(frame, controls)
+    is_control = asked & present
+    if not asked.any():
+        raise InputError(f'no row is a control by "{controls}": check names and spelling')
+    if is_control.sum() < 2:
+        count = f"{is_control.sum()} of the {asked.sum()} control rows"
+        raise InputError(f'{count} by "{controls}" have features: sphering needs two, better more than features')
     deep = np.array([is_microsnoop(name) for name in features])
     if not deep.all():
         values[:, ~deep] = robust_z(values[:, ~deep], is_control)
@@ -158,6 +162,8 @@ def _groups(frame: pd.DataFrame, by: str | None, present: np.ndarray) -> dict[st
     everywhere = np.flatnonzero(present)
     if by is None:
         return {EVERYTHING: everywhere}
+    if (without := frame[by].isna()).any():
+        raise InputError(f"{without.sum()} rows have no '{by}' (the first is row {without.argmax() + 1}): fill it in")
     return {str(name): np.intersect1d(rows, everywhere) for name, rows in frame.groupby(by).indices.items()}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +16,8 @@ from .columns import IMAGE_NUMBER, METADATA, OBJECT_NUMBER
 from .errors import InputError
 from .scores import score_predictions
 from .tables import Source, open_source
+
+log = logging.getLogger(__name__)
 
 LEVELS = ("image", "well", "treatment")
 TASKS = ("knn", "linear", "mlp", "silhouette", "map", "nsc", "nscb")
@@ -116,6 +119,9 @@ def join_platemap(frame: pd.DataFrame, path: Path, on: Sequence[str]) -> pd.Data
     )
     if not (joined["_merge"] == "both").any():
         raise InputError(f"no well of the table is in '{path}' (such as {joined[list(on)].iloc[0].tolist()})")
+    if (missing := joined["_merge"] == "left_only").any():
+        first = joined.loc[missing, list(on)].iloc[0].tolist()
+        log.warning("%d of %d wells are not in '%s' (such as %s)", missing.sum(), len(joined), path, first)
     return joined.drop(columns="_merge")
 
 
@@ -150,8 +156,11 @@ def combine(a: pd.DataFrame, b: pd.DataFrame, on: Sequence[str] | None = None) -
         if missing := [key for key in on if key not in frame]:
             raise InputError(f"the {name} table has no column {', '.join(missing)}")
         if frame.duplicated(on).any():
-            row = frame.loc[frame.duplicated(on), on].iloc[0].tolist()
+            row = ", ".join(map(str, frame.loc[frame.duplicated(on), on].iloc[0]))
             raise InputError(f"the {name} table has several rows for {', '.join(on)} = {row}: choose finer keys (--on)")
+    for key in on:
+        if pd.api.types.is_numeric_dtype(a[key]) is not pd.api.types.is_numeric_dtype(b[key]):
+            raise InputError(f"{key} holds numbers in one table and words in the other: write it alike in both")
     joined = a.merge(b[[*on, *(name for name in b if name not in a)]], "inner", on)
     if not len(joined):
         raise InputError(f"no row of the two tables fits by {', '.join(on)}")
@@ -192,7 +201,7 @@ def evaluate(
     InputError
         If a task lacks its column.
     """
-    if unknown := [task for task in tasks if task not in TASKS]:
+    if unknown := [task for task in tasks or [""] if task not in TASKS]:
         raise InputError(f"task is '{unknown[0]}': give some of {', '.join(TASKS)}")
     for option, column in (("label", label), ("compound", compound), ("batch", batch), ("groups", groups)):
         if column is not None and column not in frame:
@@ -203,6 +212,10 @@ def evaluate(
         raise InputError(f"no row has both a label in '{label}' and all features")
     values, labels = frame[list(features)].to_numpy(np.float64), frame[label].astype(str).to_numpy()
     apart = frame[groups].astype(str).to_numpy() if groups else None
+    for option, column in (("label", label), ("groups", groups)):
+        if column is not None and frame[column].nunique(dropna=False) < 2:
+            only = frame[column].iloc[0]
+            raise InputError(f"--{option}: all rows have the same '{column}', '{only}': choose another column")
     found = []
     for task in tasks:
         if task in ("nsc", "nscb"):
@@ -212,6 +225,8 @@ def evaluate(
             match = evaluation.not_same(values, labels, frame[compound].astype(str).to_numpy(), batches)
             found.append({"task": task, "rows": len(match.rows), "left_out": match.left_out, "value": match.accuracy})
         elif task == "map":
+            if groups and not (frame.groupby(label)[groups].nunique(dropna=False) > 1).any():
+                raise InputError(f"task 'map': every '{label}' lies in one '{groups}' only: give other --groups")
             each = evaluation.mean_average_precision(values, labels, apart)
             found.append({"task": task, "rows": len(values), "value": float(np.nanmean(list(each.values())))})
         elif task == "silhouette":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from .profiles import TABLE
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_PANDAS_INDEX = re.compile(r"__index_level_\d+__$")
 CHUNK_BYTES = 64 << 20
 """About what a chunk takes in memory."""
 
@@ -105,19 +107,25 @@ def _open_parquet(path: Path) -> Source:
     try:
         data = ds.dataset([str(file) for file in files], format="parquet", partitioning=None)
     except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"'{path}' cannot be read as Parquet: {first_line(error)}") from None
+        raise InputError(f"'{path}' cannot be read as Parquet: {first_line(error)}; write it anew") from None
 
     def read(columns: Sequence[str]) -> Iterator[pd.DataFrame]:
-        rows = rows_of(len(columns))
-        try:
-            batches = data.to_batches(columns=list(columns), batch_size=rows, batch_readahead=1, fragment_readahead=0)
-            for batch in batches:
-                if batch.num_rows:
-                    yield batch.to_pandas()
-        except (pa.ArrowInvalid, OSError) as error:
-            raise InputError(f"'{path}' is damaged: {first_line(error)}") from None
+        for fragment in data.get_fragments():
+            try:
+                missing = set(columns) - set(fragment.physical_schema.names)
+                if missing:
+                    raise InputError(
+                        f"'{fragment.path}' has no column {sorted(missing)[0]}, which '{files[0]}' has: leave it out, "
+                        "or write both with the same columns"
+                    )
+                options = {"columns": list(columns), "batch_size": rows_of(len(columns)), "batch_readahead": 1}
+                for batch in fragment.to_batches(schema=data.schema, **options):
+                    if batch.num_rows:
+                        yield batch.to_pandas(ignore_metadata=True)
+            except (pa.ArrowInvalid, OSError) as error:
+                raise InputError(f"'{fragment.path}' is damaged: {first_line(error)}; write it anew") from None
 
-    return Source(path, tuple(data.schema.names), read)
+    return Source(path, tuple(name for name in data.schema.names if not _PANDAS_INDEX.match(name)), read)
 
 
 def open_csv(path: Path) -> Source:
@@ -141,14 +149,20 @@ def open_csv(path: Path) -> Source:
         try:
             return pv.open_csv(str(path), pv.ReadOptions(block_size=8 << 20), parse, convert)
         except (pa.ArrowInvalid, OSError) as error:
-            raise InputError(f"'{path}' cannot be read as a table: {first_line(error)}") from None
+            raise InputError(f"'{path}' cannot be read as a table: {first_line(error)}; write it anew") from None
 
+    with path.open("rb") as file:
+        utf16 = file.read(2) in (b"\xff\xfe", b"\xfe\xff")
     try:
+        if utf16:
+            raise UnicodeError
         with reader() as first:
             schema = first.schema
             names = schema.names
-    except UnicodeDecodeError:
+    except UnicodeError:
         raise InputError(f"'{path}' is not UTF-8 text: save it as CSV in UTF-8") from None
+    if len(names) == 1 and (other := re.search("[;\t|]", names[0])):
+        raise InputError(f"'{path}': its columns are separated by {other[0]!r}: save it with commas")
     if twice := [name for name in names if names.count(name) > 1]:
         raise InputError(f"'{path}' has the column {twice[0]} more than once: rename it")
     if foreign := [field.name for field in schema if pa.types.is_binary(field.type)]:
@@ -240,23 +254,46 @@ def write_frame(frame: pd.DataFrame, path: str | Path, features: Sequence[str]) 
         If the ending is another one.
     """
     path = Path(path)
-    ending = next((ending for ending in FORMATS if path.name.lower().endswith(ending)), None)
-    if ending is None:
-        raise InputError(f"'{path}': give a name that ends in {', '.join(FORMATS)}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if ending == ".h5ad":
-        from .anndata_tables import write_h5ad
+    ending = check_target(path)
+    try:
+        if ending == ".h5ad":
+            from .anndata_tables import write_h5ad
 
-        write_h5ad(frame, features, path)
-        return path
-    with writing(path) as temporary:
-        if ending == ".parquet":
-            frame.to_parquet(temporary, index=False)
-        elif ending == ".sqlite":
-            _write_sqlite(frame, temporary)
-        else:
-            frame.to_csv(temporary, index=False, compression="gzip" if ending == ".csv.gz" else None)
+            write_h5ad(frame, features, path)
+            return path
+        with writing(path) as temporary:
+            if ending == ".parquet":
+                frame.to_parquet(temporary, index=False)
+            elif ending == ".sqlite":
+                _write_sqlite(frame, temporary)
+            else:
+                frame.to_csv(temporary, index=False, compression="gzip" if ending == ".csv.gz" else None)
+    except OSError as error:
+        raise InputError(f"'{path}' cannot be written: {error.strerror or first_line(error)}") from None
     return path
+
+
+def check_target(path: Path, formats: Sequence[str] = FORMATS) -> str:
+    """The one of these endings that a file to be written has; its folder is made.
+
+    Raises
+    ------
+    InputError
+        If it has none of them, is a folder, or nothing can be written there.
+    """
+    ending = next((ending for ending in formats if path.name.lower().endswith(ending)), None)
+    if ending is None:
+        raise InputError(f"'{path}': give a name that ends in {', '.join(formats)}")
+    if path.is_dir():
+        raise InputError(f"'{path}' is a folder: give another name for the table")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        reason = error.strerror or first_line(error)
+        raise InputError(f"'{path}' cannot be written ({reason}): choose another place") from None
+    return ending
 
 
 def _write_sqlite(frame: pd.DataFrame, path: Path) -> None:

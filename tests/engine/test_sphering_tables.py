@@ -117,7 +117,7 @@ def test_regularisation_is_chosen_by_replicates():
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"controls": "Metadata_T == 'water'"}, "no row with features is a control"),
+        ({"controls": "Metadata_T == 'water'"}, "no row is a control"),
         ({"by": "Metadata_Week"}, "there is no column 'Metadata_Week'"),
         ({"regularization": "auto"}, "needs the column of the replicates"),
         ({"regularization": "auto", "replicates": "Metadata_None"}, "there is no column 'Metadata_None'"),

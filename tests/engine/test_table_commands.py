@@ -132,7 +132,8 @@ def test_tables_that_do_not_fit_together_are_said():
     for b, on, said in (
         (a.drop(columns="ImageNumber"), None, "share no keys"),
         (a, ["Metadata_Well"], "the first table has no column Metadata_Well"),
-        (a.assign(ObjectNumber=1), None, r"the second table has several rows for .* = \[1, 1\]"),
+        (a.assign(ObjectNumber=1), None, "the second table has several rows for .* = 1, 1"),
+        (a.assign(ImageNumber=["x", "y"]), None, "ImageNumber holds numbers in one table and words in the other"),
         (a.assign(ImageNumber=9), None, "no row of the two tables fits"),
     ):
         with pytest.raises(InputError, match=said):
@@ -146,7 +147,11 @@ def test_tables_that_do_not_fit_together_are_said():
         ({"tasks": ["nscb"], "compound": "c"}, "needs --compound and --batch"),
         ({"tasks": ["moa"]}, "task is 'moa': give some of knn"),
         ({"tasks": ["knn"], "groups": "g"}, "--groups: there is no column 'g'"),
-        ({"tasks": ["knn"], "label": "c", "k": 50}, "k is 50, but row 0 has"),
+        ({"tasks": ["knn"], "k": 50}, "k is 50, but row 0 has 9 candidates"),
+        ({"tasks": ["knn"], "label": "c"}, "--label: all rows have the same 'c', 'x'"),
+        ({"tasks": ["knn"], "groups": "c"}, "--groups: all rows have the same 'c', 'x'"),
+        ({"tasks": ["map"], "groups": "l"}, "every 'l' lies in one 'l' only"),
+        ({"tasks": []}, "task is '': give some of"),
     ],
 )
 def test_tasks_that_cannot_be_done_are_said(options, said):
