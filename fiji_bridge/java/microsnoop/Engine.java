@@ -78,9 +78,10 @@ final class Engine {
             currentCommand = command;
             try {
                 engine.info = engine.run("info", Collections.<String, Object>emptyMap(), START_SECONDS);
-                if (!Double.valueOf(PROTOCOL).equals(engine.info.get("protocol"))) {
+                Object protocol = engine.info.get("protocol");
+                if (!Double.valueOf(PROTOCOL).equals(protocol)) {
                     throw new Problem("The microsnoop engine " + engine.info.get("version") + " speaks another protocol ("
-                            + engine.info.get("protocol") + ") than this plugin (" + PROTOCOL + "). " + update());
+                            + (protocol instanceof Double ? ((Double) protocol).intValue() : protocol) + ") than this plugin (" + PROTOCOL + "). " + update());
                 }
             } catch (Problem problem) {
                 close();

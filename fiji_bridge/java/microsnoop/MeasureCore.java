@@ -206,8 +206,8 @@ final class MeasureCore {
 
         @Override
         public String nothing() {
-            return "All " + sources.entries.size() + " ROIs belong to other slices than the one that is shown. Go to their "
-                    + "slice, choose \"all\" slices, or remove their positions (ROI Manager: More > Remove Positions).";
+            return "None of the ROIs (" + sources.entries.size() + ") belongs to the slice that is shown. Go to their slice, "
+                    + "choose \"all\" slices, or remove their positions (ROI Manager: More > Remove Positions).";
         }
     }
 

@@ -1,0 +1,187 @@
+"""Real ImageJ (Debian's package) on a virtual screen: in processes of its own (-batch), and inside this one (JPype)."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import tifffile
+
+from microsnoop_engine.install import install_fiji
+from microsnoop_engine.synthetic import render_field
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+IJ_JAR = os.environ.get("IJ_JAR", "/usr/share/java/ij.jar")
+BBBC013 = REPOSITORY.parent / "shared" / "data" / "eval" / "bbbc013_translocation.npz"
+CHANNELS = ["DNA", "ER", "Actin"]
+
+
+def pytest_sessionstart():
+    """Say loudly what is missing: without ImageJ none of these tests means anything."""
+    missing = [name for name in ("java", "javac", "Xvfb") if shutil.which(name) is None]
+    if not Path(IJ_JAR).is_file():
+        missing.append(IJ_JAR)
+    if missing:
+        pytest.exit(f"tests/fiji need {', '.join(missing)}: run scripts/make-fiji-env.sh", returncode=1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def display():
+    """The number of a virtual screen of our own."""
+    read, write = os.pipe()
+    command = ["Xvfb", "-displayfd", str(write), "-screen", "0", "1400x1000x24", "-nolisten", "tcp"]
+    server = subprocess.Popen(command, pass_fds=[write], stderr=subprocess.DEVNULL)
+    os.close(write)
+    with os.fdopen(read) as file:
+        number = f":{file.readline().strip()}"
+    os.environ["DISPLAY"] = number
+    yield number
+    server.terminate()
+    server.wait(10)
+
+
+@pytest.fixture(scope="session")
+def jar(tmp_path_factory):
+    """The plugin, built from the sources as they are now."""
+    path = tmp_path_factory.mktemp("jar") / "Microsnoop_.jar"
+    done = subprocess.run([REPOSITORY / "scripts" / "make-fiji.sh", path], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return path
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory, jar):
+    """A home folder with an ImageJ in it that has the plugin."""
+    folder = tmp_path_factory.mktemp("home")
+    (folder / "ImageJ" / "plugins").mkdir(parents=True)
+    install_fiji(folder / "ImageJ")
+    shutil.copyfile(jar, folder / "ImageJ" / "plugins" / "Microsnoop_.jar")
+    return folder
+
+
+def java_options(home):
+    """What tells an ImageJ where its plugins and preferences are."""
+    return [f"-Dplugins.dir={home / 'ImageJ'}", f"-Duser.home={home}", "-Xmx1g"]
+
+
+def command_of(home, macro, argument="", headless=False):
+    """The command that runs a macro file in ImageJ."""
+    options = [*java_options(home), *(["-Djava.awt.headless=true"] if headless else [])]
+    return ["java", *options, "-jar", IJ_JAR, "-ijpath", str(home / "ImageJ"), "-batch", str(macro), str(argument)]
+
+
+@pytest.fixture
+def batch(home, tmp_path):
+    """Run a macro in an ImageJ of its own; what it says comes back."""
+
+    def run(text, headless=False, timeout=90, **environment):
+        macro = tmp_path / f"macro-{time.monotonic_ns()}.ijm"
+        macro.write_text(text)
+        return subprocess.run(
+            command_of(home, macro, headless=headless),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            env={**os.environ, **environment},
+            cwd=tmp_path,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def embedder():
+    """The engine as the worker runs it."""
+    from microsnoop_engine.embedder import Embedder
+
+    return Embedder(threads=1)
+
+
+@pytest.fixture(scope="session")
+def field(tmp_path_factory):
+    """A drawn field as an ImageJ hyperstack: path, image (3, 256, 256), labels (256, 256)."""
+    folder = tmp_path_factory.mktemp("field")
+    image, labels = render_field("control", 0, np.random.default_rng(1))
+    save_hyperstack(folder / "field.tif", image, "CYX", CHANNELS)
+    tifffile.imwrite(folder / "labels.tif", labels.astype(np.uint16), imagej=True)
+    return folder / "field.tif", image, labels
+
+
+def save_hyperstack(path, array, axes, names=None):
+    """Write an array as ImageJ does."""
+    metadata = {"axes": axes, **({"Labels": names} if names else {})}
+    tifffile.imwrite(path, array, imagej=True, metadata=metadata)
+
+
+@pytest.fixture(scope="session")
+def java(home, display):
+    """scyjava with a JVM in this process: original ImageJ only, windows on the virtual screen."""
+    import scyjava
+
+    scyjava.config.set_java_constraints(fetch="never")
+    scyjava.config.endpoints.clear()
+    scyjava.config.add_classpath(IJ_JAR)
+    for option in java_options(home):
+        scyjava.config.add_option(option)
+    scyjava.start_jvm()
+    return scyjava
+
+
+@pytest.fixture(scope="session")
+def imagej(java):
+    """ImageJ with its window open."""
+    instance = java.jimport("ij.ImageJ")()
+    java.jimport("ij.IJ").wait(300)
+    return instance
+
+
+@pytest.fixture
+def ij(java, imagej):
+    """ij.IJ of a clean ImageJ: no images, no ROIs, no results."""
+    manager = java.jimport("ij.plugin.frame.RoiManager").getInstance()
+    if manager is not None:
+        manager.reset()
+        manager.close()
+    windows = java.jimport("ij.WindowManager")
+    for number in list(windows.getIDList() or []):
+        image = windows.getImage(number)
+        image.changes = False
+        image.close()
+    java.jimport("ij.measure.ResultsTable").getResultsTable().reset()
+    java.jimport("ij.IJ").resetEscape()
+    return java.jimport("ij.IJ")
+
+
+def workers_of(pid):
+    """Engine processes below a process."""
+    try:
+        children = psutil.Process(pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+    return [child for child in children if "microsnoop_engine" in child.cmdline()]
+
+
+def own_workers():
+    """Engine processes of the ImageJ in this process."""
+    return workers_of(os.getpid())
+
+
+def assert_gone(processes, patience=15):
+    """Fail unless processes end by themselves."""
+    deadline = time.monotonic() + patience
+    while living := [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]:
+        assert time.monotonic() < deadline, f"still running: {living}"
+        time.sleep(0.05)
+
+
+def engine_stub(folder, body):
+    """A program that stands for an engine that misbehaves."""
+    path = folder / f"stub-{time.monotonic_ns()}"
+    path.write_text(f"#!{sys.executable}\n{body}\n")
+    path.chmod(0o755)
+    return str(path)
