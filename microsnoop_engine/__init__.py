@@ -10,10 +10,11 @@ __version__ = "0.1.0"
 _EXPORTS = {
     "Embedder": "embedder",
     "CropSettings": "modes",
+    "Spherize": "sphering",
     "load_model": "architectures",
     "measure": "measuring",
 }
-__all__ = ["CropSettings", "Embedder", "__version__", "load_model", "measure"]
+__all__ = ["CropSettings", "Embedder", "Spherize", "__version__", "load_model", "measure"]
 
 
 def __getattr__(name: str) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import DeviceError, InputError, MissingExtraError, WeightsError
+from .errors import DeviceError, InputError, MissingExtraError, WeightsError, first_line
 
 # A weight that every file of a generation's network has.
 SIGNATURE = {"output.2.weight": 3, "W2": 4}
@@ -107,7 +107,7 @@ def _import_models() -> Any:
         raise MissingExtraError(error.name or "cellpose", "cellpose", "segmentation with Cellpose") from error
     except (ImportError, OSError, RuntimeError) as error:
         raise DeviceError(
-            f"Cellpose {version('cellpose')} is installed but does not start ({_first_line(error)}). Cellpose 4 needs "
+            f"Cellpose {version('cellpose')} is installed but does not start ({first_line(error)}). Cellpose 4 needs "
             "torch and torchvision of one release and build (both for the CPU or both for the same CUDA): install the "
             "two together"
         ) from error
@@ -125,7 +125,7 @@ def _torch_device(name: str) -> Any:
         return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:
         raise DeviceError(
-            f"PyTorch {torch.__version__} cannot use the device '{name}' for Cellpose ({_first_line(error)}): use cpu"
+            f"PyTorch {torch.__version__} cannot use the device '{name}' for Cellpose ({first_line(error)}): use cpu"
         ) from error
 
 
@@ -166,7 +166,7 @@ def _load(models: Any, model: str, path: Path, device: Any) -> Any:
         shapes = {key.removeprefix("module."): tuple(value.shape) for key, value in weights.items()}
     except Exception as error:
         raise WeightsError(
-            f"{path} is not a Cellpose weight file or is damaged ({_first_line(error)}): download or copy it again"
+            f"{path} is not a Cellpose weight file or is damaged ({first_line(error)}): download or copy it again"
         ) from error
     generation = next((SIGNATURE[key] for key in SIGNATURE if key in shapes), None)
     if generation is None:
@@ -197,7 +197,3 @@ def _load(models: Any, model: str, path: Path, device: Any) -> Any:
             f"{', '.join(wrong[:3])}: download or copy it again"
         )
     return network
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0] or type(error).__name__
