@@ -8,7 +8,8 @@ OPEN = 'open("{folder}/field.tif");\n'
 LINE = "makeLine(5, 5, 90, 90);\n"
 OTHER = 'newImage("other", "8-bit black", {size}, {size}, 1);\n'
 TWO_SLICES = (
-    'newImage("deep", "8-bit noise", 64, 64, 2);\nmakeRectangle(9, 9, 30, 30);\nroiManager("add");\nsetSlice(2);\n'
+    'newImage("deep", "8-bit noise", 64, 64, 2);\n'
+    'makeRectangle(9, 9, 30, 30);\nRoi.setPosition(1);\nroiManager("add");\nsetSlice(2);\n'
 )
 
 ERRORS = {
@@ -35,7 +36,7 @@ ERRORS = {
         "objects=[Label image]",
         '"other" is a black-and-white mask, not a label image: all objects have the same number. Run Analyze',
     ),
-    "ROIs of another slice": (TWO_SLICES, "objects=[ROI Manager]", "All 1 ROIs belong to other slices"),
+    "ROIs of another slice": (TWO_SLICES, "objects=[ROI Manager]", "None of the ROIs (1) belongs to the slice that is shown. Go to"),
     "unknown channel": (
         OPEN,
         "objects=[Whole image] channels=DNA,GFP",

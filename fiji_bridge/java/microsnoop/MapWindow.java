@@ -65,7 +65,27 @@ final class MapWindow extends MouseAdapter {
         if (names.size() > 1 && names.size() <= 12) {
             plot.addLegend(String.join("\n", names), "auto");
         }
-        plot.setLimitsToFit(false);
+        double[] limits = limits(points);
+        plot.setLimits(limits[0], limits[1], limits[2], limits[3]);
+    }
+
+    /** Least and largest x and y, with room for the points at the edges. */
+    private static double[] limits(float[][] points) {
+        double[] limits = new double[4];
+        for (int axis = 0; axis < 2; axis++) {
+            double least = Double.POSITIVE_INFINITY;
+            double most = Double.NEGATIVE_INFINITY;
+            for (float[] point : points) {
+                if (!Float.isNaN(point[axis])) {
+                    least = Math.min(least, point[axis]);
+                    most = Math.max(most, point[axis]);
+                }
+            }
+            double room = most > least ? (most - least) * 0.06 : 1;
+            limits[2 * axis] = least - room;
+            limits[2 * axis + 1] = most + room;
+        }
+        return limits;
     }
 
     void show() {
