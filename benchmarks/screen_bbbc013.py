@@ -2,8 +2,8 @@
 
     python benchmarks/screen_bbbc013.py --out benchmarks/results
 
-The wells are written as TIFF files with a LoadData CSV and a pipeline file to out/bbbc013; 'microsnoop run' does the rest.
-The figures are those of the report.
+The wells are written as TIFF files, with a LoadData CSV and a pipeline file, to out/bbbc013; 'microsnoop run' does the
+rest. The figures are those of the report.
 """
 
 from __future__ import annotations
@@ -46,6 +46,13 @@ report:
   compound: Metadata_Compound
   dose: Metadata_Dose
 """
+HEAD = """\
+# A real plate, from images to the report
+
+`python benchmarks/screen_bbbc013.py --out benchmarks/results`: BBBC013, 96 wells, nuclei segmented, mean profiles per well,
+sphered on the 16 negative control wells. Figures of the report; controls and positions leave the row of the well out.
+
+"""
 
 
 def main() -> None:
@@ -66,11 +73,7 @@ def main() -> None:
     if options.out:
         result = {"microsnoop": __version__, "seconds": round(seconds), "figures": scores}
         (options.out / "bbbc013.json").write_text(json.dumps(result, indent=1) + "\n")
-        (options.out / "bbbc013.md").write_text(
-            "# A real plate, from images to the report\n\n"
-            "`python benchmarks/screen_bbbc013.py --out benchmarks/results`: BBBC013, 96 wells, nuclei segmented, mean profiles per well, sphered on the 16 negative control wells. "
-            "Figures of the report; controls and positions leave the row of the well out.\n\n" + table(scores)
-        )
+        (options.out / "bbbc013.md").write_text(HEAD + table(scores))
 
 
 def write_plate(folder: Path) -> None:

@@ -25,7 +25,6 @@ evaluate:
   batch: Metadata_Plate
   groups: Metadata_Plate
   neighbours: 3
-  task: [knn, nsc]
 report:
   title: Synthetic screen
   treatment: [Metadata_Compound, Metadata_Dose]

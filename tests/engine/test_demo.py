@@ -4,8 +4,10 @@ import json
 import re
 
 import pandas as pd
+from browser import browser
 
 from microsnoop_engine.cli import main
+from microsnoop_engine.thumbnails import SIDE
 
 
 def test_the_demo_ends_with_a_report(tmp_path, capsys):
@@ -19,6 +21,13 @@ def test_the_demo_ends_with_a_report(tmp_path, capsys):
     assert scores["NSC"]["after"] > 0.8
     assert scores["Phenotype by neighbours"]["after"] > 0.5
     assert len(data["thumbnails"]) == 48
+    with browser() as window:
+        window.get((tmp_path / "demo" / "report.html").as_uri())
+        window.execute_script("select(arguments[0])", 7)
+        shown = (
+            "const [picture] = document.querySelectorAll('#details img'); return [picture.naturalWidth, picture.alt]"
+        )
+        assert window.execute_script(shown) == [3 * SIDE, f"some cells of {data['names'][7]}"]
     capsys.readouterr()
     assert main(["demo", "--out", str(tmp_path / "demo")]) == 0
     assert capsys.readouterr().out.count("done before") == 4

@@ -185,3 +185,49 @@ def engine_stub(folder, body):
     path.write_text(f"#!{sys.executable}\n{body}\n")
     path.chmod(0o755)
     return str(path)
+
+
+def wait_for(condition, patience=30):
+    """What a condition gives once it is true."""
+    deadline = time.monotonic() + patience
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.03)
+    return found
+
+
+def window(java, title):
+    """The open window with this title, if any."""
+    for found in java.jimport("java.awt.Window").getWindows():
+        if found.isShowing() and hasattr(found, "getTitle") and str(found.getTitle()) == title:
+            return found
+    return None
+
+
+def components(java, container, kind):
+    """All components of a kind in a window, at any depth."""
+    found = []
+    for component in container.getComponents():
+        if isinstance(component, java.jimport(kind)):
+            found.append(component)
+        if isinstance(component, java.jimport("java.awt.Container")):
+            found += components(java, component, kind)
+    return found
+
+
+def press(java, dialog, label):
+    """Press a button of a window."""
+    event = java.jimport("java.awt.event.ActionEvent")
+    button = next(b for b in components(java, dialog, "java.awt.Button") if str(b.getLabel()).strip() == label)
+    for listener in button.getActionListeners():
+        listener.actionPerformed(event(button, 1001, label))
+
+
+def numbers(table, columns):
+    """Columns of a results table as an array."""
+    return np.array([[table.getValue(name, row) for name in columns] for row in range(int(table.size()))])
+
+
+def feature_names(*channels):
+    """Names of the columns of channels."""
+    return [f"Microsnoop_E{index:03d}_{channel}" for channel in channels for index in range(256)]

@@ -36,7 +36,7 @@ ERRORS = {
         "objects=[Label image]",
         '"other" is a black-and-white mask, not a label image: all objects have the same number. Run Analyze',
     ),
-    "ROIs of another slice": (TWO_SLICES, "objects=[ROI Manager]", "None of the ROIs (1) belongs to the slice that is shown. Go to"),
+    "ROIs of another slice": (TWO_SLICES, "objects=[ROI Manager]", "None of the ROIs (1) belongs to the slice"),
     "unknown channel": (
         OPEN,
         "objects=[Whole image] channels=DNA,GFP",
