@@ -1,7 +1,9 @@
 """Real ImageJ (Debian's package) on a virtual screen: in processes of its own (-batch), and inside this one (JPype)."""
 
+import ctypes
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -35,14 +37,19 @@ def display():
     """The number of a virtual screen of our own."""
     read, write = os.pipe()
     command = ["Xvfb", "-displayfd", str(write), "-screen", "0", "1400x1000x24", "-nolisten", "tcp"]
-    server = subprocess.Popen(command, pass_fds=[write], stderr=subprocess.DEVNULL)
+    # Java ends the process when its screen goes, so the screen has to go last
+    server = subprocess.Popen(command, pass_fds=[write], stderr=subprocess.DEVNULL, preexec_fn=_end_with_parent)
     os.close(write)
     with os.fdopen(read) as file:
         number = f":{file.readline().strip()}"
     os.environ["DISPLAY"] = number
     yield number
-    server.terminate()
-    server.wait(10)
+    assert server.poll() is None
+
+
+def _end_with_parent():
+    """The kernel sends this process a SIGTERM when its parent ends."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
 @pytest.fixture(scope="session")
@@ -121,8 +128,11 @@ def save_hyperstack(path, array, axes, names=None):
 @pytest.fixture(scope="session")
 def java(home, display):
     """scyjava with a JVM in this process: original ImageJ only, windows on the virtual screen."""
+    import jpype.config
     import scyjava
 
+    # the threads of the windows would be waited for
+    jpype.config.destroy_jvm = False
     scyjava.config.set_java_constraints(fetch="never")
     scyjava.config.endpoints.clear()
     scyjava.config.add_classpath(IJ_JAR)

@@ -1,0 +1,152 @@
+"""Images of every type and shape, through the plugin and through Python: the engine gets the pixels as they are."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+from conftest import feature_names, save_hyperstack
+from PIL import Image
+
+from fiji_bridge import measure
+from microsnoop_engine import measuring
+from microsnoop_engine.modes import CropSettings
+
+RANDOM = np.random.default_rng(3)
+GREY = RANDOM.integers(0, 250, (90, 70))
+IMAGES = {
+    "8-bit": GREY.astype(np.uint8),
+    "16-bit": (GREY * 250).astype(np.uint16),
+    "32-bit": (GREY / 7 - 11).astype(np.float32),
+    "RGB": RANDOM.integers(0, 256, (90, 70, 3)).astype(np.uint8),
+    "signed": (GREY * 100 - 9000).astype(np.int16),
+}
+
+
+def through_plugin(java, ij, imp, folder, options):
+    """Features, and all of the table, from the macro call."""
+    path = folder / "table.csv"
+    imp.show()
+    java.jimport("ij.WindowManager").setCurrentWindow(imp.getWindow())
+    ij.run("Measure Microsnoop Features", f"{options} csv=[{path}]")
+    frame = pd.read_csv(path)
+    table = java.jimport("ij.measure.ResultsTable").getResultsTable()
+    assert int(table.size()) == len(frame)
+    return frame[[name for name in frame if "_Microsnoop_E" in name]].to_numpy(), frame
+
+
+def expected(embedder, image, mode="image"):
+    return measuring.measure(embedder, image, settings=CropSettings(mode=mode)).features
+
+
+@pytest.mark.parametrize("kind", IMAGES)
+def test_types(java, ij, embedder, tmp_path, kind):
+    path = tmp_path / "image.tif"
+    tifffile.imwrite(path, IMAGES[kind], **({"photometric": "rgb"} if kind == "RGB" else {}))
+    imp = ij.openImage(str(path))
+    assert int(imp.getBitDepth()) == {"8-bit": 8, "32-bit": 32, "RGB": 24}.get(kind, 16)
+    image = np.moveaxis(IMAGES[kind], -1, 0) if kind == "RGB" else IMAGES[kind]
+    want = expected(embedder, image)
+    assert np.isfinite(want).all()
+    found, frame = through_plugin(java, ij, imp, tmp_path, "objects=[Whole image] mode=rescale")
+    np.testing.assert_allclose(found, want, atol=1e-4)
+    names = ["Red", "Green", "Blue"] if kind == "RGB" else ["Image"]
+    assert [name for name in frame if name.endswith("E000_" + names[-1])]
+    rows = measure(None, imp, None, mode="rescale")
+    assert list(rows)[-256 * len(names) :] == feature_names(*names)
+    np.testing.assert_allclose(rows[feature_names(*names)], want, atol=1e-4)
+
+
+def test_colour_tables_do_not_change_the_numbers(java, ij, embedder, tmp_path):
+    picture = Image.fromarray(IMAGES["8-bit"], "P")
+    picture.putpalette(RANDOM.integers(0, 256, 768).astype(np.uint8).tobytes())
+    picture.save(tmp_path / "image.png")
+    imp = ij.openImage(str(tmp_path / "image.png"))
+    assert int(imp.getType()) == int(java.jimport("ij.ImagePlus").COLOR_256)
+    found, _ = through_plugin(java, ij, imp, tmp_path, "objects=[Whole image] mode=rescale")
+    np.testing.assert_allclose(found, expected(embedder, IMAGES["8-bit"]), atol=1e-4)
+
+
+STACK = RANDOM.integers(0, 4000, (2, 3, 2, 60, 70)).astype(np.uint16)
+PLACES = [(t, z) for t in range(2) for z in range(3)]
+
+
+@pytest.fixture
+def hyperstack(ij, tmp_path):
+    save_hyperstack(tmp_path / "stack.tif", STACK, "TZCYX")
+    return ij.openImage(str(tmp_path / "stack.tif"))
+
+
+def test_every_slice_and_frame_is_a_row(java, ij, hyperstack, embedder, tmp_path):
+    want = np.concatenate([expected(embedder, STACK[place]) for place in PLACES])
+    found, frame = through_plugin(java, ij, hyperstack, tmp_path, "objects=[Whole image] mode=rescale slices=all")
+    np.testing.assert_allclose(found, want, atol=1e-4)
+    places = [(t + 1, z + 1) for t, z in PLACES]
+    assert list(zip(frame["Metadata_Frame"], frame["Metadata_Slice"], strict=True)) == places
+    assert frame["ImageNumber"].tolist() == [1, 2, 3, 4, 5, 6]
+    table = java.jimport("ij.measure.ResultsTable").getResultsTable()
+    assert [(int(table.getValue("Frame", r)), int(table.getValue("Slice", r))) for r in range(6)] == places
+    rows = measure(None, hyperstack, None, mode="rescale", slices="all")
+    np.testing.assert_allclose(rows[feature_names("C1", "C2")], want, atol=1e-4)
+    assert list(zip(rows["Frame"], rows["Slice"], strict=True)) == places
+
+
+def test_the_slice_that_is_shown(java, ij, hyperstack, embedder, tmp_path):
+    hyperstack.setPosition(2, 3, 2)
+    want = expected(embedder, STACK[1, 2])
+    found, _ = through_plugin(java, ij, hyperstack, tmp_path, "objects=[Whole image] mode=rescale")
+    np.testing.assert_allclose(found, want, atol=1e-4)
+    rows = measure(None, hyperstack, None, mode="rescale")
+    np.testing.assert_allclose(rows[feature_names("C1", "C2")], want, atol=1e-4)
+
+
+def test_rois_are_measured_where_they_belong(java, ij, hyperstack, embedder, tmp_path):
+    roi = java.jimport("ij.gui.Roi")
+    overlay = java.jimport("ij.gui.Overlay")()
+    everywhere, there = roi(5, 5, 30, 30), roi(30, 20, 25, 25)
+    there.setPosition(0, 2, 1)
+    everywhere.setName("everywhere")
+    there.setName("there")
+    overlay.add(everywhere)
+    overlay.add(there)
+    hyperstack.setOverlay(overlay)
+    found, frame = through_plugin(java, ij, hyperstack, tmp_path, "objects=Overlay slices=all")
+    assert frame["Metadata_Roi"].tolist() == ["everywhere", "everywhere", "there", *["everywhere"] * 4]
+    labels = np.zeros((2, 60, 70), np.int32)
+    labels[0, 5:35, 5:35], labels[1, 20:45, 30:55] = 1, 2
+    want = measuring.measure(embedder, STACK[0, 1], labels).features
+    np.testing.assert_allclose(found[1:3], want, atol=1e-4)
+    rows = measure(None, hyperstack, "overlay", slices="all")
+    assert rows["Label"].tolist() == [f"stack.tif:{name}" for name in frame["Metadata_Roi"]]
+    np.testing.assert_allclose(rows[feature_names("C1", "C2")], found, atol=1e-4)
+
+
+def test_label_images_of_8_16_and_32_bit_and_of_every_slice(java, ij, hyperstack, embedder, tmp_path):
+    labels = np.zeros((2, 3, 60, 70), np.uint8)
+    labels[..., 5:30, 5:35], labels[1, ..., 35:50, 35:60] = 7, 2
+    want = [measuring.measure(embedder, STACK[place], labels[place].astype(int)).features for place in PLACES]
+    for dtype in (np.uint8, np.uint16, np.float32):
+        save_hyperstack(tmp_path / "labels.tif", labels.astype(dtype), "TZYX")
+        numbered = ij.openImage(str(tmp_path / "labels.tif"))
+        numbered.show()
+        options = "objects=[Label image] labels=labels.tif slices=all"
+        found, frame = through_plugin(java, ij, hyperstack, tmp_path, options)
+        np.testing.assert_allclose(found, np.concatenate(want), atol=1e-4)
+        assert frame["ObjectNumber"].tolist() == [7, 7, 7, 2, 7, 2, 7, 2, 7]
+        numbered.close()
+        java.jimport("ij.measure.ResultsTable").getResultsTable().reset()
+
+
+def test_names_of_channels(java, ij, tmp_path):
+    for names, want in (
+        (["DNA", "my ER, new"], ["DNA", "my_ER_new"]),
+        (["c:1/2 - DAPI", "c:2/2 - GFP"], ["DAPI", "GFP"]),
+        (["same", "same"], ["C1", "C2"]),
+        (["dna.tif", "er.tif"], ["dna", "er"]),
+        (None, ["C1", "C2"]),
+    ):
+        save_hyperstack(tmp_path / "image.tif", STACK[0, 0], "CYX", names)
+        imp = ij.openImage(str(tmp_path / "image.tif"))
+        _, frame = through_plugin(java, ij, imp, tmp_path, "objects=[Whole image] mode=rescale clear")
+        assert [name.split("E000_")[1] for name in frame if "_E000_" in name] == want
+        assert list(measure(None, imp, None, mode="rescale"))[2::256] == feature_names(*want)[::256]
+        imp.close()

@@ -1,0 +1,188 @@
+"""ImageJ with its windows: dialogs, recorder, settings, map, and messages to a user who waits."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import components, feature_names, numbers, own_workers, press, wait_for, window
+
+from microsnoop_engine.measuring import measure
+
+MEASURE = "Measure Microsnoop Features"
+
+
+@pytest.fixture
+def opened(java, ij, field):
+    """The field in a window, with the outlines of its nuclei in the ROI Manager."""
+    labels = field[2]
+    imp = ij.openImage(str(field[0]))
+    imp.show()
+    manager = java.jimport("ij.plugin.frame.RoiManager")()
+    numbered = ij.openImage(str(field[0].parent / "labels.tif")).getProcessor()
+    for number in np.unique(labels)[1:].tolist():
+        y, x = np.argwhere(labels == number)[0].tolist()
+        wand = java.jimport("ij.gui.Wand")(numbered)
+        wand.autoOutline(x, y, float(number), float(number))
+        roi = java.jimport("ij.gui.PolygonRoi")(wand.xpoints, wand.ypoints, wand.npoints, 4)
+        roi.setName(f"cell {number}")
+        manager.addRoi(roi)
+    return imp
+
+
+@pytest.fixture
+def recorder(java, imagej):
+    found = java.jimport("ij.plugin.frame.Recorder")()
+    yield found
+    found.close()
+
+
+def start(java, imp, command):
+    """Choose a command from the menu."""
+    if imp is not None:
+        java.jimport("ij.WindowManager").setCurrentWindow(imp.getWindow())
+    java.jimport("ij.IJ").doCommand(command)
+    return wait_for(lambda: window(java, command))
+
+
+def results(java):
+    return java.jimport("ij.measure.ResultsTable").getResultsTable()
+
+
+def test_the_dialog_is_recorded_and_the_line_gives_the_same_rows(java, ij, opened, recorder, embedder, field, tmp_path):
+    path = tmp_path / "a folder" / "cells.csv"
+    path.parent.mkdir()
+    dialog = start(java, opened, MEASURE)
+    choices = [str(choice.getSelectedItem()) for choice in dialog.getChoices()]
+    assert choices == ["ROI Manager", "(no other image of this size)", "box", "tile"]
+    enabled = [bool(choice.isEnabled()) for choice in dialog.getChoices()]
+    assert enabled == [True, False, True, False]
+    channels, _, file = dialog.getStringFields()
+    channels.setText("DNA,3")
+    file.setText(str(path))
+    dialog.getNumericFields().get(0).setText("1.5")
+    dialog.getNumericFields().get(1).setText("3")
+    dialog.getCheckboxes().get(0).setState(True)
+    press(java, dialog, "OK")
+    wait_for(lambda: results(java).size() > 0 and "csv=" in str(recorder.getText()))
+    line = str(recorder.getText()).strip()
+    assert line == (
+        f'run("{MEASURE}", "objects=[ROI Manager] channels=DNA,3 mode=box rescale_constant=1.5 '
+        f'table=Results csv=[{path}] cluster=3 overlay");'
+    )
+    wait_for(path.exists)
+    from microsnoop_engine.modes import CropSettings
+
+    want = measure(embedder, field[1][[0, 2]], field[2], CropSettings(rescale_constant=1.5)).features
+    names = feature_names("DNA", "Actin")
+    first = numbers(results(java), names)
+    np.testing.assert_allclose(first, want, atol=1e-4)
+    assert str(results(java).getLabel(0)) == "field.tif:cell 1"
+    assert int(opened.getOverlay().size()) == len(want)
+    written = path.read_bytes()
+    path.unlink()
+    results(java).reset()
+    ij.runMacro(line)
+    np.testing.assert_array_equal(numbers(results(java), names), first)
+    assert path.read_bytes() == written
+    assert int(java.jimport("ij.plugin.frame.RoiManager").getInstance().getCount()) == len(want)
+
+
+def test_the_dialog_offers_what_is_there(java, ij, field, imagej):
+    imp = ij.openImage(str(field[0]))
+    imp.show()
+    dialog = start(java, imp, MEASURE)
+    assert str(dialog.getChoices().get(0).getSelectedItem()) == "Whole image"
+    press(java, dialog, "Cancel")
+    wait_for(lambda: window(java, MEASURE) is None)
+    imp.setRoi(10, 10, 50, 50)
+    dialog = start(java, imp, MEASURE)
+    assert str(dialog.getChoices().get(0).getSelectedItem()) == "Active selection"
+    press(java, dialog, "Cancel")
+    wait_for(lambda: window(java, MEASURE) is None)
+    assert results(java).size() == 0
+
+
+def test_a_user_who_waits_gets_a_message(java, ij):
+    ij.doCommand(MEASURE)
+    dialog = wait_for(lambda: window(java, "Microsnoop"))
+    (label,) = components(java, dialog, "ij.gui.MultiLineLabel")
+    lines = label.getClass().getDeclaredField("lines")
+    lines.setAccessible(True)
+    said = " ".join(str(line).strip() for line in lines.get(label))
+    press(java, dialog, "OK")
+    wait_for(lambda: window(java, "Microsnoop") is None)
+    assert said == "There is no image open. Open one with File > Open, and run this command again."
+
+
+def test_settings_are_kept_and_tested(java, ij, recorder, home):
+    dialog = start(java, None, "Microsnoop Settings")
+    engine, _ = dialog.getStringFields()
+    engine.setText("/nowhere/python")
+    press(java, dialog, "Test engine")
+    (answer,) = components(java, dialog, "java.awt.TextArea")
+    wait_for(lambda: 'the setting "Engine" says "/nowhere/python"' in str(answer.getText()))
+    engine.setText("")
+    press(java, dialog, "Test engine")
+    wait_for(lambda: "The engine works: microsnoop" in str(answer.getText()))
+    dialog.getChoices().get(0).select("cpu")
+    press(java, dialog, "OK")
+    line = 'run("Microsnoop Settings", "engine=[] weights=microsnoop-base device=cpu");'
+    wait_for(lambda: line in str(recorder.getText()))
+    assert str(java.jimport("ij.Prefs").get("microsnoop.device", "")) == "cpu"
+    assert any("microsnoop.device=cpu" in path.read_text() for path in home.rglob("IJ_Prefs.txt"))
+    ij.runMacro(line.replace("cpu", "auto"))
+    assert str(java.jimport("ij.Prefs").get("microsnoop.device", "")) == "auto"
+
+
+def test_there_is_one_warm_engine(java, ij, opened):
+    ij.run(MEASURE, "objects=[ROI Manager]")
+    first = own_workers()
+    ij.run(MEASURE, "objects=[ROI Manager]")
+    assert len(first) == 1
+    assert own_workers() == first
+
+
+@pytest.mark.parametrize("method", ["PCA", "UMAP"])
+def test_a_click_on_the_map_selects_the_object(java, ij, opened, field, method):
+    ij.run(MEASURE, "objects=[ROI Manager] cluster=2")
+    ij.run("Microsnoop Embedding Map", f"table=Results method={method} colour=cluster")
+    windows = java.jimport("ij.WindowManager")
+    map_window = windows.getCurrentWindow()
+    assert str(map_window.getTitle()).startswith("Microsnoop map of Results")
+    plot = map_window.getPlot()
+    count = int(results(java).size())
+    points = plotted_points(java, plot)
+    assert len(points) == count
+    opened.killRoi()
+    x, y = points[0]
+    click(java, map_window, int(plot.scaleXtoPxl(x)), int(plot.scaleYtoPxl(y)))
+    roi = wait_for(lambda: opened.getRoi())
+    assert str(roi.getName()).startswith("cell ")
+    panel = java.jimport("ij.IJ").getTextPanel()
+    row = int(panel.getSelectionStart())
+    assert str(results(java).getLabel(row)) == f"field.tif:{roi.getName()}"
+    map_window.close()
+
+
+def plotted_points(java, plot):
+    """The points of all groups of a scatter plot."""
+    table = plot.getResultsTable(True)
+    columns = [str(name) for name in table.getHeadings()]
+    xs, ys = columns[0::2], columns[1::2]
+    frame = pd.DataFrame({name: list(table.getColumnAsDoubles(i)) for i, name in enumerate(columns)})
+    pairs = [frame[[x, y]].dropna().to_numpy() for x, y in zip(xs, ys, strict=True)]
+    return np.concatenate(pairs)
+
+
+def click(java, map_window, x, y):
+    canvas = map_window.getCanvas()
+    event = java.jimport("java.awt.event.MouseEvent")
+    clicked = event(canvas, event.MOUSE_CLICKED, 0, 0, canvas.screenX(x), canvas.screenY(y), 1, False)
+    for listener in canvas.getMouseListeners():
+        if "microsnoop" in str(listener.getClass().getName()):
+            listener.mouseClicked(clicked)
+
+
+def test_help_opens(java, ij):
+    ij.doCommand("Microsnoop Help")
+    dialog = wait_for(lambda: window(java, "Microsnoop Help"))
+    dialog.dispose()
