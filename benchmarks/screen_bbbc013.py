@@ -49,8 +49,8 @@ report:
 HEAD = """\
 # A real plate, from images to the report
 
-`python benchmarks/screen_bbbc013.py --out benchmarks/results`: BBBC013, 96 wells, nuclei segmented, mean profiles per well,
-sphered on the 16 negative control wells. Figures of the report; controls and positions leave the row of the well out.
+`python benchmarks/screen_bbbc013.py --out benchmarks/results`: BBBC013, 96 wells, nuclei segmented, mean profiles of
+wells, sphered on the 16 negative control wells. Figures of the report; controls and positions leave the well's row out.
 
 """
 

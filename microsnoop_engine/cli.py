@@ -17,6 +17,7 @@ from .cli_tables import add_table_commands
 from .embedder import DEVICES, PRECISIONS
 from .errors import InputError, MicrosnoopError
 from .modes import MASKS, MODES, NORMALISATIONS, RESCALE_CONSTANT_HELP
+from .shards import Shard
 
 log = logging.getLogger("microsnoop_engine")
 
@@ -49,6 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=strict)
     _add_demo(commands)
     _add_profile(commands)
+    _add_merge(commands)
     add_table_commands(commands)
     add_screen_commands(commands)
     _add_train(commands)
@@ -141,8 +143,20 @@ def _add_profile(commands: Any) -> None:
     _add_engine_options(parser)
     output = _add_output_options(parser)
     output.add_argument("--csv", action="store_true", help="write the table as profiles.csv too")
+    output.add_argument(
+        "--shard",
+        type=shard,
+        metavar="I/N",
+        help="for job arrays: measure the I-th of N shares, into a folder of its own in FOLDER; then microsnoop merge",
+    )
     output.add_argument("--strict", action="store_true", help="stop at the first image set that cannot be measured")
     parser.set_defaults(run=run_profile)
+
+
+def _add_merge(commands: Any) -> None:
+    parser = commands.add_parser("merge", help="the shares of a run as one table", description=run_merge.__doc__)
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="the --out of microsnoop profile --shard")
+    parser.set_defaults(run=run_merge)
 
 
 def _add_train(commands: Any) -> None:
@@ -271,6 +285,14 @@ def _positive_int(text: str) -> int:
     return value
 
 
+def shard(text: str) -> Shard:
+    """A share of a run, ``3/10``."""
+    try:
+        return Shard.parse(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def _positive_float(text: str) -> float:
     value = float(text)
     if not 0 < value < float("inf"):
@@ -315,9 +337,25 @@ def run_profile(options: argparse.Namespace) -> int:
     embedder = _make_embedder(options)
     teller = Teller(options.quiet, options.json)
     began = time.monotonic()
+    folder, own = options.out, image_sets
+    if options.shard:
+        folder, own = folder / options.shard.folder, options.shard.of(image_sets)
     with teller.progress("image sets") as progress:
-        report = profile(image_sets, job, embedder, options.out, _memory(options), options.strict, progress)
-    return teller.finish(options.out, image_sets, job, report, time.monotonic() - began, options.csv)
+        report = profile(
+            image_sets, job, embedder, folder, _memory(options), options.strict, progress, shard=options.shard
+        )
+    return teller.finish(folder, own, job, report, time.monotonic() - began, options.csv)
+
+
+def run_merge(options: argparse.Namespace) -> int:
+    """Put the tables of all shares of a run (profile --shard) together; they stay as they are."""
+    from .merging import merge
+
+    merged = merge(options.folder)
+    print(f"{merged.rows} rows of {merged.done} image sets from {merged.shards} shares: {merged.table}")
+    if merged.failed:
+        print(f"{merged.failed} image sets could not be measured: see {merged.image_list}", file=sys.stderr)
+    return 1 if merged.failed else 0
 
 
 def run_weights_info(options: argparse.Namespace) -> int:

@@ -27,6 +27,7 @@ from .measuring import Batcher, Measurement, check_labels, mean_of_rows, start_m
 from .modes import CropSettings
 from .profiles import PART_BYTES, layout_of, open_table
 from .segmentation import Segmenter, segmenter
+from .shards import Shard
 
 log = logging.getLogger(__name__)
 
@@ -131,6 +132,7 @@ def profile(
     strict: bool = False,
     on_progress: Callable[[int, int], None] | None = None,
     part_bytes: int = PART_BYTES,
+    shard: Shard | None = None,
 ) -> Report:
     """Measure image sets into the table of an output folder; continues the table that a stopped run left there.
 
@@ -148,6 +150,8 @@ def profile(
         Called with the number of image sets done and their number in all.
     part_bytes : int
         Size of the parts of the table.
+    shard : Shard, optional
+        Measure only this share of the image sets.
 
     Returns
     -------
@@ -165,6 +169,9 @@ def profile(
     find_objects = segmenter(job.segment, embedder.device) if job.segment else None
     layout = layout_of(image_sets, job.channels, job.objects, embedder.card.dimension)
     run = describe_run(image_sets, job, embedder.card, embedder.precision)
+    if shard:
+        run |= {"shard": str(shard)}
+        image_sets = shard.of(image_sets)
     batcher = Batcher(embedder)
     held: deque[tuple[ImageSet, Measurement, float]] = deque()
 
