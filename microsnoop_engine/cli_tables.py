@@ -35,6 +35,13 @@ def _add_aggregate(commands: Any) -> None:
     _add_table(parser)
     parser.add_argument("--level", choices=("image", "well", "treatment"), default="well", help="default: well")
     parser.add_argument("--treatment", type=names_of, default=(), metavar="A,B", help="columns of a treatment")
+    parser.add_argument(
+        "--list",
+        type=names_of,
+        default=(),
+        metavar="A,B",
+        help="with --level treatment: columns of the wells of which a treatment keeps all values, Metadata_Week",
+    )
     parser.add_argument("--statistic", choices=("mean", "median"), default="mean", help="default: mean (the paper's)")
     parser.add_argument("--least", type=int, default=1, metavar="N", help="leave out rows with fewer objects")
     parser.add_argument("--platemap", type=Path, metavar="FILE", help="table with a row per well, joined to the wells")
@@ -167,6 +174,7 @@ def run_aggregate(options: argparse.Namespace) -> int:
             options.least,
             options.platemap,
             options.on,
+            options.list,
         )
     write_frame(frame, options.out, features)
     _say(options, f"{len(frame)} rows of {int(frame[COUNT].sum())} objects, {len(features)} features: {options.out}")

@@ -52,6 +52,7 @@ def aggregate_levels(
     least: int = 1,
     platemap: Path | None = None,
     on: Sequence[str] = (PLATE, WELL),
+    listed: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Objects to images, images to wells, wells to treatments, as far as asked (Xun et al. 2023, Methods).
 
@@ -69,6 +70,9 @@ def aggregate_levels(
         Table with a row per well, joined once wells are known.
     on : sequence of str
         Columns that it is joined on.
+    listed : sequence of str
+        Columns of the wells whose different values a treatment keeps, joined by spaces, such as its weeks
+        (the batch of NSCB). Other columns that differ among the wells of a treatment are left out.
 
     Raises
     ------
@@ -95,7 +99,20 @@ def aggregate_levels(
     if platemap is not None:
         frame = join_platemap(frame, platemap, on)
         source = in_memory(frame, source.path)
-    return aggregate(source, treatment, features, statistic, least) if level == "treatment" else frame
+    if level != "treatment":
+        return frame
+    result = aggregate(source, treatment, features, statistic, least)
+    return result.assign(**_lists(frame, result, list(treatment), listed))
+
+
+def _lists(frame: pd.DataFrame, result: pd.DataFrame, by: list[str], names: Sequence[str]) -> dict[str, list[str]]:
+    """The different values of columns in each group, as words."""
+    if missing := [name for name in names if name not in frame]:
+        raise InputError(f"--list: the wells have no column {', '.join(missing)}")
+    groups = frame.groupby(by, dropna=False)
+    values = {name: groups[name].agg(lambda column: " ".join(sorted(set(map(str, column))))) for name in names}
+    keys = pd.MultiIndex.from_frame(result[by]) if len(by) > 1 else pd.Index(result[by[0]])
+    return {name: column.reindex(keys).tolist() for name, column in values.items()}
 
 
 def join_platemap(frame: pd.DataFrame, path: Path, on: Sequence[str]) -> pd.DataFrame:

@@ -122,3 +122,25 @@ def test_the_command_counts_them(tmp_path, capsys, ending):
     ]
     assert main(["evaluate", str(path), *options, "--task", "nsc,nscb"]) == 0
     assert "92 rows, 11 left out" in capsys.readouterr().out
+
+
+def test_from_wells_by_the_commands(tmp_path, capsys):
+    """A well per treatment and week; a treatment's batch is the list of its weeks."""
+    features = known_features()
+    table = TREATMENTS.join(pd.DataFrame(features, columns=[f"Nuclei_F{n}" for n in range(features.shape[1])]))
+    wells = table.assign(Metadata_Week=table["Metadata_Weeks"].str.split()).explode("Metadata_Week", ignore_index=True)
+    wells = wells.drop(columns=["Metadata_Weeks", "Metadata_Plates"]).assign(
+        Metadata_Well=np.arange(len(wells)).astype(str)
+    )
+    wells.to_csv(tmp_path / "wells.csv", index=False)
+    treatment = ["--level", "treatment", "--treatment", "Metadata_Compound,Metadata_Concentration"]
+    target = tmp_path / "treatments.parquet"
+    aggregate = ["aggregate", str(tmp_path / "wells.csv"), *treatment, "--out", str(target), "--features", "Nuclei_F.*"]
+    assert main([*aggregate, "--list", "Metadata_Week"]) == 0
+    assert sorted(pd.read_parquet(target)["Metadata_Week"]) == sorted(" ".join(sorted(w.split())) for w in WEEKS)
+    capsys.readouterr()
+    columns = ["--label", "Metadata_MoA", "--compound", "Metadata_Compound", "--batch", "Metadata_Week"]
+    assert main(["evaluate", str(target), *columns, "--task", "nscb", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["rows"] == 92
+    assert main([*aggregate, "--list", "Metadata_Month"]) == 1
+    assert "--list: the wells have no column Metadata_Month" in capsys.readouterr().err
