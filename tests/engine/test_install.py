@@ -1,16 +1,21 @@
-"""What `microsnoop install cellprofiler` writes; tests/cellprofiler runs it."""
+"""What `microsnoop install` writes; tests/cellprofiler and tests/fiji run it."""
 
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from microsnoop_engine.errors import InputError
 from microsnoop_engine.install import (
+    FIJI_JAR,
+    FIJI_RECORD,
     FILES,
     RECORD,
+    fiji_folders,
     install_cellprofiler,
+    install_fiji,
     plugin_folder,
     preference_files,
     set_plugin_folder,
@@ -72,3 +77,38 @@ def test_the_command_prints_what_is_left_to_do(tmp_path, preferences):
     else:
         assert done.returncode == 1
         assert "preferences were not found" in done.stderr
+
+
+def test_the_plugin_for_imagej_comes_with_the_way_to_this_engine(tmp_path):
+    (tmp_path / "Fiji.app" / "plugins").mkdir(parents=True)
+    plugins = install_fiji(tmp_path / "Fiji.app")
+    assert plugins == install_fiji(plugins) == tmp_path / "Fiji.app" / "plugins"
+    assert sorted(path.name for path in plugins.iterdir()) == sorted([FIJI_JAR, FIJI_RECORD])
+    assert (plugins / FIJI_RECORD).read_text().strip() == sys.executable
+    with zipfile.ZipFile(plugins / FIJI_JAR) as jar:
+        assert "microsnoop.MeasureCommand" in jar.read("plugins.config").decode()
+
+
+def test_a_folder_without_plugins_is_refused(tmp_path):
+    with pytest.raises(InputError, match="has no folder 'plugins': give the folder of Fiji or ImageJ"):
+        install_fiji(tmp_path)
+
+
+def test_fiji_is_found_where_people_put_it(tmp_path):
+    for name in ("Desktop/Fiji.app/plugins", "Downloads/ImageJ/plugins", "Downloads/Fiji.app"):
+        (tmp_path / name).mkdir(parents=True)
+    found = fiji_folders([tmp_path / "Desktop", tmp_path / "Downloads", tmp_path / "none"])
+    assert found == [tmp_path / "Desktop" / "Fiji.app", tmp_path / "Downloads" / "ImageJ"]
+
+
+def test_the_command_for_fiji_says_what_to_restart(tmp_path):
+    command = [sys.executable, "-m", "microsnoop_engine", "install", "fiji"]
+    environment = {"HOME": str(tmp_path), "USERPROFILE": str(tmp_path), "PATH": ""}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 1
+    assert "no Fiji or ImageJ was found: give its folder" in done.stderr
+    (tmp_path / "Fiji.app" / "plugins").mkdir(parents=True)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert f"installed the Microsnoop plugin in {tmp_path / 'Fiji.app' / 'plugins'}" in done.stdout
+    assert "start Fiji or ImageJ anew: Plugins > Microsnoop > Measure Microsnoop Features" in done.stdout

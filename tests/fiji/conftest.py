@@ -138,6 +138,8 @@ def java(home, display):
     scyjava.config.add_classpath(IJ_JAR)
     for option in java_options(home):
         scyjava.config.add_option(option)
+    (home / "tmp").mkdir()
+    os.environ["TMPDIR"] = str(home / "tmp")
     scyjava.start_jvm()
     return scyjava
 

@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 import tifffile
 from conftest import feature_names, save_hyperstack
-from PIL import Image
 
 from fiji_bridge import measure
 from microsnoop_engine import measuring
@@ -57,13 +56,13 @@ def test_types(java, ij, embedder, tmp_path, kind):
 
 
 def test_colour_tables_do_not_change_the_numbers(java, ij, embedder, tmp_path):
-    picture = Image.fromarray(IMAGES["8-bit"], "P")
-    picture.putpalette(RANDOM.integers(0, 256, 768).astype(np.uint8).tobytes())
-    picture.save(tmp_path / "image.png")
-    imp = ij.openImage(str(tmp_path / "image.png"))
+    tifffile.imwrite(tmp_path / "image.tif", IMAGES["RGB"], photometric="rgb")
+    imp = ij.openImage(str(tmp_path / "image.tif"))
+    ij.run(imp, "8-bit Color", "number=256")
     assert int(imp.getType()) == int(java.jimport("ij.ImagePlus").COLOR_256)
     found, _ = through_plugin(java, ij, imp, tmp_path, "objects=[Whole image] mode=rescale")
-    np.testing.assert_allclose(found, expected(embedder, IMAGES["8-bit"]), atol=1e-4)
+    numbers = np.frombuffer(memoryview(imp.getProcessor().getPixels()), np.uint8).reshape(90, 70)
+    np.testing.assert_allclose(found, expected(embedder, numbers), atol=1e-4)
 
 
 STACK = RANDOM.integers(0, 4000, (2, 3, 2, 60, 70)).astype(np.uint16)

@@ -1,0 +1,263 @@
+"""The life of the engine: cancelled, killed, orphaned, run a hundred times, headless."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import (
+    IJ_JAR,
+    REPOSITORY,
+    assert_gone,
+    command_of,
+    feature_names,
+    own_workers,
+    wait_for,
+    workers_of,
+)
+
+from microsnoop_engine import measuring
+
+MEASURE = "Measure Microsnoop Features"
+
+
+@pytest.fixture
+def large(java, ij):
+    """An image whose tiles take many seconds."""
+    imp = ij.createImage("large", "16-bit noise", 2400, 2400, 1)
+    imp.show()
+    return imp
+
+
+@pytest.fixture
+def small(java, ij, field):
+    """Opens a window with the drawn field, which one box of a few pixels measures at once."""
+    imp = ij.openImage(str(field[0]))
+    imp.show()
+    imp.setRoi(100, 100, 40, 40)
+    return imp
+
+
+def measure_in_background(ij, options):
+    """Run the command as a macro would; the list gets what it raises."""
+    raised = []
+
+    def run():
+        try:
+            ij.run(MEASURE, options)
+        except Exception as error:
+            raised.append(str(error))
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    return thread, raised
+
+
+def progress(java):
+    status = str(java.jimport("ij.IJ").getInstance().getStatusBar().getComponent(0).getText() or "")
+    return "crops (Esc cancels)" in status
+
+
+def rows(java):
+    return int(java.jimport("ij.measure.ResultsTable").getResultsTable().size())
+
+
+def test_esc_cancels_and_the_engine_stays(java, ij, large, small, tmp_path):
+    ij.run(MEASURE, "objects=[Active selection] clear")
+    (engine,) = own_workers()
+    java.jimport("ij.WindowManager").setCurrentWindow(large.getWindow())
+    path = tmp_path / "none.csv"
+    thread, raised = measure_in_background(ij, f"objects=[Whole image] csv=[{path}]")
+    wait_for(lambda: progress(java))
+    began = time.monotonic()
+    ij.setKeyDown(27)
+    thread.join(30)
+    ij.setKeyUp(27)
+    assert not thread.is_alive()
+    assert time.monotonic() - began < 10
+    assert "Macro canceled" in raised[0]
+    assert "Microsnoop: cancelled; nothing was written" in str(ij.getLog())
+    assert rows(java) == 1
+    assert not path.exists()
+    java.jimport("ij.WindowManager").setCurrentWindow(small.getWindow())
+    ij.run(MEASURE, "objects=[Active selection]")
+    assert rows(java) == 2
+    assert own_workers() == [engine]
+
+
+def test_an_engine_that_is_killed_is_replaced(java, ij, home, large, small):
+    java.jimport("ij.WindowManager").setCurrentWindow(large.getWindow())
+    thread, raised = measure_in_background(ij, "objects=[Whole image]")
+    wait_for(lambda: progress(java))
+    (engine,) = own_workers()
+    (folder,) = (home / "tmp").glob("microsnoop-worker-*")
+    engine.kill()
+    thread.join(30)
+    assert raised
+    log = str(ij.getLog())
+    assert "stopped during measure_image (exit code 137)" in log
+    assert "run the command again, which starts a new engine" in log
+    assert not folder.exists()
+    java.jimport("ij.WindowManager").setCurrentWindow(small.getWindow())
+    ij.run(MEASURE, "objects=[Active selection] clear")
+    assert rows(java) == 1
+    (new,) = own_workers()
+    assert new != engine
+
+
+def test_an_image_that_is_closed_meanwhile(java, ij, small):
+    stack = ij.createImage("deep", "16-bit noise", 600, 600, 12)
+    stack.show()
+    thread, raised = measure_in_background(ij, "objects=[Whole image] slices=all clear")
+    wait_for(lambda: "slice 2" in str(ij.getInstance().getStatusBar().getComponent(0).getText()) or progress(java))
+    stack.changes = False
+    stack.close()
+    thread.join(60)
+    assert raised
+    assert 'The image "deep" was closed while it was measured. Open it again' in str(ij.getLog())
+    assert rows(java) == 0
+
+
+def test_a_second_image_takes_less_than_a_second_beside_the_network(java, ij, small, field):
+    ij.run(MEASURE, "objects=[Active selection] clear")
+    small.close()
+    imp = ij.openImage(str(field[0]))
+    imp.show()
+    imp.setRoi(60, 60, 50, 30)
+    began = time.monotonic()
+    ij.run(MEASURE, "objects=[Active selection]")
+    seconds = time.monotonic() - began
+    print(f"second image, 1 ROI x 3 channels: {seconds:.2f} s")
+    assert seconds < 1
+
+
+def test_a_hundred_calls_do_not_grow_memory(java, ij, small):
+    runtime = java.jimport("java.lang.Runtime").getRuntime()
+
+    def measure(times):
+        for _ in range(times):
+            ij.run(MEASURE, "objects=[Active selection] clear")
+        for _ in range(3):
+            java.jimport("java.lang.System").gc()
+            time.sleep(0.1)
+        (engine,) = own_workers()
+        used = (int(runtime.totalMemory()) - int(runtime.freeMemory())) / 2**20
+        return used, engine.memory_info().rss / 2**20, len(engine.open_files()), threading.active_count()
+
+    warm = measure(20)
+    after = measure(100)
+    print(f"ImageJ's heap {warm[0]:.1f} -> {after[0]:.1f} MB, engine {warm[1]:.0f} -> {after[1]:.0f} MB")
+    assert after[0] - warm[0] < 3
+    assert after[1] - warm[1] < 30
+    assert after[2:] == warm[2:]
+
+
+def test_kill_minus_9_of_imagej_leaves_no_engine(home, field, tmp_path):
+    macro = tmp_path / "macro.ijm"
+    macro.write_text(
+        f'newImage("large", "16-bit noise", 2400, 2400, 1);\nrun("{MEASURE}", "objects=[Whole image]");\n'
+        f'File.saveString("done", "{tmp_path}/done.txt");\n'
+    )
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    host = subprocess.Popen(
+        command_of(home, macro), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        engines = wait_for(lambda: workers_of(host.pid))
+        (folder,) = wait_for(lambda: list(tmp_path.glob("microsnoop-worker-*")))
+        wait_for(lambda: not list(folder.glob("imagej-*-image.npy")) and busy(engines[0]))
+        host.send_signal(signal.SIGKILL)
+        host.wait(10)
+        assert_gone(engines)
+        wait_for(lambda: not folder.exists(), 5)
+    finally:
+        host.kill()
+    assert not (tmp_path / "done.txt").exists()
+
+
+def busy(process):
+    """Whether a process computes: it has used some processor time since it started."""
+    return sum(process.cpu_times()[:2]) > 3
+
+
+def test_imagej_that_ends_takes_the_engine_along(home, field, tmp_path):
+    macro = tmp_path / "macro.ijm"
+    macro.write_text(
+        f'open("{field[0]}");\nrun("{MEASURE}", "objects=[Whole image] mode=rescale");\n'
+        f'File.saveString("done", "{tmp_path}/done.txt");\nwait(1500);\n'
+    )
+    host = subprocess.Popen(command_of(home, macro), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_for((tmp_path / "done.txt").exists)
+    engines = workers_of(host.pid)
+    assert len(engines) == 1
+    assert host.wait(30) == 0
+    assert_gone(engines)
+
+
+def test_headless_by_a_call_of_the_core(batch, embedder, tmp_path):
+    path = tmp_path / "headless.csv"
+    done = batch(
+        'newImage("drawn", "8-bit black", 100, 100, 1);\n'
+        "for (y = 0; y < 100; y++) for (x = 0; x < 100; x++) setPixel(x, y, (x * x + 3 * x * y) % 251);\n"
+        "Overlay.drawEllipse(20, 30, 40, 60);\nOverlay.show;\n"
+        f'said = call("microsnoop.MeasureCommand.macro", "objects=Overlay csv=[{path}]");\n'
+        'print("said:" + said);\nprint("rows:" + nResults);\n'
+        'print(call("microsnoop.MeasureCommand.macro", "objects=[Active selection]"));\n',
+        headless=True,
+    )
+    assert "said:\n" in done.stdout, done.stdout + done.stderr
+    assert "rows:1" in done.stdout
+    assert 'There is no selection in "drawn"' in done.stdout
+    from fiji_bridge.roi import oval
+
+    y, x = np.mgrid[:100, :100]
+    labels = np.zeros((100, 100), np.int32)
+    labels[30:90, 20:60] = oval(60, 40)
+    frame = pd.read_csv(path)
+    found = frame[[name for name in frame if "_Microsnoop_E" in name]]
+    want = measuring.measure(embedder, ((x * x + 3 * x * y) % 251).astype(np.uint8), labels).features
+    np.testing.assert_allclose(found, want, atol=1e-4)
+
+
+HEADLESS = """
+import sys
+import numpy as np
+import scyjava
+scyjava.config.set_java_constraints(fetch="never")
+scyjava.config.endpoints.clear()
+scyjava.config.add_classpath(sys.argv[1])
+scyjava.config.add_option("-Djava.awt.headless=true")
+scyjava.start_jvm()
+from fiji_bridge import measure, show
+imp = scyjava.jimport("ij.IJ").openImage(sys.argv[2])
+imp.setRoi(100, 100, 40, 40)
+frame = measure(None, imp, [imp.getRoi()], channels=["ER", 1])
+frame.to_csv(sys.argv[3], index=False)
+table = show(None, frame)
+print("table", table.size(), str(table.getLabel(0)), table.getValue("Microsnoop_E003_ER", 0))
+try:
+    measure(None, imp)
+except ValueError as error:
+    print(error)
+"""
+
+
+def test_headless_from_python(field, embedder, tmp_path):
+    path = tmp_path / "frame.csv"
+    command = [sys.executable, "-c", HEADLESS, IJ_JAR, str(field[0]), str(path)]
+    environment = {name: value for name, value in os.environ.items() if name != "DISPLAY"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=90, env=environment, cwd=REPOSITORY)
+    assert done.returncode == 0, done.stderr
+    frame = pd.read_csv(path)
+    labels = np.zeros((256, 256), np.int32)
+    labels[100:140, 100:140] = 1
+    want = measuring.measure(embedder, field[1][[1, 0]], labels).features
+    np.testing.assert_allclose(frame[feature_names("ER", "DNA")], want, atol=1e-4)
+    assert re.search(r"table 1 field.tif:0001 -?0\.\d+", done.stdout)
+    assert "there is no ROI Manager without a window: put the ROIs into the overlay" in done.stdout
