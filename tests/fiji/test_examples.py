@@ -1,0 +1,107 @@
+"""The example macro over a folder of images, by one command, against ``microsnoop profile`` on the same nuclei."""
+
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+from conftest import BBBC013, CHANNELS, IJ_JAR, REPOSITORY, save_hyperstack
+
+from microsnoop_engine.cli import main
+from microsnoop_engine.synthetic import render_field
+
+MACRO = REPOSITORY / "examples" / "fiji" / "measure_folder.ijm"
+
+
+def run_macro(home, images, results, channel="DNA"):
+    """What the macro says."""
+    command = ["java", f"-Duser.home={home}", "-jar", IJ_JAR, "-ijpath", str(home / "ImageJ"), "-batch", str(MACRO)]
+    done = subprocess.run([*command, f"{images},{results},{channel}"], capture_output=True, text=True, timeout=150)
+    assert "Measured" in done.stdout, done.stdout + done.stderr
+    return done.stdout
+
+
+def compare(cells, images, results, out):
+    """Every row of the macro's table with that of the engine on the macro's label images."""
+    assert main(["profile", str(images), "--labels", str(results / "labels"), "--out", str(out), "--quiet"]) == 0
+    engine = pd.read_parquet(out / "profiles.parquet")
+    engine["Metadata_Image"] = engine["Metadata_File"].str.removesuffix(".tif")
+    keys = ["Metadata_Image", "ObjectNumber"]
+    engine, plugin = (table.set_index(keys).sort_index() for table in (engine, cells))
+    assert engine.index.equals(plugin.index)
+    features = [name for name in engine if "_Microsnoop_E" in name]
+    assert features == [name for name in plugin if "_Microsnoop_E" in name]
+    np.testing.assert_allclose(engine[features], plugin[features], atol=1e-4)
+    boxes = [name for name in engine if name.startswith(("Metadata_Crop_", "Metadata_Object_", "Nuclei_Location"))]
+    assert len(boxes) == 7
+    np.testing.assert_allclose(engine[boxes], plugin[boxes], atol=1e-3)
+
+
+@pytest.fixture
+def screen(tmp_path):
+    """Three drawn fields, one of them empty, and the first also with a file per channel."""
+    images = tmp_path / "images"
+    images.mkdir()
+    for seed, name in enumerate(("A01", "A02")):
+        image, _ = render_field("control", 0, np.random.default_rng(seed), shape=(200, 200), n_cells=6)
+        save_hyperstack(images / f"{name}.tif", image, "CYX", CHANNELS)
+    save_hyperstack(images / "A03.tif", np.zeros((3, 200, 200), np.uint16), "CYX", CHANNELS)
+    return images
+
+
+def test_the_table_is_that_of_the_engine_on_the_same_nuclei(home, screen, tmp_path):
+    results = tmp_path / "results"
+    said = run_macro(home, screen, results)
+    assert "No nuclei: A03" in said
+    assert "Measured 2 images" in said
+    cells = pd.read_csv(results / "cells.csv")
+    assert cells["Metadata_Image"].unique().tolist() == ["A01", "A02"]
+    assert cells["ImageNumber"].unique().tolist() == [1, 2]
+    assert 8 <= len(cells) <= 14
+    (screen / "A03.tif").unlink()
+    compare(cells, screen, results, tmp_path / "out")
+
+
+def test_a_file_per_channel_gives_the_same_rows(home, screen, tmp_path):
+    run_macro(home, screen, tmp_path / "together")
+    apart = tmp_path / "apart"
+    (apart / "Plate1").mkdir(parents=True)
+    with tifffile.TiffFile(screen / "A01.tif") as tiff:
+        image = tiff.asarray()
+    for channel, plane in zip(CHANNELS, image, strict=True):
+        tifffile.imwrite(apart / "Plate1" / f"A01_s1_{channel}.tif", plane)
+    said = run_macro(home, apart, tmp_path / "results")
+    assert "Measured 1 images" in said
+    cells = pd.read_csv(tmp_path / "results" / "cells.csv")
+    want = pd.read_csv(tmp_path / "together" / "cells.csv").query("Metadata_Image == 'A01'")
+    for channel in CHANNELS:
+        names = [f"Nuclei_Microsnoop_E{index:03d}_{channel}" for index in range(256)]
+        np.testing.assert_allclose(cells[names], want[names], atol=1e-4)
+
+
+def test_real_fields(home, tmp_path):
+    if not BBBC013.exists():
+        pytest.skip(f"the BBBC013 plate is not at {BBBC013.relative_to(REPOSITORY.parent)} beside the repository")
+    images, results = tmp_path / "images", tmp_path / "results"
+    images.mkdir()
+    with np.load(BBBC013) as data:
+        names = [str(name) for name in data["channels"]]
+        for index in (0, 60):
+            field = data["images"][index][:, :220, :220]
+            save_hyperstack(images / f"{data['well'][index]}.tif", field, "CYX", names)
+    run_macro(home, images, results)
+    cells = pd.read_csv(results / "cells.csv")
+    assert len(cells) > 25
+    compare(cells, images, results, tmp_path / "out")
+
+
+def test_the_python_script(field):
+    script = REPOSITORY / "examples" / "fiji" / "pyimagej_measure.py"
+    command = [sys.executable, str(script), str(field[0]), IJ_JAR]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=90, cwd=REPOSITORY)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"\n(?:[5-9]|1\d) nuclei x 768 features, weights microsnoop-base\n", done.stdout)
+    assert "field.tif:0001" in done.stdout
