@@ -5,6 +5,7 @@ Networks with weights come from :mod:`microsnoop_engine.architectures`.
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -26,6 +27,12 @@ class NormConv(nn.Module):
     def forward(self, x: Tensor, style: Tensor | None = None) -> Tensor:
         if self.style is not None:
             x = x + self.style(style)[:, :, None, None]
+        if self.norm.num_features > 1:
+            return self._convolved(x)
+        with torch.autocast(x.device.type, enabled=False):  # bfloat16 would leave 8 bits of a crop's grey levels
+            return self._convolved(x)
+
+    def _convolved(self, x: Tensor) -> Tensor:
         x = self.norm(x)
         return self.conv(F.relu(x) if self.relu else x)
 
