@@ -9,6 +9,7 @@ nothing is downloaded. Both need pip install "microsnoop[fiji]" and a Java.
 
 import sys
 
+import jpype.config
 import scyjava
 from sklearn.cluster import KMeans
 
@@ -21,6 +22,8 @@ def start_imagej(ij_jar=None):
         import imagej
 
         return imagej.init(mode="headless")
+    # ImageJ's threads rest for a minute after their work; Python need not wait for them at its end
+    jpype.config.destroy_jvm = False
     scyjava.config.set_java_constraints(fetch="never")
     scyjava.config.endpoints.clear()
     scyjava.config.add_classpath(ij_jar)
