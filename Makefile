@@ -27,7 +27,6 @@ test: setup browser cellprofiler-env lint
 	else \
 		echo "*** tests/cellprofiler DID NOT RUN: there is no CellProfiler environment (see above)" >&2; \
 	fi
-
 	@if scripts/make-fiji-env.sh; then \
 		set -x; .venv/bin/python -m pytest tests/fiji; \
 	else \
