@@ -74,20 +74,20 @@ def make_report(
     features = [name for name in features if before is None or name in before]
     if not features:
         raise InputError("the table before sphering has none of the features of the other one")
+    in_all = len(frame)
+    frame = frame.iloc[show.drawn(in_all)]
     metadata = frame.drop(columns=[name for name in frame if name in set(features)])
     after = Screen(metadata, frame[features].to_numpy(np.float64), meaning)
     earlier = None
     if before is not None:
         earlier = Screen(metadata, same_rows(before, frame)[features].to_numpy(np.float64), meaning)
-    rows = show.map_rows(after)
-    if earlier is not None:
-        rows = rows[earlier.present[rows]]
+    rows = np.flatnonzero(after.present if earlier is None else after.present & earlier.present)
     maps = [("After sphering" if earlier else "", after), ("Before sphering", earlier)]
     maps = [{"title": name, "kinds": show.maps(screen.values, rows)} for name, screen in reversed(maps) if screen]
     pictures = thumbnails(frame, _keys(frame, profiles), profiles) if profiles else {}
     described = [name for name in metadata if name.startswith(METADATA) or name in (IMAGE_NUMBER, OBJECT_NUMBER)]
     data = {
-        "summary": _summary(after, features),
+        "summary": _summary(after, features, in_all),
         "names": _names(metadata),
         "metadata": {name.removeprefix(METADATA): _plain(metadata[name]) for name in described},
         "treatment": None if after.treatment is None else after.treatment.tolist(),
@@ -153,9 +153,10 @@ def _keys(frame: pd.DataFrame, profiles: Path) -> Sequence[str]:
     return keys
 
 
-def _summary(screen: Screen, features: Sequence[str]) -> str:
+def _summary(screen: Screen, features: Sequence[str], in_all: int) -> str:
     rows, frame = len(screen.frame), screen.frame
-    parts = [f"{rows} {'wells' if WELL in frame else 'rows'}"]
+    kind = "objects" if OBJECT_NUMBER in frame else "wells" if WELL in frame else "rows"
+    parts = [f"{rows:,} {kind}" + (f" drawn at random from {in_all:,}" if in_all > rows else "")]
     if PLATE in frame:
         parts.append(f"{frame[PLATE].nunique()} plates")
     if COUNT in frame:

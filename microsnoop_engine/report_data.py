@@ -19,8 +19,8 @@ from .queries import select_rows
 from .scores import score_predictions
 from .table_commands import PLATE, WELL
 
-MOST_POINTS = 20_000
-"""Of a map; of a larger table, rows are drawn at random."""
+MOST_ROWS = 10_000
+"""Of a table of objects that is larger, rows are drawn at random."""
 MOST_NUMBERS = 8_000_000
 """Of the features that can be shown on plates, one byte each."""
 MOST_COLOURS = 40
@@ -299,12 +299,11 @@ def _points(coordinates: np.ndarray, axes: Sequence[str]) -> dict:
     return {"x": rounded(coordinates[:, 0]), "y": rounded(coordinates[:, 1]), "axes": list(axes)}
 
 
-def map_rows(screen: Screen) -> np.ndarray:
-    """The rows (m,) that maps show."""
-    rows = np.flatnonzero(screen.present)
-    if len(rows) > MOST_POINTS:
-        rows = np.sort(np.random.default_rng(0).choice(rows, MOST_POINTS, replace=False))
-    return rows
+def drawn(count: int) -> np.ndarray:
+    """The rows of a table of ``count`` rows that a report shows, in order: all, or ``MOST_ROWS`` of them at random."""
+    if count <= MOST_ROWS:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(0).choice(count, MOST_ROWS, replace=False))
 
 
 def colours(screen: Screen) -> list[dict]:

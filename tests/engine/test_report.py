@@ -140,6 +140,14 @@ def test_rows_before_sphering_are_found_in_any_order(frame):
         same_rows(pd.concat([frame, frame]), frame)
 
 
+def test_of_a_large_table_rows_are_drawn(frame, monkeypatch):
+    monkeypatch.setattr(show, "MOST_ROWS", 30)
+    found = data_of(make_report(frame, FEATURES, MEANING, before=frame.iloc[::-1]))
+    assert found["summary"].startswith("30 wells drawn at random from 48")
+    assert len(found["names"]) == len(set(found["names"])) == len(found["map_rows"]) == 30
+    assert all(score["before"] == score["after"] for score in found["scores"])
+
+
 def test_text_cannot_break_out_of_the_page(frame):
     evil = frame.assign(Metadata_Compound="</script><script>document.title='x'</script>")
     page = make_report(evil, FEATURES, Meaning(treatment=("Metadata_Compound",)), title="<b>&")
