@@ -111,6 +111,15 @@ def test_an_engine_that_is_killed_is_replaced(java, ij, home, large, small):
     assert new != engine
 
 
+def test_plugins_loaded_anew_leave_no_second_engine(java, ij, small):
+    ij.run(MEASURE, "objects=[Active selection] clear")
+    former = own_workers()
+    ij.run("Refresh Menus")
+    ij.run(MEASURE, "objects=[Active selection] clear")
+    assert_gone(former)
+    assert len(own_workers()) == 1
+
+
 def test_an_image_that_is_closed_meanwhile(java, ij, small):
     stack = ij.createImage("deep", "16-bit noise", 600, 600, 12)
     stack.show()

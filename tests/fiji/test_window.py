@@ -141,6 +141,24 @@ def test_there_is_one_warm_engine(java, ij, opened):
     assert own_workers() == first
 
 
+def test_rows_are_added_to_the_window_as_to_the_table(java, ij, opened):
+    ij.run(MEASURE, "objects=[ROI Manager] channels=1")
+    count = int(results(java).size())
+    ij.run(MEASURE, "objects=[ROI Manager] channels=1")
+    panel = ij.getTextPanel()
+    assert int(panel.getLineCount()) == int(results(java).size()) == 2 * count
+    for row in (0, count - 1, count, 2 * count - 1):
+        assert str(panel.getLine(row)) == str(results(java).getRowAsString(row))
+    ij.run(MEASURE, "objects=[ROI Manager] channels=2")
+    assert int(panel.getLineCount()) == 3 * count
+    assert "Microsnoop_E000_ER" in str(panel.getColumnHeadings())
+    missing = numbers(results(java), feature_names("ER"))
+    assert np.isnan(missing[: 2 * count]).all()
+    assert np.isfinite(missing[2 * count :]).all()
+    ij.run(MEASURE, "objects=[ROI Manager] channels=2 clear")
+    assert int(ij.getTextPanel().getLineCount()) == int(results(java).size()) == count
+
+
 @pytest.mark.parametrize("method", ["PCA", "UMAP"])
 def test_a_click_on_the_map_selects_the_object(java, ij, opened, field, method):
     ij.run(MEASURE, "objects=[ROI Manager] cluster=2")

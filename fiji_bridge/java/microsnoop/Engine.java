@@ -25,6 +25,7 @@ final class Engine {
     static final int PROTOCOL = 1;
     private static final int START_SECONDS = 180;
     private static final int CANCEL_SECONDS = 60;
+    private static final long NO_LIMIT = TimeUnit.DAYS.toSeconds(10000);
     private static final int LAST_LINES = 40;
     /** ImageJ loads plugins anew with "Refresh Menus": the process is kept where the next class finds it. */
     private static final String KEPT = "microsnoop.engine.process";
@@ -67,13 +68,13 @@ final class Engine {
             close();
         }
         if (current == null) {
-            Object former = System.getProperties().get(KEPT);
+            Object former = IJ.getProperty(KEPT);
             if (former instanceof Process) {
                 ((Process) former).destroy();
             }
             IJ.showStatus("Starting the microsnoop engine (some seconds, once)");
             Engine engine = new Engine(command);
-            System.getProperties().put(KEPT, engine.process);
+            IJ.setProperty(KEPT, engine.process);
             current = engine;
             currentCommand = command;
             try {
@@ -122,7 +123,7 @@ final class Engine {
 
     /** Runs a task; Esc cancels it. Other callers wait. */
     Map<String, Object> run(String script, Map<String, Object> inputs) throws Problem {
-        return run(script, inputs, Long.MAX_VALUE / 2000000000L);
+        return run(script, inputs, NO_LIMIT);
     }
 
     private synchronized Map<String, Object> run(String script, Map<String, Object> inputs, long seconds) throws Problem {

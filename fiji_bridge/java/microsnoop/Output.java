@@ -1,16 +1,21 @@
 package microsnoop;
 
 import ij.ImagePlus;
+import ij.WindowManager;
 import ij.gui.ImageRoi;
 import ij.gui.Overlay;
 import ij.gui.Roi;
 import ij.measure.ResultsTable;
 import ij.plugin.filter.Analyzer;
 import ij.process.ColorProcessor;
+import ij.text.TextPanel;
+import ij.text.TextWindow;
 import java.awt.Color;
+import java.awt.Frame;
 import java.io.File;
 import java.io.IOException;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -86,6 +91,7 @@ final class Output {
         if (options.clear) {
             table.reset();
         }
+        int shown = table.size();
         List<String> headings = new ArrayList<>();
         headings.add("ObjectNumber");
         if (rows.hasSlices) {
@@ -143,8 +149,24 @@ final class Output {
             // the first value of a column sets them too, so they come last
             table.setDecimalPlaces(columns[i], i >= before ? 9 : headings.get(i).startsWith("Center_") ? 3 : 0);
         }
-        table.show(options.table);
+        display(table, options.table, shown);
         return table;
+    }
+
+    /** Shows a table: all of it, or only the rows below those that its window shows already, which is much faster. */
+    private static void display(ResultsTable table, String title, int shown) {
+        Frame window = WindowManager.getFrame(title);
+        TextPanel panel = window instanceof TextWindow ? ((TextWindow) window).getTextPanel() : null;
+        boolean added = shown > 0 && panel != null && panel.getLineCount() == shown
+                && table.getColumnHeadings().equals(panel.getColumnHeadings());
+        if (!added) {
+            table.show(title);
+            return;
+        }
+        for (int row = shown; row < table.size(); row++) {
+            panel.appendWithoutUpdate(table.getRowAsString(row));
+        }
+        panel.updateDisplay();
     }
 
     private static void toFile(Rows rows, Options options) throws Problem, IOException {
@@ -187,7 +209,7 @@ final class Output {
         inputs.put("path", new File(options.csv).getAbsolutePath());
         inputs.put("append", options.append);
         inputs.put("objects", rows.whole ? "Image" : options.name);
-        inputs.put("channels", java.util.Arrays.asList(rows.channels));
+        inputs.put("channels", Arrays.asList(rows.channels));
         inputs.put("metadata", metadata);
         List<File> files = new ArrayList<>();
         try {
