@@ -6,6 +6,7 @@ import pytest
 import tifffile
 from conftest import feature_names, save_hyperstack
 
+from cellprofiler_plugins._microsnoop_client import close_engines
 from fiji_bridge import measure
 from microsnoop_engine import measuring
 from microsnoop_engine.modes import CropSettings
@@ -19,6 +20,13 @@ IMAGES = {
     "RGB": RANDOM.integers(0, 256, (90, 70, 3)).astype(np.uint8),
     "signed": (GREY * 100 - 9000).astype(np.int16),
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _own_engine_ends():
+    """The engine of the Python functions, which is another than the plugin's, ends with these tests."""
+    yield
+    close_engines()
 
 
 def through_plugin(java, ij, imp, folder, options):
