@@ -137,6 +137,7 @@ def open_csv(path: Path) -> Source:
     import pyarrow as pa
     import pyarrow.csv as pv
 
+    options = pv.ReadOptions(block_size=8 << 20, use_threads=False)  # with threads, errors do not say the row
     parse = pv.ParseOptions(delimiter="\t" if ".tsv" in path.name.lower() else ",")
 
     def reader(columns: Sequence[str] | None = None, types: dict[str, pa.DataType] | None = None):
@@ -147,7 +148,7 @@ def open_csv(path: Path) -> Source:
             strings_can_be_null=True,
         )
         try:
-            return pv.open_csv(str(path), pv.ReadOptions(block_size=8 << 20), parse, convert)
+            return pv.open_csv(str(path), options, parse, convert)
         except (pa.ArrowInvalid, OSError) as error:
             raise InputError(f"'{path}' cannot be read as a table: {first_line(error)}; write it anew") from None
 

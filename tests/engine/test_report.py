@@ -95,7 +95,7 @@ def test_plates_have_usual_sizes_and_every_well(frame):
 
 
 def test_features_survive_their_bytes(frame):
-    values = frame[FEATURES].to_numpy()
+    values = frame[FEATURES].to_numpy(copy=True)
     values[3, 2] = np.nan
     found = show.feature_bytes(values, FEATURES)
     steps = np.frombuffer(base64.b64decode(found["bytes"]), np.uint8).reshape(len(FEATURES), -1).T.astype(float)

@@ -30,7 +30,7 @@ def test_a_file_starts_from_a_preset_and_the_command_line_wins(tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("batchsize: 3", "unknown setting batchsize; there are architecture, categories, crop"),
+        ("batchsize: 3", "unknown setting batchsize; there are architecture, start, categories, crop"),
         ("batch: many", "batch is 'many': give a whole number"),
         ("batch: 1.5", "batch is 1.5: give a whole number"),
         ("crop: 100", "crop is 100: give a multiple of 8 and of patch"),
