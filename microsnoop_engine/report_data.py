@@ -17,7 +17,7 @@ from .embedding_map import principal_components, umap
 from .errors import InputError, MissingExtraError
 from .queries import select_rows
 from .scores import score_predictions
-from .table_commands import PLATE, WELL
+from .table_commands import PLATE, WELL, has_word
 
 MOST_ROWS = 10_000
 """Of a table of objects that is larger, rows are drawn at random."""
@@ -148,7 +148,9 @@ def _label_figures(screen: Screen) -> list[Figure]:
     meaning, found = screen.meaning, []
     if meaning.label is None:
         return found
-    rows = screen.present & screen.frame[meaning.label].notna().to_numpy()
+    rows = screen.present & ~screen.negative & has_word(screen.frame[meaning.label])
+    if not rows.any():
+        return found
     labels, values = screen.column(meaning.label)[rows], screen.values[rows]
     names, counts = np.unique(labels, return_counts=True)
     groups = screen.column(meaning.groups)[rows] if meaning.groups else None
@@ -157,18 +159,16 @@ def _label_figures(screen: Screen) -> list[Figure]:
         if score is not None:
             where = f" of another {_short(meaning.groups)}" if meaning.groups else ""
             text = f"wells whose {meaning.neighbours} most similar wells{where} have the same {_short(meaning.label)}, "
-            text += "mean over its values"
+            text += "mean over its values" + ("; without negative controls" if screen.negative.any() else "")
             found.append(Figure(f"{_short(meaning.label)} by neighbours", text, score, chance=1 / len(names)))
     if meaning.compound:
         compounds = screen.column(meaning.compound)[rows]
         batches = screen.column(meaning.batch)[rows] if meaning.batch else None
-        treated = ~screen.negative[rows]
         asked = [("NSC", "another compound", None)]
         asked += [("NSCB", f"another compound and another {_short(meaning.batch)}", batches)] if meaning.batch else []
         for name, other, column in asked:
-            of_treated = None if column is None else column[treated]
-            by_treatment = _means(values[treated], screen.treatment[rows][treated], of_treated)
-            chosen = treated.nonzero()[0][by_treatment.first]
+            by_treatment = _means(values, screen.treatment[rows], column)
+            chosen = by_treatment.first
             match = evaluation.not_same(
                 by_treatment.values, labels[chosen], compounds[chosen], None if column is None else column[chosen]
             )
@@ -196,8 +196,10 @@ def _means(values: np.ndarray, treatments: np.ndarray, batches: np.ndarray | Non
     return _Means(sums / np.bincount(codes)[:, None], first)
 
 
-def _predicted(values: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, k: int) -> float:
-    predictions = evaluation.knn_predict(values, labels, groups, k)
+def _predicted(
+    values: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, k: int, metric: str = "cosine"
+) -> float:
+    predictions = evaluation.knn_predict(values, labels, groups, k, metric)
     return score_predictions(labels, predictions, groups, resamples=1)["balanced_accuracy"].value
 
 
@@ -249,10 +251,11 @@ def _control_figures(screen: Screen) -> list[Figure]:
     rows = screen.present & (screen.negative | screen.positive)
     labels = np.where(screen.positive, "positive", "negative")[rows]
     groups = screen.column(meaning.groups)[rows] if meaning.groups else None
-    score = _tried(lambda: _predicted(screen.values[rows], labels, groups, meaning.neighbours))
+    # sphered negative controls lie around zero, where an angle says nothing
+    score = _tried(lambda: _predicted(screen.values[rows], labels, groups, meaning.neighbours, "euclidean"))
     if score is not None:
         where = f" of another {_short(meaning.groups)}" if meaning.groups else ""
-        text = f"controls whose most similar controls{where} are of the same kind"
+        text = f"controls whose nearest controls{where} are of the same kind"
         found.append(Figure("Controls told apart", text, score, chance=0.5))
     if meaning.dose:
         treated = ~(screen.negative | screen.positive)

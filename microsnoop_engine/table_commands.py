@@ -184,6 +184,11 @@ def combine(a: pd.DataFrame, b: pd.DataFrame, on: Sequence[str] | None = None) -
     return joined, len(a) - len(joined), len(b) - len(joined)
 
 
+def has_word(column: pd.Series) -> np.ndarray:
+    """Which rows (n,), bool, of a column hold anything; words of nothing but blanks do not."""
+    return column.notna().to_numpy() & (column.astype(str).str.strip() != "").to_numpy()
+
+
 def evaluate(
     frame: pd.DataFrame,
     features: Sequence[str],
@@ -223,7 +228,7 @@ def evaluate(
     for option, column in (("label", label), ("compound", compound), ("batch", batch), ("groups", groups)):
         if column is not None and column not in frame:
             raise InputError(f"--{option}: there is no column '{column}'")
-    rows = frame[label].notna() & frame[list(features)].notna().all(axis=1)
+    rows = has_word(frame[label]) & frame[list(features)].notna().all(axis=1)
     frame = frame[rows]
     if not len(frame):
         raise InputError(f"no row has both a label in '{label}' and all features")

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -122,6 +123,18 @@ def test_figures_say_what_is_known_of_the_screen(screen):
     moa = np.where(names["Metadata_Compound"].isin(["c", "d"]), "moa2", "moa1")
     match = evaluation.not_same(np.stack(means.to_list()), moa, names["Metadata_Compound"].to_numpy())
     assert found["NSC"] == pytest.approx(match.accuracy)
+
+
+def test_blank_labels_are_none(frame):
+    """A label of the controls alone, blank elsewhere, as a LoadData CSV has it."""
+    roles = frame["Metadata_Role"].where(frame["Metadata_Role"] != "treated", " ")
+    meaning = replace(MEANING, label="Metadata_Kind", batch=None)
+    values = frame[FEATURES].to_numpy()
+    found = {figure.name for figure in show.figures(Screen(frame.assign(Metadata_Kind=roles), values, meaning))}
+    assert "Controls told apart" in found
+    assert not found & {"Kind by neighbours", "NSC"}
+    nothing = Screen(frame.assign(Metadata_Kind=None), values, meaning)
+    assert "NSC" not in {figure.name for figure in show.figures(nothing)}
 
 
 def test_unknown_columns_are_not_guessed(frame):

@@ -160,3 +160,10 @@ def test_tasks_that_cannot_be_done_are_said(options, said):
         evaluate(frame, ["f"], **{"label": "l", **options})
     with pytest.raises(InputError, match="no row has both a label"):
         evaluate(frame.assign(l=None), ["f"], "l", ["knn"])
+
+
+def test_blank_labels_take_no_part():
+    frame = pd.DataFrame({"Metadata_Role": ["a", "a", "b", "b", "", " ", None], "Cells_X": [0.0, 0.1, 5, 5.1, 9, 9, 9]})
+    frame["Cells_Y"] = 5 - frame["Cells_X"]
+    (figure, _) = evaluate(frame, ["Cells_X", "Cells_Y"], "Metadata_Role", ["knn"], k=1)
+    assert (figure["rows"], figure["value"]) == (4, 1)
