@@ -39,6 +39,7 @@ evaluate:
   label: Metadata_Control
   groups: Metadata_Row
   neighbours: 5
+  metric: euclidean
 report:
   title: BBBC013, FKHR-GFP translocation
   positive: Metadata_Role == 'positive'
@@ -51,6 +52,7 @@ HEAD = """\
 
 `python benchmarks/screen_bbbc013.py --out benchmarks/results`: BBBC013, 96 wells, nuclei segmented, mean profiles of
 wells, sphered on the 16 negative control wells. Figures of the report; controls and positions leave the well's row out.
+The sphering is fitted on these controls, which flatters Z' after it.
 
 """
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import resource
+import sqlite3
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +62,21 @@ def write_cells(table: Path, cells: int) -> None:
         pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), table / f"part-{part:05d}.parquet")
 
 
+def write_sqlite(table: Path, cells: int) -> None:
+    """As CellProfiler's ExportToDatabase: images with plate and well, objects with 256 numbers."""
+    with closing(sqlite3.connect(table)) as connection, connection:
+        image = np.arange(-(-cells // CELLS_PER_WELL)) + 1
+        place = {"Image_Metadata_Plate": image // 384, "Image_Metadata_Well": [f"W{n % 384:03d}" for n in image]}
+        pd.DataFrame({"ImageNumber": image, **place}).to_sql("Per_Image", connection, index=False)
+        random = np.random.default_rng(0)
+        names = feature_columns("Cells", CHANNELS[:1])
+        for start in range(0, cells, 20 * CELLS_PER_WELL):
+            number = np.arange(start, min(start + 20 * CELLS_PER_WELL, cells))
+            keys = {"ImageNumber": number // CELLS_PER_WELL + 1, "ObjectNumber": number % CELLS_PER_WELL + 1}
+            values = pd.DataFrame(random.standard_normal((len(number), len(names))), columns=names)
+            pd.DataFrame(keys).join(values).to_sql("Per_Cells", connection, index=False, if_exists="append")
+
+
 def peak() -> float:
     """Most memory this process has held so far, in GB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
@@ -92,6 +109,10 @@ def main() -> None:
         for statistic in ("mean", "median"):
             found = in_own_process(aggregation, table, statistic)
             note(f"aggregation to wells, {statistic}", options.cells, found, options.cells * 1280 * 4 / 1e9)
+        table, cells = Path(folder) / "cells.sqlite", options.cells // 10
+        in_own_process(write_sqlite, table, cells)
+        found = in_own_process(aggregation, table, "mean")
+        note("aggregation of an SQLite export, 256 columns, mean", cells, found, table.stat().st_size / 1e9)
     if options.out:
         words = f"`python benchmarks/tables.py --rows {options.rows} --cells {options.cells}`, 1280 columns, float32."
         (options.out / "tables.md").write_text("\n\n".join(["# Large tables", words, "\n".join(lines)]) + "\n")

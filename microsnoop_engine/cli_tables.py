@@ -113,6 +113,12 @@ def _add_evaluate(commands: Any) -> None:
     parser.add_argument("--batch", metavar="COLUMN", help="for nscb: plate or week")
     parser.add_argument("--groups", metavar="COLUMN", help="rows that share it are not compared (plate, donor)")
     parser.add_argument("--neighbours", type=int, default=11, metavar="K", help="default: 11")
+    parser.add_argument(
+        "--metric",
+        choices=("cosine", "euclidean"),
+        default="cosine",
+        help="of the neighbours: cosine (default) for kinds of effect, euclidean for sphered controls against the rest",
+    )
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     parser.set_defaults(run=run_evaluate)
 
@@ -263,6 +269,7 @@ def run_evaluate(options: argparse.Namespace) -> int:
             options.batch,
             options.groups,
             options.neighbours,
+            options.metric,
         )
     if options.json:
         print(json.dumps(figures, indent=1))

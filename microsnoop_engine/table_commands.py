@@ -198,6 +198,7 @@ def evaluate(
     batch: str | None = None,
     groups: str | None = None,
     k: int = 11,
+    metric: str = "cosine",
 ) -> list[dict[str, float | str]]:
     """Figures of how well the features tell labels apart (see :mod:`microsnoop_engine.evaluation`).
 
@@ -217,6 +218,8 @@ def evaluate(
         Column of what must not be compared with itself (plate, donor) in ``knn``, probes and ``map``.
     k : int
         Neighbours.
+    metric : {'cosine', 'euclidean'}
+        Of the neighbours: angles tell kinds of effect apart, distances effect from none.
 
     Raises
     ------
@@ -255,7 +258,7 @@ def evaluate(
             found.append({"task": task, "rows": len(values), "value": evaluation.silhouette(values, labels)})
         else:
             predictions = (
-                evaluation.knn_predict(values, labels, apart, k)
+                evaluation.knn_predict(values, labels, apart, k, metric)
                 if task == "knn"
                 else evaluation.cross_validated_predict(values, labels, apart, task)
             )

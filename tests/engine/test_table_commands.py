@@ -167,3 +167,16 @@ def test_blank_labels_take_no_part():
     frame["Cells_Y"] = 5 - frame["Cells_X"]
     (figure, _) = evaluate(frame, ["Cells_X", "Cells_Y"], "Metadata_Role", ["knn"], k=1)
     assert (figure["rows"], figure["value"]) == (4, 1)
+
+
+def test_angles_are_lost_around_zero_and_distances_are_not():
+    random = np.random.default_rng(0)
+    values = random.normal(size=(40, 20)) + np.repeat([[0], [4]], 20, axis=0)
+    frame = pd.DataFrame(values, columns=[f"Cells_{n}" for n in range(20)])
+    frame["Metadata_Role"] = np.repeat(["negative", "positive"], 20)
+    features = list(frame.columns[:20])
+    found = {
+        m: evaluate(frame, features, "Metadata_Role", ["knn"], metric=m)[0]["value"] for m in ("cosine", "euclidean")
+    }
+    assert found["euclidean"] == 1
+    assert found["cosine"] < 0.9
