@@ -23,7 +23,7 @@ from .columns import IMAGE_NUMBER, METADATA, OBJECT_NUMBER
 from .errors import InputError
 from .report_data import Meaning, Screen
 from .sphering import Spherize
-from .table_commands import PLATE, WELL
+from .table_commands import PLATE, WELL, has_word
 from .thumbnails import thumbnails
 
 PACKAGES = ("numpy", "pandas", "scikit-learn", "plotly", "umap-learn", "copairs")
@@ -158,7 +158,8 @@ def _summary(screen: Screen, features: Sequence[str], in_all: int) -> str:
     kind = "objects" if OBJECT_NUMBER in frame else "wells" if WELL in frame else "rows"
     parts = [f"{rows:,} {kind}" + (f" drawn at random from {in_all:,}" if in_all > rows else "")]
     if PLATE in frame:
-        parts.append(f"{frame[PLATE].nunique()} plates")
+        plates = frame[PLATE].nunique()
+        parts.append(f"{plates} plate{'s' if plates > 1 else ''}")
     if COUNT in frame:
         parts.append(f"{int(frame[COUNT].sum()):,} objects")
     if screen.treatment is not None:
@@ -183,7 +184,7 @@ def _plain(column: pd.Series) -> list:
         return column.astype(str).tolist()
     if pd.api.types.is_numeric_dtype(column):
         return show.rounded(column.to_numpy(np.float64))
-    return [None if missing else str(value) for value, missing in zip(column, column.isna(), strict=True)]
+    return [str(value) if known else None for value, known in zip(column, has_word(column), strict=True)]
 
 
 def _scores(after: Screen, before: Screen | None) -> list[dict]:

@@ -323,7 +323,8 @@ def colours(screen: Screen) -> list[dict]:
         if pd.api.types.is_numeric_dtype(column) and different > 1:
             found.append({"name": _short(name), "numbers": rounded(column.to_numpy(np.float64))})
         elif 1 < different <= MOST_COLOURS:
-            found.append({"name": _short(name), "words": column.astype(str).tolist()})
+            words = column.astype(str).where(has_word(column), "(none)")
+            found.append({"name": _short(name), "words": words.tolist()})
     return found
 
 

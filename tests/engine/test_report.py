@@ -133,6 +133,9 @@ def test_blank_labels_are_none(frame):
     found = {figure.name for figure in show.figures(Screen(frame.assign(Metadata_Kind=roles), values, meaning))}
     assert "Controls told apart" in found
     assert not found & {"Kind by neighbours", "NSC"}
+    shown = data_of(make_report(frame.assign(Metadata_Kind=roles), FEATURES, Meaning(label="Metadata_Kind")))
+    assert set(shown["colours"][0]["words"]) == {"negative", "positive", "(none)"}
+    assert set(shown["metadata"]["Kind"]) == {"negative", "positive", None}
     nothing = Screen(frame.assign(Metadata_Kind=None), values, meaning)
     assert "NSC" not in {figure.name for figure in show.figures(nothing)}
 
