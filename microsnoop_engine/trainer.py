@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from . import training_parallel as parallel
 from .architectures import make_network, start_from
 from .checkpoints import Card
-from .errors import InputError, ResumeError, first_line
+from .errors import InputError, MicrosnoopError, ResumeError, first_line
 from .files import writing
 from .pool import Pool
 from .training_batches import Batches, patch_mask
@@ -93,7 +93,7 @@ class Trainer:
         self.folder = folder
         self.device = torch.device(device)
         self.sources = pool.sources
-        self._precision = precision
+        self._precision, self._compiled = precision, compiled
         self.batches = Batches(pool, config, self.device)
         width = Card("").dimension
         network = make_network(config.architecture, width, decoder=config.reconstruction > 0)
@@ -151,7 +151,15 @@ class Trainer:
                 now = time.monotonic()
                 if parallel.any_process(told() or now - began > max_minutes * 60, self.device):
                     break
-                entry = self.train_step()
+                try:
+                    entry = self.train_step()
+                except MicrosnoopError:
+                    raise
+                except Exception as error:
+                    if not self._compiled:
+                        raise
+                    said = f"{type(error).__name__}: {first_line(error)}"
+                    raise InputError(f"torch.compile fails on this network ({said}): leave --compile out") from error
                 write(entry)
                 if on_step:
                     on_step(entry)

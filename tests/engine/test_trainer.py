@@ -296,3 +296,16 @@ def test_a_run_starts_from_finished_weights(pool, tmp_path):
 def test_weights_of_another_network_are_no_start(pool, tmp_path):
     with pytest.raises(WeightsError, match="are of a 'unet', not of a 'vit'"):
         Trainer(TrainConfig(**SMALL, architecture="vit", start="microsnoop-base"), pool, tmp_path)
+
+
+def test_a_network_that_does_not_compile_is_said(pool, tmp_path, monkeypatch):
+    def broken(function):
+        def call(*_):
+            raise NameError("name 'buf127' is not defined")
+
+        return call
+
+    monkeypatch.setattr(torch, "compile", broken)
+    trainer = Trainer(TrainConfig(**SMALL), pool, tmp_path, compiled=True)
+    with pytest.raises(InputError, match="NameError: name 'buf127' is not defined"):
+        trainer.run()
