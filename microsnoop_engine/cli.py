@@ -18,6 +18,7 @@ from .embedder import DEVICES, PRECISIONS
 from .errors import InputError, MicrosnoopError
 from .modes import MASKS, MODES, NORMALISATIONS, RESCALE_CONSTANT_HELP
 from .shards import Shard
+from .storage import location
 
 log = logging.getLogger("microsnoop_engine")
 
@@ -30,6 +31,8 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(
         level=logging.ERROR if quiet else logging.INFO, format="%(levelname)s: %(message)s", stream=sys.stderr
     )
+    for store in ("aiobotocore", "botocore", "gcsfs", "s3fs"):
+        logging.getLogger(store).setLevel(logging.CRITICAL)  # what they raise is said once, by us
     try:
         return options.run(options)
     except (MicrosnoopError, OSError) as error:
@@ -77,12 +80,17 @@ def _add_profile(commands: Any) -> None:
     )
     parser.add_argument(
         "input",
-        type=Path,
+        type=location,
         metavar="INPUT",
-        help="a CellProfiler LoadData .csv, a folder of images, an image (multi-channel TIFF, OME-TIFF, PNG, ..) or a "
-        ".npz with an array 'images' (n, channels, height, width)",
+        help="a CellProfiler LoadData .csv, a folder of images, an OME-Zarr plate or image, an image (multi-channel "
+        "TIFF, OME-TIFF, PNG, ..) or a .npz with an array 'images' (n, channels, height, width); like --out and "
+        "--labels also in an object store, s3://bucket/LoadData.csv",
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="folder of the results")
+    place = parser.add_mutually_exclusive_group(required=True)
+    place.add_argument("--out", type=location, metavar="FOLDER", help="folder of the results")
+    place.add_argument(
+        "--beside", action="store_true", help="for OME-Zarr: results in the folder 'microsnoop' of the plate or image"
+    )
     parser.add_argument(
         "--mode",
         choices=MODES,
@@ -96,6 +104,14 @@ def _add_profile(commands: Any) -> None:
         help="for a folder: how paths in it are made up, e.g. '{Plate}/{Well}_s{Site}_{Channel}.tif'; {Channel} is the "
         "channel, the others become Metadata_ columns",
     )
+    levels = parser.add_mutually_exclusive_group()
+    levels.add_argument("--level", type=int, metavar="N", help="for OME-Zarr: resolution level; default: 0, the finest")
+    levels.add_argument(
+        "--pixel-size",
+        type=_positive_float,
+        metavar="UM",
+        help="for OME-Zarr: take the level whose pixels are nearest to so many micrometers",
+    )
     cells = parser.add_argument_group("objects (mode cells)")
     cells.add_argument(
         "--segment",
@@ -106,7 +122,7 @@ def _add_profile(commands: Any) -> None:
     cells.add_argument("--segment-channel", metavar="NAME", help="channel to find them in; default: the DNA stain")
     cells.add_argument(
         "--labels",
-        type=Path,
+        type=location,
         metavar="FOLDER",
         help="label images, named like the images (with or without _labels, _masks, _cp_masks, _Nuclei, _Cells)",
     )
@@ -141,6 +157,25 @@ def _add_profile(commands: Any) -> None:
         help="resize the images by this factor first: 2 for images taken at half the usual magnification",
     )
     _add_engine_options(parser)
+    several = parser.add_argument_group("several devices or machines")
+    several.add_argument(
+        "--devices",
+        metavar="A,B",
+        help="a process for each, which share threads and memory: numbers of CUDA devices, or cpu; e.g. 0,1 or cpu,cpu",
+    )
+    several.add_argument("--engine", choices=("local", "ray"), default="local", help="ray: the nodes of a Ray cluster")
+    several.add_argument(
+        "--ray-address",
+        metavar="ADDRESS",
+        help="of the cluster: HOST:6379, or auto on one of its nodes; default: RAY_ADDRESS, else Ray is started here",
+    )
+    several.add_argument(
+        "--stall-minutes",
+        type=_positive_float,
+        default=30,
+        metavar="N",
+        help="without a sign of life for so long, a worker is killed and its image sets are tried anew; default: 30",
+    )
     output = _add_output_options(parser)
     output.add_argument("--csv", action="store_true", help="write the table as profiles.csv too")
     output.add_argument(
@@ -155,7 +190,7 @@ def _add_profile(commands: Any) -> None:
 
 def _add_merge(commands: Any) -> None:
     parser = commands.add_parser("merge", help="the shares of a run as one table", description=run_merge.__doc__)
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="the --out of microsnoop profile --shard")
+    parser.add_argument("folder", type=location, metavar="FOLDER", help="the --out of microsnoop profile --shard")
     parser.set_defaults(run=run_merge)
 
 
@@ -312,6 +347,7 @@ def run_profile(options: argparse.Namespace) -> int:
     from .distributor import profile
     from .inputs import find_image_sets
     from .modes import CropSettings
+    from .ome_zarr import results_beside
     from .planning import plan
     from .telling import Teller
 
@@ -328,21 +364,23 @@ def run_profile(options: argparse.Namespace) -> int:
         raise InputError("--labels goes with --mode cells, and without --segment")
     if options.rois and (options.mode != "cells" or options.segment or options.labels):
         raise InputError("--rois goes with --mode cells, and without --segment and --labels")
-    image_sets = find_image_sets(options.input, options.pattern, options.labels, options.objects or "Nuclei")
+    image_sets = find_image_sets(
+        options.input, options.pattern, options.labels, options.objects or "Nuclei", options.level, options.pixel_size
+    )
     if options.rois:
         from .rois import with_rois
 
         image_sets = with_rois(image_sets, options.rois, options.objects or "Nuclei")
     job = plan(image_sets, settings, channels, options.objects, options.segment, options.segment_channel)
-    embedder = _make_embedder(options)
+    engine = _make_engine(options)
     teller = Teller(options.quiet, options.json)
     began = time.monotonic()
-    folder, own = options.out, image_sets
+    folder, own = results_beside(options.input, image_sets) if options.beside else options.out, image_sets
     if options.shard:
         folder, own = folder / options.shard.folder, options.shard.of(image_sets)
     with teller.progress("image sets") as progress:
         report = profile(
-            image_sets, job, embedder, folder, _memory(options), options.strict, progress, shard=options.shard
+            image_sets, job, engine, folder, _memory(options), options.strict, progress, shard=options.shard
         )
     return teller.finish(folder, own, job, report, time.monotonic() - began, options.csv)
 
@@ -487,6 +525,30 @@ def _make_embedder(options: argparse.Namespace) -> Any:
         batch_size=options.batch_size,
         threads=options.threads,
     )
+
+
+def _make_engine(options: argparse.Namespace) -> Any:
+    """What measures a run: the embedder of this process, or what starts several processes or the nodes of a cluster."""
+    if options.ray_address and options.engine != "ray":
+        raise InputError("--ray-address goes with --engine ray")
+    if options.devices and options.engine == "ray":
+        raise InputError("--devices chooses devices of this machine: leave it out with --engine ray, which takes all")
+    if options.device != "auto" and (options.devices or options.engine == "ray"):
+        raise InputError("--device chooses the device of one process: leave it out with --devices and --engine ray")
+    if options.threads and options.engine == "ray":
+        raise InputError("--threads is for this machine; with --engine ray, say it to each node: ray start --num-cpus")
+    settings = {"model": options.weights, "precision": options.precision, "batch_size": options.batch_size}
+    patience = 60 * options.stall_minutes
+    if options.engine == "ray":
+        from .ray_engine import RayEngine
+
+        return partial(RayEngine, address=options.ray_address, settings=settings, patience=patience)
+    if options.devices:
+        from .processes import Processes
+
+        devices = [name.strip() for name in options.devices.split(",")]
+        return partial(Processes, devices=devices, settings=settings, threads=options.threads, patience=patience)
+    return _make_embedder(options)
 
 
 def _memory(options: argparse.Namespace) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 from .cli_tables import TABLE_HELP, names_of
 from .errors import InputError
+from .storage import location
 
 RUN_HELP = """The file has a section for each step, with the options of that command:
 
@@ -29,12 +30,12 @@ def add_screen_commands(commands: Any) -> None:
 
 def _add_report(commands: Any) -> None:
     parser = commands.add_parser("report", help="a page to look at", description=run_report.__doc__)
-    parser.add_argument("table", type=Path, metavar="TABLE", help=TABLE_HELP)
+    parser.add_argument("table", type=location, metavar="TABLE", help=TABLE_HELP)
     parser.add_argument("-o", "--out", type=Path, default=Path("report.html"), metavar="FILE.html")
     parser.add_argument("--title", help="default: the name of the table")
-    parser.add_argument("--before", type=Path, metavar="TABLE", help="the same rows before sphering")
+    parser.add_argument("--before", type=location, metavar="TABLE", help="the same rows before sphering")
     parser.add_argument(
-        "--profiles", type=Path, metavar="FOLDER", help="of microsnoop profile: shows cells of each row"
+        "--profiles", type=location, metavar="FOLDER", help="of microsnoop profile: shows cells of each row"
     )
     parser.add_argument("--transform", type=Path, metavar="FILE.safetensors", help="of sphere --save: its diagnostics")
     parser.add_argument(

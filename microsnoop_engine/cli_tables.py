@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import InputError
+from .storage import location
 
 TABLE_HELP = (
     "a folder of microsnoop profile; .parquet, .csv, .csv.gz, .h5ad; a folder of CellProfiler's ExportToSpreadsheet or "
@@ -44,7 +45,9 @@ def _add_aggregate(commands: Any) -> None:
     )
     parser.add_argument("--statistic", choices=("mean", "median"), default="mean", help="default: mean (the paper's)")
     parser.add_argument("--least", type=int, default=1, metavar="N", help="leave out rows with fewer objects")
-    parser.add_argument("--platemap", type=Path, metavar="FILE", help="table with a row per well, joined to the wells")
+    parser.add_argument(
+        "--platemap", type=location, metavar="FILE", help="table with a row per well, joined to the wells"
+    )
     parser.add_argument(
         "--on",
         type=names_of,
@@ -60,7 +63,7 @@ def _add_combine(commands: Any) -> None:
     parser = commands.add_parser(
         "combine", help="two tables of the same objects or wells side by side", description=run_combine.__doc__
     )
-    parser.add_argument("tables", nargs=2, type=Path, metavar="TABLE", help=TABLE_HELP)
+    parser.add_argument("tables", nargs=2, type=location, metavar="TABLE", help=TABLE_HELP)
     parser.add_argument(
         "--on", type=names_of, metavar="A,B", help="key columns; default: image and object number, or plate and well"
     )
@@ -124,7 +127,7 @@ def _add_evaluate(commands: Any) -> None:
 
 
 def _add_table(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("table", type=Path, metavar="TABLE", help=TABLE_HELP)
+    parser.add_argument("table", type=location, metavar="TABLE", help=TABLE_HELP)
     parser.add_argument(
         "--features",
         default="all",
@@ -136,7 +139,7 @@ def _add_table(parser: argparse.ArgumentParser) -> None:
 
 def _add_out(parser: argparse.ArgumentParser, default: str) -> None:
     parser.add_argument(
-        "--out", type=Path, default=Path(default), metavar="FILE", help=f"{OUT_HELP}; default: {default}"
+        "--out", type=location, default=Path(default), metavar="FILE", help=f"{OUT_HELP}; default: {default}"
     )
     parser.add_argument("--quiet", action="store_true", help="say nothing but errors")
 

@@ -1,6 +1,6 @@
-"""Image sets to a table: readers ahead of the network, full batches across images, parts written as they complete.
+"""Image sets to a table: an engine measures them, what it gives is written in order, and a stopped run goes on.
 
-Memory is bounded by what may be read ahead and by what may wait for its batch, not by the number of images.
+Engines: this process (:mod:`.assembling`), several processes (:mod:`.processes`), a Ray cluster (:mod:`.ray_engine`).
 """
 
 from __future__ import annotations
@@ -8,58 +8,48 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
-from itertools import islice
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-import numpy as np
-
+from .assembling import OneProcess, Outcome
 from .checkpoints import Card
 from .embedder import Embedder
-from .errors import DeviceError, ImageError, InputError, MicrosnoopError, MissingExtraError, WeightsError
-from .images import ImageSet, read_channels, read_labels
-from .measuring import Batcher, Measurement, check_labels, mean_of_rows, start_measurement
-from .modes import CropSettings
+from .errors import ImageError, MicrosnoopError
+from .images import ImageSet
 from .profiles import PART_BYTES, layout_of, open_table
-from .segmentation import Segmenter, segmenter
+from .reading import Job
 from .shards import Shard
 
 log = logging.getLogger(__name__)
 
-READERS = 4
-LONGEST_WAIT = 20.0
-"""Seconds after which rows do not wait any longer for a batch to be filled."""
-_SEGMENTATION_BYTES = 80
-"""Temporary memory of the built-in segmentation per pixel."""
+__all__ = ["Engine", "Failure", "Job", "Report", "StartEngine", "describe_run", "profile"]
 
 
-@dataclass(frozen=True)
-class Job:
-    """What is measured in every image set.
+class Engine(Protocol):
+    """What measures image sets, once it runs.
 
     Attributes
     ----------
-    channels : tuple of str
-        Their names, in the order of the columns.
-    objects : str
-        The object set; ``Image`` where images are measured as a whole.
-    settings : CropSettings
-    segment : str, optional
-        How objects are found (see :func:`microsnoop_engine.segmentation.segmenter`); None where labels are given.
-    segment_channel : str, optional
-        The channel in which they are found.
+    card : Card
+        Of the weights.
+    precision : str
+        In which the network computes.
     """
 
-    channels: tuple[str, ...]
-    objects: str
-    settings: CropSettings
-    segment: str | None = None
-    segment_channel: str | None = None
+    card: Card
+    precision: str
+
+    def measured(self, image_sets: Sequence[ImageSet]) -> Iterator[tuple[ImageSet, Outcome]]:
+        """Every image set with its measurement or with what is wrong with it, in order."""
+
+
+StartEngine = Callable[[Job, int], AbstractContextManager[Engine]]
+"""Starts an engine for a job that may hold so many bytes of images and rows; leaving its context ends it."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +116,7 @@ class Report:
 def profile(
     image_sets: Sequence[ImageSet],
     job: Job,
-    embedder: Embedder,
+    engine: Embedder | StartEngine,
     folder: Path,
     memory: int = 2 << 30,
     strict: bool = False,
@@ -140,7 +130,9 @@ def profile(
     ----------
     image_sets : sequence of ImageSet
     job : Job
-    embedder : Embedder
+    engine : Embedder or callable
+        An embedder, to measure in this process; or what starts another engine, such as
+        ``partial(Processes, devices=["cpu", "cpu"])``.
     folder : Path
     memory : int
         Bytes that images read ahead and rows not yet written may take.
@@ -164,51 +156,31 @@ def profile(
     ResumeError
         If the folder holds the results of another run, or another process is writing to it.
     WeightsError, DeviceError, MissingExtraError
-        If segmentation or network cannot run at all.
+        If segmentation, network or engine cannot run at all.
     """
-    find_objects = segmenter(job.segment, embedder.device) if job.segment else None
-    layout = layout_of(image_sets, job.channels, job.objects, embedder.card.dimension)
-    run = describe_run(image_sets, job, embedder.card, embedder.precision)
-    if shard:
-        run |= {"shard": str(shard)}
-        image_sets = shard.of(image_sets)
-    batcher = Batcher(embedder)
-    held: deque[tuple[ImageSet, Measurement, float]] = deque()
-
-    def write_complete() -> None:
-        while held and not batcher.pending[held[0][0].number]:
-            image_set, measurement, _ = held.popleft()
-            del batcher.pending[image_set.number]
-            if job.settings.mode == "tile":
-                measurement = mean_of_rows(measurement)
-            writer.write(image_set, measurement)
-
-    with open_table(folder, layout, run, part_bytes) as writer:
-        report = Report(writer.done, resumed=len(writer.done))
-        todo = [image_set for image_set in image_sets if image_set.number not in writer.done]
-        for done, (image_set, result) in enumerate(read_ahead(todo, job, find_objects, memory // 2), start=1):
-            if isinstance(result, MicrosnoopError):
-                failure = Failure.of(image_set, result)
-                if strict:
-                    raise ImageError(str(failure), failure.file, failure.channel) from result
-                report.failures.append(failure)
-                log.error("%s", failure)
-            else:
-                image, labels = result
-                measurement = start_measurement(
-                    batcher, image, labels, job.settings, embedder.card.dimension, owner=image_set.number
-                )
-                report.crops += measurement.features.size // embedder.card.dimension - len(measurement.problems)
-                held.append((image_set, measurement, time.monotonic()))
-                too_much = sum(measurement.features.nbytes for _, measurement, _ in held) > memory // 4
-                if too_much or time.monotonic() - held[0][2] > LONGEST_WAIT:
-                    batcher.flush()
-                write_complete()
-            if on_progress:
-                on_progress(report.resumed + done, len(image_sets))
-        batcher.flush()
-        write_complete()
-        writer.finish()
+    start = partial(OneProcess, engine) if isinstance(engine, Embedder) else engine
+    with start(job, memory) as running:
+        layout = layout_of(image_sets, job.channels, job.objects, running.card.dimension)
+        run = describe_run(image_sets, job, running.card, running.precision)
+        if shard:
+            run |= {"shard": str(shard)}
+            image_sets = shard.of(image_sets)
+        with open_table(folder, layout, run, part_bytes) as writer:
+            report = Report(writer.done, resumed=len(writer.done))
+            todo = [image_set for image_set in image_sets if image_set.number not in writer.done]
+            for done, (image_set, outcome) in enumerate(running.measured(todo), start=1):
+                if isinstance(outcome, MicrosnoopError):
+                    failure = Failure.of(image_set, outcome)
+                    if strict:
+                        raise ImageError(str(failure), failure.file, failure.channel) from outcome
+                    report.failures.append(failure)
+                    log.error("%s", failure)
+                else:
+                    report.crops += outcome.crops
+                    writer.write(image_set, outcome.measurement)
+                if on_progress:
+                    on_progress(report.resumed + done, len(image_sets))
+            writer.finish()
     return report
 
 
@@ -217,7 +189,7 @@ def describe_run(image_sets: Sequence[ImageSet], job: Job, card: Card, precision
     inputs = hashlib.sha256()
     for image_set in image_sets:
         sources = [
-            [kind, name, str(source.path.resolve()), source.index, source.row]
+            [kind, name, *source.key()]
             for kind, found in (("channel", image_set.channels), ("labels", image_set.labels))
             for name, source in found.items()
         ]
@@ -229,89 +201,3 @@ def describe_run(image_sets: Sequence[ImageSet], job: Job, card: Card, precision
         "weights": f"{card.name} {card.sha256}",
         "precision": precision,
     }
-
-
-Pixels = tuple[np.ndarray, np.ndarray | None]
-
-
-def read_ahead(
-    image_sets: Sequence[ImageSet], job: Job, find_objects: Segmenter | None, memory: int
-) -> Iterator[tuple[ImageSet, Pixels | ImageError | InputError]]:
-    """Image sets with their pixels (c, h, w) and labels, or with what is wrong with them, in order.
-
-    Parameters
-    ----------
-    memory : int
-        Bytes that may be in use; of the largest image sets seen so far, as many are read ahead as fit. One is
-        always read.
-    """
-    waiting: deque[tuple[ImageSet, Future]] = deque()
-    upcoming = iter(image_sets)
-    largest = 0
-    with ThreadPoolExecutor(READERS, thread_name_prefix="reader") as pool:
-        try:
-            while True:
-                fitting = max(min(memory // largest, 2 * READERS), 1) if largest else 1
-                room = max(fitting - len(waiting), 0)
-                waiting.extend((s, pool.submit(_read, s, job, find_objects)) for s in islice(upcoming, room))
-                if not waiting:
-                    return
-                image_set, future = waiting.popleft()
-                result = future.result()
-                if not isinstance(result, MicrosnoopError):
-                    seen = _bytes_in_use(*result, job)
-                    if seen > max(memory, largest):
-                        log.warning(
-                            "image set %d needs about %.1f GB, more than the part of --memory for images (%.1f GB)",
-                            image_set.number,
-                            seen / 2**30,
-                            memory / 2**30,
-                        )
-                    largest = max(largest, seen)
-                yield image_set, result
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _bytes_in_use(image: np.ndarray, labels: np.ndarray | None, job: Job) -> int:
-    pixels = image.shape[1] * image.shape[2]
-    scaled = 0 if job.settings.scale == 1 else 4 * len(image) * pixels * job.settings.scale**2
-    return int(image.nbytes + (0 if labels is None else labels.nbytes) + scaled) + (
-        _SEGMENTATION_BYTES * pixels if job.segment else 0
-    )
-
-
-def _read(image_set: ImageSet, job: Job, find_objects: Segmenter | None) -> Pixels | ImageError | InputError:
-    try:
-        return read_pixels(image_set, job, find_objects)
-    except (DeviceError, WeightsError, MissingExtraError):
-        raise
-    except (ImageError, InputError) as error:
-        return error
-    except Exception as error:
-        log.debug("image set %d", image_set.number, exc_info=True)
-        return InputError(f"unexpected {type(error).__name__}: {error}")
-
-
-def read_pixels(image_set: ImageSet, job: Job, find_objects: Segmenter | None) -> Pixels:
-    """The channels (c, h, w) of an image set, and its labels (h, w) in mode ``cells``.
-
-    Raises
-    ------
-    ImageError, InputError
-    """
-    names = list(job.channels)
-    if find_objects is not None and job.segment_channel not in names:
-        names.append(job.segment_channel)
-    image = read_channels(image_set, names)
-    if job.settings.mode != "cells":
-        return image, None
-    if find_objects is not None:
-        labels = find_objects(image[names.index(job.segment_channel)])
-    elif job.objects in image_set.labels:
-        labels = check_labels(read_labels(image_set.labels[job.objects], job.objects, image.shape[1:]), image.shape[1:])
-    else:
-        raise InputError(
-            f"no labels of the object set '{job.objects}': there are {', '.join(image_set.labels) or 'none at all'}"
-        )
-    return image[: len(job.channels)], labels

@@ -5,21 +5,25 @@ from __future__ import annotations
 import logging
 import os
 import platform
+import re
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from .checkpoints import DEFAULT, Card, load_weights
 from .errors import DeviceError, InputError, WeightsError, first_line
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 log = logging.getLogger(__name__)
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
-PRECISIONS = ("auto", "float32", "bfloat16")
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 SIZES = (48, 64, 80, 96, 128, 160, 224)
 """Sizes of crop for which a graph of its own pays, in pixels; a crop goes into the next larger one."""
 
@@ -35,90 +39,6 @@ class Backend(Protocol):
         """Embeddings (n, 256) of crops (n, 1, s, s)."""
 
 
-class OpenVinoBackend:
-    """The encoder on the CPU through OpenVINO; a graph per size of crop, compiled when it is first needed."""
-
-    name = "openvino"
-    device = "cpu"
-
-    def __init__(self, state: dict[str, np.ndarray], card: Card, precision: str, threads: int | None):
-        # otherwise OpenVINO's import reports itself to Google Analytics, from a process that it forks off this one
-        sys.modules.setdefault("openvino_telemetry", None)
-        import openvino as ov
-
-        from .openvino_network import EncoderGraphs
-
-        self._core = ov.Core()
-        has_bfloat16 = "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-        if precision == "bfloat16" and not has_bfloat16:
-            raise DeviceError("this processor has no bfloat16 arithmetic: use --precision float32 (or auto)")
-        self.precision = "bfloat16" if has_bfloat16 and precision != "float32" else "float32"
-        self._config = {"INFERENCE_PRECISION_HINT": "bf16" if self.precision == "bfloat16" else "f32"}
-        if threads:
-            self._config["INFERENCE_NUM_THREADS"] = threads
-        self._graphs = EncoderGraphs(state, card)
-        names = ("whiten.weight", "whiten.bias")
-        self._whitening = [state[name].astype(np.float32) for name in names if name in state]
-        self._compiled: dict[int, ov.CompiledModel] = {}
-
-    def embed(self, crops: np.ndarray) -> np.ndarray:
-        size = crops.shape[-1]
-        if size not in self._compiled:
-            self._compiled[size] = self._core.compile_model(self._graphs.build(size), "CPU", self._config)
-        embeddings = np.array(self._compiled[size](crops)[0])
-        if self._whitening:
-            weight, bias = self._whitening
-            embeddings = embeddings @ weight.T + bias
-            embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
-        return embeddings
-
-
-class TorchBackend:
-    """The encoder through PyTorch, on the whole frame."""
-
-    name = "torch"
-
-    def __init__(self, state: dict[str, np.ndarray], card: Card, device: str, precision: str, threads: int | None):
-        import torch
-
-        from .architectures import build
-
-        self._torch = torch
-        if (device == "cuda" and not torch.cuda.is_available()) or (
-            device == "mps" and not torch.backends.mps.is_available()
-        ):
-            raise DeviceError(
-                f"PyTorch {torch.__version__} finds no '{device}' device here: use --device cpu, or install a PyTorch "
-                f"build with {device.upper()} support"
-            )
-        self.device = device
-        whitened = "whiten.weight" in state
-        if whitened and precision == "bfloat16":
-            raise InputError(
-                f"the weights '{card.name}' are whitened, which makes the rounding errors of PyTorch's bfloat16 too "
-                "large: use --precision float32 (or auto)"
-            )
-        if precision == "auto":
-            fits = device == "cuda" and torch.cuda.is_bf16_supported() and not whitened
-            precision = "bfloat16" if fits else "float32"
-        self.precision = precision
-        if threads:
-            torch.set_num_threads(threads)
-        self._frame = card.input_size
-        self._model = build(state, card).to(device, memory_format=torch.channels_last)
-
-    def embed(self, crops: np.ndarray) -> np.ndarray:
-        torch = self._torch
-        before = (self._frame - crops.shape[-1]) // 2
-        after = self._frame - crops.shape[-1] - before
-        autocast = torch.autocast(self.device, torch.bfloat16) if self.precision == "bfloat16" else nullcontext()
-        with torch.inference_mode(), autocast:
-            x = torch.from_numpy(crops).to(self.device)
-            x = torch.nn.functional.pad(x, (before, after, before, after))
-            x = x.contiguous(memory_format=torch.channels_last)
-            return self._model.embed(x).float().cpu().numpy()
-
-
 class Embedder:
     """Turns crops into embeddings.
 
@@ -126,10 +46,10 @@ class Embedder:
     ----------
     model : str or Path
         Name of shipped weights, or a ``.safetensors`` file.
-    device : {'auto', 'cpu', 'cuda', 'mps'}
+    device : {'auto', 'cpu', 'cuda', 'cuda:0', 'cuda:1', .., 'mps'}
         ``auto`` takes a GPU where there is one.
-    precision : {'auto', 'float32', 'bfloat16'}
-        ``auto`` takes bfloat16 where the device computes it natively.
+    precision : {'auto', 'float32', 'bfloat16', 'float16'}
+        ``auto`` takes bfloat16 on a CPU that computes it natively, float16 on CUDA.
     backend : {'auto', 'openvino', 'torch'}
         ``auto`` takes OpenVINO on the CPU where it is installed, PyTorch otherwise.
     batch_size : int, optional
@@ -157,7 +77,8 @@ class Embedder:
         batch_size: int | None = None,
         threads: int | None = None,
     ):
-        _check_choice("device", device, DEVICES)
+        if not re.fullmatch(r"cuda:\d+", device):
+            _check_choice("device", device, DEVICES)
         _check_choice("precision", precision, PRECISIONS)
         _check_choice("backend", backend, ("auto", "openvino", "torch"))
         for name, value in (("batch size", batch_size), ("threads", threads)):
@@ -179,6 +100,24 @@ class Embedder:
     def precision(self) -> str:
         """The precision in use."""
         return self.backend.precision
+
+    @property
+    def takes_tensors(self) -> bool:
+        """Whether crops are cut on the device, and given to :meth:`start`."""
+        return getattr(self.backend, "takes_tensors", False)
+
+    def start(self, crops: Tensor) -> Callable[[], np.ndarray]:
+        """Begin to embed crops (n, 1, s, s), float32, that are on the device; what is returned waits for the result.
+
+        At most ``batch_size`` of them, which shrinks where memory runs out.
+        """
+        import torch
+
+        with device_lock(self.device):
+            embeddings, largest = halving(self.backend.launch, crops, torch.cat)
+        if largest < len(crops):
+            self.batch_size = largest
+        return self.backend.fetch(crops, embeddings)
 
     def embed(self, crops: np.ndarray) -> np.ndarray:
         """Embeddings of crops.
@@ -213,7 +152,7 @@ class Embedder:
         return result
 
 
-def halving(embed: Callable[[np.ndarray], np.ndarray], crops: np.ndarray) -> tuple[np.ndarray, int]:
+def halving(embed: Callable[[Any], Any], crops: Any, join: Callable[[list], Any] = np.concatenate) -> tuple[Any, int]:
     """``embed(crops)``, in halves (quarters, ..) where memory runs out; also the largest part that fitted.
 
     Raises
@@ -229,7 +168,7 @@ def halving(embed: Callable[[np.ndarray], np.ndarray], crops: np.ndarray) -> tup
             start += size
             continue
         except Exception as error:
-            if not _out_of_memory(error):
+            if not out_of_memory(error):
                 raise
             reason = first_line(error)
         # outside of the handler, where the error's traceback no longer holds the failed attempt's memory
@@ -237,13 +176,14 @@ def halving(embed: Callable[[np.ndarray], np.ndarray], crops: np.ndarray) -> tup
             raise DeviceError(f"not even one crop fits into the device's memory: close other programs ({reason})")
         size = len(part) // 2
         log.warning("out of memory with %d crops at once: going on with %d", len(part), size)
-    return np.concatenate(parts), size
+    return join(parts), size
 
 
 _MEMORY_SIGNS = ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc", "bad allocation")
 
 
-def _out_of_memory(error: Exception) -> bool:
+def out_of_memory(error: Exception) -> bool:
+    """Whether an error says that memory ran out, whatever library it comes from."""
     text = str(error).lower()
     return isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError) and any(sign in text for sign in _MEMORY_SIGNS)
@@ -259,7 +199,13 @@ def device_lock(device: str):
     from filelock import FileLock
 
     owner = os.getuid() if hasattr(os, "getuid") else "user"
-    return FileLock(Path(tempfile.gettempdir()) / f"microsnoop-{device}-{owner}.lock")
+    kind, _, index = device.partition(":")
+    if kind == "cuda":
+        index = index or "0"
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+        if int(index) < len(visible) and visible[int(index)]:
+            index = re.sub(r"\W", "", visible[int(index)])
+    return FileLock(Path(tempfile.gettempdir()) / f"microsnoop-{kind}{index}-{owner}.lock")
 
 
 def _choose_backend(
@@ -271,13 +217,21 @@ def _choose_backend(
         raise InputError("the OpenVINO backend runs on the CPU: use --device cpu")
     if backend == "openvino" and card.architecture != "unet":
         raise InputError(f"the OpenVINO backend runs the paper's network, '{card.name}' is a {card.architecture}")
+    if backend == "openvino" and precision == "float16":
+        raise InputError("the OpenVINO backend computes in float32 or bfloat16")
+    if precision == "float16" and device == "cpu" and backend == "auto":
+        raise InputError("float16 is for GPUs: use --precision auto on a CPU")
     if device == "cpu" and backend != "torch" and card.architecture == "unet":
         try:
+            from .openvino_backend import OpenVinoBackend
+
             return OpenVinoBackend(state, card, precision, threads)
         except ImportError:
             if backend == "openvino":
                 raise DeviceError("OpenVINO is not installed: pip install openvino") from None
             log.warning("OpenVINO is not installed: using PyTorch, which is slower on a CPU (pip install openvino)")
+    from .torch_backend import TorchBackend
+
     return TorchBackend(state, card, device, precision, threads)
 
 

@@ -31,6 +31,30 @@ class ImageError(MicrosnoopError, OSError):
         self.channel = channel
 
 
+class StorageError(InputError):
+    """A file or bucket of an object store that is missing, or may not be read or written.
+
+    Parameters
+    ----------
+    path : Path
+        The address.
+    reason : str
+        What is wrong and what to do.
+    """
+
+    def __init__(self, path: object, reason: str):
+        super().__init__(str(path), reason)
+        self.path = str(path)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"'{self.path}': {self.reason}"
+
+
+class UnreachableError(StorageError):
+    """A store that does not answer or takes no credentials: nothing in it can be read or written."""
+
+
 class WeightsError(MicrosnoopError, ValueError):
     """Weights that are missing, damaged or of another network."""
 
@@ -43,7 +67,11 @@ class MissingExtraError(MicrosnoopError, ImportError):
     """An optional package that is not installed; the message names the command that installs it."""
 
     def __init__(self, package: str, extra: str, purpose: str):
-        super().__init__(f"{purpose} needs the package '{package}': pip install \"microsnoop[{extra}]\"")
+        super().__init__(package, extra, purpose)
+
+    def __str__(self) -> str:
+        package, extra, purpose = self.args
+        return f"{purpose} needs the package '{package}': pip install \"microsnoop[{extra}]\""
 
 
 class ResumeError(MicrosnoopError, ValueError):

@@ -10,6 +10,7 @@ from pathlib import Path
 from .errors import InputError
 from .files import replace_file
 from .images import ImageSet, Source
+from .storage import as_path, kind_of, read_bytes
 
 IMAGE_SETS = "image_sets.json"
 
@@ -37,24 +38,20 @@ def read_image_sets(folder: Path) -> tuple[dict[int, ImageSet], list[str]]:
         If the folder has no such list, or it is damaged.
     """
     path = folder / IMAGE_SETS
+    if kind_of(path) is None:
+        raise InputError(f"'{folder}' is no folder of 'microsnoop profile': there is no '{IMAGE_SETS}' in it")
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(read_bytes(path))
         image_sets = {
             entry["number"]: ImageSet(
                 entry["number"],
                 {
-                    name: Source(**{**source, "path": Path(source["path"])})
+                    name: Source(**{**source, "path": as_path(source["path"])})
                     for name, source in entry["channels"].items()
                 },
             )
             for entry in found["image_sets"]
         }
         return image_sets, found["channels"]
-    except FileNotFoundError:
-        raise InputError(f"'{folder}' is no folder of 'microsnoop profile': there is no '{IMAGE_SETS}' in it") from None
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"'{path}' is damaged ({error}): run 'microsnoop profile' again, it writes it anew") from None
-
-
-def _sources(entries: dict[str, dict]) -> dict[str, Source]:
-    return {name: Source(**{**entry, "path": Path(entry["path"])}) for name, entry in entries.items()}

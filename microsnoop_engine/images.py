@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from .errors import ImageError, MissingExtraError
+from .errors import ImageError, MissingExtraError, StorageError, UnreachableError
 from .npz import read_row
+from .storage import MISSING, as_path, beginning, is_remote, whole
 
 TIFF = (".tif", ".tiff")
 STILL = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
@@ -24,19 +25,27 @@ class Source:
     Attributes
     ----------
     path : Path
-        An image file, or a .npz file.
+        An image file, a .npz file, or the group of an OME-Zarr image.
     index : int, optional
         Plane of a multi-plane file (its channel, page, depth or time point), from 0.
     row : int, optional
         Row of the array of a .npz file.
     array : str
         Name of the array of a .npz file.
+    level : int, optional
+        Resolution level of an OME-Zarr image, from 0, the finest.
     """
 
     path: Path
     index: int | None = None
     row: int | None = None
     array: str = "images"
+    level: int | None = None
+
+    def key(self) -> list[str | int | None]:
+        """What tells the plane from every other one, for a run that goes on to know its inputs again."""
+        found = [str(self.path.resolve()), self.index, self.row]
+        return found if self.level is None else [*found, self.level]
 
 
 @dataclass(frozen=True)
@@ -135,21 +144,27 @@ def read_plane(source: Source, name: str) -> np.ndarray:
     ------
     ImageError
     """
-    path = Path(source.path)
-    if not path.is_file():
-        raise ImageError("there is no such file", path, name)
+    path = as_path(source.path)
+    if source.level is None and not is_remote(path) and not path.is_file():
+        raise ImageError(MISSING, path, name)
     try:
-        if source.row is None:
-            array = read_array(path, stack=source.index is not None)
-        else:
+        if source.level is not None:
+            from .ome_zarr import read_zarr_plane
+
+            array = read_zarr_plane(source, name)
+        elif source.row is not None:
             array = read_row(path, source.array, source.row)
+        else:
+            array = read_array(path, stack=source.index is not None)
     except ImageError as error:
-        raise ImageError(str(error), path, name) from None
-    except MissingExtraError:
+        raise ImageError(str(error), error.path or path, name) from None
+    except (MissingExtraError, UnreachableError):
         raise
+    except StorageError as error:
+        raise ImageError(error.reason, path, name) from None
     except Exception as error:
         raise ImageError(f"cannot be read ({_reason(error)}): is it damaged or incomplete?", path, name) from error
-    if array.ndim == 2:
+    if array.ndim == 2 and source.level is None:
         array = array[None]
     if array.ndim == 3:
         index = source.index or 0
@@ -192,7 +207,7 @@ def channel_names(path: Path) -> list[str]:
 def _still(path: Path) -> np.ndarray:
     import imageio.v3 as imageio
 
-    array = imageio.imread(path, plugin="pillow")
+    array = imageio.imread(whole(path), plugin="pillow")
     if array.ndim == 4:
         if len(array) > 1:
             raise ImageError(f"is an animation of {len(array)} frames: give single images", path)
@@ -205,12 +220,12 @@ def _still(path: Path) -> np.ndarray:
 def _tiff(path: Path, stack: bool) -> np.ndarray:
     import tifffile
 
-    with tifffile.TiffFile(path) as tiff:
+    with tifffile.TiffFile(whole(path)) as tiff:
         series = tiff.series[0]
         ends = [a + n for page in series.pages for a, n in zip(page.dataoffsets, page.databytecounts, strict=True)]
-        end = max(ends, default=0)
-        if end > path.stat().st_size:
-            raise ImageError(f"is incomplete: {path.stat().st_size} bytes of at least {end}", path)
+        end, size = max(ends, default=0), tiff.filehandle.size
+        if end > size:
+            raise ImageError(f"is incomplete: {size} bytes of at least {end}", path)
         array, axes = series.asarray(), series.axes
     kept = [axis for axis, length in zip(axes, array.shape, strict=True) if length > 1 or axis in "YX"]
     array = array.reshape([array.shape[axes.index(axis)] for axis in kept])
@@ -225,7 +240,7 @@ def _tiff(path: Path, stack: bool) -> np.ndarray:
 def _tiff_channel_names(path: Path) -> list[str]:
     import tifffile
 
-    with tifffile.TiffFile(path) as tiff:
+    with beginning(path) as file, tifffile.TiffFile(file) as tiff:
         series = tiff.series[0]
         count = {axis: n for axis, n in zip(series.axes, series.shape, strict=True) if axis not in "YX" and n > 1}
         if not count or count.keys() & set("ZT"):
@@ -251,6 +266,8 @@ def _bioio(path: Path) -> tuple[np.ndarray, list[str]]:
         from bioio import BioImage
     except ImportError:
         raise MissingExtraError("bioio", "bioio", f"reading '{path.name}'") from None
+    if is_remote(path):
+        raise ImageError(f"{path.suffix} files are read from a disk only: copy it, or write it as OME-TIFF", path)
     image = BioImage(path)
     if image.dims.T > 1 or image.dims.Z > 1:
         raise ImageError("is a stack in depth or time: write one plane each, or project it first", path)

@@ -3,29 +3,43 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections import Counter
 from collections.abc import Iterable
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePath
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
 import numpy as np
 
-from .errors import ImageError, InputError
+from .errors import ImageError, InputError, UnreachableError
 from .images import SUFFIXES, ImageSet, Source, channel_names
 from .npz import read_shape
+from .ome_zarr import from_ome_zarr, is_ome_zarr
+from .storage import ADDRESS, as_path, files_in, is_remote, kind_of, read_bytes
 
+READERS = 16
+"""Headers of files in a store that are read at once."""
 LABEL_SUFFIXES = ("", "_labels", "_label", "_mask", "_masks", "_cp_masks", "_Nuclei", "_Cells")
 
 
-def find_image_sets(path: Path, pattern: str | None = None, labels: Path | None = None, objects: str = "Nuclei"):
+def find_image_sets(
+    path: str | Path,
+    pattern: str | None = None,
+    labels: Path | None = None,
+    objects: str = "Nuclei",
+    level: int | None = None,
+    pixel_size: float | None = None,
+) -> list[ImageSet]:
     """The image sets of an input of any kind.
 
     Parameters
     ----------
-    path : Path
-        A LoadData CSV, a folder of images, an image file or a .npz file.
+    path : str or Path
+        A LoadData CSV, a folder of images, an OME-Zarr plate or image, an image file or a .npz file; or the address of
+        one in an object store.
     pattern : str, optional
         For a folder: how a file's path inside it is made up, for example ``{Plate}/{Well}_s{Site}_{Channel}.tif``.
         ``{Channel}`` names the channel; everything else becomes metadata.
@@ -34,6 +48,8 @@ def find_image_sets(path: Path, pattern: str | None = None, labels: Path | None 
         the endings ``_labels``, ``_mask``, ``_cp_masks``, ``_Nuclei``, ``_Cells``.
     objects : str
         Name of the object set of those labels.
+    level, pixel_size : int, float, optional
+        For OME-Zarr: see :func:`microsnoop_engine.ome_zarr.from_ome_zarr`.
 
     Returns
     -------
@@ -44,10 +60,20 @@ def find_image_sets(path: Path, pattern: str | None = None, labels: Path | None 
     InputError
         If nothing can be made of the input.
     """
-    path = Path(path)
-    if path.is_dir():
+    path = as_path(path)
+    # by HTTP, folders do not show
+    found = "folder" if path.suffix == ".zarr" else kind_of(path)
+    if found == "folder" and is_ome_zarr(path):
+        for option, value in (("--pattern", pattern), ("--labels", labels)):
+            if value:
+                raise InputError(f"{option} goes with image files: OME-Zarr has its own channels and labels")
+        return from_ome_zarr(path, level, pixel_size)
+    for option, value in (("--level", level), ("--pixel-size", pixel_size)):
+        if value is not None:
+            raise InputError(f"{option} goes with an OME-Zarr plate or image")
+    if found == "folder":
         sets = from_folder(path, pattern)
-    elif not path.exists():
+    elif found is None:
         raise InputError(f"there is no file or folder '{path}'")
     elif pattern:
         raise InputError(f"--pattern goes with a folder, but '{path}' is a file")
@@ -69,7 +95,7 @@ def from_load_data(path: Path) -> list[ImageSet]:
 
     Columns ``FileName_X`` with ``PathName_X``, or ``URL_X``, give channel X (``Frame_X`` its plane);
     ``ObjectsFileName_X`` with ``ObjectsPathName_X``, or ``ObjectsURL_X``, the labels of object set X; ``Metadata_X``
-    metadata. Paths may be relative to the folder of the CSV.
+    metadata. Paths may be relative to the folder of the CSV, which may be in an object store, and addresses in one.
 
     Raises
     ------
@@ -77,9 +103,8 @@ def from_load_data(path: Path) -> list[ImageSet]:
         Naming the file, and the row and column where there is one.
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file)
-            rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+        reader = csv.reader(io.StringIO(read_bytes(path).decode("utf-8-sig"), newline=""))
+        rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
     except UnicodeDecodeError as error:
         raise InputError(f"'{path}' is not text in UTF-8: save it as 'CSV UTF-8' ({error})") from None
     except csv.Error as error:
@@ -128,23 +153,38 @@ def _named(header: Iterable[str], prefix: str) -> list[str]:
     return [name[len(prefix) :] for name in header if name.startswith(prefix) and len(name) > len(prefix)]
 
 
-def _source(values: dict[str, str], name: str, kind: str, base: Path, where: str) -> Source | None:
-    url = values.get(f"{kind}URL_{name}", "")
-    if url:
-        parts = urlparse(url)
-        if parts.scheme not in ("", "file") and len(parts.scheme) > 1:
-            raise InputError(f"{where}, column {kind}URL_{name}: only file: addresses can be read, not {parts.scheme}:")
-        path = base / (url2pathname(parts.path) if parts.scheme == "file" else _local(url))
-    else:
-        file = values.get(f"{kind}FileName_{name}", "")
-        if not file:
-            return None
-        folder = values.get(f"{kind}PathName_{name}", "")
-        path = base / _local(folder) / _local(file)
-    frame = values.get(f"{kind}Frame_{name}", "")
+def _source(values: dict[str, str], name: str, prefix: str, base: Path, where: str) -> Source | None:
+    url, file = values.get(f"{prefix}URL_{name}", ""), values.get(f"{prefix}FileName_{name}", "")
+    if not url and not file:
+        return None
+    column = f"{prefix}URL_{name}" if url else f"{prefix}PathName_{name}"
+    try:
+        path = _from_url(base, url) if url else _inside(_inside(base, values.get(column, "")), file)
+    except InputError as error:
+        raise InputError(f"{where}, column {column}: {error}") from None
+    frame = values.get(f"{prefix}Frame_{name}", "")
     if frame and not frame.isdecimal():
-        raise InputError(f"{where}, column {kind}Frame_{name}: '{frame}' is not a plane number (0, 1, ..)")
+        raise InputError(f"{where}, column {prefix}Frame_{name}: '{frame}' is not a plane number (0, 1, ..)")
     return Source(path, int(frame) if frame else None)
+
+
+def _from_url(base: Path, url: str) -> Path:
+    scheme = urlparse(url).scheme
+    if scheme == "file":
+        return base / url2pathname(urlparse(url).path)
+    if len(scheme) > 1 and not ADDRESS.match(url):
+        raise InputError(f"{scheme}: addresses cannot be read; give file:, s3://, gs:// or https://")
+    return _inside(base, url)
+
+
+def _inside(folder: Path, place: str) -> Path:
+    """A place counted from a folder, or an address, or an absolute path."""
+    if ADDRESS.match(place):
+        return as_path(place)
+    local = _local(place)
+    if not is_remote(folder):
+        return folder / local
+    return local if local.is_absolute() else folder.joinpath(*local.parts).resolve()
 
 
 def _local(place: str) -> Path:
@@ -154,31 +194,31 @@ def _local(place: str) -> Path:
 
 def from_folder(folder: Path, pattern: str | None = None) -> list[ImageSet]:
     """Image sets of a folder: grouped by the pattern, or every file an image set of its own."""
-    places = sorted(p.relative_to(folder) for p in folder.rglob("*") if p.is_file())
-    places = [place for place in places if not any(part.startswith(".") for part in place.parts)]
-    files = [folder / place for place in places if place.suffix.lower() in SUFFIXES]
-    if not files:
+    places = [place for place in files_in(folder) if not any(part.startswith(".") for part in place.parts)]
+    images = [place for place in places if place.suffix.lower() in SUFFIXES]
+    if not images:
         hint = ": give one of its .npz files" if any(place.suffix.lower() == ".npz" for place in places) else ""
         raise InputError(f"folder '{folder}' holds no images ({', '.join(SUFFIXES)}){hint}")
     if pattern is None:
-        sets = []
-        for file in files:
-            place = file.relative_to(folder)
+
+        def alone(number: int, place: PurePath) -> ImageSet:
             metadata = {"Folder": place.parent.as_posix()} if len(place.parts) > 1 else {}
-            sets.append(_from_file(len(sets) + 1, file, metadata))
-        return sets
+            return _from_file(number, folder.joinpath(*place.parts), metadata)
+
+        with ThreadPoolExecutor(READERS if is_remote(folder) else 1) as pool:
+            return list(pool.map(alone, range(1, len(images) + 1), images))
     expression = pattern_expression(pattern)
     groups: dict[tuple[str, ...], dict[str, Source]] = {}
-    for file in files:
-        match = expression.fullmatch(file.relative_to(folder).as_posix())
+    for place in images:
+        match = expression.fullmatch(place.as_posix())
         if match is None:
             continue
         values = match.groupdict()
         channel = values.pop("Channel")
         # the values and the pattern make up the path, so no other file has the same ones
-        groups.setdefault(tuple(values.values()), {})[channel] = Source(file)
+        groups.setdefault(tuple(values.values()), {})[channel] = Source(folder.joinpath(*place.parts))
     if not groups:
-        example = files[0].relative_to(folder).as_posix()
+        example = images[0].as_posix()
         raise InputError(f"no file of '{folder}' fits the pattern '{pattern}'; a file there: '{example}'")
     names = [name for name in expression.groupindex if name != "Channel"]
     return typed_metadata(
@@ -212,6 +252,8 @@ def _from_file(number: int, path: Path, metadata: dict[str, str]) -> ImageSet:
     metadata = {"File": path.name, **metadata}
     try:
         names = channel_names(path)
+    except UnreachableError:
+        raise
     except Exception:
         # the reader will meet the same fault and report it with the file's name
         names = []
@@ -226,6 +268,8 @@ def from_npz(path: Path) -> list[ImageSet]:
     An integer array ``masks`` (n, h, w) holds the labels of the object set ``Nuclei``; any other array of length n is
     metadata.
     """
+    if is_remote(path):
+        raise InputError(f"'{path}': .npz files are read from a disk only: copy it")
     try:
         with np.load(path, allow_pickle=False) as data:
             names = data.files
@@ -260,12 +304,12 @@ def from_npz(path: Path) -> list[ImageSet]:
 
 def with_labels(sets: list[ImageSet], folder: Path, objects: str) -> list[ImageSet]:
     """The image sets with the label images of a folder, found by the names of their image files."""
-    if not folder.is_dir():
+    if kind_of(folder) != "folder":
         raise InputError(f"--labels: there is no folder '{folder}'")
     found: dict[str, list[Path]] = {}
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in SUFFIXES:
-            found.setdefault(path.stem, []).append(path)
+    for place in files_in(folder):
+        if place.suffix.lower() in SUFFIXES:
+            found.setdefault(place.stem, []).append(folder.joinpath(*place.parts))
     result, taken = [], {}
     for image_set in sets:
         stems = [source.path.stem for source in image_set.channels.values()]
@@ -277,10 +321,10 @@ def with_labels(sets: list[ImageSet], folder: Path, objects: str) -> list[ImageS
             parents = {source.path.parent.name for source in image_set.channels.values()}
             matches = {path for path in matches if path.parent.name in parents} or matches
         if len(matches) > 1:
-            listed = ", ".join(f"'{path}'" for path in sorted(matches))
+            listed = ", ".join(sorted(f"'{path}'" for path in matches))
             raise InputError(f"--labels: image set {image_set.number} has more than one label image: {listed}")
         path = matches.pop() if matches else folder / f"{stems[0]}.tif"
-        if path in taken and path.exists():
+        if path in taken and kind_of(path):
             raise InputError(f"--labels: '{path}' fits image set {taken[path]} as well as {image_set.number}")
         taken[path] = image_set.number
         result.append(ImageSet(image_set.number, image_set.channels, {objects: Source(path)}, image_set.metadata))

@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
+from collections import Counter, deque
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .embedder import Embedder
 from .errors import InputError
-from .modes import CropSettings, Regions, crops, regions_of
+from .modes import Crops, CropSettings, Regions, as_they_are, crops, regions_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from .device_crops import DeviceCropper
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Windows (n, s, s), and where their embeddings go: rows ``places`` of ``features`` (m, 256)."""
+
+    windows: np.ndarray | Tensor
+    features: np.ndarray
+    places: Sequence[int] | np.ndarray
+    owner: Hashable
+
+    def split(self, count: int) -> tuple[_Block, _Block]:
+        parts = (slice(None, count), slice(count, None))
+        first, rest = (replace(self, windows=self.windows[part], places=self.places[part]) for part in parts)
+        return first, rest
 
 
 class Batcher:
     """Collects windows of equal size until a batch is full, and writes each embedding where it belongs.
+
+    Windows on a device are embedded while the next ones are cut: their embeddings come one batch later.
 
     Parameters
     ----------
@@ -23,31 +46,89 @@ class Batcher:
 
     def __init__(self, embedder: Embedder):
         self._embedder = embedder
-        self._waiting: dict[int, list[tuple[np.ndarray, np.ndarray, Hashable]]] = {}
+        self._waiting: dict[tuple[int, type], deque[_Block]] = {}
+        self._count: Counter[tuple[int, type]] = Counter()
+        self._started: deque[tuple[Callable[[], np.ndarray], list[_Block]]] = deque()
         self.pending: Counter[Hashable] = Counter()
         """Windows that still wait, by owner."""
+        self.cropper: DeviceCropper | None = None
+        """What cuts crops, where that is done on the device."""
+        if getattr(embedder, "takes_tensors", False):
+            from .device_crops import DeviceCropper
 
-    def add(self, window: np.ndarray, target: np.ndarray, owner: Hashable = None) -> bool:
-        """Take a window (s, s) whose embedding goes into ``target`` (256,); True if that filled and ran a batch."""
-        waiting = self._waiting.setdefault(len(window), [])
-        waiting.append((window, target, owner))
-        self.pending[owner] += 1
-        if len(waiting) < self._embedder.batch_size:
+            self.cropper = DeviceCropper(embedder.device)
+
+    @property
+    def batch_size(self) -> int:
+        """Windows of a full batch."""
+        return self._embedder.batch_size
+
+    def add(
+        self,
+        windows: np.ndarray | Tensor,
+        features: np.ndarray,
+        places: Sequence[int] | np.ndarray,
+        owner: Hashable = None,
+    ) -> bool:
+        """Take windows (n, s, s); their embeddings go into rows ``places`` (n,) of ``features`` (m, 256).
+
+        Returns
+        -------
+        bool
+            Whether that filled and ran a batch.
+        """
+        key = (windows.shape[-1], type(windows))
+        self._waiting.setdefault(key, deque()).append(_Block(windows, features, places, owner))
+        self._count[key] += len(places)
+        self.pending[owner] += len(places)
+        if self._count[key] < self.batch_size:
             return False
-        self._run(len(window))
+        while self._count[key] >= self.batch_size:
+            self._run(key)
         return True
 
     def flush(self) -> None:
         """Embed what still waits."""
-        for size in list(self._waiting):
-            self._run(size)
+        for key in list(self._waiting):
+            while self._count[key]:
+                self._run(key)
+        while self._started:
+            self._finish()
 
-    def _run(self, size: int) -> None:
-        waiting = self._waiting.pop(size)
-        embeddings = self._embedder.embed(np.stack([window for window, _, _ in waiting])[:, None])
-        for (_, target, owner), embedding in zip(waiting, embeddings, strict=True):
-            target[:] = embedding
-            self.pending[owner] -= 1
+    def _run(self, key: tuple[int, type]) -> None:
+        blocks = self._take(key, self.batch_size)
+        windows = [block.windows for block in blocks]
+        if isinstance(windows[0], np.ndarray):
+            self._deliver(self._embedder.embed(np.concatenate(windows)[:, None]), blocks)
+            return
+        import torch
+
+        self._started.append((self._embedder.start(torch.cat(windows)[:, None]), blocks))
+        if len(self._started) > 1:
+            self._finish()
+
+    def _take(self, key: tuple[int, type], count: int) -> list[_Block]:
+        taken, waiting = [], self._waiting[key]
+        while count and waiting:
+            block = waiting.popleft()
+            if len(block.places) > count:
+                block, rest = block.split(count)
+                waiting.appendleft(rest)
+            taken.append(block)
+            count -= len(block.places)
+        self._count[key] -= sum(len(block.places) for block in taken)
+        return taken
+
+    def _finish(self) -> None:
+        wait, blocks = self._started.popleft()
+        self._deliver(wait(), blocks)
+
+    def _deliver(self, embeddings: np.ndarray, blocks: list[_Block]) -> None:
+        start = 0
+        for block in blocks:
+            block.features[block.places] = embeddings[start : start + len(block.places)]
+            start += len(block.places)
+            self.pending[block.owner] -= len(block.places)
 
 
 @dataclass
@@ -98,15 +179,31 @@ def start_measurement(
     count = len(regions) * len(image)
     features = np.full((len(regions), len(image) * dimension), np.nan, np.float32)
     measurement = Measurement(_unscale(regions, scaled_image.shape[1:], image.shape[1:]), features)
-    for done, crop in enumerate(crops(scaled_image, regions, settings, scaled_labels), start=1):
-        if crop.window is None:
-            number = int(regions.object_number[crop.row])
-            measurement.problems.append(Problem(number, crop.channel, crop.problem))
-            continue
-        columns = slice(crop.channel * dimension, (crop.channel + 1) * dimension)
-        if batcher.add(crop.window, features[crop.row, columns], owner) and on_batch:
+    flat, done, problems = features.reshape(count, dimension), 0, []
+    if batcher.cropper and as_they_are(regions, settings):
+        found = batcher.cropper.crops(scaled_image, regions, settings, scaled_labels, batcher.batch_size)
+    else:
+        found = _one_by_one(scaled_image, regions, settings, scaled_labels)
+    for part in found:
+        problems += part.problems
+        done += len(part.places) + len(part.problems)
+        if len(part.places) and batcher.add(part.windows, flat, part.places, owner) and on_batch:
             on_batch(done, count)
+    for place, reason in sorted(problems):
+        row, channel = divmod(place, len(image))
+        measurement.problems.append(Problem(int(regions.object_number[row]), channel, reason))
     return measurement
+
+
+def _one_by_one(
+    image: np.ndarray, regions: Regions, settings: CropSettings, labels: np.ndarray | None
+) -> Iterator[Crops]:
+    for crop in crops(image, regions, settings, labels):
+        place = crop.row * len(image) + crop.channel
+        if crop.window is None:
+            yield Crops(None, [], [(place, crop.problem)])
+        else:
+            yield Crops(crop.window[None], [place])
 
 
 def measure(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import shutil
@@ -17,6 +18,7 @@ from .files import replace_file, writing
 from .image_set_files import read_image_sets, write_image_sets
 from .profiles import IMAGE_LIST, MANIFEST, TABLE, read_manifest
 from .shards import Shard
+from .storage import copy, files_in, folders_in, is_remote, kind_of, read_bytes, remove
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,9 @@ class Merged:
 def merge(folder: Path) -> Merged:
     """Put the shares in a folder together as ``profiles.parquet``, ``manifest.jsonl``, ``images.csv`` beside them.
 
-    The parts are hard links to those of the shares where the file system has them, else copies.
+    The parts are hard links to those of the shares where the file system has them, else copies; on a disk the table
+    changes in one step. In an object store the manifest is taken away first and written last: a table without it is
+    the work of a merge that was stopped, which the same command does again.
 
     Raises
     ------
@@ -54,21 +58,17 @@ def merge(folder: Path) -> Merged:
     _same_run({shard: entries[0]["run"] for shard, entries in manifests.items()})
     parts = [(shards[shard], entry) for shard, entries in manifests.items() for entry in entries[1:]]
     lists = [_image_list(path / IMAGE_LIST, shard) for shard, path in shards.items()]
-    temporary = folder / f".{TABLE}.{os.getpid()}.tmp"
-    try:
-        temporary.mkdir()
-        entries = [_add_part(temporary, number, path, entry) for number, (path, entry) in enumerate(parts)]
-        _swap(temporary, folder / TABLE)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    entries = [{**entry, "part": f"part-{number:05d}.parquet"} for number, (_, entry) in enumerate(parts)]
+    sources = [path / TABLE / entry["part"] for path, entry in parts]
+    (_copy_in_store if is_remote(folder) else _link)(sources, folder, [entry["part"] for entry in entries])
     run = {key: value for key, value in manifests[next(iter(shards))][0]["run"].items() if key != "shard"}
     lines = [{"run": run}, *entries]
-    replace_file(folder / MANIFEST, "".join(json.dumps(line) + "\n" for line in lines).encode())
     rows = sorted((row for found in lists for row in found), key=lambda row: int(row[IMAGE_NUMBER]))
     _write_list(folder / IMAGE_LIST, rows)
     found = [read_image_sets(path) for path in shards.values()]
     image_sets = sorted((one for sets, _ in found for one in sets.values()), key=lambda one: one.number)
     write_image_sets(folder, image_sets, found[0][1])
+    replace_file(folder / MANIFEST, "".join(json.dumps(line) + "\n" for line in lines).encode())
     done = [image for _, entry in parts for image in entry["images"]]
     failed = sum(row["Status"] == "failed" for row in rows)
     return Merged(
@@ -84,7 +84,7 @@ def find_shards(folder: Path) -> dict[Shard, Path]:
     InputError
         If there are none, some are missing, or there are shares of different counts.
     """
-    found = {Shard.of_folder(path.name): path for path in sorted(folder.glob("shard-*-of-*")) if path.is_dir()}
+    found = {Shard.of_folder(name): folder / name for name in folders_in(folder)}
     found.pop(None, None)
     if not found:
         raise InputError(
@@ -102,8 +102,8 @@ def find_shards(folder: Path) -> dict[Shard, Path]:
 
 def _manifest(path: Path, shard: Shard) -> list[dict[str, Any]]:
     file = path / MANIFEST
-    entries = read_manifest(file) if file.is_file() else []
-    if not entries or "run" not in entries[0] or not (path / IMAGE_LIST).is_file():
+    entries = read_manifest(file) if kind_of(file) else []
+    if not entries or "run" not in entries[0] or not kind_of(path / IMAGE_LIST):
         raise InputError(f"share {shard} in '{path}' is not finished: run it again, it goes on where it was")
     return entries
 
@@ -117,22 +117,44 @@ def _same_run(runs: dict[Shard, dict[str, Any]]) -> None:
 
 
 def _image_list(path: Path, shard: Shard) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    rows = list(csv.DictReader(io.StringIO(read_bytes(path).decode(), newline="")))
     if any(row["Status"] not in ("done", "failed") for row in rows):
         raise InputError(f"share {shard} in '{path.parent}' is not finished: run it again, it goes on where it was")
     return rows
 
 
-def _add_part(target: Path, number: int, folder: Path, entry: dict[str, Any]) -> dict[str, Any]:
-    name, source = f"part-{number:05d}.parquet", folder / TABLE / entry["part"]
+def _link(sources: Sequence[Path], folder: Path, names: Sequence[str]) -> None:
+    """The table of a folder on a disk, from links to these parts or copies of them."""
+    temporary = folder / f".{TABLE}.{os.getpid()}.tmp"
     try:
-        os.link(source, target / name)
-    except FileNotFoundError:
-        raise InputError(f"'{source}' is missing: delete '{folder}' and measure that share anew") from None
-    except OSError:
-        shutil.copy2(source, target / name)
-    return {**entry, "part": name}
+        temporary.mkdir()
+        for source, name in zip(sources, names, strict=True):
+            try:
+                os.link(source, temporary / name)
+            except FileNotFoundError:
+                raise _missing(source) from None
+            except OSError:
+                copy(source, temporary / name)
+        _swap(temporary, folder / TABLE)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _copy_in_store(sources: Sequence[Path], folder: Path, names: Sequence[str]) -> None:
+    """The table of a folder in an object store, from copies of these parts that the store makes."""
+    for source in sources:
+        if kind_of(source) is None:
+            raise _missing(source)
+    remove(folder / MANIFEST)
+    for source, name in zip(sources, names, strict=True):
+        copy(source, folder / TABLE / name)
+    for place in files_in(folder / TABLE):
+        if str(place) not in names:
+            remove(folder / TABLE / str(place))
+
+
+def _missing(part: Path) -> InputError:
+    return InputError(f"'{part}' is missing: delete '{part.parent.parent}' and measure that share anew")
 
 
 def _swap(new: Path, target: Path) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -207,6 +208,12 @@ def regions_of(shape: tuple[int, int], labels: np.ndarray | None, settings: Crop
     return regions[~regions.border] if settings.drop_border else regions
 
 
+def as_they_are(regions: Regions, settings: CropSettings) -> bool:
+    """Whether all crops are taken pixel by pixel: none is empty or resized."""
+    sides = regions.box[:, 2:] - regions.box[:, :2]
+    return settings.mode != "image" and sides.min(initial=1) > 0 and sides.max(initial=0) <= FRAME
+
+
 @dataclass(frozen=True)
 class Crop:
     """One crop of one channel, ready for the network, or the reason why there is none.
@@ -223,6 +230,24 @@ class Crop:
     channel: int
     window: np.ndarray | None
     problem: str = ""
+
+
+@dataclass(frozen=True)
+class Crops:
+    """Crops of one size, and what is wrong with others; a place is a row x channels of the image + a channel.
+
+    Attributes
+    ----------
+    windows : array or Tensor (n, s, s), float32, or None
+    places : sequence of int
+        Whose they are.
+    problems : sequence of (int, str)
+        Place and reason of crops for which there is no window.
+    """
+
+    windows: Any
+    places: Sequence[int] | np.ndarray
+    problems: Sequence[tuple[int, str]] = ()
 
 
 def crops(

@@ -1,9 +1,6 @@
 """The encoder as OpenVINO graphs, computed only where a crop differs from the zeros around it.
 
-A crop of s < 224 pixels stands in the middle of a frame of zeros. Away from the crop every stage answers with a fixed
-background map that depends on the weights alone, and each stage (four 3x3 convolutions) carries the crop's influence
-4 pixels further. So a stage is computed on the changed window plus 8 pixels of background on each side, of which the
-outer 4, spoiled by the cut, are dropped again. The result equals the computation over the whole frame.
+See :mod:`microsnoop_engine.reach` for which part of each stage that is. The result equals that of the whole frame.
 """
 
 from __future__ import annotations
@@ -16,9 +13,7 @@ from openvino import opset15 as op
 
 from .checkpoints import Card
 from .errors import WeightsError
-
-REACH = 4
-"""Pixels by which the four 3x3 convolutions of a stage spread a change."""
+from .reach import Reach, reach
 
 
 class EncoderGraphs:
@@ -55,79 +50,75 @@ class EncoderGraphs:
         and a product here would end that where it matters most.
         """
         crops = op.parameter([-1, 1, size, size], np.float32, name="crops")
-        start, stop = (self._frame - size) // 2, (self._frame + size) // 2
-        if size == self._frame:
-            deepest = self._maps(crops)[-1]
-            total = op.reduce_sum(deepest, [2, 3])
-        else:
-            deepest, start, stop = self._window(crops, start, stop)
+        deepest, edge = self._window(crops, size)
+        total = op.reduce_sum(deepest, [2, 3])
+        if edge:
             outside = self._background()[-1].copy()
-            outside[:, :, start:stop, start:stop] = 0
-            total = op.add(op.reduce_sum(deepest, [2, 3]), outside.sum((2, 3)))
+            _inner(outside, edge)[:] = 0
+            total = op.add(total, outside.sum((2, 3)))
         mean = op.divide(total, np.float32((self._frame >> (self._stages - 1)) ** 2))
         unit = op.normalize_l2(mean, op.constant([1]), 1e-24, "max")
         return ov.Model([op.result(unit)], [crops], f"microsnoop-{size}")
 
-    def _maps(self, x: ov.Node) -> list[ov.Node]:
-        """What each stage receives, then what the last one answers, over the whole frame."""
-        maps = []
-        for n in range(self._stages):
-            maps.append(x)
-            x = self._stage(n, x)
-            if n < self._stages - 1:
-                x = _pool(x)
-        return [*maps, x]
-
     def _background(self) -> list[np.ndarray]:
-        """:meth:`_maps` of a frame of zeros."""
+        """What each stage receives, then what the last one answers, of a frame of zeros."""
         if self._backgrounds is None:
             frame = op.parameter([1, 1, self._frame, self._frame], np.float32)
-            model = ov.Model([op.result(x) for x in self._maps(frame)], [frame], "background")
+            maps, x = [], frame
+            for n, place in enumerate(reach(self._frame, self._frame, self._stages)):
+                maps.append(x if n == 0 else _pool(x))
+                x = self._stage(n, maps[-1], place)
+            model = ov.Model([op.result(node) for node in (*maps, x)], [frame], "background")
             compiled = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
             zeros = np.zeros((1, 1, self._frame, self._frame), np.float32)
             self._backgrounds = [np.array(value) for value in compiled(zeros).values()]
         return self._backgrounds
 
-    def _window(self, x: ov.Node, start: int, stop: int) -> tuple[ov.Node, int, int]:
-        """The deepest map where it differs from the background, and where that is."""
-        for n in range(self._stages):
-            background = self._background()[n]
-            length = background.shape[-1]
-            # the window that the stage changes; its edges are even so that pooling sees whole pairs
-            new_start, new_stop = max(start - REACH, 0), min(stop + REACH, length)
-            new_start, new_stop = new_start - new_start % 2, new_stop + new_stop % 2
-            patch_start, patch_stop = max(new_start - REACH, 0), min(new_stop + REACH, length)
-            ring = background[:, :, patch_start:patch_stop, patch_start:patch_stop].copy()
-            inner = slice(start - patch_start, stop - patch_start)
-            ring[:, :, inner, inner] = 0
-            before, after = start - patch_start, patch_stop - stop
-            x = op.pad(x, [0, 0, before, before], [0, 0, after, after], "constant", np.float32(0))
-            if ring.any():
-                x = op.add(x, ring)
-            x = self._stage(n, x)
-            low, high = new_start - patch_start, new_stop - patch_start
-            x = op.slice(x, [low, low], [high, high], [1, 1], [2, 3])
-            start, stop = new_start, new_stop
+    def _window(self, x: ov.Node, size: int) -> tuple[ov.Node, int]:
+        """The deepest map where it differs from the background, and how far that is from the map's edge."""
+        places = reach(size, self._frame, self._stages)
+        for n, place in enumerate(places):
+            x = self._stage(n, self._surround(n, x, place), place)
             if n < self._stages - 1:
-                x, start, stop = _pool(x), start // 2, stop // 2
-        return x, start, stop
+                x = _pool(x)
+        return x, places[-1].edges[-1]
 
-    def _stage(self, n: int, x: ov.Node) -> ov.Node:
-        name = f"encoder.{n}"
+    def _surround(self, n: int, x: ov.Node, place: Reach) -> ov.Node:
+        """The part of a stage's input that is read: what the crop changed, within the background."""
+        width = place.changed - place.edges[0]
+        if not width:
+            return x
+        ring = _inner(self._background()[n], place.edges[0]).copy()
+        ring[:, :, width:-width, width:-width] = 0
+        x = op.pad(x, [0, 0, width, width], [0, 0, width, width], "constant", np.float32(0))
+        return op.add(x, ring) if ring.any() else x
+
+    def _stage(self, n: int, x: ov.Node, place: Reach) -> ov.Node:
+        name, edges, pads = f"encoder.{n}", place.edges, place.padding
         c = [f"{name}.convs.{k}" for k in range(4)]
-        x = op.add(self._norm_conv(f"{name}.proj", x, relu=False), self._norm_conv(c[1], self._norm_conv(c[0], x)))
-        return op.add(x, self._norm_conv(c[3], self._norm_conv(c[2], x)))
+        h = self._norm_conv(c[1], self._norm_conv(c[0], x, pads[0]), pads[1])
+        x = op.add(self._norm_conv(f"{name}.proj", _cut(x, edges[2] - edges[0]), relu=False), h)
+        h = self._norm_conv(c[3], self._norm_conv(c[2], x, pads[2]), pads[3])
+        return op.add(_cut(x, edges[4] - edges[2]), h)
 
-    def _norm_conv(self, name: str, x: ov.Node, relu: bool = True) -> ov.Node:
+    def _norm_conv(self, name: str, x: ov.Node, padding: int = 0, relu: bool = True) -> ov.Node:
         w = self._weights
         gain = w[f"{name}.norm.weight"] / np.sqrt(w[f"{name}.norm.running_var"] + 1e-5)
         shift = w[f"{name}.norm.bias"] - w[f"{name}.norm.running_mean"] * gain
         x = op.add(op.multiply(x, gain.reshape(1, -1, 1, 1)), shift.reshape(1, -1, 1, 1))
-        kernel = w[f"{name}.conv.weight"]
-        pad = [kernel.shape[-1] // 2] * 2
-        x = op.convolution(op.relu(x) if relu else x, kernel, [1, 1], pad, pad, [1, 1])
+        pad = [padding] * 2
+        x = op.convolution(op.relu(x) if relu else x, w[f"{name}.conv.weight"], [1, 1], pad, pad, [1, 1])
         return op.add(x, w[f"{name}.conv.bias"].reshape(1, -1, 1, 1))
 
 
 def _pool(x: ov.Node) -> ov.Node:
     return op.max_pool(x, [2, 2], [1, 1], [0, 0], [0, 0], [2, 2]).output(0)
+
+
+def _cut(x: ov.Node, edge: int) -> ov.Node:
+    """A map without that many pixels at each edge."""
+    return op.slice(x, [edge, edge], [-edge, -edge], [1, 1], [2, 3]) if edge else x
+
+
+def _inner(x: np.ndarray, edge: int) -> np.ndarray:
+    return x[:, :, edge:-edge, edge:-edge] if edge else x

@@ -16,6 +16,7 @@ from typing import Any
 from .errors import InputError
 from .files import replace_file
 from .profiles import TABLE
+from .storage import ADDRESS, as_path, is_remote
 
 STEPS = ("profile", "aggregate", "sphere", "evaluate", "report")
 STATE = "steps.json"
@@ -84,6 +85,8 @@ def read_sections(path: Path) -> dict[str, Any]:
     for name in STEPS:
         if name in sections and not isinstance(sections[name] or {}, dict):
             raise InputError(f"'{path}': section {name} must hold 'setting: value' lines")
+    if ADDRESS.match(str(sections.get("out", ""))):
+        raise InputError(f"'{path}': 'out' must be a folder of the disk; images may be in an object store")
     return {name: value or {} if name in STEPS else str(value) for name, value in sections.items()}
 
 
@@ -164,7 +167,7 @@ def run_steps(steps: list[Step], out: Path, quiet: bool) -> int:
 def _profile_input(settings: dict[str, Any], path: Path) -> Path:
     if "input" not in settings:
         raise InputError(f"'{path}': section profile needs 'input': a LoadData CSV, a folder of images or an image")
-    return Path(str(settings.pop("input")))
+    return as_path(str(settings.pop("input")))
 
 
 def _inherited(sections: dict[str, Any]) -> dict[str, Any]:
@@ -211,8 +214,9 @@ def _check(step: Step, path: Path) -> None:
 
 
 def _state_of(paths: tuple[Path, ...]) -> list[list]:
-    """Names, sizes and times of files; of a folder, those of all files in it."""
-    files = [file for path in paths for file in (sorted(path.rglob("*")) if path.is_dir() else [path])]
+    """Names, sizes and times of files; of a folder, those of all files in it. Nothing of what is in an object store."""
+    local = [path for path in paths if not is_remote(path)]
+    files = [file for path in local for file in (sorted(path.rglob("*")) if path.is_dir() else [path])]
     return [[str(file), file.stat().st_size, file.stat().st_mtime_ns] for file in files if file.is_file()]
 
 

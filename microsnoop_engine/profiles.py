@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -17,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from .claims import Claim, claim
 from .columns import (
     BORDER_COLUMN,
     BOX_COLUMNS,
@@ -28,9 +28,10 @@ from .columns import (
     feature_columns,
 )
 from .errors import InputError, ResumeError
-from .files import replace_file, writing
+from .files import GrowingFile, writing
 from .images import ImageSet
 from .measuring import Measurement
+from .storage import files_in, for_arrow, kind_of, make_folder, reaching, read_bytes, remove
 
 TABLE = "profiles.parquet"
 MANIFEST = "manifest.jsonl"
@@ -76,22 +77,25 @@ class Layout:
         names = feature_columns(self.objects, self.channels, self.dimension)
         return pa.schema([*fields, *(pa.field(name, pa.float32()) for name in names)])
 
-    def batch(self, image_set: ImageSet, measurement: Measurement) -> pa.RecordBatch:
-        """The rows of one image set."""
-        count = len(measurement.features)
-        schema = self.schema()
+    def batch(self, measured: Sequence[tuple[ImageSet, Measurement]]) -> pa.RecordBatch:
+        """The rows of image sets."""
+        counts = [len(measurement.features) for _, measurement in measured]
         columns: list[Any] = []
         for name, kind in self.metadata.items():
-            value = image_set.metadata.get(name)
-            columns.append([None if value is None else kind(value)] * count)
-        columns.append(np.full(count, image_set.number, np.int64))
+            values = [image_set.metadata.get(name) for image_set, _ in measured]
+            values = [None if value is None else kind(value) for value in values]
+            columns.append([value for value, count in zip(values, counts, strict=True) for _ in range(count)])
+        columns.append(np.repeat([image_set.number for image_set, _ in measured], counts))
         if self.located:
-            regions = measurement.regions
-            y0, x0, y1, x1 = regions.box.T
-            columns.append(regions.object_number.astype(np.int64))
-            columns += [regions.center[:, 1], regions.center[:, 0], x0, y0, x1, y1]
-            columns.append(regions.border.astype(np.int8))
-        columns += list(measurement.features.T)
+            regions = [measurement.regions for _, measurement in measured]
+            number, box, center, border = (
+                np.concatenate([getattr(part, name) for part in regions])
+                for name in ("object_number", "box", "center", "border")
+            )
+            y0, x0, y1, x1 = box.T
+            columns += [number, center[:, 1], center[:, 0], x0, y0, x1, y1, border.astype(np.int8)]
+        columns += list(np.concatenate([measurement.features for _, measurement in measured]).T)
+        schema = self.schema()
         arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
         return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
@@ -118,6 +122,8 @@ class TableWriter:
         What defines the run (inputs, settings, weights): a folder with another one is refused.
     part_bytes : int
         A part is written once it has that size, or the last one is a minute old.
+    claim : Claim, optional
+        What keeps other runs out.
 
     Attributes
     ----------
@@ -130,31 +136,41 @@ class TableWriter:
         If the folder holds something else.
     """
 
-    def __init__(self, folder: Path, layout: Layout, run: dict[str, Any], part_bytes: int = PART_BYTES):
+    def __init__(
+        self,
+        folder: Path,
+        layout: Layout,
+        run: dict[str, Any],
+        part_bytes: int = PART_BYTES,
+        claim: Claim | None = None,
+    ):
         self.table = folder / TABLE
-        self._manifest = folder / MANIFEST
         self._schema = layout.schema()
         self._layout = layout
         self._part_bytes = part_bytes
+        self._claim = claim or Claim()
         self._flushed = time.monotonic()
-        self._batches: list[pa.RecordBatch] = []
+        self._measured: list[tuple[ImageSet, Measurement]] = []
+        self._bytes = 0
         self._images: list[dict[str, Any]] = []
         self.done: dict[int, dict[str, Any]] = {}
-        parts = self._resume(run) if self._manifest.exists() else self._begin(folder, run)
+        manifest = folder / MANIFEST
+        entries = self._resume(manifest, run) if kind_of(manifest) else self._begin(run)
+        self._manifest = GrowingFile(manifest, "".join(json.dumps(entry) + "\n" for entry in entries).encode())
+        parts = [entry["part"] for entry in entries if "part" in entry]
         self._number = len(parts)
-        for path in self.table.iterdir():
-            if path.name not in parts:
-                path.unlink()
+        for name in files_in(self.table):
+            if str(name) not in parts:
+                remove(self.table / str(name))
 
-    def _begin(self, folder: Path, run: dict[str, Any]) -> list[str]:
-        if self.table.exists() and any(self.table.iterdir()):
+    def _begin(self, run: dict[str, Any]) -> list[dict[str, Any]]:
+        make_folder(self.table)
+        if files_in(self.table):
             raise ResumeError(f"'{self.table}' exists, but not its manifest '{MANIFEST}': give another --out folder")
-        self.table.mkdir(parents=True, exist_ok=True)
-        replace_file(self._manifest, (json.dumps({"run": run}) + "\n").encode())
-        return []
+        return [{"run": run}]
 
-    def _resume(self, run: dict[str, Any]) -> list[str]:
-        entries = read_manifest(self._manifest)
+    def _resume(self, manifest: Path, run: dict[str, Any]) -> list[dict[str, Any]]:
+        entries = read_manifest(manifest)
         before = entries[0]["run"] if entries and "run" in entries[0] else {}
         now = json.loads(json.dumps(run))
         differences = [
@@ -164,33 +180,33 @@ class TableWriter:
         ]
         if differences:
             raise ResumeError(
-                f"'{self._manifest.parent}' holds the results of another run; different: {'; '.join(differences)}. "
+                f"'{manifest.parent}' holds the results of another run; different: {'; '.join(differences)}. "
                 "Give another --out folder, or delete this one"
             )
-        replace_file(self._manifest, "".join(json.dumps(entry) + "\n" for entry in entries).encode())
-        self.table.mkdir(exist_ok=True)
+        make_folder(self.table)
+        there = set(map(str, files_in(self.table)))
         parts = [entry for entry in entries[1:] if "part" in entry]
-        missing = [entry["part"] for entry in parts if not (self.table / entry["part"]).is_file()]
+        missing = [entry["part"] for entry in parts if entry["part"] not in there]
         if missing:
             raise ResumeError(
                 f"parts {', '.join(missing)} of '{self.table}' are missing: delete the folder and start anew"
             )
         self.done = {image["number"]: image for entry in parts for image in entry["images"]}
-        return [entry["part"] for entry in parts]
+        return entries
 
     def write(self, image_set: ImageSet, measurement: Measurement) -> None:
         """Append the rows of one image set."""
-        batch = self._layout.batch(image_set, measurement)
-        self._batches.append(batch)
+        self._measured.append((image_set, measurement))
         self._images.append(
             {
                 "number": image_set.number,
-                "rows": batch.num_rows,
+                "rows": len(measurement.features),
                 "unmeasured": int(np.isnan(measurement.features).any(1).sum()),
                 "problems": Counter(f"{self._layout.channels[p.channel]}: {p.reason}" for p in measurement.problems),
             }
         )
-        full = sum(b.nbytes for b in self._batches) >= self._part_bytes
+        self._bytes += measurement.features.nbytes
+        full = self._bytes >= self._part_bytes
         if full or time.monotonic() - self._flushed > PART_SECONDS:
             self.flush()
 
@@ -200,16 +216,20 @@ class TableWriter:
             self._write_part()
 
     def _write_part(self) -> None:
-        name = f"part-{self._number:05d}.parquet"
+        name = f"part-{self._number:05d}{self._claim.ending}.parquet"
+        measured, images = self._measured, self._images
+        self._measured, self._images, self._bytes = [], [], 0
         with writing(self.table / name) as temporary:
-            pq.write_table(pa.Table.from_batches(self._batches, self._schema), temporary, compression="zstd")
-        with self._manifest.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"part": name, "images": self._images}) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        self.done.update((image["number"], image) for image in self._images)
+            batches = [self._layout.batch(measured)] if measured else []
+            pq.write_table(pa.Table.from_batches(batches, self._schema), temporary, compression="zstd")
+        try:
+            self._claim.check()
+        except ResumeError:
+            remove(self.table / name)
+            raise
+        self._manifest.append((json.dumps({"part": name, "images": images}) + "\n").encode())
+        self.done.update((image["number"], image) for image in images)
         self._number += 1
-        self._batches, self._images = [], []
         self._flushed = time.monotonic()
 
     def finish(self) -> None:
@@ -232,17 +252,11 @@ def open_table(
     ResumeError
         If it holds something else, or another process is writing to it.
     """
-    from filelock import FileLock, Timeout
-
-    if folder.is_file():
+    if kind_of(folder) == "file":
         raise InputError(f"--out '{folder}' is a file: give a folder")
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        lock = FileLock(folder / ".lock").acquire(timeout=0)
-    except Timeout:
-        raise ResumeError(f"another run is writing to '{folder}': wait for it, or give another --out folder") from None
-    with lock:
-        writer = TableWriter(folder, layout, run, part_bytes)
+    make_folder(folder)
+    with claim(folder) as claimed:
+        writer = TableWriter(folder, layout, run, part_bytes, claimed)
         try:
             yield writer
         finally:
@@ -252,7 +266,7 @@ def open_table(
 def read_manifest(path: Path) -> list[dict[str, Any]]:
     """The entries of a manifest, up to a line that was cut off by a crash."""
     entries: list[dict[str, Any]] = []
-    for line in path.read_bytes().splitlines(keepends=True):
+    for line in read_bytes(path).splitlines(keepends=True):
         try:
             entry = json.loads(line)
         except ValueError:
@@ -271,13 +285,21 @@ def read_table(path: Path) -> pa.Table:
     InputError
         If there is none, or it is damaged.
     """
-    path = path / TABLE if (path / TABLE).exists() else path
-    if not path.exists() or (path.is_dir() and not any(path.glob("*.parquet"))):
+    path = path / TABLE if kind_of(path / TABLE) else path
+    found = kind_of(path)
+    if found is None or (found == "folder" and not table_files(path)):
         raise InputError(f"there is no table at '{path}'")
-    try:
-        return pq.read_table(path, partitioning=None)
-    except pa.ArrowInvalid as error:
-        raise InputError(f"'{path}' cannot be read as Parquet: {error}") from None
+    with reaching(path):
+        try:
+            name, filesystem = for_arrow(path)
+            return pq.read_table(name, filesystem=filesystem, partitioning=None)
+        except pa.ArrowInvalid as error:
+            raise InputError(f"'{path}' cannot be read as Parquet: {error}") from None
+
+
+def table_files(folder: Path) -> list[Path]:
+    """The files of a Parquet data set, in order."""
+    return [folder / str(name) for name in files_in(folder) if name.suffix == ".parquet" and len(name.parts) == 1]
 
 
 def write_csv(folder: Path) -> Path:
@@ -285,12 +307,12 @@ def write_csv(folder: Path) -> Path:
     import pyarrow.csv as pv
 
     target = folder / "profiles.csv"
-    parts = sorted((folder / TABLE).glob("*.parquet"))
+    parts = table_files(folder / TABLE)
     if not parts:
         raise InputError(f"there is no table at '{folder / TABLE}'")
     with writing(target) as temporary, temporary.open("wb") as file:
         for number, part in enumerate(parts):
-            pv.write_csv(pq.read_table(part), file, pv.WriteOptions(include_header=number == 0))
+            pv.write_csv(read_table(part), file, pv.WriteOptions(include_header=number == 0))
     return target
 
 

@@ -13,11 +13,13 @@ import pandas as pd
 
 from .errors import InputError, first_line
 from .files import writing
-from .profiles import TABLE
+from .profiles import TABLE, table_files
+from .storage import as_path, beginning, for_arrow, is_remote, kind_of, reaching, stream_for_arrow
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+CSV = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt")
 _PANDAS_INDEX = re.compile(r"__index_level_\d+__$")
 CHUNK_BYTES = 64 << 20
 """About what a chunk takes in memory."""
@@ -74,19 +76,22 @@ def open_source(path: str | Path, objects: str | None = None) -> Source:
     InputError
         If there is nothing, or it is none of these.
     """
-    path = Path(path)
-    if not path.exists():
+    path = as_path(path)
+    if kind_of(path) is None:
         raise InputError(f"there is no file or folder '{path}'")
-    if (path / TABLE).is_dir():
+    if kind_of(path / TABLE) == "folder":
         path = path / TABLE
     name = path.name.lower()
-    if path.is_dir() and not name.endswith((".parquet", ".pq")) and not any(path.glob("*.parquet")):
+    if is_remote(path) and not name.endswith((".parquet", ".pq", *CSV)):
+        raise InputError(f"'{path}': of tables in a store, only Parquet and CSV are read: copy it to a disk")
+    folder = kind_of(path) == "folder"
+    if folder and not name.endswith((".parquet", ".pq")) and not any(path.glob("*.parquet")):
         from .cellprofiler_tables import open_csv_folder
 
         return open_csv_folder(path, objects)
-    if path.is_dir() or name.endswith((".parquet", ".pq")):
+    if folder or name.endswith((".parquet", ".pq")):
         return _open_parquet(path)
-    if name.endswith((".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt")):
+    if name.endswith(CSV):
         return open_csv(path)
     if name.endswith((".sqlite", ".sqlite3", ".db", ".db3")):
         from .cellprofiler_tables import open_sqlite
@@ -103,13 +108,19 @@ def _open_parquet(path: Path) -> Source:
     import pyarrow as pa
     import pyarrow.dataset as ds
 
-    files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
-    try:
-        data = ds.dataset([str(file) for file in files], format="parquet", partitioning=None)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"'{path}' cannot be read as Parquet: {first_line(error)}; write it anew") from None
+    files = table_files(path) if kind_of(path) == "folder" else [path]
+    places, filesystem = [for_arrow(file)[0] for file in files], for_arrow(path)[1]
+    with reaching(path):
+        try:
+            data = ds.dataset(places, format="parquet", partitioning=None, filesystem=filesystem)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise InputError(f"'{path}' cannot be read as Parquet: {first_line(error)}; write it anew") from None
 
     def read(columns: Sequence[str]) -> Iterator[pd.DataFrame]:
+        with reaching(path):
+            yield from read_fragments(columns)
+
+    def read_fragments(columns: Sequence[str]) -> Iterator[pd.DataFrame]:
         for fragment in data.get_fragments():
             try:
                 missing = set(columns) - set(fragment.physical_schema.names)
@@ -148,11 +159,11 @@ def open_csv(path: Path) -> Source:
             strings_can_be_null=True,
         )
         try:
-            return pv.open_csv(str(path), options, parse, convert)
+            return pv.open_csv(stream_for_arrow(path), options, parse, convert)
         except (pa.ArrowInvalid, OSError) as error:
             raise InputError(f"'{path}' cannot be read as a table: {first_line(error)}; write it anew") from None
 
-    with path.open("rb") as file:
+    with beginning(path) as file:
         utf16 = file.read(2) in (b"\xff\xfe", b"\xfe\xff")
     try:
         if utf16:
@@ -177,7 +188,10 @@ def open_csv(path: Path) -> Source:
     def read(columns: Sequence[str]) -> Iterator[pd.DataFrame]:
         settling, line = _Settling(unsettled.intersection(columns), whole), 2
         try:
-            with reader(columns, {name: kind for name, kind in types.items() if name in columns}) as batches:
+            with (
+                reaching(path),
+                reader(columns, {name: kind for name, kind in types.items() if name in columns}) as batches,
+            ):
                 for batch in batches:
                     if batch.num_rows:
                         yield settling.settled(batch).to_pandas()
@@ -254,7 +268,7 @@ def write_frame(frame: pd.DataFrame, path: str | Path, features: Sequence[str]) 
     InputError
         If the ending is another one.
     """
-    path = Path(path)
+    path = as_path(path)
     ending = check_target(path)
     try:
         if ending == ".h5ad":
@@ -285,8 +299,10 @@ def check_target(path: Path, formats: Sequence[str] = FORMATS) -> str:
     ending = next((ending for ending in formats if path.name.lower().endswith(ending)), None)
     if ending is None:
         raise InputError(f"'{path}': give a name that ends in {', '.join(formats)}")
-    if path.is_dir():
+    if kind_of(path) == "folder":
         raise InputError(f"'{path}' is a folder: give another name for the table")
+    if is_remote(path):
+        return ending
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path.parent):

@@ -22,6 +22,7 @@ from .checkpoints import Card
 from .errors import InputError, MicrosnoopError, ResumeError, first_line
 from .files import writing
 from .pool import Pool
+from .targets import Targets, read_targets
 from .training_batches import Batches, patch_mask
 from .training_config import TrainConfig
 
@@ -35,6 +36,7 @@ LOG_COLUMNS = (
     "reconstruction",
     "contrast",
     "decorrelation",
+    "distillation",
     "learning_rate",
     "seconds",
     "data_share",
@@ -64,6 +66,8 @@ class Trainer:
         Time they took.
     batches : Batches
         What it learns from.
+    targets : Targets, optional
+        What other networks say of its images, where the configuration names a file of that.
     started_from : dict
         Name, hash, samples and hours of the weights that the network started from.
     whitening : dict of str to Tensor
@@ -94,7 +98,8 @@ class Trainer:
         self.device = torch.device(device)
         self.sources = pool.sources
         self._precision, self._compiled = precision, compiled
-        self.batches = Batches(pool, config, self.device)
+        self.targets: Targets | None = read_targets(Path(config.targets), pool) if config.targets else None
+        self.batches = Batches(pool, config, self.device, self.targets)
         width = Card("").dimension
         network = make_network(config.architecture, width, decoder=config.reconstruction > 0)
         self.started_from: dict[str, Any] = {}
@@ -104,9 +109,12 @@ class Trainer:
             self.started_from = {"name": card.name, "sha256": card.sha256, **seen}
         self.model = parallel.over_whole_batch(network)
         self.head = nn.Sequential(nn.Linear(width, 2 * width), nn.ReLU(), nn.Linear(2 * width, width // 2))
+        self.predictor = nn.Linear(width, self.targets.target.shape[1]) if self.targets else nn.Identity()
         self.model.to(self.device, memory_format=torch.channels_last)
         self.head.to(self.device)
-        self._parameters = [*self.model.parameters(), *(self.head.parameters() if config.contrast else ())]
+        self.predictor.to(self.device)
+        heads = [*(self.head.parameters() if config.contrast else ()), *self.predictor.parameters()]
+        self._parameters = [*self.model.parameters(), *heads]
         self._optimiser = torch.optim.AdamW(self._parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
         self._reconstruct = torch.compile(self.model) if compiled else self.model
         self._embed = torch.compile(self.model.embed) if compiled else self.model.embed
@@ -180,7 +188,7 @@ class Trainer:
         self.model.train()
         views = self.views(self.batches, self.step)
         drawn = time.perf_counter() - began
-        losses = self.losses(views, self.step)
+        losses = self.losses(views, self.step, self.batches)
         loss = self._total(losses)
         if parallel.any_process(not bool(torch.isfinite(loss)), self.device):
             category = self.batches.categories[self.step % len(self.batches.categories)]
@@ -208,25 +216,29 @@ class Trainer:
         }
 
     def views(self, batches: Batches, step: int) -> list[Tensor]:
-        """This process's crops (n, 1, s, s) of a step; with contrast, a second view of each."""
+        """This process's crops (n, 1, s, s) of a step; with contrast or targets, a second view of each."""
         share = parallel.own_share(self.config.batch)
         places = [batches.places(step)]
-        if self.config.contrast:
+        if self.config.contrast or batches.with_targets:
             places.append(batches.second_view(places[0], step))
         own = [view[share] for view in places]
         return [batches.vary(batches.crops(x), batches.shown(x), step, n, share) for n, x in enumerate(own)]
 
-    def losses(self, views: list[Tensor], step: int) -> dict[str, Tensor]:
-        """The losses of crops, by name."""
+    def losses(self, views: list[Tensor], step: int, batches: Batches) -> dict[str, Tensor]:
+        """The losses of the crops of a step of these batches, by name."""
         config, found = self.config, {}
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._precision == "bfloat16"):
             if config.reconstruction:
                 mask = patch_mask(config, step, self.device)[parallel.own_share(config.batch)]
                 output = self._reconstruct(views[0].contiguous(memory_format=torch.channels_last), mask)
                 found["reconstruction"] = reconstruction_loss(_full(output), views[0], mask, config.masked_weight)
-            if config.contrast:
+            if config.contrast or batches.with_targets:
                 both = torch.cat(views).contiguous(memory_format=torch.channels_last)
                 embeddings = _full(self._embed(both)) * math.sqrt(self.head[0].in_features)
+            if batches.with_targets:
+                wanted = batches.targets(step)[parallel.own_share(config.batch)]
+                found["distillation"] = distillation_loss(_full(self.predictor(embeddings)), wanted.repeat(2, 1))
+            if config.contrast:
                 first, second = (parallel.gather(part) for part in _full(self.head(embeddings)).chunk(2))
                 found["contrast"] = contrast_loss(first, second, config.temperature)
                 if config.decorrelation:
@@ -241,7 +253,7 @@ class Trainer:
         """Mean losses over the first batches of another pool, always the same ones."""
         self.model.eval()
         batches = Batches(pool, self.config, self.device)
-        found = [self.losses(self.views(batches, step), step) for step in range(VALIDATION_STEPS)]
+        found = [self.losses(self.views(batches, step), step, batches) for step in range(VALIDATION_STEPS)]
         return {name: sum(losses[name].item() for losses in found) / len(found) for name in found[0]}
 
     def save(self) -> None:
@@ -254,8 +266,10 @@ class Trainer:
             "seconds": self.seconds,
             "sources": self.sources,
             "start": self.started_from,
+            "targets": {"networks": list(self.targets.networks), "sha256": self.targets.sha256} if self.targets else {},
             "model": self.model.state_dict(),
             "head": self.head.state_dict(),
+            "predictor": self.predictor.state_dict(),
             "whitening": self.whitening,
             "optimiser": self._optimiser.state_dict(),
         }
@@ -264,14 +278,15 @@ class Trainer:
 
     def _load(self) -> None:
         state = read_checkpoint(self.folder)
-        before, now = state["config"], asdict(self.config)
-        different = [f"{key} (there {before.get(key)}, now {now[key]})" for key in now if before.get(key) != now[key]]
+        before, now = asdict(TrainConfig()) | state["config"], asdict(self.config)
+        different = [f"{key} (there {before[key]}, now {now[key]})" for key in now if before[key] != now[key]]
         if different:
             raise ResumeError(
                 f"'{self.folder}' holds a run of another configuration: {', '.join(different)}. Give another --out"
             )
         self.model.load_state_dict(state["model"])
         self.head.load_state_dict(state["head"])
+        self.predictor.load_state_dict(state.get("predictor", {}))
         self._optimiser.load_state_dict(state["optimiser"])
         self.whitening = state["whitening"]
         self.started_from = state["start"]
@@ -360,6 +375,11 @@ def contrast_loss(first: Tensor, second: Tensor, temperature: float) -> Tensor:
     count = len(first)
     partner = (torch.arange(2 * count, device=views.device) + count) % (2 * count)
     return F.cross_entropy(similarity, partner)
+
+
+def distillation_loss(predicted: Tensor, target: Tensor) -> Tensor:
+    """One minus the cosine of predictions (n, t) and targets (n, t), mean over the rows."""
+    return 1 - F.cosine_similarity(predicted, target).mean()
 
 
 def decorrelation_loss(embeddings: Tensor) -> Tensor:

@@ -141,7 +141,7 @@ def export(folder: Path, target: Path, name: str, licence: str, encoder_only: bo
         "hours": round(state["seconds"] / 3600, 2),
         "hardware": f"{platform.machine()}, {os.cpu_count()} cores"
         + (f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""),
-        **({"start": state["start"]} if state["start"] else {}),
+        **({key: state[key] for key in ("start", "targets") if state.get(key)}),
         "finished": state["step"] >= config.steps,
         "configuration": {key: list(v) if isinstance(v, tuple) else v for key, v in state["config"].items()},
         "data": state["sources"],

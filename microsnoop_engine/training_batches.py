@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .pool import Pool, flatten
+from .targets import Targets
 from .training_config import TrainConfig
 
 
@@ -59,10 +60,13 @@ class Batches:
     pool : Pool
     config : TrainConfig
     device : torch.device
+    targets : Targets, optional
+        The places of the crops; without them crops are drawn from everywhere.
     """
 
-    def __init__(self, pool: Pool, config: TrainConfig, device: torch.device):
+    def __init__(self, pool: Pool, config: TrainConfig, device: torch.device, targets: Targets | None = None):
         self.config = config
+        self._targets = targets
         names = config.categories or tuple(pool.categories)
         self.categories = names
         self._members = [np.array(pool.members(name)) for name in names]
@@ -78,8 +82,9 @@ class Batches:
         self._sizes = torch.from_numpy(shapes).to(device)
 
     def with_changes(self, **changes: Any) -> Batches:
-        """The same pixels, drawn from with some settings changed."""
+        """The same pixels, drawn from everywhere, with some settings changed."""
         other = copy(self)
+        other._targets = None
         other.config = replace(self.config, **changes)
         return other
 
@@ -87,19 +92,48 @@ class Batches:
         """The places of a step's crops, all of one category."""
         random = np.random.default_rng([self.config.seed, step, 0])
         config = self.config
+        if self.with_targets:
+            rows, targets = self._rows(step), self._targets
+            return self._near(random, targets.plane[rows], targets.center[rows], config.crop / targets.side[rows])
         members = self._members[step % len(self._members)]
         plane = random.choice(members, config.batch // config.places_per_image).repeat(config.places_per_image)
         scale = np.exp(random.uniform(math.log(config.scale_low), math.log(config.scale_high), config.batch))
         return self._draw(random, plane, self._centers(random, plane), scale)
 
     def second_view(self, places: Places, step: int) -> Places:
-        """The same places, a little shifted, with another rotation and a slightly different magnification."""
+        """The same places, a little shifted, with another rotation and a slightly different magnification.
+
+        Of places with targets: not magnified but padded with zeros, as far as they fit into a crop.
+        """
         random = np.random.default_rng([self.config.seed, step, 1])
-        count, reach = len(places.plane), self.config.shift * self.config.crop
+        if not self.with_targets:
+            return self._near(random, places.plane, places.center, places.scale)
+        rows, targets, crop = self._rows(step), self._targets, self.config.crop
+        side = targets.side[rows]
+        view = self._near(random, targets.plane[rows], targets.center[rows], np.minimum(crop / side, 1))
+        view.window = np.minimum(side * view.scale / crop, 1)
+        return view
+
+    @property
+    def with_targets(self) -> bool:
+        """Whether crops are of places that have targets."""
+        return self._targets is not None
+
+    def targets(self, step: int) -> Tensor:
+        """The targets (batch, t) of a step's places."""
+        return torch.from_numpy(self._targets.target[self._rows(step)].astype(np.float32)).to(self._device)
+
+    def _rows(self, step: int) -> np.ndarray:
+        random = np.random.default_rng([self.config.seed, step, 5])
+        return random.choice(len(self._targets.plane), self.config.batch)
+
+    def _near(self, random: np.random.Generator, plane: np.ndarray, center: np.ndarray, scale: np.ndarray) -> Places:
+        """Places near the given ones, of about the given magnification."""
+        count, reach = len(plane), self.config.shift * self.config.crop
         jitter = math.log(self.config.scale_jitter)
-        scale = places.scale * np.exp(random.uniform(-jitter, jitter, count))
-        shift = random.uniform(-reach, reach, (count, 2)) / places.scale[:, None]
-        return self._draw(random, places.plane, places.center + shift, scale)
+        factor = np.exp(random.uniform(-jitter, jitter, count))
+        shift = random.uniform(-reach, reach, (count, 2)) / scale[:, None]
+        return self._draw(random, plane, center + shift, scale * factor)
 
     def _centers(self, random: np.random.Generator, plane: np.ndarray) -> np.ndarray:
         """For each plane the center (y, x) of several random ones around which its pixels vary most."""

@@ -45,6 +45,11 @@ class TrainConfig:
         Weight of a third loss: the variances of the embedding's numbers are equal and their correlations zero.
     temperature : float
         Of the contrast loss.
+    targets : str
+        File of :class:`microsnoop_engine.targets.Targets`: places of the images with embeddings of them by other
+        networks. Crops are then of these places, enlarged in one view and padded in the other.
+    distillation : float
+        Weight of the loss that predicts the targets from the embedding (not in the paper).
     scale_low, scale_high : float
         Range of the random magnification.
     scale_jitter : float
@@ -82,6 +87,8 @@ class TrainConfig:
     contrast: float = 0.0
     decorrelation: float = 0.0
     temperature: float = 0.2
+    targets: str = ""
+    distillation: float = 1.0
     scale_low: float = 0.75
     scale_high: float = 1.25
     scale_jitter: float = 1.5
@@ -109,6 +116,7 @@ class TrainConfig:
             "contrast": (0.0, 1000.0),
             "decorrelation": (0.0, 1000.0),
             "temperature": (0.01, 10.0),
+            "distillation": (0.0, 1000.0),
             "scale_low": (0.1, 10.0),
             "scale_high": (0.1, 10.0),
             "scale_jitter": (1.0, 10.0),
@@ -135,8 +143,8 @@ class TrainConfig:
             raise InputError(f"scale_low ({self.scale_low}) is above scale_high ({self.scale_high})")
         if self.warmup_epochs >= self.epochs:
             raise InputError(f"warmup_epochs ({self.warmup_epochs}) must be below epochs ({self.epochs})")
-        if not self.reconstruction and not self.contrast:
-            raise InputError("reconstruction and contrast are both 0: there is nothing to learn")
+        if not self.reconstruction and not self.contrast and not (self.targets and self.distillation):
+            raise InputError("reconstruction and contrast are both 0, without targets: there is nothing to learn")
         if self.decorrelation and not self.contrast:
             raise InputError("decorrelation needs the two views of contrast: give contrast too, or decorrelation 0")
         object.__setattr__(self, "categories", tuple(self.categories))

@@ -10,6 +10,12 @@ from .embedder import SIZES
 FRAME = 224
 PERCENTILES = (1.0, 99.0)
 
+NO_PIXELS = "no pixels"
+NOT_FINITE = "NaN or infinite pixels"
+CONSTANT = "constant"
+TOO_SMALL = "covers less than 1 % of the frame: enlarge the image (scale)"
+NEARLY_CONSTANT = "constant but for less than 1 % of its pixels"
+
 
 def window(crop: np.ndarray, pad_first: bool = True) -> tuple[np.ndarray | None, str]:
     """Normalise a crop so that percentile 1 becomes 0 and percentile 99 becomes 1, and centre it in zeros.
@@ -29,17 +35,15 @@ def window(crop: np.ndarray, pad_first: bool = True) -> tuple[np.ndarray | None,
         Why not.
     """
     if crop.size == 0:
-        return None, "no pixels"
+        return None, NO_PIXELS
     if not np.isfinite(crop).all():
-        return None, "NaN or infinite pixels"
+        return None, NOT_FINITE
     if crop.min() == crop.max():
-        return None, "constant"
+        return None, CONSTANT
     padding = FRAME * FRAME - crop.size if pad_first else 0
     low, high = percentiles_with_zeros(crop, padding)
     if high <= low:
-        if padding:
-            return None, "covers less than 1 % of the frame: enlarge the image (scale)"
-        return None, "constant but for less than 1 % of its pixels"
+        return None, TOO_SMALL if padding else NEARLY_CONSTANT
     outside = (0.0 - low) / (high - low) if padding else 0.0
     size = min(s for s in SIZES if s >= max(crop.shape)) if outside == 0 else FRAME
     result = np.full((size, size), outside, np.float32)

@@ -1,0 +1,124 @@
+"""Pixels of image sets to their finished rows, in full batches across image sets: what every engine does at its end."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+
+import numpy as np
+
+from .embedder import Embedder
+from .errors import ImageError, InputError, MicrosnoopError
+from .images import ImageSet
+from .measuring import Batcher, Measurement, mean_of_rows, start_measurement
+from .reading import Job, Pixels, read_ahead
+
+LONGEST_WAIT = 20.0
+"""Seconds after which rows do not wait any longer for a batch to be filled."""
+
+
+@dataclass
+class Measured:
+    """An image set that was measured.
+
+    Attributes
+    ----------
+    measurement : Measurement
+    crops : int
+        Crops of single channels that were embedded for it.
+    """
+
+    measurement: Measurement
+    crops: int
+
+
+Outcome = Measured | MicrosnoopError
+
+
+class Assembly:
+    """Takes pixels of image sets and gives their rows, in the same order, once their last crop was in a batch.
+
+    Parameters
+    ----------
+    embedder : Embedder
+    job : Job
+    memory : int
+        Bytes of rows that may wait for their batch to be filled.
+    on_batch : callable, optional
+        Called after each batch.
+    """
+
+    def __init__(self, embedder: Embedder, job: Job, memory: int, on_batch: Callable[[], None] | None = None):
+        self._batcher = Batcher(embedder)
+        self._dimension = embedder.card.dimension
+        self._job = job
+        self._memory = memory
+        self._on_batch = (lambda done, total: on_batch()) if on_batch else None
+        self._held: deque[tuple[ImageSet, Outcome, float]] = deque()
+
+    def take(self, image_set: ImageSet, pixels: Pixels | MicrosnoopError) -> None:
+        """Measure an image set, or pass on what is wrong with it."""
+        outcome = pixels if isinstance(pixels, MicrosnoopError) else self._start(image_set, *pixels)
+        self._held.append((image_set, outcome, time.monotonic()))
+        waiting = sum(held.measurement.features.nbytes for _, held, _ in self._held if isinstance(held, Measured))
+        if waiting > self._memory or time.monotonic() - self._held[0][2] > LONGEST_WAIT:
+            self.flush()
+
+    def flush(self) -> None:
+        """Fill no more batches: embed what still waits."""
+        self._batcher.flush()
+
+    def finished(self) -> Iterator[tuple[ImageSet, Outcome]]:
+        """The image sets that are done and follow those given before."""
+        while self._held and not self._batcher.pending[self._held[0][0].number]:
+            image_set, outcome, _ = self._held.popleft()
+            del self._batcher.pending[image_set.number]
+            if isinstance(outcome, Measured) and self._job.settings.mode == "tile":
+                outcome.measurement = mean_of_rows(outcome.measurement)
+            yield image_set, outcome
+
+    def _start(self, image_set: ImageSet, image: np.ndarray, labels: np.ndarray | None) -> Outcome:
+        try:
+            measurement = start_measurement(
+                self._batcher, image, labels, self._job.settings, self._dimension, image_set.number, self._on_batch
+            )
+        except (ImageError, InputError) as error:
+            return error
+        return Measured(measurement, measurement.features.size // self._dimension - len(measurement.problems))
+
+
+class OneProcess:
+    """The engine of one device, within this process.
+
+    Parameters
+    ----------
+    embedder : Embedder
+    job : Job
+    memory : int
+        Bytes that images read ahead and rows not yet given out may take.
+    """
+
+    def __init__(self, embedder: Embedder, job: Job, memory: int):
+        self.card, self.precision = embedder.card, embedder.precision
+        self._embedder, self._job, self._memory = embedder, job, memory
+        self._find_objects = job.segmenter(embedder.device)
+
+    def __enter__(self) -> OneProcess:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Nothing is left behind."""
+
+    def measured(self, image_sets: Sequence[ImageSet]) -> Iterator[tuple[ImageSet, Outcome]]:
+        """Every image set with what became of it, in order."""
+        assembly = Assembly(self._embedder, self._job, self._memory // 4)
+        for image_set, pixels in read_ahead(image_sets, self._job, self._find_objects, self._memory // 2):
+            assembly.take(image_set, pixels)
+            yield from assembly.finished()
+        assembly.flush()
+        yield from assembly.finished()

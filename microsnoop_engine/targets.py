@@ -1,0 +1,79 @@
+"""Places of the training images with embeddings of them by other networks, which a network learns to predict.
+
+Not in the paper: knowledge distillation (Hinton, Vinyals and Dean 2015).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from .errors import InputError, first_line
+from .files import writing
+from .pool import Pool
+
+
+@dataclass
+class Targets:
+    """Square places, one per row, and what is to be predicted of them.
+
+    Attributes
+    ----------
+    plane : array (n,), int
+        Index in the pool's planes.
+    center : array (n, 2), float
+        y, x in pixels of the plane.
+    side : array (n,), float
+        Height and width in pixels of the plane.
+    target : array (n, t), float
+    networks : tuple of str
+        What the targets come from, for the card of the weights.
+    sha256 : str
+        Of the file.
+    """
+
+    plane: np.ndarray
+    center: np.ndarray
+    side: np.ndarray
+    target: np.ndarray
+    networks: tuple[str, ...] = ()
+    sha256: str = field(default="", compare=False)
+
+    def save(self, path: Path, pool: Pool) -> None:
+        """Write the targets, with what tells the pool that they are of, as .npz."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        arrays = {name: getattr(self, name) for name in ("plane", "center", "side", "target")}
+        with writing(path) as temporary, temporary.open("wb") as file:
+            np.savez(file, networks=np.array(self.networks), shapes=_shapes(pool), **arrays)
+
+
+def read_targets(path: Path, pool: Pool) -> Targets:
+    """The targets in a file, checked against the pool.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, it holds something else, or it was made for other images.
+    """
+    if not path.is_file():
+        raise InputError(f"targets: there is no file '{path}'")
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            found = {name: arrays[name] for name in ("plane", "center", "side", "target")}
+            networks, shapes = tuple(arrays["networks"].tolist()), arrays["shapes"]
+    except Exception as error:
+        raise InputError(f"targets: '{path}' is not a file of targets ({first_line(error)})") from None
+    if not np.array_equal(shapes, _shapes(pool)):
+        raise InputError(
+            f"targets: '{path}' was made for {len(shapes)} other images than these {len(pool.planes)}: make it anew"
+        )
+    if not np.isfinite(found["target"]).all():
+        raise InputError(f"targets: '{path}' holds NaN or infinite numbers: make it anew")
+    return Targets(**found, networks=networks, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def _shapes(pool: Pool) -> np.ndarray:
+    return np.array([plane.shape for plane in pool.planes], np.int32)
