@@ -1,5 +1,6 @@
 """What several test files share: the network, an embedder, real images where the data are at hand."""
 
+import itertools
 import os
 from pathlib import Path
 
@@ -65,3 +66,37 @@ def bbbc013():
     """Two wells of a real plate: images (2, 2, 640, 640), channels FKHR-GFP and DNA."""
     with np.load(shared_file("eval/bbbc013_translocation.npz")) as data:
         return data["images"][[0, 40]], [str(name) for name in data["channels"]]
+
+
+_BUCKETS = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def s3_server():
+    """A real S3 server of this machine, which also processes started by a test find by their environment."""
+    pytest.importorskip("s3fs")
+    pytest.importorskip("upath")
+    moto = pytest.importorskip("moto.server")
+    import logging
+
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    server = moto.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        patch.setenv("AWS_ACCESS_KEY_ID", "testing")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        yield server
+    server.stop()
+
+
+@pytest.fixture
+def bucket(s3_server):
+    """An empty bucket: its address as a path."""
+    from microsnoop_engine.storage import as_path
+
+    path = as_path(f"s3://bucket-{next(_BUCKETS)}/")
+    path.fs.mkdir(path.path)
+    return path

@@ -17,7 +17,7 @@ with parallel.process_group("cpu"):
         trainer = Trainer(TrainConfig(**settings, **changes), read_pool(images), folder / name)
         model = trainer.model.double().train()
         views = [view.double() for view in trainer.views(trainer.batches, 0)]
-        trainer.losses(views, 0)[name].backward()
+        trainer.losses(views, 0, trainer.batches)[name].backward()
         parallel.average(p.grad for p in model.parameters())
         if not parallel.rank():
             state = {"gradients": [p.grad for p in model.parameters()], "buffers": list(model.buffers())}

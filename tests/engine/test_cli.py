@@ -128,7 +128,7 @@ def test_a_folder_with_a_pattern_and_nuclei_that_are_found(tmp_path):
         (["profile", "LoadData.csv", "--out", "LoadData.csv"], 1, "--out 'LoadData.csv' is a file: give a folder"),
         (["profile", "LoadData.csv", "--out", "out", "--labels", "nowhere"], 1, "no folder 'nowhere'"),
         (["profile", "LoadData.csv", "--out", "out", "--pattern", "{Channel}.tif"], 1, "--pattern goes with a folder"),
-        (["profile", "LoadData.csv"], 2, "required: --out"),
+        (["profile", "LoadData.csv"], 2, "--out --beside is required"),
         (["profile", "LoadData.csv", "--out", "out", "--batch-size", "0"], 2, "give 1 or more"),
         (["profile", "LoadData.csv", "--out", "out", "--memory", "-1"], 2, "give a number above 0"),
         (["profile", "LoadData.csv", "--out", "out", "--mode", "cell"], 2, "invalid choice: 'cell'"),

@@ -14,11 +14,12 @@ from filelock import FileLock
 from screens import write_screen
 
 from microsnoop_engine import CropSettings
-from microsnoop_engine.distributor import Job, profile, read_ahead
+from microsnoop_engine.distributor import Job, profile
 from microsnoop_engine.errors import ImageError, ResumeError
 from microsnoop_engine.inputs import from_load_data
 from microsnoop_engine.measuring import measure
 from microsnoop_engine.profiles import read_table
+from microsnoop_engine.reading import read_ahead
 
 JOB = Job(("DNA", "GFP"), "Nuclei", CropSettings(rescale_constant=3.0))
 

@@ -135,11 +135,15 @@ def test_bad_shape(embedder, shape):
     ("settings", "error", "message"),
     [
         ({"device": "gpu"}, InputError, "device is 'gpu': give one of auto, cpu, cuda, mps"),
-        ({"precision": "float16"}, InputError, "precision is 'float16': give one of auto, float32, bfloat16"),
+        ({"precision": "float8"}, InputError, "precision is 'float8': give one of auto, float32, bfloat16, float16"),
+        ({"device": "cpu", "precision": "float16"}, InputError, "float16 is for GPUs: use --precision auto on a CPU"),
+        ({"backend": "openvino", "precision": "float16"}, InputError, "OpenVINO backend computes in float32 or bf"),
         ({"backend": "onnx"}, InputError, "backend is 'onnx': give one of auto, openvino, torch"),
         ({"batch_size": 0}, InputError, "batch size is 0: give 1 or more"),
         ({"threads": -1}, InputError, "threads is -1: give 1 or more"),
         ({"device": "cuda", "backend": "openvino"}, InputError, "the OpenVINO backend runs on the CPU"),
+        ({"device": "cuda:"}, InputError, "device is 'cuda:': give one of auto, cpu, cuda, mps"),
+        ({"device": "cpu:1"}, InputError, "device is 'cpu:1': give one of auto, cpu, cuda, mps"),
         ({"model": "nothing"}, WeightsError, "no weights named 'nothing'"),
     ],
 )
@@ -148,9 +152,9 @@ def test_bad_settings(settings, error, message):
         Embedder(**settings)
 
 
-@pytest.mark.parametrize("device", ["cuda", "mps"])
+@pytest.mark.parametrize("device", ["cuda", "cuda:0", "cuda:1", "mps"])
 def test_missing_device(device):
-    if torch.cuda.is_available() if device == "cuda" else torch.backends.mps.is_available():
+    if torch.backends.mps.is_available() if device == "mps" else torch.cuda.is_available():
         pytest.skip(f"this computer has a device '{device}'")
     with pytest.raises(DeviceError, match=rf"finds no '{device}' device here: use --device cpu, or install"):
         Embedder(device=device)

@@ -267,11 +267,14 @@ BAD_TABLES = {
     "short row": ("FileName_A,FileName_B\na,b\n\nc\n", "line 4: 1 values for 2 columns"),
     "long row": ("FileName_A\na\nb,c\n", "line 3: 2 values for 1 columns"),
     "semicolons": ("FileName_A;FileName_B\na;b\n", "is separated by semicolons or tabs: save it with commas"),
-    "http address": (
-        "URL_A\nhttp://x.org/a.tif\n",
-        "line 2, column URL_A: only file: addresses can be read, not http:",
+    "address of OMERO": (
+        "URL_A\nomero:iid=3\n",
+        "line 2, column URL_A: omero: addresses cannot be read; give file:, s3:",
     ),
-    "s3 address": ("FileName_A,ObjectsURL_N\na,s3://x/a.tif\n", "line 2, column ObjectsURL_N: only file: .* not s3:"),
+    "address of nothing": (
+        "FileName_A,ObjectsURL_N\na,abc://x/a.tif\n",
+        "line 2, column ObjectsURL_N: 'abc://x/a.tif': nothing is known of abc: addresses",
+    ),
     "frame that is no number": ("FileName_A,Frame_A\na,two\n", "line 2, column Frame_A: 'two' is not a plane number"),
     "negative frame": ("FileName_A,Frame_A\na,-1\n", "column Frame_A: '-1' is not a plane number"),
     "ImageNumber that is no number": ("ImageNumber,FileName_A\nx,a\n", "line 2: ImageNumber is 'x', not a number"),

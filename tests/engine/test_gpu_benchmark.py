@@ -1,0 +1,34 @@
+"""The benchmark of GPUs: its trial on a CPU goes through everything."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+SCRIPT = Path(__file__).parents[2] / "benchmarks" / "gpu.py"
+
+
+def run(*arguments):
+    return subprocess.run([sys.executable, SCRIPT, *map(str, arguments)], capture_output=True, text=True)
+
+
+def test_trial_on_a_cpu(tmp_path):
+    done = run("--device", "cpu", "--seconds", 0, "--batch", 1, "--readers", 2, "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / "gpu.json").read_text())
+    for table in ("whole frames, resident", "windows, resident", "stages", "files to table"):
+        assert all(value > 0 for value in result[table].values())
+        assert f"| {table} | /s |" in (tmp_path / "gpu.md").read_text()
+    assert result["device"] == "none: a trial on a CPU"
+    assert all(goal in done.stdout for goal in result["goals"])
+
+
+def test_without_cuda():
+    if torch.cuda.is_available():
+        pytest.skip("this computer has CUDA")
+    done = run()
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "finds no CUDA device here" in done.stderr

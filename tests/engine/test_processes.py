@@ -1,0 +1,215 @@
+"""Several processes make the table that one makes, whatever happens to them on the way."""
+
+import json
+import multiprocessing
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+
+import pandas as pd
+import psutil
+import pytest
+from screens import write_screen
+
+from microsnoop_engine import CropSettings, errors
+from microsnoop_engine.cli import main
+from microsnoop_engine.distributor import Job, profile
+from microsnoop_engine.errors import DeviceError, InputError
+from microsnoop_engine.inputs import from_load_data
+from microsnoop_engine.machine import usable_cores
+from microsnoop_engine.processes import Processes, places
+from microsnoop_engine.profiles import read_table
+
+JOB = Job(("DNA",), "Nuclei", CropSettings(rescale_constant=3.0))
+SETTINGS = {"precision": "float32", "batch_size": 8}
+TWO = partial(Processes, devices=["cpu", "cpu"], settings=SETTINGS)
+OPTIONS = ["--channels", "DNA", "--rescale-constant", "3", "--precision", "float32", "--batch-size", "8"]
+
+
+def table_of(folder):
+    return read_table(folder).to_pandas()
+
+
+def assert_same_table(folder, expected):
+    pd.testing.assert_frame_equal(table_of(folder), expected, rtol=1e-4, atol=1e-5)
+
+
+def at(number, do):
+    """A progress function that calls ``do`` once that many image sets are done."""
+    return lambda done, total: do() if done == number else None
+
+
+@pytest.fixture(scope="module")
+def sets(tmp_path_factory):
+    return from_load_data(write_screen(tmp_path_factory.mktemp("screen"), 30))
+
+
+@pytest.fixture(scope="module")
+def expected(sets, tmp_path_factory, embedder):
+    """The table of one process."""
+    folder = tmp_path_factory.mktemp("expected")
+    profile(sets, JOB, embedder, folder)
+    return table_of(folder)
+
+
+def test_two_processes_write_what_one_writes(tmp_path, embedder):
+    names = [f"DNA{n % 4}.tif" for n in range(12)]
+    names[5] = "missing.tif"
+    sets = from_load_data(write_screen(tmp_path, 12, FileName_DNA=names))
+    reports = [
+        profile(sets, JOB, engine, tmp_path / name, part_bytes=8_000)
+        for name, engine in (("one", embedder), ("two", TWO))
+    ]
+    assert_same_table(tmp_path / "two", table_of(tmp_path / "one"))
+    one, two = (
+        [json.loads(line) for line in (tmp_path / name / "manifest.jsonl").read_text().splitlines()]
+        for name in ("one", "two")
+    )
+    assert one == two
+    assert len(one) > 3
+    assert reports[0] == reports[1]
+    assert "missing.tif" in str(reports[1].failures[0])
+
+
+def test_the_command_resumes_in_any_engine_and_shards_go_with_devices(tmp_path, capsys):
+    path = write_screen(tmp_path, 6, FileName_DNA=["DNA0.tif", "late.tif", "DNA2.tif", "DNA3.tif", "DNA0.tif", "x.tif"])
+    run = ["profile", str(path), *OPTIONS, "--quiet", "--out", str(tmp_path / "out"), "--shard", "2/2"]
+    assert main([*run, "--devices", "cpu,cpu"]) == 1
+    said = capsys.readouterr().err
+    assert "2 image sets could not be measured" in said
+    (tmp_path / "late.tif").write_bytes((tmp_path / "DNA1.tif").read_bytes())
+    assert main(run) == 1
+    share = tmp_path / "out" / "shard-0002-of-0002"
+    assert sorted(set(table_of(share)["ImageNumber"])) == [2, 4]
+    listed = pd.read_csv(share / "images.csv")
+    assert list(listed["Status"]) == ["done", "done", "failed"]
+    assert "x.tif" in listed["File"][2]
+
+
+def test_a_screen_file_may_name_devices(tmp_path):
+    write_screen(tmp_path, 3)
+    settings = "input: LoadData.csv, channels: DNA, precision: float32, devices: [cpu, cpu]"
+    (tmp_path / "screen.yaml").write_text(f"profile: {{{settings}}}\n")
+    assert main(["run", str(tmp_path / "screen.yaml"), "--quiet"]) == 0
+    assert len(table_of(tmp_path / "results" / "profiles")) == 6
+
+
+def test_a_killed_worker_costs_no_row(tmp_path, sets, expected, caplog):
+    report = profile(sets, JOB, TWO, tmp_path, on_progress=at(5, lambda: multiprocessing.active_children()[0].kill()))
+    assert report.failures == []
+    assert "SIGKILL" in caplog.text
+    assert_same_table(tmp_path, expected)
+
+
+def test_a_hung_worker_is_replaced(tmp_path, sets, expected, caplog):
+    def stop():
+        os.kill(multiprocessing.active_children()[0].pid, signal.SIGSTOP)
+
+    report = profile(sets, JOB, partial(TWO, patience=8), tmp_path, on_progress=at(5, stop))
+    assert report.failures == []
+    assert "no sign of life for 8 s" in caplog.text
+    assert_same_table(tmp_path, expected)
+
+
+READER = """
+import ctypes
+
+class BioImage:
+    def __init__(self, path):
+        ctypes.string_at(0)
+"""
+
+
+def test_an_image_set_that_kills_its_workers_fails_alone(tmp_path, monkeypatch):
+    """A reader in C that crashes, in the place of bioio, of whose formats many are read by such libraries."""
+    (tmp_path / "modules").mkdir()
+    (tmp_path / "modules" / "bioio.py").write_text(READER)
+    monkeypatch.syspath_prepend(tmp_path / "modules")
+    names = [f"DNA{n % 4}.tif" for n in range(12)]
+    names[6] = "crash.czi"
+    sets = from_load_data(write_screen(tmp_path, 12, FileName_DNA=names))
+    (tmp_path / "crash.czi").write_bytes(b"ZISRAWFILE")
+    report = profile(sets, JOB, TWO, tmp_path / "out")
+    assert [(f.number, f.error) for f in report.failures] == [(7, "killed the worker 3 times: signal SIGSEGV")]
+    assert list(report.images) == [1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 12]
+
+
+def family(pid):
+    return [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
+
+
+def wait_until(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+COMMAND = """
+import sys
+import microsnoop_engine.cli, microsnoop_engine.profiles
+microsnoop_engine.profiles.PART_SECONDS = 0.2
+sys.exit(microsnoop_engine.cli.main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGKILL"])
+def test_an_ended_run_leaves_no_process_and_keeps_what_was_done(tmp_path, name):
+    path = write_screen(tmp_path, 400)
+    arguments = ["profile", str(path), *OPTIONS, "--out", str(tmp_path / "out"), "--devices", "cpu,cpu"]
+    run = subprocess.Popen(
+        [sys.executable, "-c", COMMAND, *arguments], start_new_session=True, stderr=subprocess.PIPE, text=True
+    )
+    manifest = tmp_path / "out" / "manifest.jsonl"
+    wait_until(lambda: manifest.exists() and len(manifest.read_text().splitlines()) > 1)
+    processes = family(run.pid)
+    assert len(processes) >= 3
+    if name == "SIGINT":
+        os.killpg(run.pid, signal.SIGINT)  # Ctrl-C in a terminal reaches every process
+    else:
+        os.kill(run.pid, getattr(signal, name))
+    said = run.communicate()[1]
+    assert run.returncode == {"SIGINT": 1, "SIGTERM": 143, "SIGKILL": -9}[name]
+    assert "Traceback" not in said
+    wait_until(lambda: not any(map(psutil.pid_exists, processes)), 20)
+    assert len(table_of(tmp_path / "out")) > 0
+
+
+def test_devices_that_are_not_there_are_named(tmp_path, sets, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5")
+    assert [place.device for place in places(["0", "1"])] == ["4", "5"]
+    for devices in (["2"], ["gpu"], [""], []):
+        with pytest.raises(InputError, match="--devices"):
+            places(devices)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    with pytest.raises(DeviceError, match=r"device '99': .*cuda"):
+        profile(sets, JOB, partial(Processes, devices=["99"]), tmp_path)
+    assert main(["profile", "x", "--out", "y", "--devices", "cpu", "--engine", "ray"]) == 1
+
+
+def test_processes_share_the_cores():
+    cores = usable_cores()
+    found = places(["cpu"] * len(cores))
+    assert sorted(core for place in found for core in place.cores) == sorted(cores)
+    assert {place.threads for place in found} == {1}
+    assert [place.threads for place in places(["cpu", "cpu"], threads=6)] == [3, 3]
+    assert [len(place.cores) for place in places(["cpu"])] == [len(cores)]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.ImageError("is damaged", "a.tif", "DNA"),
+        errors.StorageError("s3://bucket/a.tif", "there is no such file"),
+        errors.MissingExtraError("cellpose", "cellpose", "segmentation"),
+        errors.DeviceError("no GPU"),
+    ],
+)
+def test_errors_keep_what_they_say_on_their_way_from_a_worker(error):
+    arrived = pickle.loads(pickle.dumps(error))
+    assert type(arrived) is type(error)
+    assert (str(arrived), vars(arrived)) == (str(error), vars(error))

@@ -1,0 +1,200 @@
+"""A local Ray cluster of several nodes makes the table of one process, whatever is lost on the way."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from functools import partial
+from importlib.util import find_spec
+
+import pandas as pd
+import psutil
+import pytest
+from screens import write_screen
+
+from microsnoop_engine import CropSettings
+from microsnoop_engine.cli import main
+from microsnoop_engine.distributor import Job, profile
+from microsnoop_engine.errors import DeviceError
+from microsnoop_engine.inputs import from_load_data
+from microsnoop_engine.profiles import read_table
+from microsnoop_engine.ray_cluster import has_gpus, places
+from microsnoop_engine.ray_engine import RayEngine
+
+if not find_spec("ray"):  # not imported here, as the engine is to set it up first
+    pytest.skip("needs Ray, the extra 'cluster'", allow_module_level=True)
+
+JOB = Job(("DNA",), "Nuclei", CropSettings(rescale_constant=3.0))
+SETTINGS = {"precision": "float32", "batch_size": 8}
+
+READER = """
+import ctypes
+
+class BioImage:
+    def __init__(self, path):
+        ctypes.string_at(0)
+"""
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """A head and a node, each with one core; on them, a module 'bioio' that crashes as a reader in C may."""
+    from microsnoop_engine.ray_cluster import import_ray
+
+    import_ray()
+    from ray.cluster_utils import Cluster
+
+    modules = tmp_path_factory.mktemp("modules")
+    (modules / "bioio.py").write_text(READER)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(modules))
+        started = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+        started.add_node(num_cpus=1)
+        yield started
+    started.shutdown()
+
+
+@pytest.fixture
+def engine(cluster):
+    return partial(RayEngine, address=cluster.address, settings=SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def sets(tmp_path_factory):
+    return from_load_data(write_screen(tmp_path_factory.mktemp("screen"), 30))
+
+
+@pytest.fixture(scope="module")
+def expected(sets, tmp_path_factory, embedder):
+    """The table of one process."""
+    folder = tmp_path_factory.mktemp("expected")
+    profile(sets, JOB, embedder, folder)
+    return read_table(folder).to_pandas()
+
+
+def assert_same_table(folder, expected):
+    pd.testing.assert_frame_equal(read_table(folder).to_pandas(), expected, rtol=1e-4, atol=1e-5)
+
+
+def at(number, do):
+    """A progress function that calls ``do`` once that many image sets are done."""
+    return lambda done, total: do() if done == number else None
+
+
+def actors():
+    return [process for process in psutil.process_iter(["name", "cmdline"]) if "Embedding" in str(process.info)]
+
+
+def test_a_cluster_writes_what_one_process_writes_but_for_a_reader_that_crashes(tmp_path, engine, embedder, capfd):
+    names = [f"DNA{n % 4}.tif" for n in range(12)]
+    names[3], names[6] = "missing.tif", "crash.czi"
+    sets = from_load_data(write_screen(tmp_path, 12, FileName_DNA=names))
+    (tmp_path / "crash.czi").write_bytes(b"ZISRAWFILE")
+    report = profile(sets, JOB, engine, tmp_path / "ray", part_bytes=8_000)
+    assert [failure.number for failure in report.failures] == [4, 7]
+    assert "missing.tif" in str(report.failures[0])
+    assert report.failures[1].error.startswith("killed the worker 3 times: WorkerCrashedError")
+    assert capfd.readouterr().out == ""
+
+    others = [image_set for image_set in sets if image_set.number not in (4, 7)]
+    profile(others, JOB, embedder, tmp_path / "one", part_bytes=8_000)
+    assert_same_table(tmp_path / "ray", read_table(tmp_path / "one").to_pandas())
+    one, two = (
+        [json.loads(line) for line in (tmp_path / name / "manifest.jsonl").read_text().splitlines()[1:]]
+        for name in ("one", "ray")
+    )
+    assert one == two
+    assert len(one) > 1
+
+
+def test_the_command_finds_nuclei_on_a_cluster_and_goes_on_elsewhere(tmp_path, cluster, monkeypatch, capfd):
+    write_screen(tmp_path, 4, FileName_DNA=["DNA0.tif", "late.tif", "DNA2.tif", "DNA3.tif"])
+    monkeypatch.chdir(tmp_path)
+    run = ["profile", "LoadData.csv", "--channels", "GFP", "--segment", "nuclei", "--segment-channel", "DNA", "--json"]
+    run += ["--precision", "float32", "--out", "out", "--quiet"]
+    assert main([*run, "--engine", "ray", "--ray-address", cluster.address]) == 1
+    summary = json.loads(capfd.readouterr().out)
+    assert (summary["done"], summary["failures"][0]["number"]) == (3, 2)
+    (tmp_path / "late.tif").write_bytes((tmp_path / "DNA1.tif").read_bytes())
+    assert main(run) == 0
+    assert json.loads(capfd.readouterr().out)["resumed"] == 3
+
+
+def test_a_killed_actor_costs_no_row(tmp_path, engine, sets, expected, caplog):
+    def kill():
+        os.kill(actors()[0].pid, signal.SIGKILL)
+
+    report = profile(sets, JOB, engine, tmp_path, on_progress=at(1, kill))
+    assert report.failures == []
+    assert "worker lost (ActorDiedError" in caplog.text
+    assert_same_table(tmp_path, expected)
+
+
+def test_a_hung_actor_is_replaced(tmp_path, engine, sets, expected, caplog):
+    def stop():
+        for process in actors():
+            process.suspend()
+
+    report = profile(sets, JOB, partial(engine, patience=8), tmp_path, on_progress=at(1, stop))
+    assert report.failures == []
+    assert "no sign of life for 8 s" in caplog.text
+    assert_same_table(tmp_path, expected)
+
+
+def test_a_lost_node_costs_no_row(tmp_path, engine, cluster, sets, expected):
+    node = cluster.add_node(num_cpus=1)
+
+    def lose_node():
+        assert len(actors()) == 3
+        cluster.remove_node(node, allow_graceful=False)
+        deadline = time.monotonic() + 30
+        while len(actors()) == 3:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+    report = profile(sets, JOB, engine, tmp_path, on_progress=at(1, lose_node))
+    assert report.failures == []
+    assert_same_table(tmp_path, expected)
+
+
+def test_an_address_without_a_cluster_is_named(tmp_path, sets):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    for wrong in (address, f"ray://{address}", "nowhere"):
+        with pytest.raises(DeviceError, match=wrong):
+            profile(sets, JOB, partial(RayEngine, address=wrong), tmp_path)
+
+
+def test_without_ray_the_extra_is_named(tmp_path):
+    write_screen(tmp_path, 1)
+    script = (
+        "import sys; sys.modules['ray'] = None; from microsnoop_engine.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    arguments = ["profile", str(tmp_path / "LoadData.csv"), "--engine", "ray", "--out", str(tmp_path / "out")]
+    done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert 'pip install "microsnoop[cluster]"' in done.stderr
+
+
+def test_there_is_an_actor_per_gpu_or_else_per_node_and_cores_are_left_for_reading():
+    def node(name, alive=True, **resources):
+        return {"NodeID": name, "Alive": alive, "Resources": resources}
+
+    on_cpus = [node("head", memory=1), node("small", CPU=1.0), node("large", CPU=16.0)]
+    assert not has_gpus(on_cpus)
+    found = places(on_cpus, on_gpus=False)
+    assert {name: [(p.device, p.cpus, p.threads) for p in at] for name, at in found.items()} == {
+        "small": [("cpu", 0.5, 1)],
+        "large": [("cpu", 15, 15)],
+    }
+    lost, with_gpus = node("lost", alive=False, GPU=4.0), node("gpus", CPU=2.0, GPU=2.0)
+    assert not has_gpus([lost])
+    assert has_gpus([*on_cpus, with_gpus])
+    found = places([*on_cpus, lost, with_gpus], on_gpus=True)
+    assert {name: [(p.device, p.cpus, p.gpus) for p in at] for name, at in found.items()} == {
+        "gpus": [("cuda", 0.5, 1), ("cuda", 0.5, 1)]
+    }

@@ -1,0 +1,111 @@
+"""Training by targets: the places are those of the file, the network learns what it says, and wrong files are named."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from microsnoop_engine.checkpoints import load_weights
+from microsnoop_engine.embedder import Embedder
+from microsnoop_engine.errors import InputError, ResumeError
+from microsnoop_engine.pool import Pool
+from microsnoop_engine.targets import Targets, read_targets
+from microsnoop_engine.trainer import Trainer, distillation_loss
+from microsnoop_engine.training import export, whiten
+from microsnoop_engine.training_batches import Batches
+from microsnoop_engine.training_config import TrainConfig
+
+RANDOM = np.random.default_rng(0)
+POOL = Pool([RANDOM.integers(0, 255, (96, 96)).astype(np.uint8) for _ in range(3)], {"a": [0, 1, 2]})
+SMALL = {"categories": (), "crop": 32, "batch": 8, "images_per_epoch": 32, "epochs": 3, "warmup_epochs": 1}
+
+
+@pytest.fixture
+def file(tmp_path):
+    """Twelve places of three sizes, whose targets are what plane they are on."""
+    plane = np.repeat(np.arange(3), 4)
+    side = np.tile([16.0, 24.0, 32.0, 64.0], 3)
+    target = np.eye(3)[plane].astype(np.float16)
+    Targets(plane, np.full((12, 2), 48.0), side, target, ("planes",)).save(tmp_path / "targets.npz", POOL)
+    return tmp_path / "targets.npz"
+
+
+@pytest.fixture
+def config(file):
+    return TrainConfig(**SMALL, reconstruction=0.0, targets=str(file), scale_jitter=1.0, shift=0.0)
+
+
+def test_a_file_is_read_as_it_was_saved(file):
+    found = read_targets(file, POOL)
+    assert found.target.shape == (12, 3)
+    assert found.networks == ("planes",)
+    assert len(found.sha256) == 64
+
+
+def test_a_place_is_enlarged_in_one_view_and_padded_in_the_other(file, config):
+    batches = Batches(POOL, config, torch.device("cpu"), read_targets(file, POOL))
+    sizes = set()
+    for step in range(5):
+        enlarged = batches.places(step)
+        padded = batches.second_view(enlarged, step)
+        side = 32 / enlarged.scale
+        np.testing.assert_array_equal(enlarged.plane, batches.targets(step).numpy().argmax(1))
+        np.testing.assert_array_equal(enlarged.plane, padded.plane)
+        np.testing.assert_allclose(enlarged.center, 48)
+        np.testing.assert_allclose(padded.scale, np.minimum(32 / side, 1))
+        shown = (batches.crops(padded) != 0).any(1).float().sum((1, 2)).sqrt().numpy()
+        assert (abs(shown - np.minimum(side, 32)) <= 1).all()
+        sizes |= set(side)
+    assert sizes == {16, 24, 32, 64}
+
+
+def test_distillation_loss_by_hand():
+    predicted = torch.tensor([[3.0, 0.0], [0.0, 2.0], [1.0, 1.0]])
+    target = torch.tensor([[1.0, 0.0], [0.0, -1.0], [1.0, 0.0]])
+    assert distillation_loss(predicted, target).item() == pytest.approx((0 + 2 + 1 - 0.5**0.5) / 3)
+
+
+def test_the_targets_are_learnt_and_the_card_says_whose_they_are(config, tmp_path):
+    losses = []
+    trainer = Trainer(replace(config, whitening=32), POOL, tmp_path / "run")
+    trainer.run(on_step=lambda entry: losses.append(entry["distillation"]))
+    whiten(trainer)
+    assert np.mean(losses[-3:]) < 0.6 * np.mean(losses[:3])
+    card = export(tmp_path / "run", tmp_path / "own.safetensors", "own", "CC0", encoder_only=True)
+    assert card.training["targets"] == {"networks": ["planes"], "sha256": trainer.targets.sha256}
+    assert not [name for name in load_weights(tmp_path / "own.safetensors")[0] if "predictor" in name]
+    assert Embedder(tmp_path / "own.safetensors", device="cpu").embed(np.ones((1, 1, 48, 48))).shape == (1, 256)
+
+
+def test_a_stopped_run_goes_on_bit_for_bit(config, tmp_path):
+    whole = Trainer(config, POOL, tmp_path / "whole")
+    whole.run()
+    part = Trainer(config, POOL, tmp_path / "part")
+    for _ in range(5):
+        part.train_step()
+    part.save()
+    rest = Trainer(config, POOL, tmp_path / "part")
+    rest.run()
+    for a, b in ((whole.model, rest.model), (whole.predictor, rest.predictor)):
+        assert all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
+
+
+def test_wrong_files_are_named(file, config, tmp_path):
+    with pytest.raises(InputError, match=r"targets: there is no file '.*none\.npz'"):
+        read_targets(tmp_path / "none.npz", POOL)
+    np.savez(tmp_path / "other.npz", x=1)
+    with pytest.raises(InputError, match=r"other\.npz' is not a file of targets"):
+        read_targets(tmp_path / "other.npz", POOL)
+    with pytest.raises(InputError, match="made for 3 other images than these 2"):
+        Trainer(config, Pool(POOL.planes[:2], {"a": [0, 1]}), tmp_path / "run")
+    Trainer(config, POOL, tmp_path / "run").save()
+    with pytest.raises(ResumeError, match="distillation"):
+        Trainer(TrainConfig(**SMALL, reconstruction=0.0, targets=str(file), distillation=2.0), POOL, tmp_path / "run")
+
+
+def test_there_must_be_something_to_learn(file):
+    with pytest.raises(InputError, match="nothing to learn"):
+        TrainConfig(**SMALL, reconstruction=0.0)
+    with pytest.raises(InputError, match="nothing to learn"):
+        TrainConfig(**SMALL, reconstruction=0.0, targets=str(file), distillation=0.0)
