@@ -71,7 +71,7 @@ def contrast(title: str, changes: dict, samples: int = 24000) -> Recipe:
     return Recipe(title, "contrast", changes, samples)
 
 
-def paper(title: str, samples: int = 12000, **changes) -> Recipe:
+def paper(title: str, samples: int = 6000, **changes) -> Recipe:
     """An arm of the paper's objective."""
     return Recipe(title, "paper", MASKED | changes, samples)
 
@@ -95,8 +95,8 @@ TABLES = {
         "mask 50": paper("the paper's objective, 50 % masked", mask_ratio=0.5),
         "mask 75": paper("the paper's objective, 75 % masked", mask_ratio=0.75),
         "masked pixels": paper("25 % masked, masked pixels weighted 10", masked_weight=10.0),
-        "vit 75": paper("ViT, masked autoencoder, 75 % masked", 24000, architecture="vit", mask_ratio=0.75),
-        "contrast": contrast("'together' of the table above at this budget", TOGETHER, 12000),
+        "vit 75": paper("ViT, masked autoencoder, 75 % masked", 12000, architecture="vit", mask_ratio=0.75),
+        "contrast": contrast("'together' of the table above at this budget", TOGETHER, 6000),
     },
 }
 ARMS = {name: recipe for table in TABLES.values() for name, recipe in table.items()}
