@@ -16,6 +16,7 @@ from typing import Any
 from .errors import MicrosnoopError
 from .images import ImageSet
 from .reading import READERS, Job, bytes_in_use, read
+from .storage import quiet_stores
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ def serve(
         Of the messages on standard error.
     """
     logging.basicConfig(level=log_level, format="%(levelname)s: %(message)s", stream=sys.stderr)
+    quiet_stores()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal; ours ends us
     try:
         _measure(connection, place, settings, job, memory)

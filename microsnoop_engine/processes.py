@@ -26,7 +26,7 @@ from .images import ImageSet
 from .machine import can_pin, exit_on_sigterm, usable_cores, without_interrupts
 from .process_worker import Place, serve
 from .reading import Job, how_many_fit, warn_of_size
-from .schedule import PATIENCE, Schedule
+from .schedule import PATIENCE, Schedule, check_same_precision
 
 log = logging.getLogger(__name__)
 
@@ -162,11 +162,7 @@ class Processes:
         if self.card is None:
             self.card, self.precision = card, precision
             log.info("%s in %d processes (%s), %s", card.name, len(self._places), self._names(), precision)
-        elif precision != self.precision:
-            raise DeviceError(
-                f"the devices ({self._names()}) compute in {self.precision} and {precision}, which would make a table "
-                "of two kinds: give --precision float32"
-            )
+        check_same_precision(self.precision, precision, f"the devices ({self._names()})")
 
     def _names(self) -> str:
         return ", ".join(place.device for place in self._places)

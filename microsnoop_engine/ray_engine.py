@@ -23,7 +23,7 @@ from .machine import exit_on_sigterm
 from .ray_cluster import READING_CPUS, Place, connect, has_gpus, import_ray, places
 from .ray_worker import Embedding, read_task
 from .reading import Job
-from .schedule import ATTEMPTS, PATIENCE, Schedule
+from .schedule import ATTEMPTS, PATIENCE, Schedule, check_same_precision
 
 log = logging.getLogger(__name__)
 
@@ -226,11 +226,7 @@ class RayEngine:
             if self.card is None:
                 self.card, self.precision = card, precision
                 log.info("%s on Ray, %d x %s, %s", card.name, len(self._actors), actor.device, precision)
-            elif precision != self.precision:
-                raise DeviceError(
-                    f"the nodes compute in {self.precision} and {precision}, which would make a table of two kinds: "
-                    "give --precision float32"
-                )
+            check_same_precision(self.precision, precision, "the nodes")
             return
         self._failed_starts[actor.node] += 1
         self._replace(actor, _reason(problem))

@@ -16,6 +16,7 @@ from .errors import MicrosnoopError
 from .images import ImageSet
 from .reading import Job, Pixels, add_labels, attempt, bytes_in_use, read, read_image
 from .segmentation import segmenter
+from .storage import quiet_stores
 
 _segmenter = lru_cache(segmenter)
 
@@ -87,5 +88,6 @@ class Embedding:
 
 
 def _enter(folder: str) -> None:
+    quiet_stores()
     with suppress(OSError):  # a node without it has none of the files either, and says so of each
         os.chdir(folder)

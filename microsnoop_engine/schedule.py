@@ -7,7 +7,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 
 from .assembling import Measured, Outcome
-from .errors import InputError
+from .errors import DeviceError, InputError
 from .images import ImageSet
 
 log = logging.getLogger(__name__)
@@ -16,6 +16,19 @@ ATTEMPTS = 3
 """Workers that an image set may cost before it counts as one that cannot be measured."""
 PATIENCE = 1800.0
 """Seconds without a sign of life (an image set read, a batch embedded) after which a worker counts as hung."""
+
+
+def check_same_precision(one: str, other: str, where: str) -> None:
+    """Refuse workers that would make a table of two kinds.
+
+    Raises
+    ------
+    DeviceError
+    """
+    if one != other:
+        raise DeviceError(
+            f"{where} compute in {one} and {other}, which would make a table of two kinds: give --precision float32"
+        )
 
 
 class Schedule:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import logging
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -72,6 +73,12 @@ def location(text: str) -> Path:
         return as_path(text)
     except MicrosnoopError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def quiet_stores() -> None:
+    """Let the packages of stores log nothing in this process: what they raise is said once, by us."""
+    for package in ("aiobotocore", "botocore", "gcsfs", "s3fs"):
+        logging.getLogger(package).setLevel(logging.CRITICAL)
 
 
 def is_remote(path: Path) -> bool:

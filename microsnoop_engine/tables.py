@@ -85,7 +85,7 @@ def open_source(path: str | Path, objects: str | None = None) -> Source:
     if is_remote(path) and not name.endswith((".parquet", ".pq", *CSV)):
         raise InputError(f"'{path}': of tables in a store, only Parquet and CSV are read: copy it to a disk")
     folder = kind_of(path) == "folder"
-    if folder and not name.endswith((".parquet", ".pq")) and not any(path.glob("*.parquet")):
+    if folder and not name.endswith((".parquet", ".pq")) and not table_files(path):
         from .cellprofiler_tables import open_csv_folder
 
         return open_csv_folder(path, objects)

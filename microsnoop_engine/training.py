@@ -21,6 +21,7 @@ from .checkpoints import Card, halved, save_weights
 from .embedder import Embedder, best_device
 from .errors import InputError, ResumeError
 from .files import replace_file
+from .machine import keep_freed_memory
 from .pool import read_pool
 from .telling import Teller
 from .trainer import CHECKPOINT, Trainer, read_checkpoint
@@ -54,6 +55,8 @@ def train(
     if precision == "auto":
         precision = "bfloat16" if device == "cuda" or _cpu_has_bfloat16() else "float32"
     settings = stored_config(folder) if resume else make_config(config, changes)
+    if device == "cpu":
+        keep_freed_memory()
     with parallel.process_group(device) as own_device:
         pool = read_pool(images)
         if not resume and config in PRESETS and "categories" not in (changes or {}):

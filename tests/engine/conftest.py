@@ -7,6 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from screens import write_screen
+from several_workers import JOB, table_of
+
+from microsnoop_engine.distributor import profile
+from microsnoop_engine.inputs import from_load_data
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 
@@ -48,6 +53,20 @@ def embedder():
     from microsnoop_engine.embedder import Embedder
 
     return Embedder(device="cpu", precision="float32", batch_size=8, threads=2)
+
+
+@pytest.fixture(scope="session")
+def thirty_sets(tmp_path_factory):
+    """Image sets of a small screen."""
+    return from_load_data(write_screen(tmp_path_factory.mktemp("screen"), 30))
+
+
+@pytest.fixture(scope="session")
+def table_of_thirty(thirty_sets, tmp_path_factory, embedder):
+    """What one process makes of them."""
+    folder = tmp_path_factory.mktemp("expected")
+    profile(thirty_sets, JOB, embedder, folder)
+    return table_of(folder)
 
 
 @pytest.fixture(scope="session")

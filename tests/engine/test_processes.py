@@ -7,53 +7,24 @@ import pickle
 import signal
 import subprocess
 import sys
-import time
 from functools import partial
 
 import pandas as pd
 import psutil
 import pytest
 from screens import write_screen
+from several_workers import JOB, READER, SETTINGS, assert_same_table, at, table_of, wait_until
 
-from microsnoop_engine import CropSettings, errors
+from microsnoop_engine import errors
 from microsnoop_engine.cli import main
-from microsnoop_engine.distributor import Job, profile
+from microsnoop_engine.distributor import profile
 from microsnoop_engine.errors import DeviceError, InputError
 from microsnoop_engine.inputs import from_load_data
 from microsnoop_engine.machine import usable_cores
 from microsnoop_engine.processes import Processes, places
-from microsnoop_engine.profiles import read_table
 
-JOB = Job(("DNA",), "Nuclei", CropSettings(rescale_constant=3.0))
-SETTINGS = {"precision": "float32", "batch_size": 8}
 TWO = partial(Processes, devices=["cpu", "cpu"], settings=SETTINGS)
 OPTIONS = ["--channels", "DNA", "--rescale-constant", "3", "--precision", "float32", "--batch-size", "8"]
-
-
-def table_of(folder):
-    return read_table(folder).to_pandas()
-
-
-def assert_same_table(folder, expected):
-    pd.testing.assert_frame_equal(table_of(folder), expected, rtol=1e-4, atol=1e-5)
-
-
-def at(number, do):
-    """A progress function that calls ``do`` once that many image sets are done."""
-    return lambda done, total: do() if done == number else None
-
-
-@pytest.fixture(scope="module")
-def sets(tmp_path_factory):
-    return from_load_data(write_screen(tmp_path_factory.mktemp("screen"), 30))
-
-
-@pytest.fixture(scope="module")
-def expected(sets, tmp_path_factory, embedder):
-    """The table of one process."""
-    folder = tmp_path_factory.mktemp("expected")
-    profile(sets, JOB, embedder, folder)
-    return table_of(folder)
 
 
 def test_two_processes_write_what_one_writes(tmp_path, embedder):
@@ -98,30 +69,23 @@ def test_a_screen_file_may_name_devices(tmp_path):
     assert len(table_of(tmp_path / "results" / "profiles")) == 6
 
 
-def test_a_killed_worker_costs_no_row(tmp_path, sets, expected, caplog):
-    report = profile(sets, JOB, TWO, tmp_path, on_progress=at(5, lambda: multiprocessing.active_children()[0].kill()))
+def test_a_killed_worker_costs_no_row(tmp_path, thirty_sets, table_of_thirty, caplog):
+    report = profile(
+        thirty_sets, JOB, TWO, tmp_path, on_progress=at(5, lambda: multiprocessing.active_children()[0].kill())
+    )
     assert report.failures == []
     assert "SIGKILL" in caplog.text
-    assert_same_table(tmp_path, expected)
+    assert_same_table(tmp_path, table_of_thirty)
 
 
-def test_a_hung_worker_is_replaced(tmp_path, sets, expected, caplog):
+def test_a_hung_worker_is_replaced(tmp_path, thirty_sets, table_of_thirty, caplog):
     def stop():
         os.kill(multiprocessing.active_children()[0].pid, signal.SIGSTOP)
 
-    report = profile(sets, JOB, partial(TWO, patience=8), tmp_path, on_progress=at(5, stop))
+    report = profile(thirty_sets, JOB, partial(TWO, patience=8), tmp_path, on_progress=at(5, stop))
     assert report.failures == []
     assert "no sign of life for 8 s" in caplog.text
-    assert_same_table(tmp_path, expected)
-
-
-READER = """
-import ctypes
-
-class BioImage:
-    def __init__(self, path):
-        ctypes.string_at(0)
-"""
+    assert_same_table(tmp_path, table_of_thirty)
 
 
 def test_an_image_set_that_kills_its_workers_fails_alone(tmp_path, monkeypatch):
@@ -140,13 +104,6 @@ def test_an_image_set_that_kills_its_workers_fails_alone(tmp_path, monkeypatch):
 
 def family(pid):
     return [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
-
-
-def wait_until(condition, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 COMMAND = """
@@ -179,7 +136,7 @@ def test_an_ended_run_leaves_no_process_and_keeps_what_was_done(tmp_path, name):
     assert len(table_of(tmp_path / "out")) > 0
 
 
-def test_devices_that_are_not_there_are_named(tmp_path, sets, monkeypatch):
+def test_devices_that_are_not_there_are_named(tmp_path, thirty_sets, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5")
     assert [place.device for place in places(["0", "1"])] == ["4", "5"]
     for devices in (["2"], ["gpu"], [""], []):
@@ -187,7 +144,7 @@ def test_devices_that_are_not_there_are_named(tmp_path, sets, monkeypatch):
             places(devices)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     with pytest.raises(DeviceError, match=r"device '99': .*cuda"):
-        profile(sets, JOB, partial(Processes, devices=["99"]), tmp_path)
+        profile(thirty_sets, JOB, partial(Processes, devices=["99"]), tmp_path)
     assert main(["profile", "x", "--out", "y", "--devices", "cpu", "--engine", "ray"]) == 1
 
 

@@ -6,37 +6,24 @@ import signal
 import socket
 import subprocess
 import sys
-import time
+from contextlib import suppress
 from functools import partial
 from importlib.util import find_spec
 
-import pandas as pd
 import psutil
 import pytest
 from screens import write_screen
+from several_workers import JOB, READER, SETTINGS, assert_same_table, at, table_of, wait_until
 
-from microsnoop_engine import CropSettings
 from microsnoop_engine.cli import main
-from microsnoop_engine.distributor import Job, profile
+from microsnoop_engine.distributor import profile
 from microsnoop_engine.errors import DeviceError
 from microsnoop_engine.inputs import from_load_data
-from microsnoop_engine.profiles import read_table
 from microsnoop_engine.ray_cluster import has_gpus, places
 from microsnoop_engine.ray_engine import RayEngine
 
 if not find_spec("ray"):  # not imported here, as the engine is to set it up first
     pytest.skip("needs Ray, the extra 'cluster'", allow_module_level=True)
-
-JOB = Job(("DNA",), "Nuclei", CropSettings(rescale_constant=3.0))
-SETTINGS = {"precision": "float32", "batch_size": 8}
-
-READER = """
-import ctypes
-
-class BioImage:
-    def __init__(self, path):
-        ctypes.string_at(0)
-"""
 
 
 @pytest.fixture(scope="module")
@@ -59,29 +46,13 @@ def cluster(tmp_path_factory):
 
 @pytest.fixture
 def engine(cluster):
-    return partial(RayEngine, address=cluster.address, settings=SETTINGS)
-
-
-@pytest.fixture(scope="module")
-def sets(tmp_path_factory):
-    return from_load_data(write_screen(tmp_path_factory.mktemp("screen"), 30))
-
-
-@pytest.fixture(scope="module")
-def expected(sets, tmp_path_factory, embedder):
-    """The table of one process."""
-    folder = tmp_path_factory.mktemp("expected")
-    profile(sets, JOB, embedder, folder)
-    return read_table(folder).to_pandas()
-
-
-def assert_same_table(folder, expected):
-    pd.testing.assert_frame_equal(read_table(folder).to_pandas(), expected, rtol=1e-4, atol=1e-5)
-
-
-def at(number, do):
-    """A progress function that calls ``do`` once that many image sets are done."""
-    return lambda done, total: do() if done == number else None
+    """Leaves no actor to the next test, not even one that was stopped while it ended."""
+    yield partial(RayEngine, address=cluster.address, settings=SETTINGS)
+    left = actors()
+    for process in left:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(left, timeout=30)
 
 
 def actors():
@@ -101,7 +72,7 @@ def test_a_cluster_writes_what_one_process_writes_but_for_a_reader_that_crashes(
 
     others = [image_set for image_set in sets if image_set.number not in (4, 7)]
     profile(others, JOB, embedder, tmp_path / "one", part_bytes=8_000)
-    assert_same_table(tmp_path / "ray", read_table(tmp_path / "one").to_pandas())
+    assert_same_table(tmp_path / "ray", table_of(tmp_path / "one"))
     one, two = (
         [json.loads(line) for line in (tmp_path / name / "manifest.jsonl").read_text().splitlines()[1:]]
         for name in ("one", "ray")
@@ -123,50 +94,47 @@ def test_the_command_finds_nuclei_on_a_cluster_and_goes_on_elsewhere(tmp_path, c
     assert json.loads(capfd.readouterr().out)["resumed"] == 3
 
 
-def test_a_killed_actor_costs_no_row(tmp_path, engine, sets, expected, caplog):
+def test_a_killed_actor_costs_no_row(tmp_path, engine, thirty_sets, table_of_thirty, caplog):
     def kill():
         os.kill(actors()[0].pid, signal.SIGKILL)
 
-    report = profile(sets, JOB, engine, tmp_path, on_progress=at(1, kill))
+    report = profile(thirty_sets, JOB, engine, tmp_path, on_progress=at(1, kill))
     assert report.failures == []
     assert "worker lost (ActorDiedError" in caplog.text
-    assert_same_table(tmp_path, expected)
+    assert_same_table(tmp_path, table_of_thirty)
 
 
-def test_a_hung_actor_is_replaced(tmp_path, engine, sets, expected, caplog):
+def test_a_hung_actor_is_replaced(tmp_path, engine, thirty_sets, table_of_thirty, caplog):
     def stop():
         for process in actors():
             process.suspend()
 
-    report = profile(sets, JOB, partial(engine, patience=8), tmp_path, on_progress=at(1, stop))
+    report = profile(thirty_sets, JOB, partial(engine, patience=8), tmp_path, on_progress=at(1, stop))
     assert report.failures == []
     assert "no sign of life for 8 s" in caplog.text
-    assert_same_table(tmp_path, expected)
+    assert_same_table(tmp_path, table_of_thirty)
 
 
-def test_a_lost_node_costs_no_row(tmp_path, engine, cluster, sets, expected):
+def test_a_lost_node_costs_no_row(tmp_path, engine, cluster, thirty_sets, table_of_thirty):
     node = cluster.add_node(num_cpus=1)
 
     def lose_node():
-        assert len(actors()) == 3
+        wait_until(lambda: len(actors()) == 3)
         cluster.remove_node(node, allow_graceful=False)
-        deadline = time.monotonic() + 30
-        while len(actors()) == 3:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        wait_until(lambda: len(actors()) < 3)
 
-    report = profile(sets, JOB, engine, tmp_path, on_progress=at(1, lose_node))
+    report = profile(thirty_sets, JOB, engine, tmp_path, on_progress=at(1, lose_node))
     assert report.failures == []
-    assert_same_table(tmp_path, expected)
+    assert_same_table(tmp_path, table_of_thirty)
 
 
-def test_an_address_without_a_cluster_is_named(tmp_path, sets):
+def test_an_address_without_a_cluster_is_named(tmp_path, thirty_sets):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
     for wrong in (address, f"ray://{address}", "nowhere"):
         with pytest.raises(DeviceError, match=wrong):
-            profile(sets, JOB, partial(RayEngine, address=wrong), tmp_path)
+            profile(thirty_sets, JOB, partial(RayEngine, address=wrong), tmp_path)
 
 
 def test_without_ray_the_extra_is_named(tmp_path):

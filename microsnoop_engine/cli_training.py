@@ -1,0 +1,156 @@
+"""The commands of training and weights."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from .cli_options import positive_float
+from .embedder import DEVICES, PRECISIONS
+from .errors import InputError
+
+
+def add_training_commands(commands: Any) -> None:
+    """Add the commands to the parser."""
+    _add_train(commands)
+    _add_weights(commands)
+
+
+def _add_train(commands: Any) -> None:
+    parser = commands.add_parser(
+        "train",
+        help="train the network on your images",
+        description=run_train.__doc__,
+        epilog="The same command, or --resume, continues a stopped run. Several processes: torchrun --nproc-per-node 2 "
+        "-m microsnoop_engine train ...",
+    )
+    parser.add_argument(
+        "images",
+        type=Path,
+        metavar="IMAGES",
+        help="a folder of images, its sub-folders being the categories, or a pool (index.csv and .zip archives)",
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("training"), metavar="RUN", help="folder of the run; default: training"
+    )
+    parser.add_argument(
+        "--config",
+        default="paper",
+        metavar="NAME|FILE.yaml",
+        help="paper (default): masked reconstruction as in the paper; contrast: two views of one place; or a YAML file",
+    )
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="change one setting, e.g. --set crop=112"
+    )
+    parser.add_argument("--resume", action="store_true", help="continue the run in RUN with its own configuration")
+    parser.add_argument("--max-minutes", type=positive_float, default=float("inf"), metavar="N", help="end after that")
+    parser.add_argument("--save-minutes", type=positive_float, default=5, metavar="N", help="default: 5")
+    parser.add_argument("--device", choices=DEVICES, default="auto")
+    parser.add_argument("--precision", choices=PRECISIONS, default="auto")
+    parser.add_argument("--compile", action="store_true", help="use torch.compile: a slow start, then faster")
+    parser.add_argument("--quiet", action="store_true", help="say nothing but errors")
+    parser.set_defaults(run=run_train)
+
+
+def _add_weights(commands: Any) -> None:
+    parser = commands.add_parser("weights", help="show or convert the network's weights")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    show = actions.add_parser("info", help="what a weights file is", description=run_weights_info.__doc__)
+    show.add_argument("weights", nargs="?", default="microsnoop-base", help="name or .safetensors file")
+    show.set_defaults(run=run_weights_info)
+    export = actions.add_parser("export", help="the weights of a training run", description=run_weights_export.__doc__)
+    export.add_argument("folder", type=Path, metavar="RUN")
+    export.add_argument("--out", type=Path, metavar="FILE.safetensors", help="default: RUN/NAME.safetensors")
+    export.add_argument("--name", help="name on the card; default: the run's folder")
+    export.add_argument("--licence", default="not stated", help="for the card")
+    export.add_argument("--encoder-only", action="store_true", help="leave out the decoder: half the size")
+    export.set_defaults(run=run_weights_export)
+    convert = actions.add_parser(
+        "import", help="convert a checkpoint of the reference implementation", description=run_weights_import.__doc__
+    )
+    convert.add_argument("file", type=Path, metavar="FILE.pth")
+    convert.add_argument("--out", type=Path, metavar="FILE.safetensors", help="default: beside FILE.pth")
+    convert.add_argument("--name", help="name on the card; default: the file's")
+    convert.add_argument("--training", default="not stated", help="what it was trained on, for the card")
+    convert.add_argument("--licence", default="not stated", help="for the card")
+    convert.add_argument("--encoder-only", action="store_true", help="leave out the decoder: half the size")
+    convert.set_defaults(run=run_weights_import)
+
+
+def run_train(options: argparse.Namespace) -> int:
+    """Train the network by self-supervision on a folder of images; no labels are needed."""
+    from .telling import Teller
+    from .training import train
+
+    if options.resume and (options.set or options.config != "paper"):
+        raise InputError("--resume takes the configuration from the run: leave --config and --set out")
+    changes = dict(_setting(text) for text in options.set)
+    teller = Teller(options.quiet)
+    report = train(
+        options.images,
+        options.out,
+        options.config,
+        changes,
+        resume=options.resume,
+        device=options.device,
+        precision=options.precision,
+        max_minutes=options.max_minutes,
+        save_minutes=options.save_minutes,
+        compiled=options.compile,
+        teller=teller,
+    )
+    teller.say(f"report: {report}\nweights: microsnoop weights export {options.out}")
+    return 0
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    """The key and the value of ``KEY=VALUE``; a value with commas is a list."""
+    key, separator, value = text.partition("=")
+    if not separator:
+        raise InputError(f"--set {text}: give KEY=VALUE")
+    if key == "categories":
+        return key, tuple(filter(None, value.split(",")))
+    for convert in (int, float):
+        try:
+            return key, convert(value)
+        except ValueError:
+            pass
+    return key, value
+
+
+def run_weights_info(options: argparse.Namespace) -> int:
+    """Print the card of weights, after checking that the file is the one that the card describes."""
+    from dataclasses import asdict
+
+    from .checkpoints import load_weights
+
+    print(json.dumps(asdict(load_weights(options.weights)[1]), indent=2))
+    return 0
+
+
+def run_weights_export(options: argparse.Namespace) -> int:
+    """Write the weights of a training run as a .safetensors file with a card that says how they were made."""
+    from .training import export
+
+    name = options.name or options.folder.resolve().name
+    target = options.out or options.folder / f"{name}.safetensors"
+    if target.suffix != ".safetensors":
+        raise InputError(f"--out '{target}' must end in .safetensors")
+    card = export(options.folder, target, name, options.licence, options.encoder_only)
+    print(f"wrote {target} and its card {target.with_suffix('.json')}, sha256 {card.sha256}")
+    return 0
+
+
+def run_weights_import(options: argparse.Namespace) -> int:
+    """Convert a checkpoint of the reference implementation to a .safetensors file with a card."""
+    from .checkpoints import Card, import_reference
+
+    target = options.out or options.file.with_suffix(".safetensors")
+    if target.suffix != ".safetensors":
+        raise InputError(f"--out '{target}' must end in .safetensors")
+    card = Card(options.name or target.stem, training={"data": options.training}, licence=options.licence)
+    card = import_reference(options.file, target, card, decoder=not options.encoder_only)
+    print(f"wrote {target} and its card {target.with_suffix('.json')}, sha256 {card.sha256}")
+    return 0

@@ -1,0 +1,40 @@
+"""What the tests of several processes and of a Ray cluster share: the job, and what must come of it."""
+
+import time
+
+import pandas as pd
+
+from microsnoop_engine import CropSettings
+from microsnoop_engine.distributor import Job
+from microsnoop_engine.profiles import read_table
+
+JOB = Job(("DNA",), "Nuclei", CropSettings(rescale_constant=3.0))
+SETTINGS = {"precision": "float32", "batch_size": 8}
+READER = """
+import ctypes
+
+class BioImage:
+    def __init__(self, path):
+        ctypes.string_at(0)
+"""
+"""A module 'bioio' that crashes, as a reader in C may."""
+
+
+def table_of(folder):
+    return read_table(folder).to_pandas()
+
+
+def assert_same_table(folder, expected):
+    pd.testing.assert_frame_equal(table_of(folder), expected, rtol=1e-4, atol=1e-5)
+
+
+def at(number, do):
+    """A progress function that calls ``do`` once that many image sets are done."""
+    return lambda done, total: do() if done == number else None
+
+
+def wait_until(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
