@@ -108,6 +108,13 @@ def _add_profile(commands: Any) -> None:
         metavar="X",
         help="resize the images by this factor first: 2 for images taken at half the usual magnification",
     )
+    crops.add_argument(
+        "--resize",
+        type=int,
+        metavar="N",
+        help="for modes cells and single-cell: resize every crop to N x N pixels (48 to 224), so that small and large "
+        "cells fill the same frame",
+    )
     add_engine_options(parser)
     several = parser.add_argument_group("several devices or machines")
     several.add_argument(
@@ -177,6 +184,7 @@ def run_profile(options: argparse.Namespace) -> int:
         normalise=options.normalise,
         drop_border=options.drop_border,
         scale=options.scale,
+        resize=options.resize,
     )
     channels = [name.strip() for name in options.channels.split(",")] if options.channels else None
     if options.labels and (options.mode != "cells" or options.segment):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .errors import InputError
-from .windows import FRAME, square_and_resize, window
+from .windows import FRAME, resize_longer_side, square_and_resize, window
 
 MODES = ("cells", "single-cell", "tile", "image")
 MASKS = ("box", "object")
@@ -39,6 +39,9 @@ class CropSettings:
         Leave out objects that touch the edge of the image.
     scale : float
         Factor by which the field is resized before it is cropped.
+    resize : int, optional
+        Height and width, 48 to 224 pixels, that crops of the modes ``cells`` and ``single-cell`` are resized to before
+        they are set into the frame, the longer side filling it: an object's size no longer counts.
 
     Raises
     ------
@@ -51,6 +54,7 @@ class CropSettings:
     normalise: str | None = None
     drop_border: bool = False
     scale: float = 1.0
+    resize: int | None = None
 
     def __post_init__(self) -> None:
         for setting, choices in (("mode", MODES), ("mask", MASKS), ("normalise", NORMALISATIONS)):
@@ -61,6 +65,12 @@ class CropSettings:
             value = getattr(self, setting)
             if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
                 raise InputError(f"{setting} is {value!r}: give a number from {low} to {high}")
+
+        if self.resize is not None:
+            if self.mode not in ("cells", "single-cell"):
+                raise InputError(f"resize goes with the modes cells and single-cell, not with '{self.mode}'")
+            if isinstance(self.resize, bool) or not isinstance(self.resize, int) or not 48 <= self.resize <= FRAME:
+                raise InputError(f"resize is {self.resize!r}: give a whole number from 48 to {FRAME}")
 
     @property
     def pad_first(self) -> bool:
@@ -211,7 +221,9 @@ def regions_of(shape: tuple[int, int], labels: np.ndarray | None, settings: Crop
 def as_they_are(regions: Regions, settings: CropSettings) -> bool:
     """Whether all crops are taken pixel by pixel: none is empty or resized."""
     sides = regions.box[:, 2:] - regions.box[:, :2]
-    return settings.mode != "image" and sides.min(initial=1) > 0 and sides.max(initial=0) <= FRAME
+    return (
+        settings.mode != "image" and not settings.resize and sides.min(initial=1) > 0 and sides.max(initial=0) <= FRAME
+    )
 
 
 @dataclass(frozen=True)
@@ -272,7 +284,9 @@ def crops(
             crop = image[channel, y0:y1, x0:x1].astype(np.float32)
             if outside is not None:
                 crop[outside] = 0
-            if settings.mode == "image" or max(crop.shape) > FRAME:
+            if settings.resize and crop.size:
+                crop = resize_longer_side(crop, settings.resize)
+            elif settings.mode == "image" or max(crop.shape) > FRAME:
                 crop = square_and_resize(crop)
             pixels, problem = window(crop, settings.pad_first)
             yield Crop(row, channel, pixels, problem)

@@ -79,6 +79,12 @@ def square_and_resize(crop: np.ndarray, size: int = FRAME) -> np.ndarray:
     return resize(square, (size, size))
 
 
+def resize_longer_side(crop: np.ndarray, size: int) -> np.ndarray:
+    """Resize a crop (h, w) so that its longer side has ``size`` pixels, bilinear with antialiasing."""
+    height, width = (max(round(length * size / max(crop.shape)), 1) for length in crop.shape)
+    return resize(crop, (height, width))
+
+
 def resize(plane: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Resize a plane (h, w) to ``shape``, bilinear with antialiasing, as float32."""
     image = Image.fromarray(np.ascontiguousarray(plane, dtype=np.float32))

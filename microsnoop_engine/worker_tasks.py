@@ -43,11 +43,11 @@ class Tasks:
             "info": (self._info, set()),
             "measure_objects": (
                 self._measure_objects,
-                {"image", "labels", "rescale_constant", "mask", "normalise"},
+                {"image", "labels", "rescale_constant", "mask", "normalise", "resize"},
             ),
             "measure_rois": (
                 self._measure_rois,
-                {"image", "boxes", "masks", "rescale_constant", "mask", "normalise"},
+                {"image", "boxes", "masks", "rescale_constant", "mask", "normalise", "resize"},
             ),
             "measure_image": (self._measure_image, {"image", "mode", "normalise"}),
             "measure_tiles": (self._measure_tiles, {"image", "normalise"}),
@@ -99,12 +99,12 @@ class Tasks:
 
     def _measure_objects(self, inputs: dict[str, Any], on_batch: OnBatch) -> dict[str, Any]:
         began = time.perf_counter()
-        settings = _settings(inputs, "rescale_constant", "mask", "normalise")
+        settings = _settings(inputs, "rescale_constant", "mask", "normalise", "resize")
         return self._object_outputs(inputs, self._measure(inputs, settings, on_batch), began)
 
     def _measure_rois(self, inputs: dict[str, Any], on_batch: OnBatch) -> dict[str, Any]:
         began = time.perf_counter()
-        settings = _settings(inputs, "rescale_constant", "mask", "normalise")
+        settings = _settings(inputs, "rescale_constant", "mask", "normalise", "resize")
         image, boxes, masks = (self._exchange.take(name, inputs[name]) for name in ("image", "boxes", "masks"))
         measurement = measure_rois(self.embedder, image, boxes, masks, settings, on_batch)
         return self._object_outputs(inputs, measurement, began)

@@ -174,7 +174,9 @@ def on_device():
     return embedder
 
 
-@pytest.mark.parametrize("settings", [CropSettings(rescale_constant=0.6), CropSettings(mode="image")], ids=str)
+@pytest.mark.parametrize(
+    "settings", [CropSettings(rescale_constant=0.6), CropSettings(mode="image"), CropSettings(resize=96)], ids=str
+)
 def test_measure(field, embedder, on_device, settings):
     """Features, problems and regions are those of the other path; so where images are resized, on the CPU."""
     seen, field = [], (field[0][:, :220, :220], field[1][:220, :220])

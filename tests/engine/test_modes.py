@@ -191,6 +191,10 @@ def test_cells_without_labels():
         ({"rescale_constant": True}, "rescale_constant is True"),
         ({"scale": -1}, "scale is -1: give a number from 0.01 to 16.0"),
         ({"scale": math.inf}, "scale is inf"),
+        ({"resize": 40}, "resize is 40: give a whole number from 48 to 224"),
+        ({"resize": True}, "resize is True"),
+        ({"resize": 96.0}, "resize is 96.0"),
+        ({"resize": 96, "mode": "tile"}, "resize goes with the modes cells and single-cell, not with 'tile'"),
     ],
 )
 def test_bad_settings(settings, message):
@@ -291,3 +295,41 @@ def test_windows_of_each_mode(mode, shape, windows):
     settings = CropSettings(mode=mode)
     found = list(crops(image, regions_of(shape, None, settings), settings))
     assert [len(crop.window) for crop in found] == windows
+
+
+def crops_of(image, labels, **settings):
+    settings = CropSettings(rescale_constant=1.0, **settings)
+    return [crop.window for crop in crops(image, regions_of(labels.shape, labels, settings), settings, labels)]
+
+
+@pytest.mark.parametrize("mask", ["box", "object"])
+def test_resized_crops_are_the_same_at_every_magnification(mask):
+    labels = np.zeros((120, 150), np.int32)
+    labels[20:60, 30:70], labels[90:120, 80:120] = 1, 2
+    rows, columns = np.mgrid[:120, :150]
+    image = (2 + np.sin(rows / 9) + np.cos(columns / 7)).astype(np.float32)[None]
+    twice = np.kron(image, np.ones((1, 2, 2), np.float32)), np.kron(labels, np.ones((2, 2), np.int32))
+    once = crops_of(image, labels, mask=mask, resize=128)
+    for small, large in zip(once, crops_of(*twice, mask=mask, resize=128), strict=True):
+        assert small.shape == large.shape == (128, 128)
+        assert np.abs(small - large).max() < 0.15  # half a pixel of the smaller one
+        assert np.corrcoef(small.ravel(), large.ravel())[0, 1] > 0.998
+    assert not np.allclose(once[0], once[1])
+
+
+def test_crops_that_have_the_size_are_not_changed_by_resizing():
+    labels = np.zeros((200, 200), np.int32)
+    labels[60:108, 70:118] = 1
+    image = np.random.default_rng(1).random((1, 200, 200), np.float32)
+    assert np.array_equal(crops_of(image, labels, resize=96)[0], crops_of(image, labels)[0])
+
+
+def test_a_crop_at_the_edge_keeps_its_shape_when_it_is_resized():
+    labels = np.zeros((40, 100), np.int32)
+    labels[10:30, 40:60] = 1
+    image = np.random.default_rng(2).uniform(1, 2, (1, 40, 100)).astype(np.float32)
+    settings = CropSettings(rescale_constant=2.0, resize=160, normalise="normalise-then-pad")
+    (crop,) = crops(image, regions_of(labels.shape, labels, settings), settings, labels)
+    filled = crop.window != 0
+    assert filled.any(1).sum() == pytest.approx(80, abs=1)
+    assert filled.any(0).sum() == 160

@@ -108,11 +108,12 @@ def test_info(service):
     assert Path(outputs["folder"]).stat().st_mode & 0o077 == 0
 
 
-def test_objects_in_files(service, embedder, tmp_path):
-    inputs = {"image": npy(tmp_path, "i", IMAGE), "labels": npy(tmp_path, "l", LABELS), "rescale_constant": 1.5}
+@pytest.mark.parametrize("settings", [{"rescale_constant": 1.5}, {"resize": 96}], ids=str)
+def test_objects_in_files(service, embedder, tmp_path, settings):
+    inputs = {"image": npy(tmp_path, "i", IMAGE), "labels": npy(tmp_path, "l", LABELS), **settings}
     outputs = service.task("measure_objects", inputs).wait_for().outputs
     arrays = {name: np.load(value["npy"]) for name, value in outputs.items() if isinstance(value, dict)}
-    wanted = expected(embedder, rescale_constant=1.5)
+    wanted = expected(embedder, **settings)
     np.testing.assert_allclose(arrays["features"], wanted.features, atol=1e-6)
     assert arrays["features"].dtype == np.float32
     assert arrays["object_number"].tolist() == [1, 5]
