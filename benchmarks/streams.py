@@ -14,15 +14,14 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-sys.modules.setdefault("openvino_telemetry", None)  # see microsnoop_engine.openvino_backend
-import openvino as ov
-
 from microsnoop_engine.checkpoints import load_weights
 from microsnoop_engine.machine import usable_cores
-from microsnoop_engine.openvino_network import EncoderGraphs
+
+sys.modules.setdefault("openvino_telemetry", None)  # see microsnoop_engine.openvino_backend
 
 SIZES = (48, 64, 96, 128, 224)
 BATCH = 32
@@ -34,6 +33,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--out", type=Path, help="folder for streams.md")
     options = parser.parse_args()
+    from microsnoop_engine.openvino_network import EncoderGraphs
+
     cores = len(usable_cores())
     ways = [(1, BATCH), *((n, BATCH) for n in (2, 4, 8) if n <= cores), (1, 2 * BATCH), (1, BATCH // 2)]
     graphs, random = EncoderGraphs(*load_weights()), np.random.default_rng(0)
@@ -59,8 +60,10 @@ def main() -> None:
         (options.out / "streams.md").write_text("\n\n".join(["# Streams and batches", how, "\n".join(lines)]) + "\n")
 
 
-def runner(model: ov.Model, crops: np.ndarray, streams: int) -> Callable[[], float]:
+def runner(model: Any, crops: np.ndarray, streams: int) -> Callable[[], float]:
     """Computes the crops in so many streams at once; returns the seconds."""
+    import openvino as ov
+
     compiled = ov.Core().compile_model(model, "CPU", {"NUM_STREAMS": streams})
     requests = [compiled.create_infer_request() for _ in range(streams)]
     shares = [np.ascontiguousarray(share) for share in np.array_split(crops, streams)]
