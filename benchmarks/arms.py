@@ -20,7 +20,11 @@ from microsnoop_engine.measuring import Batcher, start_measurement
 from microsnoop_engine.modes import CropSettings
 from microsnoop_engine.windows import resize
 
-MODES = {"resize": CropSettings(mode="image"), "pad": CropSettings(mode="single-cell")}
+MODES = {
+    "resize": CropSettings(mode="image"),
+    "pad": CropSettings(mode="single-cell"),
+    "resize 128": CropSettings(mode="single-cell", resize=128),
+}
 CROPPING = ("measuring.py", "modes.py", "windows.py")
 """Files of the engine whose change changes what a network is given."""
 
@@ -81,7 +85,7 @@ class Network:
     open: Callable[[], Any]
 
     def arm(self, mode: str) -> Arm:
-        """The arm that gives every cell to the network, resized to 224 pixels or padded."""
+        """The arm that gives every cell to the network: resized to 224 pixels, padded, or resized to 128 and padded."""
         return Arm(
             f"{self.name}, {mode}",
             f"{self.key} {mode} {source_key(*CROPPING)}",

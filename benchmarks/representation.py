@@ -37,7 +37,7 @@ from microsnoop_engine.scores import score_predictions
 REPOSITORY = Path(__file__).resolve().parents[1]
 PLATE = "bbbc013_translocation"
 SETS = (*PROTOCOLS, PLATE)
-ARMS = ("microsnoop", "pad", "untrained", "imagenet", "classical", "pixels")
+ARMS = ("microsnoop", "pad", "resize 128", "untrained", "imagenet", "classical", "pixels")
 SCORES = ("knn", "linear", "mlp", "separation")
 
 
@@ -97,6 +97,7 @@ def make_arms(options: argparse.Namespace) -> list[Arm]:
     makers = {
         "microsnoop": lambda: [network.arm("resize") for network in ours],
         "pad": lambda: [network.arm("pad") for network in ours],
+        "resize 128": lambda: [network.arm("resize 128") for network in ours],
         "untrained": lambda: [untrained(options.cache, threads).arm("resize")],
         "imagenet": lambda: [imagenet(threads).arm("resize")],
         "classical": lambda: [classical_arm(threads)],
@@ -195,9 +196,9 @@ def how(options: argparse.Namespace, seconds: float) -> str:
         "Probes: five folds of whole groups (four for the four laboratories). Neighbours by cosine, 11 (white blood "
         "cells 5), never of the cell's own plate and well (MitoCheck), field (yeast, Chula, HepG2) or laboratory "
         "(white blood cells; 'within batch': neighbours of the same laboratory only); CRIC has no groups: five "
-        "stratified folds. Intervals: bootstrap over the groups. Cells are resized to 224 pixels, or padded to them; "
-        "ImageNet MobileNetV1 sees the same resized channels. Classical: cp_measure in the cell's Otsu mask, "
-        "standardised. Separation: silhouette of the labels, mean average precision across groups, mixing of groups "
+        "stratified folds. Intervals: bootstrap over the groups. Cells are resized to 224 pixels, padded to them, or "
+        "resized to 128 pixels and padded; ImageNet MobileNetV1 sees the channels resized to 224. Classical: "
+        "cp_measure in the cell's Otsu mask, standardised. Separation: silhouette of the labels, mean average precision across groups, mixing of groups "
         "(1: cannot be told apart). The plate: controls told apart leaving their row out, Spearman's correlation of "
         "dose and of activity (the way from the negative to the positive controls of other rows), Z' of that activity; "
         f"{options.cells_per_well or 'all'} cells per well."

@@ -90,7 +90,7 @@ from _microsnoop_inputs import read_channels, read_labels
 from cellprofiler_core.constants.measurement import COLTYPE_FLOAT, COLTYPE_VARCHAR_FORMAT, EXPERIMENT, IMAGE
 from cellprofiler_core.module import Module
 from cellprofiler_core.preferences import get_headless
-from cellprofiler_core.setting import Divider, ValidationError
+from cellprofiler_core.setting import Binary, Divider, ValidationError
 from cellprofiler_core.setting.choice import Choice
 from cellprofiler_core.setting.do_something import DoSomething
 from cellprofiler_core.setting.subscriber import ImageListSubscriber, LabelListSubscriber
@@ -111,6 +111,8 @@ CROP_BOX = "Box"
 CROP_OBJECT = "Masked object"
 CROPS = {CROP_BOX: "box", CROP_OBJECT: "object"}
 
+SAME_SIZE = 128
+
 IMAGE_TILE = "Tile"
 IMAGE_RESCALE = "Rescale"
 IMAGE_MODES = {IMAGE_TILE: "tile", IMAGE_RESCALE: "image"}
@@ -126,7 +128,7 @@ class EnginePath(Pathname):
 class MeasureMicrosnoopFeatures(Module):
     module_name = "MeasureMicrosnoopFeatures"
     category = "Measurement"
-    variable_revision_number = 1
+    variable_revision_number = 2
 
     def create_settings(self):
         """Make the settings with their defaults and help."""
@@ -184,6 +186,19 @@ nuclei wide and takes in the cell around. For **whole cells** choose 0.6: the
 box is 1.2 cells wide. A box is never wider than 224 pixels; one narrower
 than 23 pixels is too little for the network and gives NaN.
 """,
+        )
+        self.same_size = Binary(
+            "Resize all boxes to the same size?",
+            False,
+            doc="""\
+*(Used only when objects are measured)*
+
+Choose *Yes* to resize every box to {side} x {side} pixels, so that small
+and large objects fill the same frame: types and phenotypes are then often
+told apart better, but how large an object is no longer counts. Keep
+**MeasureObjectSizeShape** in the pipeline for that. *No*, the default,
+leaves the pixels as they are.
+""".format(side=SAME_SIZE),
         )
         self.image_mode = Choice(
             "How to measure whole images",
@@ -243,6 +258,7 @@ and device, or what is wrong.
             self.objects_list,
             self.crop,
             self.rescale_constant,
+            self.same_size,
             self.image_mode,
             self.weights,
             self.device,
@@ -253,7 +269,7 @@ and device, or what is wrong.
         """Settings that matter for the chosen scope."""
         result = [self.images_list, self.scope]
         if self.measures_objects:
-            result += [self.objects_list, self.crop, self.rescale_constant]
+            result += [self.objects_list, self.crop, self.rescale_constant, self.same_size]
         if self.measures_images:
             result += [self.image_mode]
         return [*result, self.divider, self.weights, self.device, self.engine_path, self.test_button]
@@ -263,7 +279,10 @@ and device, or what is wrong.
         return [*self.settings(), self.test_button]
 
     def upgrade_settings(self, setting_values, variable_revision_number, module_name):
-        """Adapt the settings of older versions of this module: there are none yet."""
+        """Adapt the settings of older versions of this module."""
+        if variable_revision_number == 1:
+            setting_values = [*setting_values[:5], "No", *setting_values[5:]]
+            variable_revision_number = 2
         return setting_values, variable_revision_number
 
     @property
@@ -453,6 +472,8 @@ and device, or what is wrong.
             return 1, "measure_image", {"mode": IMAGE_MODES[self.image_mode.value]}
         objects = workspace.object_set.get_objects(name)
         inputs = {"rescale_constant": self.rescale_constant.value, "mask": CROPS[self.crop.value]}
+        if self.same_size.value:
+            inputs["resize"] = SAME_SIZE
         if objects.count:
             inputs["labels"] = read_labels(objects, name, channels, self.images_list.value[0])
         return objects.count, "measure_objects", inputs

@@ -18,6 +18,7 @@ from .imagej import ImageJError, at, channel_names, check_image, outlines, pixel
 DIMENSION = 256
 MASKS = {"box": "box", "masked object": "object"}
 WHOLE = {"tile": "tile", "rescale": "image"}
+SAME_SIZE = 128
 
 
 def measure(
@@ -28,6 +29,7 @@ def measure(
     *,
     mode: str | None = None,
     rescale_constant: float = 2.0,
+    same_size: bool = False,
     slices: str = "current",
     weights: str = "microsnoop-base",
     device: str = "auto",
@@ -48,6 +50,8 @@ def measure(
         ``tile`` (default) or ``rescale``.
     rescale_constant : float
         Half the width of the box in units of the object's longer side: 2.0 for nuclei, 0.6 for whole cells.
+    same_size : bool
+        Resize every box to 128 x 128 pixels, so that small and large objects fill the same frame.
     slices : {'current', 'all'}
     weights, device : str
         Of the engine.
@@ -95,6 +99,8 @@ def measure(
             result = engine.run("measure_image", image=image, mode=WHOLE[mode])
         else:
             options = {"mask": MASKS[mode], "rescale_constant": float(rescale_constant)}
+            if same_size:
+                options["resize"] = SAME_SIZE
             result = _measure_objects(engine, image, labels, here, options)
         frames.append(_frame(imp, place, here, result, [names[c] for c in chosen], whole))
     if not frames:

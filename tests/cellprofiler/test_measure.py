@@ -140,6 +140,7 @@ def test_settings_reach_the_engine():
     default = values("Objects")
     assert np.abs(default - values("Objects", crop="Masked object")).max() > 1e-3
     assert np.abs(default - values("Objects", rescale_constant=0.6)).max() > 1e-3
+    assert np.abs(default - values("Objects", same_size=True)).max() > 1e-3
     assert np.abs(values("Whole image") - values("Whole image", image_mode="Rescale")).max() > 1e-3
 
 

@@ -31,6 +31,7 @@ def test_settings_survive_a_pipeline_file():
     module = make_module(("DNA", "GFP"), ("Nuclei", "Cells"), "Both")
     module.crop.value = "Masked object"
     module.rescale_constant.value = 0.6
+    module.same_size.value = True
     module.image_mode.value = "Rescale"
     module.weights.value = "my weights.safetensors"
     module.device.value = "cpu"
@@ -40,17 +41,35 @@ def test_settings_survive_a_pipeline_file():
     loaded = Pipeline()
     loaded.loadtxt(io.StringIO(file.getvalue()), raise_on_error=True)
     (again,) = loaded.modules()
-    assert again.variable_revision_number == 1
+    assert again.variable_revision_number == 2
     assert [setting.get_value() for setting in again.settings()] == [
         setting.get_value() for setting in module.settings()
     ]
     assert again.engine_path.value == module.engine_path.value
 
 
+def test_a_pipeline_of_the_first_version_is_read():
+    module = make_module(("DNA", "GFP"), ("Nuclei",), "Both")
+    module.weights.value = "mine"
+    file = io.StringIO()
+    make_pipeline(module).dump(file)
+    lines = [line for line in file.getvalue().splitlines() if "same size?" not in line]
+    old = "\n".join(lines).replace("variable_revision_number:2|show_window", "variable_revision_number:1|show_window")
+    assert old.count("variable_revision_number:1|") == 1
+    loaded = Pipeline()
+    loaded.loadtxt(io.StringIO(old + "\n"), raise_on_error=True)
+    (again,) = loaded.modules()
+    assert not again.same_size.value
+    assert [setting.get_value() for setting in again.settings()] == [
+        setting.get_value() for setting in module.settings()
+    ]
+
+
 def test_defaults():
     module = instantiate_module("MeasureMicrosnoopFeatures")
     assert (module.scope.value, module.crop.value, module.image_mode.value) == ("Objects", "Box", "Tile")
     assert module.rescale_constant.value == 2.0
+    assert not module.same_size.value
     assert module.engine_path.value == ""
 
 
@@ -58,7 +77,7 @@ def test_defaults():
 def test_only_settings_that_matter_are_visible(scope, objects, images):
     module = make_module(scope=scope)
     visible = module.visible_settings()
-    for setting in (module.objects_list, module.crop, module.rescale_constant):
+    for setting in (module.objects_list, module.crop, module.rescale_constant, module.same_size):
         assert (setting in visible) == objects
     assert (module.image_mode in visible) == images
     assert module.test_button in visible

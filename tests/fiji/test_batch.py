@@ -26,6 +26,7 @@ run(measure, "objects=[ROI Manager] csv=[{out}/manager.csv]");
 saveAs("Results", "{out}/manager-results.csv");
 masked = "mode=[masked object] rescale_constant=0.6 csv=[{out}/masked.parquet]";
 run(measure, "objects=[ROI Manager] channels=ER,1 " + masked);
+run(measure, "objects=[ROI Manager] channels=DNA same_size csv=[{out}/same.csv]");
 if (roiManager("count") != n) exit("the ROI Manager was changed");
 mine = "objects=[ROI Manager] table=Mine channels=[1=Nucleus] cluster=2 overlay";
 run(measure, mine + " csv=[{out}/cluster.csv]");
@@ -118,6 +119,12 @@ def test_masked_objects_of_chosen_channels_in_their_order(outputs, field, embedd
     np.testing.assert_allclose(found, expected(embedder, field[1][[1, 0]], settings).features, atol=1e-4)
     assert "Objects_Microsnoop_E000_ER" in frame
     assert "Objects_Microsnoop_E000_Actin" not in frame
+
+
+def test_boxes_of_the_same_size(outputs, field, embedder):
+    _, found = features(outputs / "same.csv")
+    want = expected(embedder, field[1][:1], CropSettings(resize=128)).features
+    np.testing.assert_allclose(found, want, atol=1e-4)
 
 
 def test_clusters_and_a_name_for_a_channel(outputs):

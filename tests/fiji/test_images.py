@@ -125,6 +125,9 @@ def test_rois_are_measured_where_they_belong(java, ij, hyperstack, embedder, tmp
     rows = measure(None, hyperstack, "overlay", slices="all")
     assert rows["Label"].tolist() == [f"stack.tif:{name}" for name in frame["Metadata_Roi"]]
     np.testing.assert_allclose(rows[feature_names("C1", "C2")], found, atol=1e-4)
+    resized = measure(None, hyperstack, "overlay", slices="all", same_size=True)
+    want = measuring.measure(embedder, STACK[0, 1], labels, CropSettings(resize=128)).features
+    np.testing.assert_allclose(resized[feature_names("C1", "C2")][1:3], want, atol=1e-4)
 
 
 def test_label_images_of_8_16_and_32_bit_and_of_every_slice(java, ij, hyperstack, embedder, tmp_path):

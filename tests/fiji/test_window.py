@@ -60,18 +60,19 @@ def test_the_dialog_is_recorded_and_the_line_gives_the_same_rows(java, ij, opene
     file.setText(str(path))
     dialog.getNumericFields().get(0).setText("1.5")
     dialog.getNumericFields().get(1).setText("3")
-    dialog.getCheckboxes().get(0).setState(True)
+    for box in (0, 1):
+        dialog.getCheckboxes().get(box).setState(True)
     press(java, dialog, "OK")
     wait_for(lambda: results(java).size() > 0 and "csv=" in str(recorder.getText()))
     line = str(recorder.getText()).strip()
     assert line == (
-        f'run("{MEASURE}", "objects=[ROI Manager] channels=DNA,3 mode=box rescale_constant=1.5 '
+        f'run("{MEASURE}", "objects=[ROI Manager] channels=DNA,3 mode=box rescale_constant=1.5 same_size '
         f'table=Results csv=[{path}] cluster=3 overlay");'
     )
     wait_for(path.exists)
     from microsnoop_engine.modes import CropSettings
 
-    want = measure(embedder, field[1][[0, 2]], field[2], CropSettings(rescale_constant=1.5)).features
+    want = measure(embedder, field[1][[0, 2]], field[2], CropSettings(rescale_constant=1.5, resize=128)).features
     names = feature_names("DNA", "Actin")
     first = numbers(results(java), names)
     np.testing.assert_allclose(first, want, atol=1e-4)

@@ -10,6 +10,7 @@ import ij.plugin.frame.Recorder;
 import ij.plugin.frame.RoiManager;
 import java.awt.AWTEvent;
 import java.awt.Button;
+import java.awt.Checkbox;
 import java.awt.Choice;
 import java.awt.FlowLayout;
 import java.awt.Panel;
@@ -65,6 +66,7 @@ final class MeasureDialog implements DialogListener, ActionListener {
         dialog.addMessage("all, or some of:  " + list + (names.length > 8 ? ", ..." : ""));
         dialog.addChoice("What to show the network:", new String[] {Options.BOX, Options.MASKED}, last.mode);
         dialog.addNumericField("Rescale constant:", last.rescaleConstant, 1, 6, "2.0 nuclei, 0.6 whole cells");
+        dialog.addCheckbox("Resize all boxes to the same size", last.sameSize);
         dialog.addChoice("Whole image:", new String[] {Options.TILE, Options.RESCALE}, last.mode);
         if (stack) {
             dialog.addChoice("Slices:", new String[] {"current", "all"}, last.allSlices ? "all" : "current");
@@ -101,6 +103,7 @@ final class MeasureDialog implements DialogListener, ActionListener {
         options.channels = dialog.getNextString().trim();
         String shown = dialog.getNextChoice();
         options.rescaleConstant = dialog.getNextNumber();
+        options.sameSize = dialog.getNextBoolean() && !options.whole();
         String whole = dialog.getNextChoice();
         options.mode = options.whole() ? whole : shown;
         options.allSlices = stack && dialog.getNextChoice().equals("all");
@@ -153,6 +156,7 @@ final class MeasureDialog implements DialogListener, ActionListener {
         ((Choice) choices.get(2)).setEnabled(!whole);
         ((Choice) choices.get(3)).setEnabled(whole);
         ((TextField) dialog.getNumericFields().get(0)).setEnabled(!whole);
+        ((Checkbox) dialog.getCheckboxes().get(0)).setEnabled(!whole);
     }
 
     @Override
