@@ -198,9 +198,10 @@ def how(options: argparse.Namespace, seconds: float) -> str:
         "(white blood cells; 'within batch': neighbours of the same laboratory only); CRIC has no groups: five "
         "stratified folds. Intervals: bootstrap over the groups. Cells are resized to 224 pixels, padded to them, or "
         "resized to 128 pixels and padded; ImageNet MobileNetV1 sees the channels resized to 224. Classical: "
-        "cp_measure in the cell's Otsu mask, standardised. Separation: silhouette of the labels, mean average precision across groups, mixing of groups "
-        "(1: cannot be told apart). The plate: controls told apart leaving their row out, Spearman's correlation of "
-        "dose and of activity (the way from the negative to the positive controls of other rows), Z' of that activity; "
+        "cp_measure in the cell's Otsu mask, standardised. Separation: silhouette of the labels, mean average "
+        "precision across groups, mixing of groups (1: cannot be told apart). The plate: controls told apart leaving "
+        "their row out, Spearman's correlation of dose and of activity (the way from the negative to the positive "
+        "controls of other rows), Z' of that activity; "
         f"{options.cells_per_well or 'all'} cells per well."
     )
 
