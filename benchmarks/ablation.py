@@ -32,7 +32,7 @@ from microsnoop_engine.whitening import fit_whitening
 POOL = REPOSITORY.parent / "shared" / "data" / "pool"
 SCORES = ("knn", "linear", "knn, whitened", "linear, whitened")
 SETS = ("mitocheck_phenotype", "yeast_protein", "wbc_multibatch", "chula_rbc12")
-BASE = {"crop": 64, "batch": 128, "scale_jitter": 2.0, "scale_low": 0.6, "scale_high": 1.6}
+BASE = {"crop": 64, "batch": 128, "candidates": 1, "scale_jitter": 2.0, "scale_low": 0.6, "scale_high": 1.6}
 MAGNIFIED = BASE | {"scale_low": 0.7, "scale_high": 3.5, "scale_jitter": 1.25}
 MIXED = MAGNIFIED | {"categories": ("fluorescence+phase+brightfield+tissue+histology+em",)}
 TOGETHER = MIXED | {"places_per_image": 4}

@@ -25,7 +25,8 @@ def table_of(folder):
 
 
 def assert_same_table(folder, expected):
-    pd.testing.assert_frame_equal(table_of(folder), expected, rtol=1e-4, atol=1e-5)
+    """Equal but for rounding: a batch of another size rounds otherwise, and whitening magnifies that."""
+    pd.testing.assert_frame_equal(table_of(folder), expected, rtol=1e-4, atol=2e-5)
 
 
 def at(number, do):

@@ -12,6 +12,7 @@ import pytest
 import tifffile
 from filelock import FileLock
 from screens import write_screen
+from several_workers import assert_same_table
 
 from microsnoop_engine import CropSettings
 from microsnoop_engine.distributor import Job, profile
@@ -43,7 +44,8 @@ def test_every_row_is_the_measurement_of_its_own_object(tmp_path, embedder):
         )
         alone = measure(embedder, image, labels, JOB.settings).features
         assert np.isfinite(alone).all()
-        np.testing.assert_allclose(features[2 * n : 2 * n + 2], alone, atol=1e-6)
+        # another size of batch rounds otherwise, and whitening magnifies that; other objects differ by 0.01 and more
+        np.testing.assert_allclose(features[2 * n : 2 * n + 2], alone, atol=2e-5)
     assert (report.rows, report.crops, report.failures, report.empty) == (14, 28, [], 0)
 
 
@@ -178,8 +180,8 @@ def test_a_killed_run_goes_on_where_it_was_with_the_same_table(tmp_path, embedde
         killed = start(path, tmp_path / "killed")
     killed.communicate()
     profile(from_load_data(path), JOB, embedder, tmp_path / "whole")
-    resumed, whole = table_of(tmp_path / "killed"), table_of(tmp_path / "whole")
-    assert resumed.equals(whole)
+    whole = table_of(tmp_path / "whole")
+    assert_same_table(tmp_path / "killed", whole)
     assert len(whole) == 60
     entries = [json.loads(line) for line in (tmp_path / "killed" / "manifest.jsonl").read_text().splitlines()[1:]]
     assert sorted(image["number"] for entry in entries for image in entry["images"]) == list(range(1, 31))
