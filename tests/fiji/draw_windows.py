@@ -96,7 +96,7 @@ def main(imagej, ij_jar="/usr/share/java/ij.jar"):
     dialog = choose("Measure Microsnoop Features")
     dialog.setLocation(600, 200)
     dialog.getNumericFields().get(1).setText("2")
-    dialog.getCheckboxes().get(0).setState(True)
+    dialog.getCheckboxes().get(1).setState(True)
     time.sleep(1)
     grab("fiji-dialog.png", [dialog])
     event = java("java.awt.event.ActionEvent")
