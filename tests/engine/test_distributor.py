@@ -12,21 +12,16 @@ import pytest
 import tifffile
 from filelock import FileLock
 from screens import write_screen
-from several_workers import assert_same_table
+from several_workers import assert_same_table, table_of
 
 from microsnoop_engine import CropSettings
 from microsnoop_engine.distributor import Job, profile
 from microsnoop_engine.errors import ImageError, ResumeError
 from microsnoop_engine.inputs import from_load_data
 from microsnoop_engine.measuring import measure
-from microsnoop_engine.profiles import read_table
 from microsnoop_engine.reading import read_ahead
 
 JOB = Job(("DNA", "GFP"), "Nuclei", CropSettings(rescale_constant=3.0))
-
-
-def table_of(folder):
-    return read_table(folder).to_pandas()
 
 
 def test_every_row_is_the_measurement_of_its_own_object(tmp_path, embedder):

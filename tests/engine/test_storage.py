@@ -10,14 +10,13 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 
 import numpy as np
 import pandas as pd
 import pytest
 import tifffile
 from screens import write_screen
-from several_workers import assert_same_table, table_of
+from several_workers import assert_same_table, table_of, wait_until
 from test_profiles import LAYOUT, RUN, image_set, measurement
 
 from microsnoop_engine import CropSettings
@@ -203,10 +202,7 @@ def test_a_killed_run_goes_on_where_it_was_with_the_same_table(tmp_path, embedde
     out = bucket / "killed"
     command = [sys.executable, "-c", SCRIPT, f"{bucket}screen/LoadData.csv", str(out)]
     killed = subprocess.Popen(command)
-    deadline = time.monotonic() + 60
-    while not kind_of(out / MANIFEST) or len(read_manifest(out / MANIFEST)) < 4:
-        assert time.monotonic() < deadline, "the run wrote no parts"
-        time.sleep(0.02)
+    wait_until(lambda: kind_of(out / MANIFEST) and len(read_manifest(out / MANIFEST)) >= 4)
     os.kill(killed.pid, signal.SIGKILL)
     assert killed.wait() == -signal.SIGKILL
     before = read_manifest(out / MANIFEST)
