@@ -136,10 +136,9 @@ def run_weights_export(options: argparse.Namespace) -> int:
 
     name = options.name or options.folder.resolve().name
     target = options.out or options.folder / f"{name}.safetensors"
-    if target.suffix != ".safetensors":
-        raise InputError(f"--out '{target}' must end in .safetensors")
+    _check_ending(target)
     card = export(options.folder, target, name, options.licence, options.encoder_only)
-    print(f"wrote {target} and its card {target.with_suffix('.json')}, sha256 {card.sha256}")
+    _say_written(target, card.sha256)
     return 0
 
 
@@ -148,9 +147,17 @@ def run_weights_import(options: argparse.Namespace) -> int:
     from .checkpoints import Card, import_reference
 
     target = options.out or options.file.with_suffix(".safetensors")
-    if target.suffix != ".safetensors":
-        raise InputError(f"--out '{target}' must end in .safetensors")
+    _check_ending(target)
     card = Card(options.name or target.stem, training={"data": options.training}, licence=options.licence)
     card = import_reference(options.file, target, card, decoder=not options.encoder_only)
-    print(f"wrote {target} and its card {target.with_suffix('.json')}, sha256 {card.sha256}")
+    _say_written(target, card.sha256)
     return 0
+
+
+def _check_ending(target: Path) -> None:
+    if target.suffix != ".safetensors":
+        raise InputError(f"--out '{target}' must end in .safetensors")
+
+
+def _say_written(target: Path, sha256: str) -> None:
+    print(f"wrote {target} and its card {target.with_suffix('.json')}, sha256 {sha256}")
