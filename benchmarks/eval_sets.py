@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 
 FOLDER = Path(__file__).resolve().parents[2] / "shared" / "data" / "eval"
+BENCHMARK_CELLS = 600
+"""Of each set, that the benchmark of the representation uses unless told otherwise."""
 SMALLEST_LABEL = 20
 """A label with fewer cells is dropped: six basophils cannot outvote anything. A subsample keeps as many of each."""
 
@@ -72,10 +74,28 @@ class EvalSet:
 def read_set(name: str, limit: int = 0, folder: Path = FOLDER) -> EvalSet:
     """A set, or a stratified subsample of about ``limit`` cells (0: all)."""
     with np.load(folder / f"{name}.npz") as data:
+        rows = subsample(data["labels"], limit)
+    return _read(name, rows, folder)
+
+
+def read_development_set(name: str, limit: int = 400, folder: Path = FOLDER) -> EvalSet:
+    """About ``limit`` cells of a set that the benchmark of the representation does not use: to choose by.
+
+    They may be of the same plates and fields as the benchmark's.
+    """
+    with np.load(folder / f"{name}.npz") as data:
         labels = data["labels"]
-        rows = subsample(labels, limit)
+        rest = np.setdiff1d(np.arange(len(labels)), subsample(labels, BENCHMARK_CELLS))
+        names, counts = np.unique(labels[rest], return_counts=True)
+        rest = rest[np.isin(labels[rest], names[counts >= SMALLEST_LABEL])]
+        rows = rest[subsample(labels[rest], limit, seed=1)]
+    return _read(name, rows, folder)
+
+
+def _read(name: str, rows: np.ndarray, folder: Path) -> EvalSet:
+    with np.load(folder / f"{name}.npz") as data:
         columns = {key: data[key][rows] for key in data.files if key not in ("images", "labels", "channels")}
-        return EvalSet(name, data["images"][rows], labels[rows], columns, PROTOCOLS[name])
+        return EvalSet(name, data["images"][rows], data["labels"][rows], columns, PROTOCOLS[name])
 
 
 def subsample(labels: np.ndarray, limit: int, seed: int = 0) -> np.ndarray:

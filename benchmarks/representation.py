@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from arms import Arm, imagenet, microsnoop, pixels_arm, untrained
 from classical import classical_arm
-from eval_sets import PROTOCOLS, EvalSet, read_set
+from eval_sets import BENCHMARK_CELLS, PROTOCOLS, EvalSet, read_set
 from plate import measure_plate
 from report_representation import TITLES, pivot, plain_table, write
 
@@ -70,7 +70,9 @@ def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--arms", type=choices(ARMS), default=list(ARMS))
     parser.add_argument("--scores", type=choices(SCORES), default=["knn"])
     parser.add_argument("--weights", action="append", default=[], help="instead of the shipped ones; may be repeated")
-    parser.add_argument("--limit", type=int, default=600, help="cells per set, a stratified subsample; 0 for all")
+    parser.add_argument(
+        "--limit", type=int, default=BENCHMARK_CELLS, help="cells per set, a stratified subsample; 0 for all"
+    )
     parser.add_argument("--cells-per-well", type=int, default=16, help="of the plate; 0 for all")
     parser.add_argument("--threads", type=int, default=0, help="by default all cores")
     parser.add_argument("--cache", type=Path, default=REPOSITORY / "out" / "representation")

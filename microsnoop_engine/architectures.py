@@ -117,6 +117,19 @@ def start_from(network: nn.Module, weights: str, architecture: str) -> Card:
     return card
 
 
+def freeze(network: nn.Module, stages: int, architecture: str) -> None:
+    """Let the first stages of a network's encoder stay as they are in a training.
+
+    Raises
+    ------
+    WeightsError
+        If networks of this architecture have no stages that can.
+    """
+    if not hasattr(network, "freeze"):
+        raise WeightsError(f"a network of the architecture '{architecture}' cannot be frozen in part: set frozen to 0")
+    network.freeze(stages)
+
+
 def build(state: Mapping[str, np.ndarray], card: Card) -> nn.Module:
     """A network in evaluation mode from a checkpoint's arrays.
 

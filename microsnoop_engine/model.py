@@ -86,6 +86,18 @@ class Microsnoop(nn.Module):
             inputs = (*widths[1:], widths[-1])
             self.decoder = nn.ModuleList(UpStage(a, b, widths[-1]) for a, b in zip(inputs, widths, strict=True))
             self.head = NormConv(widths[0], 1, 1)
+        self.frozen = 0
+
+    def freeze(self, stages: int) -> None:
+        """Let the first stages of the encoder stay as they are, statistics of their BatchNorms included."""
+        self.frozen = stages
+        self.encoder[:stages].eval().requires_grad_(False)
+
+    def train(self, mode: bool = True) -> Microsnoop:
+        """Training or evaluation mode; frozen stages stay in evaluation mode."""
+        super().train(mode)
+        self.encoder[: self.frozen].eval()
+        return self
 
     def encode(self, x: Tensor) -> list[Tensor]:
         """Maps of every stage, from (n, 1, h, w): (n, 32, h, w) .. (n, 256, h/8, w/8)."""

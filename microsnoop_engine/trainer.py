@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from . import training_parallel as parallel
-from .architectures import make_network, start_from
+from .architectures import freeze, make_network, start_from
 from .checkpoints import Card
 from .errors import InputError, MicrosnoopError, ResumeError, first_line
 from .files import writing
@@ -107,6 +107,8 @@ class Trainer:
             card = start_from(network, config.start, config.architecture)
             seen = {key: card.training[key] for key in ("samples_seen", "hours", "start") if key in card.training}
             self.started_from = {"name": card.name, "sha256": card.sha256, **seen}
+        if config.frozen:
+            freeze(network, config.frozen, config.architecture)
         self.model = parallel.over_whole_batch(network)
         self.head = nn.Sequential(nn.Linear(width, 2 * width), nn.ReLU(), nn.Linear(2 * width, width // 2))
         self.predictor = nn.Linear(width, self.targets.target.shape[1]) if self.targets else nn.Identity()
@@ -114,7 +116,7 @@ class Trainer:
         self.head.to(self.device)
         self.predictor.to(self.device)
         heads = [*(self.head.parameters() if config.contrast else ()), *self.predictor.parameters()]
-        self._parameters = [*self.model.parameters(), *heads]
+        self._parameters = [p for p in (*self.model.parameters(), *heads) if p.requires_grad]
         self._optimiser = torch.optim.AdamW(self._parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
         self._reconstruct = torch.compile(self.model) if compiled else self.model
         self._embed = torch.compile(self.model.embed) if compiled else self.model.embed

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .errors import InputError
 from .pool import Pool, flatten
 from .targets import Targets
 from .training_config import TrainConfig
@@ -67,6 +68,10 @@ class Batches:
     def __init__(self, pool: Pool, config: TrainConfig, device: torch.device, targets: Targets | None = None):
         self.config = config
         self._targets = targets
+        if targets and np.unique(targets.plane, return_counts=True)[1].max() < config.places_per_image:
+            raise InputError(
+                f"places_per_image is {config.places_per_image}, but the targets have no image with so many places"
+            )
         names = config.categories or tuple(pool.categories)
         self.categories = names
         self._members = [np.array(pool.members(name)) for name in names]
@@ -76,6 +81,9 @@ class Batches:
             maps = [variation(plane).ravel() for plane in pool.planes]
             self._variation = np.concatenate(maps)
             self._blocks = np.cumsum([0, *map(len, maps[:-1])])
+        if config.levels == "image":
+            levels = np.array([np.percentile(plane, (1, 99)) for plane in pool.planes], np.float32)
+            self._levels = torch.from_numpy(levels).to(device)
         self._device = device
         self._pixels = torch.from_numpy(pixels).to(device)
         self._starts = torch.from_numpy(starts).to(device)
@@ -93,8 +101,7 @@ class Batches:
         random = np.random.default_rng([self.config.seed, step, 0])
         config = self.config
         if self.with_targets:
-            rows, targets = self._rows(step), self._targets
-            return self._near(random, targets.plane[rows], targets.center[rows], config.crop / targets.side[rows])
+            return self._at_targets(random, step, padded=0)
         members = self._members[step % len(self._members)]
         plane = random.choice(members, config.batch // config.places_per_image).repeat(config.places_per_image)
         scale = np.exp(random.uniform(math.log(config.scale_low), math.log(config.scale_high), config.batch))
@@ -103,16 +110,12 @@ class Batches:
     def second_view(self, places: Places, step: int) -> Places:
         """The same places, a little shifted, with another rotation and a slightly different magnification.
 
-        Of places with targets: not magnified but padded with zeros, as far as they fit into a crop.
+        Of places with targets some are not magnified but padded with zeros, as far as they fit into a crop.
         """
         random = np.random.default_rng([self.config.seed, step, 1])
         if not self.with_targets:
             return self._near(random, places.plane, places.center, places.scale)
-        rows, targets, crop = self._rows(step), self._targets, self.config.crop
-        side = targets.side[rows]
-        view = self._near(random, targets.plane[rows], targets.center[rows], np.minimum(crop / side, 1))
-        view.window = np.minimum(side * view.scale / crop, 1)
-        return view
+        return self._at_targets(random, step, self.config.padding)
 
     @property
     def with_targets(self) -> bool:
@@ -124,8 +127,26 @@ class Batches:
         return torch.from_numpy(self._targets.target[self._rows(step)].astype(np.float32)).to(self._device)
 
     def _rows(self, step: int) -> np.ndarray:
+        """The rows of a step's places among the targets, those of one image side by side."""
         random = np.random.default_rng([self.config.seed, step, 5])
-        return random.choice(len(self._targets.plane), self.config.batch)
+        count, plane = self.config.places_per_image, self._targets.plane
+        order = random.permutation(len(plane))
+        order = order[np.argsort(plane[order], kind="stable")]
+        start, size = np.unique(plane[order], return_index=True, return_counts=True)[1:]
+        first = np.concatenate([np.arange(a, a + n - count + 1, count) for a, n in zip(start, size, strict=True)])
+        images = self.config.batch // count
+        chosen = random.choice(first, images, replace=len(first) < images)
+        return order[chosen[:, None] + np.arange(count)].ravel()
+
+    def _at_targets(self, random: np.random.Generator, step: int, padded: float) -> Places:
+        """A view of a step's places with targets, a share of them padded instead of enlarged."""
+        rows, crop = self._rows(step), self.config.crop
+        side = self._targets.side[rows]
+        small = random.random(len(rows)) < padded
+        scale = np.where(small, np.minimum(crop / side, 1), crop / side)
+        view = self._near(random, self._targets.plane[rows], self._targets.center[rows], scale)
+        view.window = np.where(small, np.minimum(side * view.scale / crop, 1), 1)
+        return view
 
     def _near(self, random: np.random.Generator, plane: np.ndarray, center: np.ndarray, scale: np.ndarray) -> Places:
         """Places near the given ones, of about the given magnification."""
@@ -149,16 +170,20 @@ class Batches:
         angle, flip = random.uniform(0, 2 * math.pi, count), random.random(count) < 0.5
         padded = random.random(count) < self.config.padding
         window = np.where(padded, random.uniform(SMALLEST_WINDOW, 1, count), 1)
-        return Places(plane, self._inside(center, plane, scale), angle, scale, flip, window)
+        return Places(plane, self.inside(center, plane, scale), angle, scale, flip, window)
 
-    def _inside(self, center: np.ndarray, plane: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    def inside(self, center: np.ndarray, plane: np.ndarray, scale: np.ndarray) -> np.ndarray:
         """Centers whose crops lie inside their planes; in the middle of planes that are smaller than a crop."""
         half = np.minimum(self.config.crop / scale[:, None] / 2, self._shapes[plane] / 2)
         return np.clip(center, half, self._shapes[plane] - half)
 
     def crops(self, places: Places) -> Tensor:
         """Crops (n, 1, s, s), normalised so that percentiles 1 and 99 are 0 and 1; outside of the planes they are 0."""
-        return normalise(self.cut(places) * self.shown(places))
+        crops, shown = self.cut(places), self.shown(places)
+        if self.config.levels == "crop":
+            return normalise(crops * shown)
+        low, high = self._levels[torch.from_numpy(places.plane).to(self._device)].T[:, :, None, None, None]
+        return (crops - low) / (high - low).clamp(min=1) * shown
 
     def shown(self, places: Places) -> Tensor:
         """Masks (n, 1, s, s): 1 in the window of each place."""
@@ -197,7 +222,8 @@ class Batches:
         return self._pixels[torch.where(inside, place, 0)].float() * inside
 
     def vary(self, crops: Tensor, shown: Tensor, step: int, view: int, share: slice) -> Tensor:
-        """Change gamma, blur and noise of normalised crops at random, where they are shown, and normalise them again.
+        """Change gamma, blur and noise of normalised crops at random, where they are shown; by a crop's own levels they
+        are normalised again.
 
         ``share`` says which rows of the step's batch the crops are.
         """
@@ -211,7 +237,8 @@ class Batches:
         soft = F.avg_pool2d(F.pad(crops, (1, 1, 1, 1), mode="replicate"), 3, 1)
         crops = torch.lerp(crops, soft, (2 * blur - 1).clamp(min=0) * strength)
         grain = torch.randn((count, *crops.shape[1:]), generator=generator)[share].to(crops.device)
-        return normalise((crops + grain * noise**2 * 0.2 * strength).clamp(min=0) * shown)
+        crops = (crops + grain * noise**2 * 0.2 * strength).clamp(min=0) * shown
+        return normalise(crops) if self.config.levels == "crop" else crops
 
 
 def variation(plane: np.ndarray) -> np.ndarray:

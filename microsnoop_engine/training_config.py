@@ -9,6 +9,7 @@ from typing import Any
 
 from .errors import InputError
 
+LEVELS = ("crop", "image")
 PAPER_CATEGORIES = ("fluorescence", "phase+brightfield", "tissue", "histology")
 
 
@@ -22,6 +23,9 @@ class TrainConfig:
         Which network (see :mod:`microsnoop_engine.architectures`).
     start : str
         Name or file of weights that the training starts from; empty: random ones.
+    frozen : int
+        So many first stages of the encoder stay as they were in ``start``: most of the time of a step on a CPU is
+        spent on the first two.
     categories : tuple of str
         Drawn in turn, one per batch; ``a+b`` joins two. Empty: all that the images have.
     crop : int
@@ -47,7 +51,7 @@ class TrainConfig:
         Of the contrast loss.
     targets : str
         File of :class:`microsnoop_engine.targets.Targets`: places of the images with embeddings of them by other
-        networks. Crops are then of these places, enlarged in one view and padded in the other.
+        networks. Crops are then of these places, enlarged to the crop.
     distillation : float
         Weight of the loss that predicts the targets from the embedding (not in the paper).
     scale_low, scale_high : float
@@ -61,7 +65,11 @@ class TrainConfig:
     candidates : int
         A crop's place is the one of so many random ones whose surroundings vary most: less empty background.
     padding : float
-        Share of the crops whose outer part is zero, as around a cell that is padded to the network's input.
+        Share of the crops whose outer part is zero, as around a cell that is padded to the network's input; of places
+        with targets, share of the second views that are not enlarged but padded.
+    levels : {'crop', 'image'}
+        Whose percentiles 1 and 99 become 0 and 1: those of the crop itself (the paper's), or of its whole image, by
+        which a crop can be dim.
     intensity : float
         Strength of the random change of gamma, noise and blur, 0 to 1.
     whitening : int
@@ -72,6 +80,7 @@ class TrainConfig:
 
     architecture: str = "unet"
     start: str = ""
+    frozen: int = 0
     categories: tuple[str, ...] = PAPER_CATEGORIES
     crop: int = 224
     batch: int = 16
@@ -96,12 +105,14 @@ class TrainConfig:
     places_per_image: int = 1
     candidates: int = 1
     padding: float = 0.0
+    levels: str = "crop"
     intensity: float = 0.0
     whitening: int = 0
     seed: int = 0
 
     def __post_init__(self) -> None:
         ranges = {
+            "frozen": (0, 3),
             "crop": (32, 1024),
             "batch": (2, 65536),
             "images_per_epoch": (1, 10**9),
@@ -139,12 +150,16 @@ class TrainConfig:
             raise InputError(f"crop is {self.crop}: give a multiple of 8 and of patch ({self.patch})")
         if self.batch % self.places_per_image:
             raise InputError(f"batch is {self.batch}: give a multiple of places_per_image ({self.places_per_image})")
+        if self.levels not in LEVELS:
+            raise InputError(f"levels is {self.levels!r}: give {' or '.join(LEVELS)}")
         if self.scale_low > self.scale_high:
             raise InputError(f"scale_low ({self.scale_low}) is above scale_high ({self.scale_high})")
         if self.warmup_epochs >= self.epochs:
             raise InputError(f"warmup_epochs ({self.warmup_epochs}) must be below epochs ({self.epochs})")
         if not self.reconstruction and not self.contrast and not (self.targets and self.distillation):
             raise InputError("reconstruction and contrast are both 0, without targets: there is nothing to learn")
+        if self.frozen and not self.start:
+            raise InputError(f"frozen is {self.frozen}, but there is no start: name the weights whose stages stay")
         if self.decorrelation and not self.contrast:
             raise InputError("decorrelation needs the two views of contrast: give contrast too, or decorrelation 0")
         object.__setattr__(self, "categories", tuple(self.categories))

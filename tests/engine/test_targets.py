@@ -33,7 +33,7 @@ def file(tmp_path):
 
 @pytest.fixture
 def config(file):
-    return TrainConfig(**SMALL, reconstruction=0.0, targets=str(file), scale_jitter=1.0, shift=0.0)
+    return TrainConfig(**SMALL, reconstruction=0.0, targets=str(file), scale_jitter=1.0, shift=0.0, padding=1.0)
 
 
 def test_a_file_is_read_as_it_was_saved(file):
@@ -58,6 +58,31 @@ def test_a_place_is_enlarged_in_one_view_and_padded_in_the_other(file, config):
         assert (abs(shown - np.minimum(side, 32)) <= 1).all()
         sizes |= set(side)
     assert sizes == {16, 24, 32, 64}
+
+
+def test_only_a_share_of_the_second_views_is_padded_and_no_first_view(file, config):
+    batches = Batches(POOL, replace(config, padding=0.5), torch.device("cpu"), read_targets(file, POOL))
+    padded = []
+    for step in range(40):
+        first = batches.places(step)
+        second = batches.second_view(first, step)
+        assert (first.window == 1).all()
+        same = np.isclose(first.scale, second.scale)
+        assert (second.window[same] == 1).all()
+        padded += list(second.window[first.scale > 1] < 1)
+    assert 0.4 < np.mean(padded) < 0.6
+
+
+def test_places_of_one_image_lie_side_by_side(file, config):
+    found = read_targets(file, POOL)
+    batches = Batches(POOL, replace(config, places_per_image=4), torch.device("cpu"), found)
+    for step in range(5):
+        plane = batches.places(step).plane.reshape(2, 4)
+        assert (plane == plane[:, :1]).all()
+        sides = np.sort(32 / batches.places(step).scale.reshape(2, 4), axis=1)
+        np.testing.assert_allclose(sides, [[16, 24, 32, 64]] * 2)  # none of the four twice
+    with pytest.raises(InputError, match="places_per_image is 8, but the targets have no image with so many"):
+        Batches(POOL, replace(config, places_per_image=8), torch.device("cpu"), found)
 
 
 def test_distillation_loss_by_hand():

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 from scipy import ndimage
 
-from microsnoop_engine.architectures import load_model
+from microsnoop_engine.architectures import freeze, load_model, make_network
 from microsnoop_engine.checkpoints import load_weights
 from microsnoop_engine.embedder import Embedder
 from microsnoop_engine.errors import InputError, ResumeError, WeightsError
@@ -291,6 +291,20 @@ def test_a_run_starts_from_finished_weights(pool, tmp_path):
     Trainer(settings, pool, tmp_path / "second").run()
     later = export(tmp_path / "second", tmp_path / "second.safetensors", "second", "CC0", encoder_only=True)
     assert later.training["start"] == {"name": "first", "sha256": card.sha256, "samples_seen": 16, "hours": 0.0}
+
+
+def test_frozen_stages_stay_and_the_others_learn(pool, tmp_path):
+    Trainer(TrainConfig(**SMALL), pool, tmp_path / "first").run()
+    export(tmp_path / "first", tmp_path / "first.safetensors", "first", "CC0", encoder_only=True)
+    start = str(tmp_path / "first.safetensors")
+    config = TrainConfig(**SMALL, contrast=1.0, reconstruction=0.0, start=start, frozen=2)
+    trainer = Trainer(config, pool, tmp_path / "run")
+    before = {key: value.clone() for key, value in trainer.model.state_dict().items()}
+    trainer.run()
+    changed = {key for key, value in trainer.model.state_dict().items() if not torch.equal(value, before[key])}
+    assert changed == {key for key in before if key.startswith(("encoder.2.", "encoder.3."))}
+    with pytest.raises(WeightsError, match="'vit' cannot be frozen in part: set frozen to 0"):
+        freeze(make_network("vit"), 2, "vit")
 
 
 def test_weights_of_another_network_are_no_start(pool, tmp_path):

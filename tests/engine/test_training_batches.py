@@ -56,6 +56,23 @@ def test_percentiles_become_0_and_1():
     assert (normalise(torch.full((1, 1, 8, 8), 7.0)) == 0).all()
 
 
+def test_levels_of_the_image_keep_a_dim_crop_dim():
+    plane = np.full((64, 128), 50, np.uint8)
+    plane[:, :64] += RANDOM.integers(0, 20, (64, 64)).astype(np.uint8)
+    plane[:, 64:] += RANDOM.integers(0, 200, (64, 64)).astype(np.uint8)
+    config = replace(CONFIG, categories=(), levels="image")
+    batches = Batches(Pool([plane], {"a": [0]}), config, CPU)
+    one = np.ones(2)
+    places = Places(np.zeros(2, int), np.array([[32.0, 20], [32, 100]]), 0 * one, one, one < 0, one)
+    low, high = np.percentile(plane, (1, 99))
+    found, wanted = batches.crops(places), (batches.cut(places) - low) / (high - low)
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
+    assert found[0].max() < 0.15 < 0.9 < found[1].max()
+    varied = Batches(Pool([plane], {"a": [0]}), replace(config, intensity=0.3), CPU)
+    shown = varied.shown(places)
+    assert varied.vary(found, shown, 0, 0, slice(0, 2))[0].max() < 0.4
+
+
 def test_categories_take_turns_and_a_step_is_always_the_same(batches):
     assert set(batches.places(0).plane) <= {0, 1}
     assert set(batches.places(1).plane) == {2}

@@ -1,0 +1,136 @@
+"""The arms of the ablation: what each trains, and on which cells it is judged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from representation import REPOSITORY
+
+TARGETS = REPOSITORY / "out" / "targets.npz"
+BASE = {"crop": 64, "batch": 128, "candidates": 1, "scale_jitter": 2.0, "scale_low": 0.6, "scale_high": 1.6}
+MAGNIFIED = BASE | {"scale_low": 0.7, "scale_high": 3.5, "scale_jitter": 1.25}
+MIXED = MAGNIFIED | {"categories": ("fluorescence+phase+brightfield+tissue+histology+em",)}
+TOGETHER = MIXED | {"places_per_image": 4}
+MASKED = {"crop": 64, "patch": 8, "batch": 32, "scale_low": 0.7, "scale_high": 3.5}
+CONTINUED = {"start": "microsnoop-base", "frozen": 2, "learning_rate": 5e-4}
+OBJECTS = CONTINUED | {
+    "crop": 112,
+    "batch": 64,
+    "targets": str(TARGETS),
+    "scale_jitter": 1.15,
+    "shift": 0.08,
+    "padding": 0.3,
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """An arm: what is said of it, what it starts from and changes, and its budget.
+
+    Attributes
+    ----------
+    title, preset : str
+    changes : dict
+    samples : int
+        Crops or places; 0: its start is judged as it is. Within a table arms cost about the same time: dearer samples,
+        fewer of them.
+    """
+
+    title: str
+    preset: str
+    changes: dict
+    samples: int
+
+
+@dataclass(frozen=True)
+class Table:
+    """Arms that are compared with each other.
+
+    Attributes
+    ----------
+    title, how : str
+    arms : dict of str to Recipe
+    continued : bool
+        Whether they start from weights: these are judged on the development cells, as they come out of the training.
+    """
+
+    title: str
+    how: str
+    arms: dict[str, Recipe]
+    continued: bool = False
+
+    @property
+    def scores(self) -> tuple[str, ...]:
+        """What the arms are judged by."""
+        return ("knn", "linear") if self.continued else ("knn", "linear", "knn, whitened", "linear, whitened")
+
+
+def contrast(title: str, changes: dict, samples: int = 24000) -> Recipe:
+    """An arm of the contrast objective."""
+    return Recipe(title, "contrast", changes, samples)
+
+
+def paper(title: str, samples: int = 6000, **changes) -> Recipe:
+    """An arm of the paper's objective."""
+    return Recipe(title, "paper", MASKED | changes, samples)
+
+
+def objects(title: str, **changes) -> Recipe:
+    """An arm that learns from the objects of benchmarks/targets.py."""
+    return contrast(title, OBJECTS | changes, 9000)
+
+
+TABLES = (
+    Table(
+        "Views, crops and batches of the contrast objective",
+        "From nothing.",
+        {
+            "magnified": contrast("64 px crops magnified 0.7 to 3.5 times, both views alike within 1.25", MAGNIFIED),
+            "base": contrast("magnified 0.6 to 1.6 times, views alike within 2", BASE),
+            "decorrelated": contrast("magnified + decorrelation of the embedding", MAGNIFIED | {"decorrelation": 0.1}),
+            "mixed": contrast("magnified, every batch of all categories", MIXED),
+            "neighbours": contrast("magnified, four places per image", MAGNIFIED | {"places_per_image": 4}),
+            "together": contrast("mixed and neighbours", TOGETHER),
+            "selected": contrast(
+                "together, the most varied of three places, a quarter of the crops padded",
+                TOGETHER | {"candidates": 3, "padding": 0.25},
+            ),
+        },
+    ),
+    Table(
+        "Objective, mask ratio and architecture",
+        "From nothing.",
+        {
+            "mask 5": paper("the paper's objective, 5 % masked", mask_ratio=0.05),
+            "mask 25": paper("the paper's objective, 25 % masked", mask_ratio=0.25),
+            "mask 50": paper("the paper's objective, 50 % masked", mask_ratio=0.5),
+            "mask 75": paper("the paper's objective, 75 % masked", mask_ratio=0.75),
+            "masked pixels": paper("25 % masked, masked pixels weighted 10", masked_weight=10.0),
+            "vit 75": paper("ViT, masked autoencoder, 75 % masked", 12000, architecture="vit", mask_ratio=0.75),
+            "contrast": contrast("'together' of the table above at this budget", TOGETHER, 6000),
+        },
+    ),
+    Table(
+        "Objects and what classical features say of them",
+        "Short runs from the weights of before (sha256 315795de..), with the first two stages frozen. Judged on about "
+        "400 cells of each of the six sets that representation.md does not use, resized to 128 pixels, whitened on "
+        "training images as any weights are.",
+        {
+            "before": contrast("the weights that the others start from", CONTINUED, 0),
+            "objects": objects("contrast of two views of an object that Otsu's threshold finds", distillation=0.0),
+            "classical": objects("objects + predicting the object's classical features", distillation=2.0),
+            "classical alone": objects("predicting them, without contrast", contrast=0.0, distillation=2.0),
+        },
+        continued=True,
+    ),
+    Table(
+        "Levels of the crop or the image",
+        "From the same weights, judged on the same cells; levels.md judges both by levels of the field and data set.",
+        {
+            "levels crop": contrast("contrast, crops normalised by their own percentiles", CONTINUED, 24000),
+            "levels image": contrast("normalised by their image's percentiles", CONTINUED | {"levels": "image"}, 24000),
+        },
+        continued=True,
+    ),
+)
+ARMS = {name: (recipe, table) for table in TABLES for name, recipe in table.arms.items()}
