@@ -1,6 +1,7 @@
 """Does it help to normalise crops by the levels of their field or data set, instead of each by its own?
 
     python benchmarks/levels.py --out benchmarks/results
+    python benchmarks/levels.py --weights out/ablation/levels-image/weights.safetensors
 
 A crop's own percentiles 1 and 99 become 0 and 1 (the paper), or those of all cells of its field (well, laboratory), or
 those of the whole set.
@@ -16,6 +17,7 @@ from arms import microsnoop
 from eval_sets import EvalSet, read_set
 from representation import predict
 
+from microsnoop_engine.checkpoints import DEFAULT, find_weights, read_card
 from microsnoop_engine.scores import score_predictions
 from microsnoop_engine.windows import resize
 
@@ -29,25 +31,36 @@ FIELDS = {
 LEVELS = ("crop", "field", "data set")
 HOW = (
     "`python benchmarks/levels.py --out benchmarks/results`. Balanced accuracy (%) by nearest neighbours, protocols as "
-    "in representation.md, {limit} cells per set resized to 224 pixels, `microsnoop-base`. The levels (percentiles 1 "
+    "in representation.md, {limit} cells per set resized to 224 pixels. The levels (percentiles 1 "
     "and 99 of each channel) that become 0 and 1 are those of the crop, of all cells of its field (MitoCheck: well; "
-    "white blood cells: laboratory), or of all cells of the set. The network was trained on crops normalised by "
-    "themselves."
+    "white blood cells: laboratory), or of all cells of the set. 'levels crop' and 'levels image' are arms of "
+    "ablation.md, trained alike but for the levels: those of the crop, as any weights are, or of the whole image."
 )
 
 
 def main() -> None:
     """Measure and print, and write levels.md."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--weights", action="append", default=[], help="instead of the shipped ones; may be repeated")
     parser.add_argument("--limit", type=int, default=300, help="cells per set")
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--out", type=Path, help="folder for levels.md")
     options = parser.parse_args()
-    embedder = microsnoop("microsnoop-base", options.threads).open()
+    parts = ["# Levels of crop, field and data set", HOW.format(limit=options.limit)]
+    for weights in options.weights or [DEFAULT]:
+        parts += [f"## {read_card(find_weights(weights)).name}", measure(weights, options.limit, options.threads)]
+        print("\n\n".join(parts[-2:]), flush=True)
+    if options.out:
+        (options.out / "levels.md").write_text("\n\n".join(parts) + "\n")
+
+
+def measure(weights: str, limit: int, threads: int) -> str:
+    """The table of one network."""
+    embedder = microsnoop(weights, threads).open()
     lines = ["| set | " + " | ".join(LEVELS) + " |", "|---" * (1 + len(LEVELS)) + "|"]
     every = []
     for name in FIELDS:
-        cells, whole = read_set(name, options.limit), read_set(name)
+        cells, whole = read_set(name, limit), read_set(name)
         scores = []
         for kind in LEVELS:
             frames = normalised(cells, whole, kind)
@@ -56,12 +69,8 @@ def main() -> None:
             scores.append(100 * found["balanced_accuracy"].value)
         every.append(scores)
         lines.append(f"| {name} | " + " | ".join(f"{score:.1f}" for score in scores) + " |")
-        print(lines[-1], flush=True)
     lines.append("| mean | " + " | ".join(f"{score:.1f}" for score in np.mean(every, axis=0)) + " |")
-    print(lines[-1])
-    if options.out:
-        text = "\n\n".join(["# Levels of crop, field and data set", HOW.format(limit=options.limit), "\n".join(lines)])
-        (options.out / "levels.md").write_text(text + "\n")
+    return "\n".join(lines)
 
 
 def normalised(cells: EvalSet, whole: EvalSet, kind: str) -> np.ndarray:
