@@ -112,23 +112,23 @@ TABLES = (
     ),
     Table(
         "Objects and what classical features say of them",
-        "Short runs from the weights of before (sha256 315795de..), with the first two stages frozen. Judged on about "
+        "Short runs from the weights of before (sha256 315795de.., commit 982cf32), two stages frozen. Judged on about "
         "400 cells of each of the six sets that representation.md does not use, resized to 128 pixels, whitened on "
         "training images as any weights are.",
         {
             "before": contrast("the weights that the others start from", CONTINUED, 0),
             "objects": objects("contrast of two views of an object that Otsu's threshold finds", distillation=0.0),
             "classical": objects("objects + predicting the object's classical features", distillation=2.0),
-            "classical alone": objects("predicting them, without contrast", contrast=0.0, distillation=2.0),
         },
         continued=True,
     ),
     Table(
         "Levels of the crop or the image",
-        "From the same weights, judged on the same cells; levels.md judges both by levels of the field and data set.",
+        "From the shipped weights (sha256 62ae4892..), two stages frozen, judged on the same cells. levels.md judges "
+        "both by levels of the field and the data set.",
         {
-            "levels crop": contrast("contrast, crops normalised by their own percentiles", CONTINUED, 24000),
-            "levels image": contrast("normalised by their image's percentiles", CONTINUED | {"levels": "image"}, 24000),
+            "levels crop": contrast("contrast, crops normalised by their own percentiles", CONTINUED, 12000),
+            "levels image": contrast("normalised by their image's percentiles", CONTINUED | {"levels": "image"}, 12000),
         },
         continued=True,
     ),

@@ -67,7 +67,8 @@ def main() -> None:
         while sum(map(len, tables)) < options.places:
             places = around_objects(batches, batches.places(step), random)
             crops = batches.crops(places).numpy()
-            places, crops = places[crops.max((1, 2, 3)) > 0], crops[crops.max((1, 2, 3)) > 0].clip(0, 1)
+            varied = crops.max((1, 2, 3)) > 0
+            places, crops = places[varied], crops[varied].clip(0, 1)
             found.append(np.column_stack([places.plane, places.center, FRAME / places.scale]))
             tables.append(np.array(list(workers.map(measure_cell, crops, chunksize=8))))
             if len(turned) < 8:

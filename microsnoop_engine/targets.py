@@ -1,6 +1,7 @@
-"""Places of the training images with embeddings of them by other networks, which a network learns to predict.
+"""Places of the training images with what something else says of them, which a network learns to predict.
 
-Not in the paper: knowledge distillation (Hinton, Vinyals and Dean 2015).
+Not in the paper. With another network's embeddings this is knowledge distillation (Hinton, Vinyals and Dean 2015);
+classical features do as well.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class Targets:
     side : array (n,), float
         Height and width in pixels of the plane.
     target : array (n, t), float
-    networks : tuple of str
+    sources : tuple of str
         What the targets come from, for the card of the weights.
     sha256 : str
         Of the file.
@@ -39,7 +40,7 @@ class Targets:
     center: np.ndarray
     side: np.ndarray
     target: np.ndarray
-    networks: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
     sha256: str = field(default="", compare=False)
 
     def save(self, path: Path, pool: Pool) -> None:
@@ -47,7 +48,7 @@ class Targets:
         path.parent.mkdir(parents=True, exist_ok=True)
         arrays = {name: getattr(self, name) for name in ("plane", "center", "side", "target")}
         with writing(path) as temporary, temporary.open("wb") as file:
-            np.savez(file, networks=np.array(self.networks), shapes=_shapes(pool), **arrays)
+            np.savez(file, sources=np.array(self.sources), shapes=_shapes(pool), **arrays)
 
 
 def read_targets(path: Path, pool: Pool) -> Targets:
@@ -63,7 +64,7 @@ def read_targets(path: Path, pool: Pool) -> Targets:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             found = {name: arrays[name] for name in ("plane", "center", "side", "target")}
-            networks, shapes = tuple(arrays["networks"].tolist()), arrays["shapes"]
+            sources, shapes = tuple(arrays["sources"].tolist()), arrays["shapes"]
     except Exception as error:
         raise InputError(f"targets: '{path}' is not a file of targets ({first_line(error)})") from None
     if not np.array_equal(shapes, _shapes(pool)):
@@ -72,7 +73,7 @@ def read_targets(path: Path, pool: Pool) -> Targets:
         )
     if not np.isfinite(found["target"]).all():
         raise InputError(f"targets: '{path}' holds NaN or infinite numbers: make it anew")
-    return Targets(**found, networks=networks, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    return Targets(**found, sources=sources, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
 
 
 def _shapes(pool: Pool) -> np.ndarray:

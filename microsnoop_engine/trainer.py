@@ -6,7 +6,7 @@ import csv
 import math
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -67,9 +67,11 @@ class Trainer:
     batches : Batches
         What it learns from.
     targets : Targets, optional
-        What other networks say of its images, where the configuration names a file of that.
+        What something else says of its images, where the configuration names a file of that.
     started_from : dict
         Name, hash, samples and hours of the weights that the network started from.
+    start_tensors : dict of str to Tensor
+        The weights themselves, where they have a share in the finished ones.
     whitening : dict of str to Tensor
         Of the embeddings, once it is fitted; saved with the rest.
 
@@ -107,6 +109,9 @@ class Trainer:
             card = start_from(network, config.start, config.architecture)
             seen = {key: card.training[key] for key in ("samples_seen", "hours", "start") if key in card.training}
             self.started_from = {"name": card.name, "sha256": card.sha256, **seen}
+        self.start_tensors = {}
+        if config.start_share:
+            self.start_tensors = {key: value.clone() for key, value in network.state_dict().items()}
         if config.frozen:
             freeze(network, config.frozen, config.architecture)
         self.model = parallel.over_whole_batch(network)
@@ -268,7 +273,8 @@ class Trainer:
             "seconds": self.seconds,
             "sources": self.sources,
             "start": self.started_from,
-            "targets": {"networks": list(self.targets.networks), "sha256": self.targets.sha256} if self.targets else {},
+            "targets": {"sources": list(self.targets.sources), "sha256": self.targets.sha256} if self.targets else {},
+            "start_tensors": self.start_tensors,
             "model": self.model.state_dict(),
             "head": self.head.state_dict(),
             "predictor": self.predictor.state_dict(),
@@ -292,7 +298,16 @@ class Trainer:
         self._optimiser.load_state_dict(state["optimiser"])
         self.whitening = state["whitening"]
         self.started_from = state["start"]
+        self.start_tensors = state.get("start_tensors", {})
         self.step, self.seconds = state["step"], state["seconds"]
+
+
+def finished(learnt: Mapping[str, Tensor], start: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:
+    """The tensors of the finished weights: what was learnt, or its weighted mean with the start."""
+    return {
+        key: torch.lerp(value.float().cpu(), start[key].float().cpu(), share) if share else value
+        for key, value in learnt.items()
+    }
 
 
 def read_checkpoint(folder: Path) -> dict[str, Any]:

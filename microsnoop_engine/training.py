@@ -24,7 +24,7 @@ from .files import replace_file
 from .machine import keep_freed_memory
 from .pool import read_pool
 from .telling import Teller
-from .trainer import CHECKPOINT, Trainer, read_checkpoint
+from .trainer import CHECKPOINT, Trainer, finished, read_checkpoint
 from .training_config import PRESETS, TrainConfig, as_yaml, make_config
 from .training_report import draw_reconstructions, write_report
 from .whitening import crops_like_cells, fit_whitening
@@ -97,7 +97,8 @@ def whiten(trainer: Trainer) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "plain.safetensors"
         card = Card("plain", architecture=trainer.config.architecture)
-        save_weights(_arrays(trainer.model.state_dict(), encoder_only=True), card, path)
+        tensors = finished(trainer.model.state_dict(), trainer.start_tensors, trainer.config.start_share)
+        save_weights(_arrays(tensors, encoder_only=True), card, path)
         embedder = Embedder(path, device=trainer.device.type, precision="float32")
         crops = crops_like_cells(trainer.batches, trainer.config.whitening)
         weight, bias = fit_whitening(np.concatenate([embedder.embed(part.cpu().numpy()) for part in crops]))
@@ -137,7 +138,8 @@ def export(folder: Path, target: Path, name: str, licence: str, encoder_only: bo
     """
     state = read_checkpoint(folder)
     config = TrainConfig(**state["config"])
-    tensors = {key: halved(value) for key, value in _arrays(state["model"], encoder_only).items()}
+    learnt = finished(state["model"], state.get("start_tensors", {}), config.start_share)
+    tensors = {key: halved(value) for key, value in _arrays(learnt, encoder_only).items()}
     tensors |= {key: value.numpy() for key, value in state["whitening"].items()}
     training = {
         "samples_seen": state["step"] * config.batch,

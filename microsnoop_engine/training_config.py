@@ -26,6 +26,9 @@ class TrainConfig:
     frozen : int
         So many first stages of the encoder stay as they were in ``start``: most of the time of a step on a CPU is
         spent on the first two.
+    start_share : float
+        Share of ``start`` in the finished weights, which are its mean with what was learnt (Wortsman et al. 2022,
+        *Robust fine-tuning of zero-shot models*).
     categories : tuple of str
         Drawn in turn, one per batch; ``a+b`` joins two. Empty: all that the images have.
     crop : int
@@ -50,8 +53,8 @@ class TrainConfig:
     temperature : float
         Of the contrast loss.
     targets : str
-        File of :class:`microsnoop_engine.targets.Targets`: places of the images with embeddings of them by other
-        networks. Crops are then of these places, enlarged to the crop.
+        File of :class:`microsnoop_engine.targets.Targets`: places of the images with what something else says of them:
+        another network's embeddings, classical features. Crops are then of these places, enlarged to the crop.
     distillation : float
         Weight of the loss that predicts the targets from the embedding (not in the paper).
     scale_low, scale_high : float
@@ -81,6 +84,7 @@ class TrainConfig:
     architecture: str = "unet"
     start: str = ""
     frozen: int = 0
+    start_share: float = 0.0
     categories: tuple[str, ...] = PAPER_CATEGORIES
     crop: int = 224
     batch: int = 16
@@ -113,6 +117,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         ranges = {
             "frozen": (0, 3),
+            "start_share": (0.0, 1.0),
             "crop": (32, 1024),
             "batch": (2, 65536),
             "images_per_epoch": (1, 10**9),
@@ -158,8 +163,11 @@ class TrainConfig:
             raise InputError(f"warmup_epochs ({self.warmup_epochs}) must be below epochs ({self.epochs})")
         if not self.reconstruction and not self.contrast and not (self.targets and self.distillation):
             raise InputError("reconstruction and contrast are both 0, without targets: there is nothing to learn")
-        if self.frozen and not self.start:
-            raise InputError(f"frozen is {self.frozen}, but there is no start: name the weights whose stages stay")
+        for name in ("frozen", "start_share"):
+            if getattr(self, name) and not self.start:
+                raise InputError(
+                    f"{name} is {getattr(self, name)}, but there is no start: name the weights that it is of"
+                )
         if self.decorrelation and not self.contrast:
             raise InputError("decorrelation needs the two views of contrast: give contrast too, or decorrelation 0")
         object.__setattr__(self, "categories", tuple(self.categories))

@@ -39,7 +39,7 @@ def config(file):
 def test_a_file_is_read_as_it_was_saved(file):
     found = read_targets(file, POOL)
     assert found.target.shape == (12, 3)
-    assert found.networks == ("planes",)
+    assert found.sources == ("planes",)
     assert len(found.sha256) == 64
 
 
@@ -99,7 +99,7 @@ def test_the_targets_are_learnt_and_the_card_says_whose_they_are(config, tmp_pat
     assert np.mean(losses[-3:]) < 0.6 * np.mean(losses[:3])
     assert np.mean(losses[-4:]) < 0.9 * (1 - 3**-0.5)  # of one and the same prediction for all
     card = export(tmp_path / "run", tmp_path / "own.safetensors", "own", "CC0", encoder_only=True)
-    assert card.training["targets"] == {"networks": ["planes"], "sha256": trainer.targets.sha256}
+    assert card.training["targets"] == {"sources": ["planes"], "sha256": trainer.targets.sha256}
     assert not [name for name in load_weights(tmp_path / "own.safetensors")[0] if "predictor" in name]
     assert Embedder(tmp_path / "own.safetensors", device="cpu").embed(np.ones((1, 1, 48, 48))).shape == (1, 256)
 

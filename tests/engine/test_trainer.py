@@ -307,6 +307,25 @@ def test_frozen_stages_stay_and_the_others_learn(pool, tmp_path):
         freeze(make_network("vit"), 2, "vit")
 
 
+def test_finished_weights_may_be_the_mean_with_their_start(pool, tmp_path):
+    Trainer(TrainConfig(**SMALL), pool, tmp_path / "first").run()
+    export(tmp_path / "first", tmp_path / "first.safetensors", "first", "CC0", encoder_only=True)
+    config = TrainConfig(
+        **SMALL, contrast=1.0, reconstruction=0.0, start=str(tmp_path / "first.safetensors"), start_share=0.25
+    )
+    trainer = Trainer(config, pool, tmp_path / "run")
+    trainer.run(max_minutes=0)
+    (tmp_path / "first.safetensors").rename(tmp_path / "moved.safetensors")  # not needed to go on
+    trainer = Trainer(config, pool, tmp_path / "run")
+    trainer.run()
+    export(tmp_path / "run", tmp_path / "own.safetensors", "own", "CC0", encoder_only=True)
+    start, own = (load_weights(tmp_path / f"{name}.safetensors")[0] for name in ("moved", "own"))
+    for key, value in own.items():
+        wanted = 0.75 * trainer.model.state_dict()[key].numpy() + 0.25 * start[key].astype(np.float32)
+        np.testing.assert_allclose(value, wanted, rtol=1e-3, atol=1e-5)
+        assert not np.array_equal(value, start[key])
+
+
 def test_weights_of_another_network_are_no_start(pool, tmp_path):
     with pytest.raises(WeightsError, match="are of a 'unet', not of a 'vit'"):
         Trainer(TrainConfig(**SMALL, architecture="vit", start="microsnoop-base"), pool, tmp_path)

@@ -30,7 +30,7 @@ def test_a_file_starts_from_a_preset_and_the_command_line_wins(tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("batchsize: 3", "unknown setting batchsize; there are architecture, start, frozen, categories"),
+        ("batchsize: 3", "unknown setting batchsize; there are architecture, start, frozen, start_share"),
         ("batch: many", "batch is 'many': give a whole number"),
         ("batch: 1.5", "batch is 1.5: give a whole number"),
         ("crop: 100", "crop is 100: give a multiple of 8 and of patch"),
@@ -38,6 +38,7 @@ def test_a_file_starts_from_a_preset_and_the_command_line_wins(tmp_path):
         ("reconstruction: 0", "nothing to learn"),
         ("levels: field", "levels is 'field': give crop or image"),
         ("frozen: 2", "frozen is 2, but there is no start"),
+        ("start_share: 0.5", "start_share is 0.5, but there is no start"),
         ("start: microsnoop-base\nfrozen: 4", "frozen is 4: give a whole number from 0 to 3"),
         ("scale_low: 2", "is above scale_high"),
         ("warmup_epochs: 1000", "must be below epochs"),
