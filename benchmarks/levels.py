@@ -10,6 +10,8 @@ those of the whole set.
 from __future__ import annotations
 
 import argparse
+import shlex
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +32,7 @@ FIELDS = {
 }
 LEVELS = ("crop", "field", "data set")
 HOW = (
-    "`python benchmarks/levels.py --out benchmarks/results`. Balanced accuracy (%) by nearest neighbours, protocols as "
+    "`python benchmarks/levels.py {arguments}`. Balanced accuracy (%) by nearest neighbours, protocols as "
     "in representation.md, {limit} cells per set resized to 224 pixels. The levels (percentiles 1 "
     "and 99 of each channel) that become 0 and 1 are those of the crop, of all cells of its field (MitoCheck: well; "
     "white blood cells: laboratory), or of all cells of the set. 'levels crop' and 'levels image' are arms of "
@@ -46,7 +48,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--out", type=Path, help="folder for levels.md")
     options = parser.parse_args()
-    parts = ["# Levels of crop, field and data set", HOW.format(limit=options.limit)]
+    how = HOW.format(arguments=shlex.join(sys.argv[1:]), limit=options.limit)
+    parts = ["# Levels of crop, field and data set", how]
     for weights in options.weights or [DEFAULT]:
         parts += [f"## {read_card(find_weights(weights)).name}", measure(weights, options.limit, options.threads)]
         print("\n\n".join(parts[-2:]), flush=True)
