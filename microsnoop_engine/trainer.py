@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from . import training_parallel as parallel
@@ -21,6 +20,7 @@ from .architectures import freeze, make_network, start_from
 from .checkpoints import Card
 from .errors import InputError, MicrosnoopError, ResumeError, first_line
 from .files import writing
+from .losses import contrast_loss, decorrelation_loss, distillation_loss, reconstruction_loss
 from .pool import Pool
 from .targets import Targets, read_targets
 from .training_batches import Batches, patch_mask
@@ -369,44 +369,3 @@ def learning_rate(config: TrainConfig, step: int) -> float:
         return config.learning_rate * epoch / config.warmup_epochs
     share = (epoch - config.warmup_epochs) / (config.epochs - config.warmup_epochs)
     return config.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
-
-
-def reconstruction_loss(output: Tensor, target: Tensor, mask: Tensor, masked_weight: float) -> Tensor:
-    """Mean squared error over all pixels, those under the mask (1) weighted."""
-    weight = 1 + (masked_weight - 1) * mask
-    return ((output - target) ** 2 * weight).sum() / weight.sum()
-
-
-def contrast_loss(first: Tensor, second: Tensor, temperature: float) -> Tensor:
-    """Cross-entropy of finding, by cosine, the other view of a place among all views of a batch (NT-Xent).
-
-    Parameters
-    ----------
-    first, second : Tensor (n, d)
-        Two views of each place.
-    temperature : float
-    """
-    views = F.normalize(torch.cat([first, second]))
-    itself = torch.eye(len(views), dtype=torch.bool, device=views.device)
-    similarity = (views @ views.T / temperature).masked_fill(itself, -math.inf)
-    count = len(first)
-    partner = (torch.arange(2 * count, device=views.device) + count) % (2 * count)
-    return F.cross_entropy(similarity, partner)
-
-
-def distillation_loss(predicted: Tensor, target: Tensor) -> Tensor:
-    """One minus the cosine of predictions (n, t) and targets (n, t), mean over the rows."""
-    return 1 - F.cosine_similarity(predicted, target).mean()
-
-
-def decorrelation_loss(embeddings: Tensor) -> Tensor:
-    """How far the covariance of embeddings (n, d) is from the same variance in all numbers and no correlation.
-
-    The mean square of the off-diagonal correlations, plus that of the standard deviations' distance from their mean, in
-    units of it.
-    """
-    centered = embeddings - embeddings.mean(0)
-    deviation = (centered.square().mean(0) + 1e-6).sqrt()
-    correlation = (centered / deviation).T @ (centered / deviation) / len(embeddings)
-    apart = correlation - torch.eye(len(correlation), device=correlation.device)
-    return apart.square().sum(1).mean() + (deviation / deviation.mean() - 1).square().mean()

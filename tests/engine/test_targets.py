@@ -11,7 +11,7 @@ from microsnoop_engine.embedder import Embedder
 from microsnoop_engine.errors import InputError, ResumeError
 from microsnoop_engine.pool import Pool
 from microsnoop_engine.targets import Targets, read_targets
-from microsnoop_engine.trainer import Trainer, distillation_loss
+from microsnoop_engine.trainer import Trainer
 from microsnoop_engine.training import export, whiten
 from microsnoop_engine.training_batches import Batches
 from microsnoop_engine.training_config import TrainConfig
@@ -83,12 +83,6 @@ def test_places_of_one_image_lie_side_by_side(file, config):
         np.testing.assert_allclose(sides, [[16, 24, 32, 64]] * 2)  # none of the four twice
     with pytest.raises(InputError, match="places_per_image is 8, but the targets have no image with so many"):
         Batches(POOL, replace(config, places_per_image=8), torch.device("cpu"), found)
-
-
-def test_distillation_loss_by_hand():
-    predicted = torch.tensor([[3.0, 0.0], [0.0, 2.0], [1.0, 1.0]])
-    target = torch.tensor([[1.0, 0.0], [0.0, -1.0], [1.0, 0.0]])
-    assert distillation_loss(predicted, target).item() == pytest.approx((0 + 2 + 1 - 0.5**0.5) / 3)
 
 
 def test_the_targets_are_learnt_and_the_card_says_whose_they_are(config, tmp_path):

@@ -1,4 +1,4 @@
-"""Training: the losses in closed form, runs that stop and go on, several processes as one, and what a run leaves."""
+"""Training: runs that stop and go on, several processes as one, and what a run leaves."""
 
 import csv
 import json
@@ -23,11 +23,8 @@ from microsnoop_engine.errors import InputError, ResumeError, WeightsError
 from microsnoop_engine.pool import Pool, read_pool
 from microsnoop_engine.trainer import (
     Trainer,
-    contrast_loss,
-    decorrelation_loss,
     learning_rate,
     read_checkpoint,
-    reconstruction_loss,
 )
 from microsnoop_engine.training import export, train
 from microsnoop_engine.training_config import TrainConfig
@@ -70,24 +67,6 @@ def test_the_schedule_is_the_papers():
     epoch = 300 + 0.5 / 750
     closed = 0.001 * 0.5 * (1 + math.cos(math.pi * (epoch - 40) / (1000 - 40)))
     assert learning_rate(config, 300 * 750) == pytest.approx(closed, rel=1e-12)
-
-
-def test_reconstruction_loss_weighs_the_masked_pixels():
-    target, mask = torch.zeros(1, 1, 4, 4), torch.zeros(1, 1, 4, 4)
-    mask[..., :1] = 1
-    output = 2 * mask + 1 * (1 - mask)
-    assert reconstruction_loss(output, target, mask, 1.0).item() == pytest.approx((4 * 4 + 12 * 1) / 16)
-    assert reconstruction_loss(output, target, mask, 3.0).item() == pytest.approx((3 * 4 * 4 + 12) / (3 * 4 + 12))
-
-
-def test_contrast_loss_against_a_loop():
-    first, second = torch.randn(2, 5, 7, generator=torch.Generator().manual_seed(0))
-    views = [v / v.norm() for v in [*first, *second]]
-    total = 0.0
-    for n in range(10):
-        similar = [math.exp((views[n] @ views[m]).item() / 0.3) if m != n else 0.0 for m in range(10)]
-        total -= math.log(similar[(n + 5) % 10] / sum(similar))
-    assert contrast_loss(first, second, 0.3).item() == pytest.approx(total / 10, rel=1e-5)
 
 
 @pytest.mark.parametrize("changes", [{}, {"reconstruction": 0.0, "contrast": 1.0}])
@@ -242,15 +221,6 @@ def test_a_whitening_is_fitted_at_the_end_and_exported(images, tmp_path):
         state["whiten.bias"]
     )
     torch.testing.assert_close(white.embed(crop), plain / plain.norm(dim=1, keepdim=True))
-
-
-def test_decorrelation_loss_by_hand():
-    alike = torch.tensor([[1.0, 1.0], [-1.0, -1.0], [1.0, 1.0], [-1.0, -1.0]])
-    assert decorrelation_loss(alike).item() == pytest.approx(1.0, abs=1e-4)
-    apart = torch.tensor([[1.0, 1.0], [-1.0, 1.0], [1.0, -1.0], [-1.0, -1.0]])
-    assert decorrelation_loss(apart).item() == pytest.approx(0.0, abs=1e-4)
-    unequal = apart * torch.tensor([1.0, 3.0])
-    assert decorrelation_loss(unequal).item() == pytest.approx(0.25, abs=1e-4)
 
 
 @pytest.mark.parametrize(
