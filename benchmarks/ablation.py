@@ -83,7 +83,7 @@ def run(name: str, options: argparse.Namespace) -> dict:
     result = {"minutes": training["hours"] * 60, "samples": training["samples_seen"]}
     network = microsnoop(weights, options.threads)
     result |= judge_continued(network) if table.continued else judge(network, options.limit)
-    print(name, {key: round(100 * np.mean(list(v.values())), 1) for key, v in result.items() if isinstance(v, dict)})
+    print(name, {key: f"{100 * np.mean(list(v.values())):.1f}" for key, v in result.items() if isinstance(v, dict)})
     return result
 
 
