@@ -99,8 +99,7 @@ TABLES = (
     ),
     Table(
         "Objective, mask ratio and architecture",
-        "From nothing. The figures of 'contrast' are of weights that its preset had whitened already: compare its "
-        "first two columns with the last two of the others.",
+        "From nothing.",
         {
             "mask 5": paper("the paper's objective, 5 % masked", mask_ratio=0.05),
             "mask 25": paper("the paper's objective, 25 % masked", mask_ratio=0.25),
