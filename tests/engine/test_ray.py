@@ -1,8 +1,6 @@
 """A local Ray cluster of several nodes makes the table of one process, whatever is lost on the way."""
 
 import json
-import os
-import signal
 import socket
 import subprocess
 import sys
@@ -94,13 +92,14 @@ def test_the_command_finds_nuclei_on_a_cluster_and_goes_on_elsewhere(tmp_path, c
     assert json.loads(capfd.readouterr().out)["resumed"] == 3
 
 
-def test_a_killed_actor_costs_no_row(tmp_path, engine, thirty_sets, table_of_thirty, caplog):
-    def kill():
-        os.kill(actors()[0].pid, signal.SIGKILL)
+def test_killed_actors_cost_no_row(tmp_path, engine, thirty_sets, table_of_thirty, caplog):
+    def kill():  # all: one of them may still be starting, and the run would end before it is missed
+        for process in actors():
+            process.kill()
 
     report = profile(thirty_sets, JOB, engine, tmp_path, on_progress=at(1, kill))
     assert report.failures == []
-    assert "worker lost (ActorDiedError" in caplog.text
+    assert "worker lost (Actor" in caplog.text
     assert_same_table(tmp_path, table_of_thirty)
 
 
