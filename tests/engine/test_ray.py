@@ -99,7 +99,7 @@ def test_killed_actors_cost_no_row(tmp_path, engine, thirty_sets, table_of_thirt
 
     report = profile(thirty_sets, JOB, engine, tmp_path, on_progress=at(1, kill))
     assert report.failures == []
-    assert "worker lost (Actor" in caplog.text
+    assert "worker lost (ActorDiedError" in caplog.text
     assert_same_table(tmp_path, table_of_thirty)
 
 

@@ -21,11 +21,7 @@ from microsnoop_engine.checkpoints import load_weights
 from microsnoop_engine.embedder import Embedder
 from microsnoop_engine.errors import InputError, ResumeError, WeightsError
 from microsnoop_engine.pool import Pool, read_pool
-from microsnoop_engine.trainer import (
-    Trainer,
-    learning_rate,
-    read_checkpoint,
-)
+from microsnoop_engine.trainer import Trainer, learning_rate, read_checkpoint
 from microsnoop_engine.training import export, train
 from microsnoop_engine.training_config import TrainConfig
 
@@ -294,7 +290,7 @@ def test_finished_weights_may_be_the_mean_with_their_start(pool, tmp_path):
     for key, value in own.items():
         wanted = 0.75 * trainer.model.state_dict()[key].numpy() + 0.25 * start[key].astype(np.float32)
         np.testing.assert_allclose(value, wanted, rtol=1e-3, atol=1e-5, err_msg=key)
-    assert any(not np.array_equal(value, start[key]) for key, value in own.items())
+        assert value.size == 1 or not np.array_equal(value, start[key]), key  # one number may round to what it was
 
 
 def test_weights_of_another_network_are_no_start(pool, tmp_path):
