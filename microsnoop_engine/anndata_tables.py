@@ -10,7 +10,7 @@ import pandas as pd
 
 from .columns import parse_feature
 from .errors import InputError, MissingExtraError, first_line
-from .files import writing
+from .storage.atomic import writing
 from .tables import Source, rows_of
 
 

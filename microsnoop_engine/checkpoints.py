@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .errors import WeightsError, first_line
-from .files import replace_file
+from .storage.atomic import replace_file
 
 SHIPPED = Path(__file__).parent / "weights"
 DEFAULT = "microsnoop-base"

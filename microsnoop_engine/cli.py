@@ -17,7 +17,7 @@ from .cli_screen import add_screen_commands
 from .cli_tables import add_table_commands
 from .cli_training import add_training_commands
 from .errors import MicrosnoopError
-from .storage import quiet_stores
+from .storage.paths import quiet_stores
 
 
 def main(arguments: list[str] | None = None) -> int:

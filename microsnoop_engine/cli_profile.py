@@ -13,7 +13,7 @@ from .cli_options import add_engine_options, make_embedder, memory_of, positive_
 from .errors import InputError
 from .modes import MASKS, MODES, NORMALISATIONS, RESCALE_CONSTANT_HELP
 from .shards import Shard
-from .storage import location
+from .storage.paths import location
 
 
 def add_profile_commands(commands: Any) -> None:

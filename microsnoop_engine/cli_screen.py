@@ -8,7 +8,7 @@ from typing import Any
 
 from .cli_tables import TABLE_HELP, names_of
 from .errors import InputError
-from .storage import location
+from .storage.paths import location
 
 RUN_HELP = """The file has a section for each step, with the options of that command:
 
@@ -84,10 +84,10 @@ def _add_run(commands: Any) -> None:
 def run_report(options: argparse.Namespace) -> int:
     """Write one HTML file, readable without network: maps before and after sphering, plates, doses, figures, cells."""
     from .features import select_features
-    from .files import replace_file
     from .report import make_report
     from .report_data import Meaning
     from .sphering import load_spherings
+    from .storage.atomic import replace_file
     from .table_commands import read_frame
     from .tables import open_source
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import InputError
-from .storage import location
+from .storage.paths import location
 
 TABLE_HELP = (
     "a folder of microsnoop profile; .parquet, .csv, .csv.gz, .h5ad; a folder of CellProfiler's ExportToSpreadsheet or "

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .files import replace_file
 from .pipeline import run_file
 from .profiles import TABLE
+from .storage.atomic import replace_file
 from .synthetic import write_screen
 from .telling import Teller
 

@@ -20,6 +20,7 @@ from .errors import DeviceError, InputError, WeightsError, first_line
 if TYPE_CHECKING:
     from torch import Tensor
 
+
 log = logging.getLogger(__name__)
 
 DEVICES = ("auto", "cpu", "cuda", "mps")

@@ -8,9 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from .errors import InputError
-from .files import replace_file
 from .images import ImageSet, Source
-from .storage import as_path, kind_of, read_bytes
+from .storage.atomic import replace_file
+from .storage.paths import as_path, kind_of, read_bytes
 
 IMAGE_SETS = "image_sets.json"
 

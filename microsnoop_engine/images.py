@@ -10,7 +10,7 @@ import numpy as np
 
 from .errors import ImageError, MissingExtraError, StorageError, UnreachableError
 from .npz import read_row
-from .storage import MISSING, as_path, beginning, is_remote, whole
+from .storage.paths import MISSING, as_path, beginning, is_remote, whole
 
 TIFF = (".tif", ".tiff")
 STILL = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")

@@ -18,7 +18,7 @@ from .errors import ImageError, InputError, UnreachableError
 from .images import SUFFIXES, ImageSet, Source, channel_names
 from .npz import read_shape
 from .ome_zarr import from_ome_zarr, is_ome_zarr
-from .storage import ADDRESS, as_path, files_in, is_remote, kind_of, read_bytes
+from .storage.paths import ADDRESS, as_path, files_in, is_remote, kind_of, read_bytes
 
 READERS = 16
 """Headers of files in a store that are read at once."""

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from .errors import InputError
-from .files import replace_file, writing
+from .storage.atomic import replace_file, writing
 
 FILES = (
     "measuremicrosnoopfeatures.py",

@@ -14,11 +14,11 @@ from typing import Any
 
 from .columns import IMAGE_NUMBER
 from .errors import InputError
-from .files import replace_file, writing
 from .image_set_files import read_image_sets, write_image_sets
 from .profiles import IMAGE_LIST, MANIFEST, TABLE, read_manifest
 from .shards import Shard
-from .storage import copy, files_in, folders_in, is_remote, kind_of, read_bytes, remove
+from .storage.atomic import replace_file, writing
+from .storage.paths import copy, files_in, folders_in, is_remote, kind_of, read_bytes, remove
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,11 @@ import numpy as np
 
 from .errors import ImageError, InputError, MicrosnoopError, MissingExtraError, first_line
 from .images import ImageSet, Source
-from .storage import MISSING, kind_of, read_if_there
+from .storage.paths import MISSING, kind_of, read_if_there
 
 if TYPE_CHECKING:
     from .zarr_arrays import ZarrArray
+
 
 log = logging.getLogger(__name__)
 

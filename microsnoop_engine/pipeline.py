@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from .errors import InputError
-from .files import replace_file
 from .profiles import TABLE
-from .storage import ADDRESS, as_path, is_remote
+from .storage.atomic import replace_file
+from .storage.paths import ADDRESS, as_path, is_remote
 
 STEPS = ("profile", "aggregate", "sphere", "evaluate", "report")
 STATE = "steps.json"

@@ -7,10 +7,10 @@ import re
 from collections.abc import Sequence
 
 from .columns import IMAGE_SET
-from .distributor import Job
 from .errors import InputError
 from .images import ImageSet
 from .modes import CropSettings
+from .reading import Job
 
 log = logging.getLogger(__name__)
 

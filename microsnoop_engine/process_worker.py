@@ -16,7 +16,7 @@ from typing import Any
 from .errors import MicrosnoopError
 from .images import ImageSet
 from .reading import READERS, Job, bytes_in_use, read
-from .storage import quiet_stores
+from .storage.paths import quiet_stores
 
 
 @dataclass(frozen=True)

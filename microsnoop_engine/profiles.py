@@ -16,7 +16,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from .claims import Claim, claim
 from .columns import (
     BORDER_COLUMN,
     BOX_COLUMNS,
@@ -28,10 +27,11 @@ from .columns import (
     feature_columns,
 )
 from .errors import InputError, ResumeError
-from .files import GrowingFile, writing
 from .images import ImageSet
 from .measuring import Measurement
-from .storage import files_in, for_arrow, kind_of, make_folder, reaching, read_bytes, remove
+from .storage.atomic import GrowingFile, writing
+from .storage.locks import Claim, claim
+from .storage.paths import files_in, for_arrow, kind_of, make_folder, reaching, read_bytes, remove
 
 TABLE = "profiles.parquet"
 MANIFEST = "manifest.jsonl"

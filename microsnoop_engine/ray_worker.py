@@ -16,7 +16,7 @@ from .errors import MicrosnoopError
 from .images import ImageSet
 from .reading import Job, Pixels, add_labels, attempt, bytes_in_use, read, read_image
 from .segmentation import segmenter
-from .storage import quiet_stores
+from .storage.paths import quiet_stores
 
 _segmenter = lru_cache(segmenter)
 

@@ -16,7 +16,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from .errors import InputError
-from .files import replace_file
+from .storage.atomic import replace_file
 
 METHODS = ("zca-cor", "zca", "pca-cor", "pca")
 RULES = ("knee", "ledoit-wolf")

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from .errors import InputError, first_line
-from .files import writing
 from .profiles import TABLE, table_files
-from .storage import as_path, beginning, for_arrow, is_remote, kind_of, reaching, stream_for_arrow
+from .storage.atomic import writing
+from .storage.paths import as_path, beginning, for_arrow, is_remote, kind_of, reaching, stream_for_arrow
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
 
 CSV = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt")
 _PANDAS_INDEX = re.compile(r"__index_level_\d+__$")

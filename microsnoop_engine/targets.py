@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from .errors import InputError, first_line
-from .files import writing
 from .pool import Pool
+from .storage.atomic import writing
 
 
 @dataclass

@@ -10,10 +10,11 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from .distributor import Job, Report
+from .distributor import Report
 from .image_set_files import write_image_sets
 from .images import ImageSet
 from .profiles import IMAGE_LIST, TABLE, write_csv, write_image_list
+from .reading import Job
 
 LINE_SECONDS = 10
 LISTED = 20

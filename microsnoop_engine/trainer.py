@@ -19,9 +19,9 @@ from . import training_parallel as parallel
 from .architectures import freeze, make_network, start_from
 from .checkpoints import Card
 from .errors import InputError, MicrosnoopError, ResumeError, first_line
-from .files import writing
 from .losses import contrast_loss, decorrelation_loss, distillation_loss, reconstruction_loss
 from .pool import Pool
+from .storage.atomic import writing
 from .targets import Targets, read_targets
 from .training_batches import Batches, patch_mask
 from .training_config import TrainConfig

@@ -20,9 +20,9 @@ from . import training_parallel as parallel
 from .checkpoints import Card, halved, save_weights
 from .embedder import Embedder, best_device
 from .errors import InputError, ResumeError
-from .files import replace_file
 from .machine import keep_freed_memory
 from .pool import read_pool
+from .storage.atomic import replace_file
 from .telling import Teller
 from .trainer import CHECKPOINT, Trainer, finished, read_checkpoint
 from .training_config import PRESETS, TrainConfig, as_yaml, make_config

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from .files import replace_file, writing
 from .pool import Pool
+from .storage.atomic import replace_file, writing
 from .trainer import LOG, Trainer
 from .training_batches import Batches, patch_mask
 from .training_config import as_yaml

@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 
 from .columns import IMAGE_NUMBER
 from .errors import InputError, first_line
-from .files import writing
 from .profiles import Layout
+from .storage.atomic import writing
 from .worker_arrays import Exchange
 
 LONGEST_ROW = 4 << 20

@@ -114,7 +114,7 @@ def s3_server():
 @pytest.fixture
 def bucket(s3_server):
     """An empty bucket: its address as a path."""
-    from microsnoop_engine.storage import as_path
+    from microsnoop_engine.storage.paths import as_path
 
     path = as_path(f"s3://bucket-{next(_BUCKETS)}/")
     path.fs.mkdir(path.path)

@@ -3,13 +3,7 @@
 import numpy as np
 import pytest
 
-from microsnoop_engine.assay import (
-    between_controls,
-    distance_from_controls,
-    dose_correlations,
-    replicability,
-    z_prime,
-)
+from microsnoop_engine.assay import between_controls, distance_from_controls, dose_correlations, replicability, z_prime
 from microsnoop_engine.errors import InputError
 
 

@@ -22,7 +22,7 @@ from microsnoop_engine.inputs import find_image_sets
 from microsnoop_engine.ome_zarr import read_image, results_beside
 from microsnoop_engine.planning import plan
 from microsnoop_engine.profiles import read_table
-from microsnoop_engine.storage import files_in, kind_of, upload
+from microsnoop_engine.storage.paths import files_in, kind_of, upload
 
 zarr = pytest.importorskip("zarr", "3")
 ome_zarr_format = pytest.importorskip("ome_zarr.format")

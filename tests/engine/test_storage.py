@@ -21,21 +21,16 @@ from test_profiles import LAYOUT, RUN, image_set, measurement
 
 from microsnoop_engine import CropSettings
 from microsnoop_engine.cli import main
-from microsnoop_engine.distributor import Job, profile
-from microsnoop_engine.errors import (
-    ImageError,
-    InputError,
-    ResumeError,
-    StorageError,
-    UnreachableError,
-)
+from microsnoop_engine.distributor import profile
+from microsnoop_engine.errors import ImageError, InputError, ResumeError, StorageError, UnreachableError
 from microsnoop_engine.image_set_files import read_image_sets
 from microsnoop_engine.images import Source, read_channels, read_plane
 from microsnoop_engine.inputs import find_image_sets
 from microsnoop_engine.merging import merge
 from microsnoop_engine.pipeline import plan_steps, read_sections
 from microsnoop_engine.profiles import MANIFEST, open_table, read_manifest, read_table, table_files
-from microsnoop_engine.storage import as_path, files_in, is_remote, kind_of, read_bytes, remove, upload
+from microsnoop_engine.reading import Job
+from microsnoop_engine.storage.paths import as_path, files_in, is_remote, kind_of, read_bytes, remove, upload
 from microsnoop_engine.tables import open_source
 
 JOB = Job(("DNA", "GFP"), "Nuclei", CropSettings(rescale_constant=3.0))

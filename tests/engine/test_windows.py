@@ -5,14 +5,7 @@ import pytest
 from scipy import ndimage
 
 from microsnoop_engine.embedder import SIZES
-from microsnoop_engine.windows import (
-    FRAME,
-    percentiles_with_zeros,
-    resize,
-    resize_labels,
-    square_and_resize,
-    window,
-)
+from microsnoop_engine.windows import FRAME, percentiles_with_zeros, resize, resize_labels, square_and_resize, window
 
 
 def frame_of(plane, fill=0.0):

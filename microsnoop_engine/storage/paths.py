@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
-from .errors import InputError, MicrosnoopError, MissingExtraError, StorageError, UnreachableError, first_line
+from ..errors import InputError, MicrosnoopError, MissingExtraError, StorageError, UnreachableError, first_line
 
 ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 _BUCKETS = ("s3", "s3a", "gs", "gcs")

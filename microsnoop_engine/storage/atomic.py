@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .storage import is_remote, upload
+from .paths import is_remote, upload
 
 
 @contextmanager

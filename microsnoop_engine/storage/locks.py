@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import ResumeError
-from .files import replace_file
-from .storage import is_remote, read_if_there, remove
+from ..errors import ResumeError
+from .atomic import replace_file
+from .paths import is_remote, read_if_there, remove
 
 LOCK = ".lock"
 MARK = ".writer.json"

@@ -1,0 +1,3 @@
+"""Read and write files whole or not at all, on disks and in object stores.
+
+May import: errors."""
