@@ -21,9 +21,9 @@ from representation import REPOSITORY, predict, predict_within
 from throughput import machine, rate
 
 from microsnoop_engine.checkpoints import DEFAULT, find_weights, load_weights
+from microsnoop_engine.evaluation.scores import score_predictions
 from microsnoop_engine.openvino_network import EncoderGraphs
 from microsnoop_engine.pool import read_pool
-from microsnoop_engine.scores import score_predictions
 from microsnoop_engine.training_batches import Batches
 from microsnoop_engine.training_config import make_config
 from microsnoop_engine.whitening import crops_like_cells

@@ -12,11 +12,11 @@ import numpy as np
 from arms import CROPPING, Arm, Network, source_key
 from eval_sets import FOLDER
 
-from microsnoop_engine.assay import between_controls, dose_correlations, z_prime
-from microsnoop_engine.evaluation import knn_predict
+from microsnoop_engine.evaluation.controls import between_controls, dose_correlations, z_prime
+from microsnoop_engine.evaluation.metrics import knn_predict
+from microsnoop_engine.evaluation.scores import score_predictions
 from microsnoop_engine.measuring import Batcher, start_measurement
 from microsnoop_engine.modes import CropSettings
-from microsnoop_engine.scores import score_predictions
 from microsnoop_engine.segmentation import segment_nuclei
 
 MODES = ("cells", "tile", "image")

@@ -25,14 +25,14 @@ from plate import measure_plate
 from report_representation import TITLES, pivot, plain_table, write
 
 from microsnoop_engine import __version__
-from microsnoop_engine.evaluation import (
+from microsnoop_engine.evaluation.metrics import (
     cross_validated_predict,
     knn_predict,
     mean_average_precision,
     nearest,
     silhouette,
 )
-from microsnoop_engine.scores import score_predictions
+from microsnoop_engine.evaluation.scores import score_predictions
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PLATE = "bbbc013_translocation"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from microsnoop_engine.evaluation import knn_predict, not_same
+from microsnoop_engine.evaluation.metrics import knn_predict, not_same
 from microsnoop_engine.sphering import SpheringWarning, Spherize
 
 FEATURES = 64

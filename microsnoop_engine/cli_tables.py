@@ -166,8 +166,8 @@ def _weights(text: str) -> dict[str, float]:
 def run_aggregate(options: argparse.Namespace) -> int:
     """Average a table of objects, of any size, into one row per image, well or treatment."""
     from .aggregation import COUNT
+    from .evaluation.table import aggregate_levels
     from .features import select_features
-    from .table_commands import aggregate_levels
     from .tables import check_target, open_source, write_frame
 
     check_target(options.out)
@@ -192,8 +192,8 @@ def run_aggregate(options: argparse.Namespace) -> int:
 
 def run_combine(options: argparse.Namespace) -> int:
     """Join two tables, such as Microsnoop's and CellProfiler's columns, on their keys."""
+    from .evaluation.table import combine, read_frame
     from .features import select_features
-    from .table_commands import combine, read_frame
     from .tables import check_target, open_source, write_frame
 
     check_target(options.out)
@@ -212,10 +212,10 @@ def run_combine(options: argparse.Namespace) -> int:
 
 def run_sphere(options: argparse.Namespace) -> int:
     """Whiten features on control rows, so that directions in which controls differ among themselves count less."""
+    from .evaluation.table import read_frame
     from .features import select_features
     from .sphering import SpheringWarning, save_spherings
     from .sphering_tables import sphere_table
-    from .table_commands import read_frame
     from .tables import check_target, open_source, write_frame
 
     check_target(options.out)
@@ -256,8 +256,8 @@ def run_sphere(options: argparse.Namespace) -> int:
 
 def run_evaluate(options: argparse.Namespace) -> int:
     """Say how well features tell labels apart: neighbours, classifiers, and the mechanism of action of treatments."""
+    from .evaluation.table import evaluate, read_frame
     from .features import select_features
-    from .table_commands import evaluate, read_frame
     from .tables import open_source
 
     source = open_source(options.table, options.objects)

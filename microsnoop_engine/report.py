@@ -21,9 +21,9 @@ from . import report_data as show
 from .aggregation import COUNT
 from .columns import IMAGE_NUMBER, METADATA, OBJECT_NUMBER
 from .errors import InputError
+from .evaluation.table import PLATE, WELL, has_word
 from .report_data import Meaning, Screen
 from .sphering import Spherize
-from .table_commands import PLATE, WELL, has_word
 from .thumbnails import thumbnails
 
 PACKAGES = ("numpy", "pandas", "scikit-learn", "plotly", "umap-learn", "copairs")

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from .errors import InputError
-from .evaluation import knn_predict
+from .evaluation.metrics import knn_predict
 from .features import is_microsnoop
 from .handcrafted import robust_z, uninformative
 from .queries import select_rows

@@ -157,7 +157,7 @@ def cluster(exchange: Exchange, inputs: dict[str, Any]) -> dict[str, Any]:
 
 def embedding_map(exchange: Exchange, inputs: dict[str, Any]) -> dict[str, Any]:
     """Two coordinates per row, by principal components or UMAP; NaN for a row with missing features."""
-    from .embedding_map import principal_components, umap
+    from .evaluation.embedding_map import principal_components, umap
 
     features = exchange.take("features", inputs["features"])
     method = inputs.get("method", "pca")

@@ -3,8 +3,14 @@
 import numpy as np
 import pytest
 
-from microsnoop_engine.assay import between_controls, distance_from_controls, dose_correlations, replicability, z_prime
 from microsnoop_engine.errors import InputError
+from microsnoop_engine.evaluation.controls import (
+    between_controls,
+    distance_from_controls,
+    dose_correlations,
+    replicability,
+    z_prime,
+)
 
 
 def test_a_usual_control_is_at_distance_1():

@@ -9,7 +9,7 @@ import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
 from microsnoop_engine.cli import main
-from microsnoop_engine.evaluation import not_same, treatment_scores
+from microsnoop_engine.evaluation.metrics import not_same, treatment_scores
 
 TREATMENTS = pd.read_csv(Path(__file__).with_name("data") / "bbbc021_treatments.csv", dtype=str)
 COMPOUNDS, MOAS, WEEKS, PLATES = (

@@ -9,7 +9,7 @@ from sklearn.metrics import average_precision_score
 from sklearn.neighbors import KNeighborsClassifier
 
 from microsnoop_engine.errors import InputError, MissingExtraError
-from microsnoop_engine.evaluation import (
+from microsnoop_engine.evaluation.metrics import (
     cross_validated_predict,
     knn_predict,
     mean_average_precision,
@@ -86,7 +86,7 @@ def test_distances_in_blocks_equal_those_at_once(monkeypatch):
     features = np.random.default_rng(2).normal(size=(50, 4))
     groups = [np.arange(50) % 6]
     whole = nearest(features, 3, groups)
-    monkeypatch.setattr("microsnoop_engine.evaluation.BLOCK", 7)
+    monkeypatch.setattr("microsnoop_engine.evaluation.metrics.BLOCK", 7)
     assert (nearest(features, 3, groups) == whole).all()
 
 
@@ -226,5 +226,5 @@ def test_settings_that_cannot_be_used(call, message):
 
 
 def test_importing_the_module_imports_neither_torch_nor_scikit_learn():
-    code = "import sys, microsnoop_engine.evaluation; print({'torch', 'sklearn', 'pandas'} & set(sys.modules))"
+    code = "import sys, microsnoop_engine.evaluation.metrics; print({'torch', 'sklearn', 'pandas'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "set()"

@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 from browser import browser
 
-from microsnoop_engine import evaluation
 from microsnoop_engine import report_data as show
 from microsnoop_engine.cli import main
-from microsnoop_engine.embedding_map import principal_components
 from microsnoop_engine.errors import InputError
+from microsnoop_engine.evaluation import metrics as evaluation
+from microsnoop_engine.evaluation.embedding_map import principal_components
 from microsnoop_engine.report import make_report, same_rows
 from microsnoop_engine.report_data import Meaning, Screen
 

@@ -6,7 +6,7 @@ from scipy.stats import binom
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
 from microsnoop_engine.errors import InputError
-from microsnoop_engine.scores import Score, balanced_accuracy, score_predictions
+from microsnoop_engine.evaluation.scores import Score, balanced_accuracy, score_predictions
 
 
 def test_values_by_hand():

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from microsnoop_engine.errors import InputError
-from microsnoop_engine.evaluation import knn_predict
+from microsnoop_engine.evaluation.metrics import knn_predict
 from microsnoop_engine.handcrafted import robust_z, uninformative
 from microsnoop_engine.sphering_tables import best_regularization, sphere_table
 

@@ -8,7 +8,7 @@ import pytest
 
 from microsnoop_engine.cli import main
 from microsnoop_engine.errors import InputError
-from microsnoop_engine.table_commands import aggregate_levels, combine, evaluate, in_memory, join_platemap
+from microsnoop_engine.evaluation.table import aggregate_levels, combine, evaluate, in_memory, join_platemap
 
 RANDOM = np.random.default_rng(0)
 DEEP = [f"Nuclei_Microsnoop_E{k:03d}_DNA" for k in range(8)]

@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 
-from .errors import InputError, MissingExtraError
+from ..errors import InputError, MissingExtraError
 
 SEED = 0
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .errors import InputError, MissingExtraError
+from ..errors import InputError, MissingExtraError
 
 METRICS = ("cosine", "euclidean")
 CLASSIFIERS = ("linear", "mlp")

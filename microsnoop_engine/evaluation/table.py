@@ -1,4 +1,4 @@
-"""`microsnoop aggregate`, `combine` and `evaluate` as functions: tables in, tables or figures out."""
+"""Evaluate a table of features."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from . import evaluation
-from .aggregation import aggregate
-from .columns import IMAGE_NUMBER, METADATA, OBJECT_NUMBER
-from .errors import InputError
+from ..aggregation import aggregate
+from ..columns import IMAGE_NUMBER, METADATA, OBJECT_NUMBER
+from ..errors import InputError
+from ..tables import Source, open_source
+from . import metrics as evaluation
 from .scores import score_predictions
-from .tables import Source, open_source
 
 log = logging.getLogger(__name__)
 

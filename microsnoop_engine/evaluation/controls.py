@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .errors import InputError
+from ..errors import InputError
 
 NULL_DRAWS = 1000
 """Random sets of rows that a treatment's replicates are compared with."""

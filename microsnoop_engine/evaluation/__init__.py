@@ -1,0 +1,3 @@
+"""Score how well features separate labels, replicates and doses.
+
+May import: errors."""
