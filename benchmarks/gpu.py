@@ -31,7 +31,7 @@ from microsnoop_engine.embedder import SIZES, Embedder
 from microsnoop_engine.images import ImageSet, Source
 from microsnoop_engine.modes import CropSettings, regions_of
 from microsnoop_engine.reading import Job
-from microsnoop_engine.segmentation import segment_nuclei
+from microsnoop_engine.segmentation.nuclei import segment_nuclei
 from microsnoop_engine.torch_network import for_inference
 
 CHANNELS = 5

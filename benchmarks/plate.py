@@ -17,7 +17,7 @@ from microsnoop_engine.evaluation.metrics import knn_predict
 from microsnoop_engine.evaluation.scores import score_predictions
 from microsnoop_engine.measuring import Batcher, start_measurement
 from microsnoop_engine.modes import CropSettings
-from microsnoop_engine.segmentation import segment_nuclei
+from microsnoop_engine.segmentation.nuclei import segment_nuclei
 
 MODES = ("cells", "tile", "image")
 DNA = 1

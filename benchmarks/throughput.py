@@ -30,7 +30,7 @@ from microsnoop_engine.embedder import Embedder
 from microsnoop_engine.errors import DeviceError
 from microsnoop_engine.measuring import Batcher, start_measurement
 from microsnoop_engine.modes import CropSettings
-from microsnoop_engine.segmentation import segment_nuclei
+from microsnoop_engine.segmentation.nuclei import segment_nuclei
 from microsnoop_engine.synthetic import render_field
 
 REPOSITORY = Path(__file__).resolve().parents[1]

@@ -15,7 +15,7 @@ from .embedder import Embedder
 from .errors import MicrosnoopError
 from .images import ImageSet
 from .reading import Job, Pixels, add_labels, attempt, bytes_in_use, read, read_image
-from .segmentation import segmenter
+from .segmentation.segmenter import segmenter
 from .storage.paths import quiet_stores
 
 _segmenter = lru_cache(segmenter)

@@ -24,7 +24,7 @@ from .errors import (
 from .images import ImageSet, read_channels, read_labels
 from .measuring import check_labels
 from .modes import CropSettings
-from .segmentation import Segmenter, segmenter
+from .segmentation.segmenter import Segmenter, segmenter
 
 log = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from microsnoop_engine.cellpose_adapter import CellposeSegmenter
 from microsnoop_engine.errors import DeviceError, InputError, WeightsError
-from microsnoop_engine.segmentation import segmenter
+from microsnoop_engine.segmentation.cellpose_adapter import CellposeSegmenter
+from microsnoop_engine.segmentation.segmenter import segmenter
 
 RADIUS = 6
 N_DISCS = 12

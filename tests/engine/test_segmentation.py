@@ -5,7 +5,8 @@ import pytest
 from scipy import ndimage, optimize
 
 from microsnoop_engine.errors import InputError
-from microsnoop_engine.segmentation import segment_nuclei, segmenter
+from microsnoop_engine.segmentation.nuclei import segment_nuclei
+from microsnoop_engine.segmentation.segmenter import segmenter
 from microsnoop_engine.synthetic import render_field
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import DeviceError, InputError, MissingExtraError, WeightsError, first_line
+from ..errors import DeviceError, InputError, MissingExtraError, WeightsError, first_line
 
 # A weight that every file of a generation's network has.
 SIGNATURE = {"output.2.weight": 3, "W2": 4}

@@ -1,0 +1,3 @@
+"""Segment a plane into labels.
+
+May import: errors."""
