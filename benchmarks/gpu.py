@@ -28,7 +28,7 @@ from microsnoop_engine import __version__, load_model, reading
 from microsnoop_engine.device_crops import DeviceCropper
 from microsnoop_engine.distributor import profile
 from microsnoop_engine.embedder import SIZES, Embedder
-from microsnoop_engine.images import ImageSet, Source
+from microsnoop_engine.images.image_set import ImageSet, Source
 from microsnoop_engine.modes import CropSettings, regions_of
 from microsnoop_engine.reading import Job
 from microsnoop_engine.segmentation.nuclei import segment_nuclei

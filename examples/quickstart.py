@@ -3,8 +3,8 @@
 import numpy as np
 
 from microsnoop_engine import CropSettings, Embedder, measure
+from microsnoop_engine.images.synthetic import CHANNELS, render_field
 from microsnoop_engine.segmentation.nuclei import segment_nuclei
-from microsnoop_engine.synthetic import CHANNELS, render_field
 
 image, _ = render_field("control", 0.0, np.random.default_rng(0))
 labels = segment_nuclei(image[0])

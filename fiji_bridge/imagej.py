@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fiji_bridge.roi import RoiMask
+from microsnoop_engine.images.imagej_roi import RoiMask
 
 _BITS = {8: np.uint8, 16: np.uint16, 32: np.float32}
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from .embedder import Embedder
 from .errors import ImageError, InputError, MicrosnoopError
-from .images import ImageSet
+from .images.image_set import ImageSet
 from .measuring import Batcher, Measurement, mean_of_rows, start_measurement
 from .reading import Job, Pixels, read_ahead
 

@@ -171,9 +171,9 @@ def shard(text: str) -> Shard:
 def run_profile(options: argparse.Namespace) -> int:
     """Turn images into a table: one row per object (or image), 256 numbers per channel."""
     from .distributor import profile
-    from .inputs import find_image_sets
+    from .images.inputs import find_image_sets
+    from .images.ome_zarr import results_beside
     from .modes import CropSettings
-    from .ome_zarr import results_beside
     from .planning import plan
     from .telling import Teller
 
@@ -195,7 +195,7 @@ def run_profile(options: argparse.Namespace) -> int:
         options.input, options.pattern, options.labels, options.objects or "Nuclei", options.level, options.pixel_size
     )
     if options.rois:
-        from .rois import with_rois
+        from .images.labels import with_rois
 
         image_sets = with_rois(image_sets, options.rois, options.objects or "Nuclei")
     job = plan(image_sets, settings, channels, options.objects, options.segment, options.segment_channel)

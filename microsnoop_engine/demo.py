@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from .images.synthetic import write_screen
 from .pipeline import run_file
 from .profiles import TABLE
 from .storage.atomic import replace_file
-from .synthetic import write_screen
 from .telling import Teller
 
 SCREEN = """\

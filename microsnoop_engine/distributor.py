@@ -20,7 +20,7 @@ from .assembling import OneProcess, Outcome
 from .checkpoints import Card
 from .embedder import Embedder
 from .errors import ImageError, MicrosnoopError
-from .images import ImageSet
+from .images.image_set import ImageSet
 from .profiles import PART_BYTES, layout_of, open_table
 from .reading import Job
 from .shards import Shard

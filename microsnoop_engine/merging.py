@@ -14,7 +14,7 @@ from typing import Any
 
 from .columns import IMAGE_NUMBER
 from .errors import InputError
-from .image_set_files import read_image_sets, write_image_sets
+from .images.image_set_file import read_image_sets, write_image_sets
 from .profiles import IMAGE_LIST, MANIFEST, TABLE, read_manifest
 from .shards import Shard
 from .storage.atomic import replace_file, writing

@@ -8,18 +8,11 @@ from collections.abc import Sequence
 
 from .columns import IMAGE_SET
 from .errors import InputError
-from .images import ImageSet
+from .images.image_set import ImageSet, is_nuclear
 from .modes import CropSettings
 from .reading import Job
 
 log = logging.getLogger(__name__)
-
-_NUCLEAR = re.compile(r"dna|dapi|hoechst|draq|nucle|h2b", re.IGNORECASE)
-
-
-def is_nuclear(channel: str) -> bool:
-    """Whether a channel is named like a stain of nuclei."""
-    return bool(_NUCLEAR.search(channel))
 
 
 def plan(

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from .errors import InputError, first_line
-from .images import SUFFIXES, read_array
+from .images.formats import SUFFIXES, read_array
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from threading import Thread
 from typing import Any
 
 from .errors import MicrosnoopError
-from .images import ImageSet
+from .images.image_set import ImageSet
 from .reading import READERS, Job, bytes_in_use, read
 from .storage.paths import quiet_stores
 

@@ -27,7 +27,7 @@ from .columns import (
     feature_columns,
 )
 from .errors import InputError, ResumeError
-from .images import ImageSet
+from .images.image_set import ImageSet
 from .measuring import Measurement
 from .storage.atomic import GrowingFile, writing
 from .storage.locks import Claim, claim

@@ -13,7 +13,7 @@ from .assembling import Assembly, Outcome
 from .checkpoints import Card
 from .embedder import Embedder
 from .errors import MicrosnoopError
-from .images import ImageSet
+from .images.image_set import ImageSet
 from .reading import Job, Pixels, add_labels, attempt, bytes_in_use, read, read_image
 from .segmentation.segmenter import segmenter
 from .storage.paths import quiet_stores

@@ -21,7 +21,9 @@ from .errors import (
     UnreachableError,
     WeightsError,
 )
-from .images import ImageSet, read_channels, read_labels
+from .images.image_set import ImageSet
+from .images.labels import read_labels
+from .images.planes import read_channels
 from .measuring import check_labels
 from .modes import CropSettings
 from .segmentation.segmenter import Segmenter, segmenter

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from .assembling import Measured, Outcome
 from .errors import DeviceError, InputError
-from .images import ImageSet
+from .images.image_set import ImageSet
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .errors import InputError
-from .images import ImageSet
+from .images.image_set import ImageSet
 
 _NUMBERS = re.compile(r"(\d+)/(\d+)")
 _FOLDER = re.compile(r"shard-(\d+)-of-(\d+)")

@@ -11,8 +11,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from .distributor import Report
-from .image_set_files import write_image_sets
-from .images import ImageSet
+from .images.image_set import ImageSet
+from .images.image_set_file import write_image_sets
 from .profiles import IMAGE_LIST, TABLE, write_csv, write_image_list
 from .reading import Job
 

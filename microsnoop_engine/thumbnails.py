@@ -11,9 +11,9 @@ import pandas as pd
 
 from .columns import BOX_COLUMNS, IMAGE_NUMBER, METADATA, OBJECT_NUMBER
 from .errors import ImageError, InputError
-from .image_set_files import read_image_sets
-from .images import read_channels
-from .planning import is_nuclear
+from .images.image_set import is_nuclear
+from .images.image_set_file import read_image_sets
+from .images.planes import read_channels
 from .tables import open_source
 from .windows import resize
 

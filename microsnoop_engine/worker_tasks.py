@@ -13,9 +13,9 @@ import numpy as np
 from . import __version__
 from .embedder import Embedder
 from .errors import InputError
+from .images.labels import measure_rois
 from .measuring import Measurement, mean_of_rows, measure
 from .modes import CropSettings
-from .rois import measure_rois
 from .worker_arrays import Exchange
 from .worker_tables import table_tasks
 

@@ -11,7 +11,7 @@ import tifffile
 from conftest import REPOSITORY, FigureStandIn, make_module, make_workspace, run_engine_script
 
 DRAW = (
-    "import sys; from microsnoop_engine.synthetic import write_screen; "
+    "import sys; from microsnoop_engine.images.synthetic import write_screen; "
     "write_screen(sys.argv[1], plates=1, n_cells=40, shape=(512, 512))"
 )
 CHANNELS = ("DNA", "ER", "Actin")

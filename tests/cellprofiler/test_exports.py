@@ -20,7 +20,7 @@ def exports(engine_python, tmp_path_factory):
     """Output folder of a run on 14 wells of a drawn screen: nuclei, cells and cytoplasm; deep and classical columns."""
     folder = tmp_path_factory.mktemp("exports")
     script = (
-        "import sys; from microsnoop_engine.synthetic import write_screen; "
+        "import sys; from microsnoop_engine.images.synthetic import write_screen; "
         "write_screen(sys.argv[1], plates=2, shape=(180, 180), n_cells=5)"
     )
     run_engine_script(engine_python, script, folder / "input")

@@ -41,7 +41,7 @@ def screen(engine_python, tmp_path_factory):
     """Folder with two wells of a screen drawn by the engine."""
     folder = tmp_path_factory.mktemp("drawn") / "input"
     script = (
-        "import sys; from microsnoop_engine.synthetic import write_screen; "
+        "import sys; from microsnoop_engine.images.synthetic import write_screen; "
         "write_screen(sys.argv[1], plates=1, shape=(160, 160), n_cells=4)"
     )
     run_engine_script(engine_python, script, folder)

@@ -11,7 +11,7 @@ from screens import write_screen
 from several_workers import JOB, table_of
 
 from microsnoop_engine.distributor import profile
-from microsnoop_engine.inputs import from_load_data
+from microsnoop_engine.images.load_data import from_load_data
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 

@@ -7,10 +7,10 @@ import torch
 from microsnoop_engine import CropSettings, Embedder, measure
 from microsnoop_engine.device_crops import DeviceCropper, Pixels, _percentile
 from microsnoop_engine.errors import DeviceError
+from microsnoop_engine.images.synthetic import render_field
 from microsnoop_engine.measuring import Batcher, start_measurement
 from microsnoop_engine.modes import as_they_are, crops, regions_of
 from microsnoop_engine.segmentation.nuclei import segment_nuclei
-from microsnoop_engine.synthetic import render_field
 
 SETTINGS = [
     CropSettings(),

@@ -17,7 +17,7 @@ from several_workers import assert_same_table, table_of
 from microsnoop_engine import CropSettings
 from microsnoop_engine.distributor import profile
 from microsnoop_engine.errors import ImageError, ResumeError
-from microsnoop_engine.inputs import from_load_data
+from microsnoop_engine.images.load_data import from_load_data
 from microsnoop_engine.measuring import measure
 from microsnoop_engine.reading import Job, read_ahead
 

@@ -10,7 +10,10 @@ import tifffile
 from PIL import Image
 
 from microsnoop_engine.errors import ImageError, MissingExtraError
-from microsnoop_engine.images import ImageSet, Source, channel_names, read_array, read_channels, read_labels, read_plane
+from microsnoop_engine.images.formats import channel_names, read_array
+from microsnoop_engine.images.image_set import ImageSet, Source
+from microsnoop_engine.images.labels import read_labels
+from microsnoop_engine.images.planes import read_channels, read_plane
 
 RNG = np.random.default_rng(0)
 PLANES = RNG.integers(0, 60000, (3, 40, 50), np.uint16)
@@ -320,7 +323,7 @@ def test_npz_rows_are_read_without_the_whole_array_in_memory(tmp_path):
     images[:, 0, 0, 0] = np.arange(200)
     np.savez_compressed(tmp_path / "a.npz", images=images)
     script = (
-        "import resource, sys\nfrom pathlib import Path\nfrom microsnoop_engine.images import Source, read_plane\n"
+        "import resource, sys\nfrom pathlib import Path\nfrom microsnoop_engine.images.image_set import Source; from microsnoop_engine.images.planes import read_plane\n"
         "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "before = peak()\n"
         "for row in (5, 199, 0):\n"

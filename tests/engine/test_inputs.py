@@ -8,8 +8,11 @@ import pytest
 import tifffile
 
 from microsnoop_engine.errors import ImageError, InputError, MicrosnoopError
-from microsnoop_engine.images import Source, read_channels, read_labels
-from microsnoop_engine.inputs import find_image_sets, pattern_expression
+from microsnoop_engine.images.folders import pattern_expression
+from microsnoop_engine.images.image_set import Source
+from microsnoop_engine.images.inputs import find_image_sets
+from microsnoop_engine.images.labels import read_labels
+from microsnoop_engine.images.planes import read_channels
 
 RNG = np.random.default_rng(0)
 PLANES = RNG.integers(0, 60000, (6, 20, 30), np.uint16)

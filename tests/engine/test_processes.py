@@ -19,7 +19,7 @@ from microsnoop_engine import errors
 from microsnoop_engine.cli import main
 from microsnoop_engine.distributor import profile
 from microsnoop_engine.errors import DeviceError, InputError
-from microsnoop_engine.inputs import from_load_data
+from microsnoop_engine.images.load_data import from_load_data
 from microsnoop_engine.machine import usable_cores
 from microsnoop_engine.processes import Processes, places
 

@@ -12,7 +12,7 @@ import pytest
 
 from microsnoop_engine.columns import feature_columns, parse_feature
 from microsnoop_engine.errors import InputError, ResumeError
-from microsnoop_engine.images import ImageSet
+from microsnoop_engine.images.image_set import ImageSet
 from microsnoop_engine.measuring import Measurement, Problem
 from microsnoop_engine.modes import Regions
 from microsnoop_engine.profiles import (

@@ -9,7 +9,7 @@ from screens import write_screen
 from microsnoop_engine import CropSettings
 from microsnoop_engine.columns import feature_columns
 from microsnoop_engine.distributor import profile
-from microsnoop_engine.inputs import from_load_data
+from microsnoop_engine.images.load_data import from_load_data
 from microsnoop_engine.profiles import read_table, write_csv
 from microsnoop_engine.reading import Job
 

@@ -16,7 +16,7 @@ from several_workers import JOB, READER, SETTINGS, assert_same_table, at, table_
 from microsnoop_engine.cli import main
 from microsnoop_engine.distributor import profile
 from microsnoop_engine.errors import DeviceError
-from microsnoop_engine.inputs import from_load_data
+from microsnoop_engine.images.load_data import from_load_data
 from microsnoop_engine.ray_cluster import has_gpus, places
 from microsnoop_engine.ray_engine import RayEngine
 

@@ -5,9 +5,9 @@ import pytest
 from scipy import ndimage, optimize
 
 from microsnoop_engine.errors import InputError
+from microsnoop_engine.images.synthetic import render_field
 from microsnoop_engine.segmentation.nuclei import segment_nuclei
 from microsnoop_engine.segmentation.segmenter import segmenter
-from microsnoop_engine.synthetic import render_field
 
 
 def overlaps(truth, found):

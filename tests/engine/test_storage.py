@@ -23,9 +23,10 @@ from microsnoop_engine import CropSettings
 from microsnoop_engine.cli import main
 from microsnoop_engine.distributor import profile
 from microsnoop_engine.errors import ImageError, InputError, ResumeError, StorageError, UnreachableError
-from microsnoop_engine.image_set_files import read_image_sets
-from microsnoop_engine.images import Source, read_channels, read_plane
-from microsnoop_engine.inputs import find_image_sets
+from microsnoop_engine.images.image_set import Source
+from microsnoop_engine.images.image_set_file import read_image_sets
+from microsnoop_engine.images.inputs import find_image_sets
+from microsnoop_engine.images.planes import read_channels, read_plane
 from microsnoop_engine.merging import merge
 from microsnoop_engine.pipeline import plan_steps, read_sections
 from microsnoop_engine.profiles import MANIFEST, open_table, read_manifest, read_table, table_files

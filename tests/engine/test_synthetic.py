@@ -10,9 +10,9 @@ import tifffile
 from scipy import ndimage
 from skimage import filters, measure
 
-from microsnoop_engine import synthetic
 from microsnoop_engine.errors import InputError
-from microsnoop_engine.synthetic import CHANNELS, PHENOTYPES, Batch, render_field, write_screen
+from microsnoop_engine.images import synthetic
+from microsnoop_engine.images.synthetic import CHANNELS, PHENOTYPES, Batch, render_field, write_screen
 
 SMALL = {"shape": (96, 112), "n_cells": 3}
 

@@ -11,8 +11,8 @@ from PIL import Image
 
 from microsnoop_engine.columns import BOX_COLUMNS
 from microsnoop_engine.errors import InputError
-from microsnoop_engine.image_set_files import IMAGE_SETS, read_image_sets, write_image_sets
-from microsnoop_engine.images import ImageSet, Source
+from microsnoop_engine.images.image_set import ImageSet, Source
+from microsnoop_engine.images.image_set_file import IMAGE_SETS, read_image_sets, write_image_sets
 from microsnoop_engine.profiles import TABLE
 from microsnoop_engine.thumbnails import SIDE, channel_colours, false_colours, thumbnails
 

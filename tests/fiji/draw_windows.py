@@ -17,7 +17,7 @@ import scyjava
 import tifffile
 from PIL import Image, ImageGrab
 
-from microsnoop_engine.synthetic import render_field
+from microsnoop_engine.images.synthetic import render_field
 
 IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
 

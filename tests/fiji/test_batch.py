@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from microsnoop_engine.images.labels import measure_rois
 from microsnoop_engine.measuring import measure
 from microsnoop_engine.modes import CropSettings
-from microsnoop_engine.rois import measure_rois
 
 MACRO = """
 measure = "Measure Microsnoop Features";
@@ -69,7 +69,7 @@ def features(path, prefix="Objects"):
 
 def outlines():
     """The boxes and masks of the macro's ROIs, drawn here by ImageJ's rule."""
-    from fiji_bridge.roi import fill, oval
+    from microsnoop_engine.images.imagej_roi import fill, oval
 
     polygon = fill([np.array([[105, 90], [160, 95], [150, 150], [110, 140]], float)])
     ring = oval(60, 60)

@@ -11,7 +11,7 @@ import tifffile
 from conftest import BBBC013, CHANNELS, IJ_JAR, REPOSITORY, save_hyperstack
 
 from microsnoop_engine.cli import main
-from microsnoop_engine.synthetic import render_field
+from microsnoop_engine.images.synthetic import render_field
 
 MACRO = REPOSITORY / "examples" / "fiji" / "measure_folder.ijm"
 

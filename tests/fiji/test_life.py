@@ -229,7 +229,7 @@ def test_headless_by_a_call_of_the_core(batch, embedder, tmp_path):
     assert "said:\n" in done.stdout, done.stdout + done.stderr
     assert "rows:1" in done.stdout
     assert 'There is no selection in "drawn"' in done.stdout
-    from fiji_bridge.roi import oval
+    from microsnoop_engine.images.imagej_roi import oval
 
     y, x = np.mgrid[:100, :100]
     labels = np.zeros((100, 100), np.int32)

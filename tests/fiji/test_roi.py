@@ -6,8 +6,8 @@ import pytest
 import roifile
 from roifile import ROI_OPTIONS, ROI_TYPE, ImagejRoi
 
-from fiji_bridge.roi import RoiError, read_rois
 from microsnoop_engine.cli import main
+from microsnoop_engine.images.imagej_roi import RoiError, read_rois
 from microsnoop_engine.measuring import measure
 
 KINDS = ("oval", "oval float", "rectangle", "polygon", "polygon float", "freehand", "traced", "ellipse", "rotated")

@@ -8,7 +8,7 @@ from typing import Any
 import zarr
 from zarr.storage import FsspecStore, LocalStore, WrapperStore
 
-from .storage.paths import is_remote, reaching
+from ..storage.paths import is_remote, reaching
 
 
 class _Noting(WrapperStore):

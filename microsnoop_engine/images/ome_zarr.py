@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .errors import ImageError, InputError, MicrosnoopError, MissingExtraError, first_line
-from .images import ImageSet, Source
-from .storage.paths import MISSING, kind_of, read_if_there
+from ..errors import ImageError, InputError, MicrosnoopError, MissingExtraError, first_line
+from ..storage.paths import MISSING, kind_of, read_if_there
+from .image_set import ImageSet, Source
 
 if TYPE_CHECKING:
     from .zarr_arrays import ZarrArray

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from .errors import InputError
-from .images import ImageSet, Source
-from .storage.atomic import replace_file
-from .storage.paths import as_path, kind_of, read_bytes
+from ..errors import InputError
+from ..storage.atomic import replace_file
+from ..storage.paths import as_path, kind_of, read_bytes
+from .image_set import ImageSet, Source
 
 IMAGE_SETS = "image_sets.json"
 

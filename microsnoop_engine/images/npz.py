@@ -13,6 +13,10 @@ from typing import BinaryIO
 
 import numpy as np
 
+from ..errors import ImageError, InputError
+from ..storage.paths import is_remote
+from .image_set import ImageSet, Source
+
 _LOCK = Lock()
 
 
@@ -69,3 +73,43 @@ def read_header(member: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
         raise ValueError(f"format {version} is not supported")
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     return read(member)
+
+
+def from_npz(path: Path) -> list[ImageSet]:
+    """Image sets of a .npz file: ``images`` (n, c, h, w) or (n, h, w), optionally ``channels`` (c,) with their names.
+
+    An integer array ``masks`` (n, h, w) holds the labels of the object set ``Nuclei``; any other array of length n is
+    metadata.
+    """
+    if is_remote(path):
+        raise InputError(f"'{path}': .npz files are read from a disk only: copy it")
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            names = data.files
+            shape, masks = (read_shape(path, name) if name in names else None for name in ("images", "masks"))
+            others = {name: data[name] for name in names if name not in ("images", "masks")}
+    except (ValueError, OSError) as error:
+        raise ImageError(f"'{path}' is not a .npz file of plain arrays: {error}", path) from None
+    except Exception as error:
+        raise ImageError(f"'{path}' is damaged: {error}", path) from None
+    if shape is None or len(shape) not in (3, 4):
+        raise InputError(f"'{path}' needs an array 'images' (n, channels, height, width); it holds {', '.join(names)}")
+    count, channels = shape[0], shape[1] if len(shape) == 4 else 1
+    if 0 in shape:
+        raise InputError(f"'{path}' holds no images: 'images' has shape {shape}")
+    if masks is not None and (masks[0] != count or masks[-2:] != shape[-2:]):
+        raise InputError(f"'{path}': 'masks' has shape {masks}, which does not go with 'images' {shape}")
+    stated = others.pop("channels", None)
+    labels = [str(name) for name in stated] if stated is not None else [f"C{n + 1}" for n in range(channels)]
+    if len(labels) != channels or len(set(labels)) != channels:
+        raise InputError(f"'{path}': 'channels' names {len(labels)} channels, 'images' has {channels}")
+    metadata = {name: value for name, value in others.items() if value.shape == (count,)}
+    return [
+        ImageSet(
+            row + 1,
+            {name: Source(path, index if len(shape) == 4 else None, row) for index, name in enumerate(labels)},
+            {"Nuclei": Source(path, None, row, "masks")} if masks else {},
+            {name: value[row].item() for name, value in metadata.items()},
+        )
+        for row in range(count)
+    ]

@@ -1,94 +1,26 @@
-"""Outlines that may overlap, each with a box and a mask of its own, as ImageJ has them: to labels, to embeddings."""
+"""Find and read the label images and ROI files of image sets."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from .embedder import Embedder
-from .errors import ImageError, InputError, MissingExtraError
-from .images import ImageSet, Source
-from .measuring import Measurement, Problem, check_image, measure
-from .modes import CropSettings, Regions
+from ..embedder import Embedder
+from ..errors import ImageError, InputError, MissingExtraError
+from ..measuring import Measurement, Problem, check_image, measure
+from ..modes import CropSettings, Regions
+from ..storage.paths import files_in, kind_of
+from .formats import SUFFIXES
+from .image_set import ImageSet, Source
+from .outlines import label_planes, split_masks
+from .planes import plane_size, read_plane
 
 ROI_SUFFIXES = (".zip", ".roi")
 OUTSIDE = "no pixels inside the image"
 PLANE_BYTES = 256 << 20
 """What the label planes of outlines that are measured together may take."""
-
-
-def split_masks(boxes: np.ndarray, masks: np.ndarray) -> list[np.ndarray]:
-    """The mask (h, w), bool, of every box.
-
-    Parameters
-    ----------
-    boxes : array (n, 4), integer
-        y0, x0, y1, x1, half-open; may reach out of the image.
-    masks : array (sum of h * w,), integer or bool
-        The masks one after the other, row by row; everything but 0 is inside.
-
-    Raises
-    ------
-    InputError
-        If boxes and masks do not go together.
-    """
-    boxes = np.asarray(boxes)
-    if boxes.ndim != 2 or boxes.shape[1] != 4 or boxes.dtype.kind not in "ui" or not len(boxes):
-        raise InputError(f"boxes are {boxes.dtype} of shape {boxes.shape}: give integers (n, 4), n at least 1")
-    sizes = boxes[:, 2:].astype(np.int64) - boxes[:, :2]
-    areas = sizes.prod(1)
-    if (sizes < 1).any():
-        raise InputError(f"box {int(np.flatnonzero((sizes < 1).any(1))[0]) + 1} is empty: give y0 < y1 and x0 < x1")
-    if masks.ndim != 1 or masks.dtype.kind not in "uib" or masks.size != areas.sum():
-        raise InputError(f"masks are {masks.dtype} of shape {masks.shape}, but the boxes cover {areas.sum()} pixels")
-    ends = areas.cumsum()
-    return [
-        masks[end - area : end].reshape(size) != 0 for end, area, size in zip(ends, areas, sizes.tolist(), strict=True)
-    ]
-
-
-def label_planes(
-    boxes: np.ndarray, masks: Sequence[np.ndarray], shape: tuple[int, int], most: int | None = None
-) -> Iterator[np.ndarray]:
-    """Label planes (p, h, w), int32, in which outlines that overlap lie in different planes.
-
-    Parameters
-    ----------
-    boxes, masks
-        See :func:`split_masks`.
-    shape : tuple of int
-        Of the image; what lies outside of it is cut off.
-    most : int, optional
-        At most so many planes at once: then there may be several arrays, each with some of the outlines.
-
-    Yields
-    ------
-    array (p, h, w), int32
-        The n-th outline has the number n, from 1.
-    """
-    todo = []
-    for number, ((y0, x0, y1, x1), mask) in enumerate(zip(boxes.tolist(), masks, strict=True), start=1):
-        top, left, bottom, right = max(y0, 0), max(x0, 0), min(y1, shape[0]), min(x1, shape[1])
-        if top < bottom and left < right:
-            inside = mask[top - y0 : bottom - y0, left - x0 : right - x0]
-            if inside.any():
-                todo.append((number, (slice(top, bottom), slice(left, right)), inside))
-    while todo:
-        planes: list[np.ndarray] = []
-        left_over = []
-        for number, place, inside in todo:
-            plane = next((plane for plane in planes if not plane[place][inside].any()), None)
-            if plane is None:
-                if most is not None and len(planes) >= most:
-                    left_over.append((number, place, inside))
-                    continue
-                plane = np.zeros(shape, np.int32)
-                planes.append(plane)
-            plane[place][inside] = number
-        yield np.stack(planes)
-        todo = left_over
 
 
 def measure_rois(
@@ -163,7 +95,7 @@ def read_roi_labels(path: Path, shape: tuple[int, int]) -> np.ndarray:
         If roifile is not installed.
     """
     try:
-        from fiji_bridge.roi import RoiError, read_rois
+        from microsnoop_engine.images.imagej_roi import RoiError, read_rois
     except ImportError:
         raise MissingExtraError("roifile", "fiji", f"reading '{path.name}'") from None
     try:
@@ -215,3 +147,63 @@ def _roi_file(folder: Path, image_set: ImageSet) -> Path:
         )
     # one that is missing is reported with the image set
     return found[0] if found else folder / names[0]
+
+
+def read_labels(source: Source, objects: str, shape: tuple[int, int]) -> np.ndarray:
+    """A label image of ``shape`` (h, w): 0 is background. Of an ImageJ ROI file, planes (p, h, w) of its outlines.
+
+    Raises
+    ------
+    ImageError
+        If it is unreadable, of another size, or does not hold whole numbers from 0.
+    """
+    if source.path.suffix.lower() in (".zip", ".roi"):
+        return read_roi_labels(source.path, shape)
+    plane = read_plane(source, objects)
+    if plane.shape != tuple(shape):
+        raise ImageError(f"is {plane_size(plane)}, but the image is {shape[1]} x {shape[0]}", source.path, objects)
+    if plane.dtype.kind == "f":
+        if not (np.isfinite(plane).all() and (plane == np.rint(plane)).all()):
+            raise ImageError("does not hold whole numbers: give a label image, not intensities", source.path, objects)
+        plane = plane.astype(np.int64)
+    if plane.dtype == bool or (plane.dtype == np.uint8 and plane.any() and np.isin(plane, (0, 255)).all()):
+        raise ImageError(
+            "is a black-and-white mask: give a label image, in which every object has its own number",
+            source.path,
+            objects,
+        )
+    if plane.dtype.kind == "i" and plane.min(initial=0) < 0:
+        raise ImageError("holds negative numbers: 0 must be the background", source.path, objects)
+    return plane
+
+
+LABEL_SUFFIXES = ("", "_labels", "_label", "_mask", "_masks", "_cp_masks", "_Nuclei", "_Cells")
+
+
+def with_labels(sets: list[ImageSet], folder: Path, objects: str) -> list[ImageSet]:
+    """The image sets with the label images of a folder, found by the names of their image files."""
+    if kind_of(folder) != "folder":
+        raise InputError(f"--labels: there is no folder '{folder}'")
+    found: dict[str, list[Path]] = {}
+    for place in files_in(folder):
+        if place.suffix.lower() in SUFFIXES:
+            found.setdefault(place.stem, []).append(folder.joinpath(*place.parts))
+    result, taken = [], {}
+    for image_set in sets:
+        stems = [source.path.stem for source in image_set.channels.values()]
+        stems += [stem.removesuffix(f"_{name}") for stem, name in zip(stems, image_set.channels, strict=True)]
+        names = [f"{stem}{suffix}" for stem in stems for suffix in (*LABEL_SUFFIXES, f"_{objects}")]
+        own = {source.path.resolve() for source in image_set.channels.values()}
+        matches = {path for name in names for path in found.get(name, []) if path.resolve() not in own}
+        if len(matches) > 1:
+            parents = {source.path.parent.name for source in image_set.channels.values()}
+            matches = {path for path in matches if path.parent.name in parents} or matches
+        if len(matches) > 1:
+            listed = ", ".join(sorted(f"'{path}'" for path in matches))
+            raise InputError(f"--labels: image set {image_set.number} has more than one label image: {listed}")
+        path = matches.pop() if matches else folder / f"{stems[0]}.tif"
+        if path in taken and kind_of(path):
+            raise InputError(f"--labels: '{path}' fits image set {taken[path]} as well as {image_set.number}")
+        taken[path] = image_set.number
+        result.append(ImageSet(image_set.number, image_set.channels, {objects: Source(path)}, image_set.metadata))
+    return result

@@ -1,0 +1,3 @@
+"""Turn files into image sets, planes and labels.
+
+May import: storage, errors."""
