@@ -29,8 +29,8 @@ from microsnoop_engine import __version__
 from microsnoop_engine.embedder import Embedder
 from microsnoop_engine.measuring import Batcher, start_measurement
 from microsnoop_engine.modes import CropSettings
-from microsnoop_engine.profiles import TABLE, read_table
 from microsnoop_engine.segmentation.nuclei import segment_nuclei
+from microsnoop_engine.tables.parquet_files import TABLE, read_table
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 EVAL = REPOSITORY.parent / "shared" / "data" / "eval"

@@ -20,11 +20,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from microsnoop_engine.aggregation import aggregate
-from microsnoop_engine.columns import feature_columns
-from microsnoop_engine.features import select_features
 from microsnoop_engine.sphering import Spherize
-from microsnoop_engine.tables import open_source
+from microsnoop_engine.tables.aggregation import aggregate
+from microsnoop_engine.tables.columns import feature_columns
+from microsnoop_engine.tables.features import select_features
+from microsnoop_engine.tables.formats import open_source
 
 CHANNELS = [f"C{k}" for k in range(5)]
 CELLS_PER_WELL = 500

@@ -83,13 +83,13 @@ def _add_run(commands: Any) -> None:
 
 def run_report(options: argparse.Namespace) -> int:
     """Write one HTML file, readable without network: maps before and after sphering, plates, doses, figures, cells."""
-    from .evaluation.table import read_frame
-    from .features import select_features
     from .report import make_report
     from .report_data import Meaning
     from .sphering import load_spherings
     from .storage.atomic import replace_file
-    from .tables import open_source
+    from .tables.features import select_features
+    from .tables.formats import open_source
+    from .tables.source import read_frame
 
     if options.out.suffix not in (".html", ".htm"):
         raise InputError(f"--out '{options.out}' must end in .html")

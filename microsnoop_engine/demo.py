@@ -6,8 +6,8 @@ from pathlib import Path
 
 from .images.synthetic import write_screen
 from .pipeline import run_file
-from .profiles import TABLE
 from .storage.atomic import replace_file
+from .tables.parquet_files import TABLE
 from .telling import Teller
 
 SCREEN = """\

@@ -21,9 +21,10 @@ from .checkpoints import Card
 from .embedder import Embedder
 from .errors import ImageError, MicrosnoopError
 from .images.image_set import ImageSet
-from .profiles import PART_BYTES, layout_of, open_table
+from .profiles import PART_BYTES, open_table
 from .reading import Job
 from .shards import Shard
+from .tables.layout import layout_of
 
 log = logging.getLogger(__name__)
 

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from .errors import InputError
-from .profiles import TABLE
 from .storage.atomic import replace_file
 from .storage.paths import ADDRESS, as_path, is_remote
+from .tables.parquet_files import TABLE
 
 STEPS = ("profile", "aggregate", "sphere", "evaluate", "report")
 STATE = "steps.json"

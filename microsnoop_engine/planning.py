@@ -6,11 +6,11 @@ import logging
 import re
 from collections.abc import Sequence
 
-from .columns import IMAGE_SET
 from .errors import InputError
 from .images.image_set import ImageSet, is_nuclear
 from .modes import CropSettings
 from .reading import Job
+from .tables.columns import IMAGE_SET
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,98 +15,23 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from .columns import (
-    BORDER_COLUMN,
-    BOX_COLUMNS,
-    IMAGE_NUMBER,
-    IMAGE_SET,
-    METADATA,
-    OBJECT_NUMBER,
-    center_columns,
-    feature_columns,
-)
 from .errors import InputError, ResumeError
 from .images.image_set import ImageSet
 from .measuring import Measurement
 from .storage.atomic import GrowingFile, writing
 from .storage.locks import Claim, claim
-from .storage.paths import files_in, for_arrow, kind_of, make_folder, reaching, read_bytes, remove
+from .storage.paths import files_in, kind_of, make_folder, read_bytes, remove
+from .tables.columns import (
+    IMAGE_NUMBER,
+    METADATA,
+)
+from .tables.layout import Layout
+from .tables.parquet_files import TABLE, read_table, table_files
 
-TABLE = "profiles.parquet"
 MANIFEST = "manifest.jsonl"
 IMAGE_LIST = "images.csv"
 PART_BYTES = 64 << 20
 PART_SECONDS = 60
-
-
-@dataclass(frozen=True)
-class Layout:
-    """The columns of a table.
-
-    Attributes
-    ----------
-    objects : str
-        The object set, or ``Image``.
-    channels : tuple of str
-    metadata : dict of str to type
-        Metadata names, without their prefix, and str, int or float.
-    dimension : int
-    """
-
-    objects: str
-    channels: tuple[str, ...]
-    metadata: dict[str, type]
-    dimension: int = 256
-
-    @property
-    def located(self) -> bool:
-        """Whether rows are objects in an image, with number, centre, crop and border flag."""
-        return self.objects != IMAGE_SET
-
-    def schema(self) -> pa.Schema:
-        """The Arrow schema, in the order of the columns of the table."""
-        kinds = {int: pa.int64(), float: pa.float64(), str: pa.string()}
-        fields = [pa.field(f"{METADATA}{name}", kinds[kind]) for name, kind in self.metadata.items()]
-        fields.append(pa.field(IMAGE_NUMBER, pa.int64()))
-        if self.located:
-            fields.append(pa.field(OBJECT_NUMBER, pa.int64()))
-            fields += [pa.field(name, pa.float32()) for name in center_columns(self.objects)]
-            fields += [pa.field(name, pa.int32()) for name in BOX_COLUMNS]
-            fields.append(pa.field(BORDER_COLUMN, pa.int8()))
-        names = feature_columns(self.objects, self.channels, self.dimension)
-        return pa.schema([*fields, *(pa.field(name, pa.float32()) for name in names)])
-
-    def batch(self, measured: Sequence[tuple[ImageSet, Measurement]]) -> pa.RecordBatch:
-        """The rows of image sets."""
-        counts = [len(measurement.features) for _, measurement in measured]
-        columns: list[Any] = []
-        for name, kind in self.metadata.items():
-            values = [image_set.metadata.get(name) for image_set, _ in measured]
-            values = [None if value is None else kind(value) for value in values]
-            columns.append([value for value, count in zip(values, counts, strict=True) for _ in range(count)])
-        columns.append(np.repeat([image_set.number for image_set, _ in measured], counts))
-        if self.located:
-            regions = [measurement.regions for _, measurement in measured]
-            number, box, center, border = (
-                np.concatenate([getattr(part, name) for part in regions])
-                for name in ("object_number", "box", "center", "border")
-            )
-            y0, x0, y1, x1 = box.T
-            columns += [number, center[:, 1], center[:, 0], x0, y0, x1, y1, border.astype(np.int8)]
-        columns += list(np.concatenate([measurement.features for _, measurement in measured]).T)
-        schema = self.schema()
-        arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
-        return pa.RecordBatch.from_arrays(arrays, schema=schema)
-
-
-def layout_of(image_sets: Sequence[ImageSet], channels: Sequence[str], objects: str, dimension: int = 256) -> Layout:
-    """The layout of the table of these image sets; their metadata have one type per name."""
-    metadata: dict[str, type] = {}
-    for image_set in image_sets:
-        for name, value in image_set.metadata.items():
-            kind = type(value) if type(value) in (int, float, str) else str
-            metadata[name] = kind if metadata.get(name, kind) is kind else str
-    return Layout(objects, tuple(channels), metadata, dimension)
 
 
 class TableWriter:
@@ -275,31 +199,6 @@ def read_manifest(path: Path) -> list[dict[str, Any]]:
             break
         entries.append(entry)
     return entries
-
-
-def read_table(path: Path) -> pa.Table:
-    """The table of an output folder of ``microsnoop profile``, or of a Parquet file or data set.
-
-    Raises
-    ------
-    InputError
-        If there is none, or it is damaged.
-    """
-    path = path / TABLE if kind_of(path / TABLE) else path
-    found = kind_of(path)
-    if found is None or (found == "folder" and not table_files(path)):
-        raise InputError(f"there is no table at '{path}'")
-    with reaching(path):
-        try:
-            name, filesystem = for_arrow(path)
-            return pq.read_table(name, filesystem=filesystem, partitioning=None)
-        except pa.ArrowInvalid as error:
-            raise InputError(f"'{path}' cannot be read as Parquet: {error}") from None
-
-
-def table_files(folder: Path) -> list[Path]:
-    """The files of a Parquet data set, in order."""
-    return [folder / str(name) for name in files_in(folder) if name.suffix == ".parquet" and len(name.parts) == 1]
 
 
 def write_csv(folder: Path) -> Path:

@@ -18,12 +18,12 @@ import pandas as pd
 
 from . import __version__
 from . import report_data as show
-from .aggregation import COUNT
-from .columns import IMAGE_NUMBER, METADATA, OBJECT_NUMBER
 from .errors import InputError
-from .evaluation.table import PLATE, WELL, has_word
+from .evaluation.table import has_word
 from .report_data import Meaning, Screen
 from .sphering import Spherize
+from .tables.aggregation import COUNT
+from .tables.columns import IMAGE_NUMBER, METADATA, OBJECT_NUMBER, PLATE, WELL
 from .thumbnails import thumbnails
 
 PACKAGES = ("numpy", "pandas", "scikit-learn", "plotly", "umap-learn", "copairs")
@@ -142,7 +142,7 @@ def same_rows(table: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _keys(frame: pd.DataFrame, profiles: Path) -> Sequence[str]:
-    from .tables import open_source
+    from .tables.formats import open_source
 
     known = set(open_source(profiles).columns)
     keys = next((keys for keys in KEYS if set(keys) <= set(frame) & known), None)

@@ -10,15 +10,15 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from .aggregation import COUNT
-from .columns import METADATA
 from .errors import InputError, MissingExtraError
 from .evaluation import controls as assay
 from .evaluation import metrics as evaluation
 from .evaluation.embedding_map import principal_components, umap
 from .evaluation.scores import score_predictions
-from .evaluation.table import PLATE, WELL, has_word
-from .queries import select_rows
+from .evaluation.table import has_word
+from .tables.aggregation import COUNT
+from .tables.columns import METADATA, PLATE, WELL
+from .tables.queries import select_rows
 
 MOST_ROWS = 10_000
 """Of a table of objects that is larger, rows are drawn at random."""

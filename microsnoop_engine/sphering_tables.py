@@ -10,10 +10,10 @@ import pandas as pd
 
 from .errors import InputError
 from .evaluation.metrics import knn_predict
-from .features import is_microsnoop
 from .handcrafted import robust_z, uninformative
-from .queries import select_rows
 from .sphering import Spherize
+from .tables.features import is_microsnoop
+from .tables.queries import select_rows
 
 EVERYTHING = "all"
 """The name of the only group of a global fit."""

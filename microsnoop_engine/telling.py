@@ -13,8 +13,9 @@ from pathlib import Path
 from .distributor import Report
 from .images.image_set import ImageSet
 from .images.image_set_file import write_image_sets
-from .profiles import IMAGE_LIST, TABLE, write_csv, write_image_list
+from .profiles import IMAGE_LIST, write_csv, write_image_list
 from .reading import Job
+from .tables.parquet_files import TABLE
 
 LINE_SECONDS = 10
 LISTED = 20

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from .columns import BOX_COLUMNS, IMAGE_NUMBER, METADATA, OBJECT_NUMBER
 from .errors import ImageError, InputError
 from .images.image_set import is_nuclear
 from .images.image_set_file import read_image_sets
 from .images.planes import read_channels
-from .tables import open_source
+from .tables.columns import BOX_COLUMNS, IMAGE_NUMBER, METADATA, OBJECT_NUMBER
+from .tables.formats import open_source
 from .windows import resize
 
 SIDE = 64

@@ -14,10 +14,10 @@ import pyarrow.compute as pc
 import pyarrow.csv as pv
 import pyarrow.parquet as pq
 
-from .columns import IMAGE_NUMBER
 from .errors import InputError, first_line
-from .profiles import Layout
 from .storage.atomic import writing
+from .tables.columns import IMAGE_NUMBER
+from .tables.layout import Layout
 from .worker_arrays import Exchange
 
 LONGEST_ROW = 4 << 20

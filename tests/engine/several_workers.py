@@ -5,8 +5,8 @@ import time
 import pandas as pd
 
 from microsnoop_engine import CropSettings
-from microsnoop_engine.profiles import read_table
 from microsnoop_engine.reading import Job
+from microsnoop_engine.tables.parquet_files import read_table
 
 JOB = Job(("DNA",), "Nuclei", CropSettings(rescale_constant=3.0))
 SETTINGS = {"precision": "float32", "batch_size": 8}

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from microsnoop_engine import aggregation
-from microsnoop_engine.aggregation import COUNT, aggregate
 from microsnoop_engine.errors import InputError
-from microsnoop_engine.tables import Source
+from microsnoop_engine.tables import aggregation
+from microsnoop_engine.tables.aggregation import COUNT, aggregate
+from microsnoop_engine.tables.source import Source
 
 RANDOM = np.random.default_rng(0)
 ROWS = 500

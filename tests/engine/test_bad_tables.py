@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from microsnoop_engine.cli import main
-from microsnoop_engine.tables import write_frame
+from microsnoop_engine.tables.formats import write_frame
 
 RANDOM = np.random.default_rng(0)
 DEEP = [f"Nuclei_Microsnoop_E{k:03d}_DNA" for k in range(4)]

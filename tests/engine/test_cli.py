@@ -11,7 +11,7 @@ import tifffile
 from screens import write_screen
 
 from microsnoop_engine import __version__
-from microsnoop_engine.profiles import read_table
+from microsnoop_engine.tables.parquet_files import read_table
 
 ABSENT = "cuda" if sys.platform == "darwin" else "mps"
 FAST = ["--device", "cpu", "--precision", "float32", "--rescale-constant", "3"]

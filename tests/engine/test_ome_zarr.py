@@ -23,8 +23,8 @@ from microsnoop_engine.images.labels import read_labels
 from microsnoop_engine.images.ome_zarr import read_image, results_beside
 from microsnoop_engine.images.planes import read_channels
 from microsnoop_engine.planning import plan
-from microsnoop_engine.profiles import read_table
 from microsnoop_engine.storage.paths import files_in, kind_of, upload
+from microsnoop_engine.tables.parquet_files import read_table
 
 zarr = pytest.importorskip("zarr", "3")
 ome_zarr_format = pytest.importorskip("ome_zarr.format")

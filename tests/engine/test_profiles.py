@@ -10,22 +10,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from microsnoop_engine.columns import feature_columns, parse_feature
 from microsnoop_engine.errors import InputError, ResumeError
 from microsnoop_engine.images.image_set import ImageSet
 from microsnoop_engine.measuring import Measurement, Problem
 from microsnoop_engine.modes import Regions
-from microsnoop_engine.profiles import (
-    MANIFEST,
-    TABLE,
-    Layout,
-    TableWriter,
-    layout_of,
-    read_manifest,
-    read_table,
-    write_csv,
-    write_image_list,
-)
+from microsnoop_engine.profiles import MANIFEST, TableWriter, read_manifest, write_csv, write_image_list
+from microsnoop_engine.tables.columns import feature_columns, parse_feature
+from microsnoop_engine.tables.layout import Layout, layout_of
+from microsnoop_engine.tables.parquet_files import TABLE, read_table
 
 RUN = {"inputs": "abc", "mode": "cells", "channels": ("DNA", "GFP")}
 LAYOUT = Layout("Nuclei", ("DNA", "GFP"), {"Well": str, "Site": int, "Dose": float}, dimension=4)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from microsnoop_engine.errors import InputError
-from microsnoop_engine.queries import select_rows
+from microsnoop_engine.tables.queries import select_rows
 
 FRAME = pd.DataFrame(
     {

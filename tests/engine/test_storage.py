@@ -29,10 +29,11 @@ from microsnoop_engine.images.inputs import find_image_sets
 from microsnoop_engine.images.planes import read_channels, read_plane
 from microsnoop_engine.merging import merge
 from microsnoop_engine.pipeline import plan_steps, read_sections
-from microsnoop_engine.profiles import MANIFEST, open_table, read_manifest, read_table, table_files
+from microsnoop_engine.profiles import MANIFEST, open_table, read_manifest
 from microsnoop_engine.reading import Job
 from microsnoop_engine.storage.paths import as_path, files_in, is_remote, kind_of, read_bytes, remove, upload
-from microsnoop_engine.tables import open_source
+from microsnoop_engine.tables.formats import open_source
+from microsnoop_engine.tables.parquet_files import read_table, table_files
 
 JOB = Job(("DNA", "GFP"), "Nuclei", CropSettings(rescale_constant=3.0))
 OPTIONS = ["--rescale-constant", "3", "--device", "cpu", "--precision", "float32", "--threads", "2", "--quiet"]

@@ -8,7 +8,10 @@ import pytest
 
 from microsnoop_engine.cli import main
 from microsnoop_engine.errors import InputError
-from microsnoop_engine.evaluation.table import aggregate_levels, combine, evaluate, in_memory, join_platemap
+from microsnoop_engine.evaluation.table import evaluate
+from microsnoop_engine.tables.aggregation import aggregate_levels
+from microsnoop_engine.tables.joining import combine, join_platemap
+from microsnoop_engine.tables.source import in_memory
 
 RANDOM = np.random.default_rng(0)
 DEEP = [f"Nuclei_Microsnoop_E{k:03d}_DNA" for k in range(8)]

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from microsnoop_engine.aggregation import aggregate
 from microsnoop_engine.errors import InputError
-from microsnoop_engine.features import channels_of, select_features
-from microsnoop_engine.tables import open_source, write_frame
+from microsnoop_engine.tables.aggregation import aggregate
+from microsnoop_engine.tables.features import channels_of, select_features
+from microsnoop_engine.tables.formats import open_source, write_frame
 
 CELLS = pd.DataFrame(
     {

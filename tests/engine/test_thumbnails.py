@@ -9,11 +9,11 @@ import pytest
 import tifffile
 from PIL import Image
 
-from microsnoop_engine.columns import BOX_COLUMNS
 from microsnoop_engine.errors import InputError
 from microsnoop_engine.images.image_set import ImageSet, Source
 from microsnoop_engine.images.image_set_file import IMAGE_SETS, read_image_sets, write_image_sets
-from microsnoop_engine.profiles import TABLE
+from microsnoop_engine.tables.columns import BOX_COLUMNS
+from microsnoop_engine.tables.parquet_files import TABLE
 from microsnoop_engine.thumbnails import SIDE, channel_colours, false_colours, thumbnails
 
 KEYS = ("Metadata_Plate", "Metadata_Well")

@@ -1,4 +1,4 @@
-"""Names of feature and metadata columns: made and parsed here only."""
+"""Name and parse the columns of our tables."""
 
 from __future__ import annotations
 
@@ -53,3 +53,4 @@ BOX_COLUMNS = [f"{METADATA}Crop_{name}" for name in ("MinX", "MinY", "MaxX", "Ma
 
 BORDER_COLUMN = f"{METADATA}Object_TouchesBorder"
 """1 where the object touches the edge of the image, so that part of it may be missing."""
+PLATE, WELL = f"{METADATA}Plate", f"{METADATA}Well"

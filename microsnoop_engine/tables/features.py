@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from ..errors import InputError
 from .columns import parse_feature
-from .errors import InputError
-from .tables import Source
+from .source import Source
 
 CHOICES = ("microsnoop", "classical", "all")
 

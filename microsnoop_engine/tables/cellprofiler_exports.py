@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from ..errors import InputError
 from .columns import IMAGE_NUMBER, IMAGE_SET, METADATA, OBJECT_NUMBER
-from .errors import InputError
-from .tables import Source, open_csv, rows_of
+from .csv_files import open_csv
+from .source import Source, rows_of
 
 TABLE_NUMBER = "TableNumber"
 NOT_OBJECTS = ("Image", "Experiment", "Object relationships")

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from .columns import METADATA
-from .errors import InputError
-from .tables import Source
+from ..errors import InputError
+from .columns import IMAGE_NUMBER, METADATA, PLATE, WELL
+from .joining import join_platemap
+from .source import Source, in_memory
 
 STATISTICS = ("mean", "median")
 COUNT = f"{METADATA}Object_Count"
@@ -134,3 +135,78 @@ def _numbers(chunk: pd.DataFrame, names: list[str], path: Path) -> pd.DataFrame:
         words = ", ".join([name for name in names if not pd.api.types.is_numeric_dtype(chunk[name])][:5])
         raise InputError(f"'{path}': the columns {words} hold words: leave them out with --features") from None
     return values.where(np.isfinite(values))
+
+
+LEVELS = ("image", "well", "treatment")
+
+
+def aggregate_levels(
+    source: Source,
+    level: str,
+    features: Sequence[str],
+    treatment: Sequence[str] = (),
+    statistic: str = "mean",
+    least: int = 1,
+    platemap: Path | None = None,
+    on: Sequence[str] = (PLATE, WELL),
+    listed: Sequence[str] = (),
+) -> pd.DataFrame:
+    """Objects to images, images to wells, wells to treatments, as far as asked (Xun et al. 2023, Methods).
+
+    Parameters
+    ----------
+    source : Source
+    level : {'image', 'well', 'treatment'}
+    features : sequence of str
+    treatment : sequence of str
+        Columns of a treatment, such as compound and concentration.
+    statistic : {'mean', 'median'}
+    least : int
+        Rows of the result with fewer objects are left out.
+    platemap : Path, optional
+        Table with a row per well, joined once wells are known.
+    on : sequence of str
+        Columns that it is joined on.
+    listed : sequence of str
+        Columns of the wells whose different values a treatment keeps, joined by spaces, such as its weeks
+        (the batch of NSCB). Other columns that differ among the wells of a treatment are left out.
+
+    Raises
+    ------
+    InputError
+        If columns are missing.
+    """
+    if level not in LEVELS:
+        raise InputError(f"level is '{level}': give one of {', '.join(LEVELS)}")
+    if level == "treatment" and not treatment:
+        raise InputError("level 'treatment' needs the columns of a treatment: --treatment Metadata_Compound,..")
+    places = [name for name in (PLATE, WELL) if name in source.columns]
+    image = [name for name in ("TableNumber", IMAGE_NUMBER) if name in source.columns]
+    if level == "image" and not image:
+        raise InputError(f"'{source.path}' has no column {IMAGE_NUMBER}: its rows cannot be told apart by image")
+    if level != "image" and WELL not in places:
+        raise InputError(f"'{source.path}' has no column {WELL}: add it, or rename the column that holds the well")
+    steps = [[*places, *image]] if image else []
+    if level != "image":
+        steps.append(places)
+    for number, by in enumerate(steps):
+        last = number == len(steps) - 1
+        frame = aggregate(source, by, features, statistic, least if last and level != "treatment" else 1)
+        source = in_memory(frame, source.path)
+    if platemap is not None:
+        frame = join_platemap(frame, platemap, on)
+        source = in_memory(frame, source.path)
+    if level != "treatment":
+        return frame
+    result = aggregate(source, treatment, features, statistic, least)
+    return result.assign(**_lists(frame, result, list(treatment), listed))
+
+
+def _lists(frame: pd.DataFrame, result: pd.DataFrame, by: list[str], names: Sequence[str]) -> dict[str, list[str]]:
+    """The different values of columns in each group, as words."""
+    if missing := [name for name in names if name not in frame]:
+        raise InputError(f"--list: the wells have no column {', '.join(missing)}")
+    groups = frame.groupby(by, dropna=False)
+    values = {name: groups[name].agg(lambda column: " ".join(sorted(set(map(str, column))))) for name in names}
+    keys = pd.MultiIndex.from_frame(result[by]) if len(by) > 1 else pd.Index(result[by[0]])
+    return {name: column.reindex(keys).tolist() for name, column in values.items()}

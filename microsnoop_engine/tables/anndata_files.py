@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ..errors import InputError, MissingExtraError, first_line
+from ..storage.atomic import writing
 from .columns import parse_feature
-from .errors import InputError, MissingExtraError, first_line
-from .storage.atomic import writing
-from .tables import Source, rows_of
+from .source import Source, rows_of
 
 
 def open_h5ad(path: Path) -> Source:

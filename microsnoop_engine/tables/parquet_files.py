@@ -1,0 +1,89 @@
+"""Read Parquet files and folders of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..errors import InputError, first_line
+from ..storage.paths import (
+    files_in,
+    for_arrow,
+    kind_of,
+    reaching,
+)
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+from .source import Source, rows_of
+
+TABLE = "profiles.parquet"
+
+
+def read_table(path: Path) -> pa.Table:
+    """The table of an output folder of ``microsnoop profile``, or of a Parquet file or data set.
+
+    Raises
+    ------
+    InputError
+        If there is none, or it is damaged.
+    """
+    path = path / TABLE if kind_of(path / TABLE) else path
+    found = kind_of(path)
+    if found is None or (found == "folder" and not table_files(path)):
+        raise InputError(f"there is no table at '{path}'")
+    with reaching(path):
+        try:
+            name, filesystem = for_arrow(path)
+            return pq.read_table(name, filesystem=filesystem, partitioning=None)
+        except pa.ArrowInvalid as error:
+            raise InputError(f"'{path}' cannot be read as Parquet: {error}") from None
+
+
+def table_files(folder: Path) -> list[Path]:
+    """The files of a Parquet data set, in order."""
+    return [folder / str(name) for name in files_in(folder) if name.suffix == ".parquet" and len(name.parts) == 1]
+
+
+_PANDAS_INDEX = re.compile(r"__index_level_\d+__$")
+
+
+def open_parquet(path: Path) -> Source:
+    import pyarrow as pa
+    import pyarrow.dataset as ds
+
+    files = table_files(path) if kind_of(path) == "folder" else [path]
+    places, filesystem = [for_arrow(file)[0] for file in files], for_arrow(path)[1]
+    with reaching(path):
+        try:
+            data = ds.dataset(places, format="parquet", partitioning=None, filesystem=filesystem)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise InputError(f"'{path}' cannot be read as Parquet: {first_line(error)}; write it anew") from None
+
+    def read(columns: Sequence[str]) -> Iterator[pd.DataFrame]:
+        with reaching(path):
+            yield from read_fragments(columns)
+
+    def read_fragments(columns: Sequence[str]) -> Iterator[pd.DataFrame]:
+        for fragment in data.get_fragments():
+            try:
+                missing = set(columns) - set(fragment.physical_schema.names)
+                if missing:
+                    raise InputError(
+                        f"'{fragment.path}' has no column {sorted(missing)[0]}, which '{files[0]}' has: leave it out, "
+                        "or write both with the same columns"
+                    )
+                options = {"columns": list(columns), "batch_size": rows_of(len(columns)), "batch_readahead": 1}
+                for batch in fragment.to_batches(schema=data.schema, **options):
+                    if batch.num_rows:
+                        yield batch.to_pandas(ignore_metadata=True)
+            except (pa.ArrowInvalid, OSError) as error:
+                raise InputError(f"'{fragment.path}' is damaged: {first_line(error)}; write it anew") from None
+
+    return Source(path, tuple(name for name in data.schema.names if not _PANDAS_INDEX.match(name)), read)
