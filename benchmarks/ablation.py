@@ -21,8 +21,8 @@ from arms import Network, microsnoop
 from eval_sets import PROTOCOLS, EvalSet, read_development_set, read_set
 from representation import REPOSITORY, choices, predict
 
-from microsnoop_engine.checkpoints import find_weights, read_card
 from microsnoop_engine.evaluation.scores import score_predictions
+from microsnoop_engine.model.checkpoints import find_weights, read_card
 from microsnoop_engine.pool import read_pool
 from microsnoop_engine.telling import Teller
 from microsnoop_engine.training import export, train

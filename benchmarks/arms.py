@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 import microsnoop_engine
-from microsnoop_engine.checkpoints import DEFAULT, Card, find_weights, load_weights, save_weights
-from microsnoop_engine.embedder import Embedder
 from microsnoop_engine.measuring import Batcher, start_measurement
+from microsnoop_engine.model.checkpoints import DEFAULT, Card, find_weights, load_weights, save_weights
+from microsnoop_engine.model.embedder import Embedder
 from microsnoop_engine.modes import CropSettings
 from microsnoop_engine.windows import resize
 
@@ -114,7 +114,7 @@ def untrained(folder: Path, threads: int = 0, seed: int = 0) -> Network:
     """The same network as it was before any training; its weights are written to the folder."""
     import torch
 
-    from microsnoop_engine.model import Microsnoop
+    from microsnoop_engine.model.unet import Microsnoop
 
     torch.manual_seed(seed)
     state = Microsnoop(decoder=False).state_dict()

@@ -27,12 +27,13 @@ from throughput import PLATE, RESULTS, machine, read_fields
 from microsnoop_engine import __version__, load_model, reading
 from microsnoop_engine.device_crops import DeviceCropper
 from microsnoop_engine.distributor import profile
-from microsnoop_engine.embedder import SIZES, Embedder
 from microsnoop_engine.images.image_set import ImageSet, Source
+from microsnoop_engine.model.backends.torch_network import for_inference
+from microsnoop_engine.model.embedder import Embedder
+from microsnoop_engine.model.frame import SIZES
 from microsnoop_engine.modes import CropSettings, regions_of
 from microsnoop_engine.reading import Job
 from microsnoop_engine.segmentation.nuclei import segment_nuclei
-from microsnoop_engine.torch_network import for_inference
 
 CHANNELS = 5
 RESIDENT_GOAL, WHOLE_GOAL = 20_000, 10_000

@@ -20,9 +20,9 @@ from eval_sets import PROTOCOLS, read_set
 from representation import REPOSITORY, predict, predict_within
 from throughput import machine, rate
 
-from microsnoop_engine.checkpoints import DEFAULT, find_weights, load_weights
 from microsnoop_engine.evaluation.scores import score_predictions
-from microsnoop_engine.openvino_network import EncoderGraphs
+from microsnoop_engine.model.backends.openvino_network import EncoderGraphs
+from microsnoop_engine.model.checkpoints import DEFAULT, find_weights, load_weights
 from microsnoop_engine.pool import read_pool
 from microsnoop_engine.training_batches import Batches
 from microsnoop_engine.training_config import make_config

@@ -19,8 +19,8 @@ from arms import microsnoop
 from eval_sets import EvalSet, read_set
 from representation import predict
 
-from microsnoop_engine.checkpoints import DEFAULT, find_weights, read_card
 from microsnoop_engine.evaluation.scores import score_predictions
+from microsnoop_engine.model.checkpoints import DEFAULT, find_weights, read_card
 from microsnoop_engine.windows import resize
 
 FIELDS = {

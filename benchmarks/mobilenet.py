@@ -35,7 +35,7 @@ class MobileNet:
     dimension = 1024
 
     def __init__(self, weights: Path = WEIGHTS, threads: int = 0):
-        sys.modules.setdefault("openvino_telemetry", None)  # see microsnoop_engine.embedder
+        sys.modules.setdefault("openvino_telemetry", None)  # see microsnoop_engine.model.embedder
         import openvino as ov
 
         with np.load(weights) as tensors:

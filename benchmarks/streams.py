@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from microsnoop_engine.checkpoints import load_weights
 from microsnoop_engine.machine import usable_cores
+from microsnoop_engine.model.checkpoints import load_weights
 
-sys.modules.setdefault("openvino_telemetry", None)  # see microsnoop_engine.openvino_backend
+sys.modules.setdefault("openvino_telemetry", None)  # see microsnoop_engine.model.backends.openvino_backend
 
 SIZES = (48, 64, 96, 128, 224)
 BATCH = 32
@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--out", type=Path, help="folder for streams.md")
     options = parser.parse_args()
-    from microsnoop_engine.openvino_network import EncoderGraphs
+    from microsnoop_engine.model.backends.openvino_network import EncoderGraphs
 
     cores = len(usable_cores())
     ways = [(1, BATCH), *((n, BATCH) for n in (2, 4, 8) if n <= cores), (1, 2 * BATCH), (1, BATCH // 2)]

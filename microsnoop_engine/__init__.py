@@ -8,10 +8,10 @@ from typing import Any
 __version__ = "0.1.0"
 
 _EXPORTS = {
-    "Embedder": "embedder",
+    "Embedder": "model.embedder",
     "CropSettings": "modes",
     "Spherize": "sphering",
-    "load_model": "architectures",
+    "load_model": "model.registry",
     "measure": "measuring",
 }
 __all__ = ["CropSettings", "Embedder", "Spherize", "__version__", "load_model", "measure"]

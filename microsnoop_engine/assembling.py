@@ -10,10 +10,10 @@ from types import TracebackType
 
 import numpy as np
 
-from .embedder import Embedder
 from .errors import ImageError, InputError, MicrosnoopError
 from .images.image_set import ImageSet
 from .measuring import Batcher, Measurement, mean_of_rows, start_measurement
+from .model.embedder import Embedder
 from .reading import Job, Pixels, read_ahead
 
 LONGEST_WAIT = 20.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from .embedder import DEVICES, PRECISIONS
+from .model.embedder import DEVICES, PRECISIONS
 
 
 def add_engine_options(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +42,7 @@ def positive_float(text: str) -> float:
 
 def make_embedder(options: argparse.Namespace) -> Any:
     """The embedder that the options ask for."""
-    from .embedder import Embedder
+    from .model.embedder import Embedder
 
     return Embedder(
         options.weights,

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from .cli_options import positive_float
-from .embedder import DEVICES, PRECISIONS
 from .errors import InputError
+from .model.embedder import DEVICES, PRECISIONS
 
 
 def add_training_commands(commands: Any) -> None:
@@ -124,7 +124,7 @@ def run_weights_info(options: argparse.Namespace) -> int:
     """Print the card of weights, after checking that the file is the one that the card describes."""
     from dataclasses import asdict
 
-    from .checkpoints import load_weights
+    from .model.checkpoints import load_weights
 
     print(json.dumps(asdict(load_weights(options.weights)[1]), indent=2))
     return 0
@@ -144,7 +144,8 @@ def run_weights_export(options: argparse.Namespace) -> int:
 
 def run_weights_import(options: argparse.Namespace) -> int:
     """Convert a checkpoint of the reference implementation to a .safetensors file with a card."""
-    from .checkpoints import Card, import_reference
+    from .model.checkpoints import Card
+    from .model.reference_checkpoints import import_reference
 
     target = options.out or options.file.with_suffix(".safetensors")
     _check_ending(target)

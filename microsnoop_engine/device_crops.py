@@ -13,10 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .embedder import SIZES, halving, out_of_memory
 from .errors import DeviceError
+from .model.devices import halving, out_of_memory
+from .model.frame import FRAME, SIZES
 from .modes import Crops, CropSettings, Regions
-from .windows import CONSTANT, FRAME, NEARLY_CONSTANT, NOT_FINITE, PERCENTILES, TOO_SMALL
+from .windows import CONSTANT, NEARLY_CONSTANT, NOT_FINITE, PERCENTILES, TOO_SMALL
 
 _PROBLEMS = ("", NOT_FINITE, CONSTANT, TOO_SMALL, NEARLY_CONSTANT)
 _LARGEST = 2**31 - 1

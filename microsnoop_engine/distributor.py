@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from .assembling import OneProcess, Outcome
-from .checkpoints import Card
-from .embedder import Embedder
 from .errors import ImageError, MicrosnoopError
 from .images.image_set import ImageSet
+from .model.checkpoints import Card
+from .model.embedder import Embedder
 from .profiles import PART_BYTES, open_table
 from .reading import Job
 from .shards import Shard

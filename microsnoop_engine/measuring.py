@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .embedder import Embedder
 from .errors import InputError
+from .model.embedder import Embedder
 from .modes import Crops, CropSettings, Regions, as_they_are, crops, regions_of
 
 if TYPE_CHECKING:

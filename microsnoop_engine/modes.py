@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from .errors import InputError
-from .windows import FRAME, resize_longer_side, square_and_resize, window
+from .model.frame import FRAME
+from .windows import resize_longer_side, square_and_resize, window
 
 MODES = ("cells", "single-cell", "tile", "image")
 MASKS = ("box", "object")

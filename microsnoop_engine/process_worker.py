@@ -85,7 +85,7 @@ def serve(
 def _measure(connection: Connection, place: Place, settings: dict[str, Any], job: Job, memory: int) -> None:
     device = place.settle()
     from .assembling import Assembly
-    from .embedder import Embedder
+    from .model.embedder import Embedder
 
     incoming: queue.Queue[tuple[ImageSet, Future]] = queue.Queue()
     pool = ThreadPoolExecutor(READERS, thread_name_prefix="reader")

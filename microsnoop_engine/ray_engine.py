@@ -16,10 +16,10 @@ from types import TracebackType
 from typing import Any
 
 from .assembling import Measured, Outcome
-from .checkpoints import Card
 from .errors import DeviceError, MicrosnoopError, first_line
 from .images.image_set import ImageSet
 from .machine import exit_on_sigterm
+from .model.checkpoints import Card
 from .ray_cluster import READING_CPUS, Place, connect, has_gpus, import_ray, places
 from .ray_worker import Embedding, read_task
 from .reading import Job

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from .assembling import Assembly, Outcome
-from .checkpoints import Card
-from .embedder import Embedder
 from .errors import MicrosnoopError
 from .images.image_set import ImageSet
+from .model.checkpoints import Card
+from .model.embedder import Embedder
 from .reading import Job, Pixels, add_labels, attempt, bytes_in_use, read, read_image
 from .segmentation.segmenter import segmenter
 from .storage.paths import quiet_stores

@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from . import training_parallel as parallel
-from .architectures import freeze, make_network, start_from
-from .checkpoints import Card
 from .errors import InputError, MicrosnoopError, ResumeError, first_line
 from .losses import contrast_loss, decorrelation_loss, distillation_loss, reconstruction_loss
+from .model.checkpoints import Card
+from .model.registry import freeze, make_network, start_from
 from .pool import Pool
 from .storage.atomic import writing
 from .targets import Targets, read_targets

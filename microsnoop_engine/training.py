@@ -17,10 +17,11 @@ import torch
 
 from . import __version__
 from . import training_parallel as parallel
-from .checkpoints import Card, halved, save_weights
-from .embedder import Embedder, best_device
 from .errors import InputError, ResumeError
 from .machine import keep_freed_memory
+from .model.checkpoints import Card, halved, save_weights
+from .model.devices import best_device
+from .model.embedder import Embedder
 from .pool import read_pool
 from .storage.atomic import replace_file
 from .telling import Teller

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from .embedder import SIZES
+from .model.frame import FRAME, SIZES
 
-FRAME = 224
 PERCENTILES = (1.0, 99.0)
 
 NO_PIXELS = "no pixels"

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from . import __version__
-from .embedder import Embedder
 from .errors import InputError
 from .images.labels import measure_rois
 from .measuring import Measurement, mean_of_rows, measure
+from .model.embedder import Embedder
 from .modes import CropSettings
 from .worker_arrays import Exchange
 from .worker_tables import table_tasks

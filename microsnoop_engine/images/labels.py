@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..embedder import Embedder
 from ..errors import ImageError, InputError, MissingExtraError
 from ..measuring import Measurement, Problem, check_image, measure
+from ..model.embedder import Embedder
 from ..modes import CropSettings, Regions
 from ..storage.paths import files_in, kind_of
 from .formats import SUFFIXES

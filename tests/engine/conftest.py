@@ -31,7 +31,7 @@ def _few_threads():
 
 @pytest.fixture(scope="session")
 def model():
-    from microsnoop_engine.architectures import load_model
+    from microsnoop_engine.model.registry import load_model
 
     return load_model("microsnoop-base")
 
@@ -39,7 +39,7 @@ def model():
 @pytest.fixture(scope="session")
 def plain_weights(tmp_path_factory):
     """The shipped weights without their whitening."""
-    from microsnoop_engine.checkpoints import load_weights, save_weights
+    from microsnoop_engine.model.checkpoints import load_weights, save_weights
 
     state, card = load_weights()
     path = tmp_path_factory.mktemp("weights") / "plain.safetensors"
@@ -50,7 +50,7 @@ def plain_weights(tmp_path_factory):
 @pytest.fixture(scope="session")
 def embedder():
     """The shipped weights on the CPU in float32."""
-    from microsnoop_engine.embedder import Embedder
+    from microsnoop_engine.model.embedder import Embedder
 
     return Embedder(device="cpu", precision="float32", batch_size=8, threads=2)
 

@@ -8,11 +8,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from microsnoop_engine import Embedder, architectures, load_model
-from microsnoop_engine.architectures import ARCHITECTURES, make_network
-from microsnoop_engine.checkpoints import Card, save_weights
+from microsnoop_engine import Embedder, load_model
 from microsnoop_engine.errors import InputError, WeightsError
-from microsnoop_engine.vit import MaskedViT, positions
+from microsnoop_engine.model import registry as architectures
+from microsnoop_engine.model.checkpoints import Card, save_weights
+from microsnoop_engine.model.registry import ARCHITECTURES, make_network
+from microsnoop_engine.model.vit import MaskedViT, positions
 
 CROPS = torch.from_numpy(np.random.default_rng(0).random((3, 1, 64, 64), dtype=np.float32))
 

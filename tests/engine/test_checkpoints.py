@@ -9,18 +9,11 @@ import pytest
 import torch
 
 from microsnoop_engine import load_model
-from microsnoop_engine.architectures import build
-from microsnoop_engine.checkpoints import (
-    Card,
-    find_weights,
-    import_reference,
-    load_weights,
-    read_card,
-    rename_reference,
-    save_weights,
-)
 from microsnoop_engine.errors import WeightsError
-from microsnoop_engine.model import Microsnoop
+from microsnoop_engine.model.checkpoints import Card, find_weights, load_weights, read_card, save_weights
+from microsnoop_engine.model.reference_checkpoints import import_reference, rename_reference
+from microsnoop_engine.model.registry import build
+from microsnoop_engine.model.unet import Microsnoop
 
 CARD = Card("mine", training={"samples_seen": 7}, licence="BSD-3-Clause")
 

@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from microsnoop_engine import Embedder
-from microsnoop_engine.checkpoints import Card, save_weights
-from microsnoop_engine.embedder import SIZES, halving
 from microsnoop_engine.errors import DeviceError, InputError, WeightsError
+from microsnoop_engine.model.checkpoints import Card, save_weights
+from microsnoop_engine.model.devices import halving
+from microsnoop_engine.model.frame import SIZES
 
 THREADS = {"device": "cpu", "threads": 2}
 
@@ -61,8 +62,8 @@ def test_torch_equals_the_network_over_the_whole_frame(model, torch_embedder, si
 
 def test_windows_hold_for_any_weights(tmp_path):
     """Windows rest on the network's reach, so weights with strong responses to emptiness must not matter."""
-    from microsnoop_engine.architectures import build
-    from microsnoop_engine.model import Microsnoop
+    from microsnoop_engine.model.registry import build
+    from microsnoop_engine.model.unet import Microsnoop
 
     torch.manual_seed(0)
     network = Microsnoop(decoder=False)

@@ -13,10 +13,12 @@ import torch
 from conftest import shared_file
 from torch import nn
 
-from microsnoop_engine import checkpoints, load_model
-from microsnoop_engine.architectures import build
-from microsnoop_engine.checkpoints import Card, rename_reference
-from microsnoop_engine.model import WIDTHS
+from microsnoop_engine import load_model
+from microsnoop_engine.model import checkpoints
+from microsnoop_engine.model.checkpoints import Card
+from microsnoop_engine.model.reference_checkpoints import rename_reference
+from microsnoop_engine.model.registry import build
+from microsnoop_engine.model.unet import WIDTHS
 
 SDIST = "scellseg==0.1.8 --hash=sha256:084c5f1b12d0d97f0c3d0880ae579c1b7c4f7dea2203486bd11ba4c640a92d3c"
 MEMBER = "scellseg-0.1.8/scellseg/net_utils.py"
@@ -138,7 +140,7 @@ def test_imported_checkpoint(scellseg, tmp_path):
 
 def test_size_of_the_network(scellseg):
     # the paper's figures: 2.79 M parameters in the encoder, 6.60 M in all
-    from microsnoop_engine.model import Microsnoop
+    from microsnoop_engine.model.unet import Microsnoop
 
     network = Microsnoop()
     assert sum(p.numel() for p in network.encoder.parameters()) == pytest.approx(2.79e6, abs=5e3)

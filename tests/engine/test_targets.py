@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from microsnoop_engine.checkpoints import load_weights
-from microsnoop_engine.embedder import Embedder
 from microsnoop_engine.errors import InputError, ResumeError
+from microsnoop_engine.model.checkpoints import load_weights
+from microsnoop_engine.model.embedder import Embedder
 from microsnoop_engine.pool import Pool
 from microsnoop_engine.targets import Targets, read_targets
 from microsnoop_engine.trainer import Trainer

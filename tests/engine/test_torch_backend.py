@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from microsnoop_engine import Embedder
-from microsnoop_engine.checkpoints import Card
-from microsnoop_engine.embedder import device_lock
 from microsnoop_engine.errors import DeviceError, InputError
-from microsnoop_engine.torch_backend import Compiled, _check_device, _choose_precision
+from microsnoop_engine.model.backends.torch_backend import Compiled, _check_device, _choose_precision
+from microsnoop_engine.model.checkpoints import Card
+from microsnoop_engine.model.devices import device_lock
 
 
 @pytest.fixture(scope="module")

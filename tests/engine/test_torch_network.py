@@ -5,11 +5,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from microsnoop_engine.architectures import Whitened
-from microsnoop_engine.model import Microsnoop
-from microsnoop_engine.reach import reach
-from microsnoop_engine.torch_network import for_inference
-from microsnoop_engine.vit import MaskedViT
+from microsnoop_engine.model.backends.receptive_field import reach
+from microsnoop_engine.model.backends.torch_network import for_inference
+from microsnoop_engine.model.registry import Whitened
+from microsnoop_engine.model.unet import Microsnoop
+from microsnoop_engine.model.vit import MaskedViT
 from microsnoop_engine.windows import window
 
 FRAME = 64

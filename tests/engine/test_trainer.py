@@ -16,10 +16,10 @@ import torch
 from PIL import Image
 from scipy import ndimage
 
-from microsnoop_engine.architectures import freeze, load_model, make_network
-from microsnoop_engine.checkpoints import load_weights
-from microsnoop_engine.embedder import Embedder
 from microsnoop_engine.errors import InputError, ResumeError, WeightsError
+from microsnoop_engine.model.checkpoints import load_weights
+from microsnoop_engine.model.embedder import Embedder
+from microsnoop_engine.model.registry import freeze, load_model, make_network
 from microsnoop_engine.pool import Pool, read_pool
 from microsnoop_engine.trainer import Trainer, learning_rate, read_checkpoint
 from microsnoop_engine.training import export, train

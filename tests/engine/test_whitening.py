@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from microsnoop_engine import Embedder, load_model
-from microsnoop_engine.architectures import build
-from microsnoop_engine.checkpoints import Card, load_weights, save_weights
 from microsnoop_engine.errors import WeightsError
+from microsnoop_engine.model.checkpoints import Card, load_weights, save_weights
+from microsnoop_engine.model.registry import build
 from microsnoop_engine.pool import Pool
 from microsnoop_engine.training_batches import Batches
 from microsnoop_engine.training_config import TrainConfig

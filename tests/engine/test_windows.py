@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from microsnoop_engine.embedder import SIZES
-from microsnoop_engine.windows import FRAME, percentiles_with_zeros, resize, resize_labels, square_and_resize, window
+from microsnoop_engine.model.frame import FRAME, SIZES
+from microsnoop_engine.windows import percentiles_with_zeros, resize, resize_labels, square_and_resize, window
 
 
 def frame_of(plane, fill=0.0):

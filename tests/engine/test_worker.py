@@ -16,8 +16,8 @@ import psutil
 import pytest
 from appose import NDArray
 
-from microsnoop_engine.embedder import Embedder
 from microsnoop_engine.measuring import measure
+from microsnoop_engine.model.embedder import Embedder
 from microsnoop_engine.modes import CropSettings
 
 COMMAND = [sys.executable, "-m", "microsnoop_engine", "worker", "--device", "cpu", "--precision", "float32"]

@@ -104,7 +104,7 @@ def batch(home, tmp_path):
 @pytest.fixture(scope="session")
 def embedder():
     """The engine as the worker runs it."""
-    from microsnoop_engine.embedder import Embedder
+    from microsnoop_engine.model.embedder import Embedder
 
     return Embedder(threads=1)
 

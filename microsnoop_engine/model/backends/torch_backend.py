@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .architectures import build
-from .checkpoints import Card
-from .embedder import out_of_memory
-from .errors import DeviceError, InputError, first_line
+from ...errors import DeviceError, InputError, first_line
+from ..checkpoints import Card
+from ..devices import out_of_memory
+from ..registry import build
 from .torch_network import for_inference
 
 log = logging.getLogger(__name__)

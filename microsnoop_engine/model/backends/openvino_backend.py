@@ -6,8 +6,8 @@ import sys
 
 import numpy as np
 
-from .checkpoints import Card
-from .errors import DeviceError
+from ...errors import DeviceError
+from ..checkpoints import Card
 
 
 class OpenVinoBackend:

@@ -11,9 +11,9 @@ import numpy as np
 import openvino as ov
 from openvino import opset15 as op
 
-from .checkpoints import Card
-from .errors import WeightsError
-from .reach import Reach, reach
+from ...errors import WeightsError
+from ..checkpoints import Card
+from .receptive_field import Reach, reach
 
 
 class EncoderGraphs:

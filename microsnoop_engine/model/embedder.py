@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import logging
-import os
-import platform
 import re
-import sys
 from collections.abc import Callable
-from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from ..errors import DeviceError, InputError, WeightsError
 from .checkpoints import DEFAULT, Card, load_weights
-from .errors import DeviceError, InputError, WeightsError, first_line
 
 if TYPE_CHECKING:
     from torch import Tensor
-
+from .devices import best_device, device_lock, halving
+from .frame import SIZES
 
 log = logging.getLogger(__name__)
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
-SIZES = (48, 64, 80, 96, 128, 160, 224)
-"""Sizes of crop for which a graph of its own pays, in pixels; a crop goes into the next larger one."""
 
 
 class Backend(Protocol):
@@ -153,62 +148,6 @@ class Embedder:
         return result
 
 
-def halving(embed: Callable[[Any], Any], crops: Any, join: Callable[[list], Any] = np.concatenate) -> tuple[Any, int]:
-    """``embed(crops)``, in halves (quarters, ..) where memory runs out; also the largest part that fitted.
-
-    Raises
-    ------
-    DeviceError
-        If not even one crop fits.
-    """
-    parts, start, size = [], 0, len(crops)
-    while start < len(crops):
-        part = crops[start : start + size]
-        try:
-            parts.append(embed(part))
-            start += size
-            continue
-        except Exception as error:
-            if not out_of_memory(error):
-                raise
-            reason = first_line(error)
-        # outside of the handler, where the error's traceback no longer holds the failed attempt's memory
-        if len(part) == 1:
-            raise DeviceError(f"not even one crop fits into the device's memory: close other programs ({reason})")
-        size = len(part) // 2
-        log.warning("out of memory with %d crops at once: going on with %d", len(part), size)
-    return join(parts), size
-
-
-_MEMORY_SIGNS = ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc", "bad allocation")
-
-
-def out_of_memory(error: Exception) -> bool:
-    """Whether an error says that memory ran out, whatever library it comes from."""
-    text = str(error).lower()
-    return isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError) and any(sign in text for sign in _MEMORY_SIGNS)
-    )
-
-
-def device_lock(device: str):
-    """A lock between processes, held while a GPU works, so that several workers share its memory in turn."""
-    if device == "cpu":
-        return nullcontext()
-    import tempfile
-
-    from filelock import FileLock
-
-    owner = os.getuid() if hasattr(os, "getuid") else "user"
-    kind, _, index = device.partition(":")
-    if kind == "cuda":
-        index = index or "0"
-        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
-        if int(index) < len(visible) and visible[int(index)]:
-            index = re.sub(r"\W", "", visible[int(index)])
-    return FileLock(Path(tempfile.gettempdir()) / f"microsnoop-{kind}{index}-{owner}.lock")
-
-
 def _choose_backend(
     state: dict[str, np.ndarray], card: Card, device: str, precision: str, backend: str, threads: int | None
 ) -> Backend:
@@ -224,34 +163,16 @@ def _choose_backend(
         raise InputError("float16 is for GPUs: use --precision auto on a CPU")
     if device == "cpu" and backend != "torch" and card.architecture == "unet":
         try:
-            from .openvino_backend import OpenVinoBackend
+            from .backends.openvino_backend import OpenVinoBackend
 
             return OpenVinoBackend(state, card, precision, threads)
         except ImportError:
             if backend == "openvino":
                 raise DeviceError("OpenVINO is not installed: pip install openvino") from None
             log.warning("OpenVINO is not installed: using PyTorch, which is slower on a CPU (pip install openvino)")
-    from .torch_backend import TorchBackend
+    from .backends.torch_backend import TorchBackend
 
     return TorchBackend(state, card, device, precision, threads)
-
-
-def best_device() -> str:
-    """CUDA or MPS where PyTorch can use it; PyTorch is not even imported where no such device is to be expected."""
-    if sys.platform == "darwin" and platform.machine() == "arm64":
-        import torch
-
-        return "mps" if torch.backends.mps.is_available() else "cpu"
-    nvidia = (
-        Path("/dev/nvidiactl"),
-        Path("/dev/dxg"),
-        Path(os.environ.get("SYSTEMROOT", "/none"), "System32/nvcuda.dll"),
-    )
-    if any(path.exists() for path in nvidia):
-        import torch
-
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return "cpu"
 
 
 def _check_choice(setting: str, value: str, choices: tuple[str, ...]) -> None:

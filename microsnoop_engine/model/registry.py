@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..errors import WeightsError
 from .checkpoints import Card, load_weights
-from .errors import WeightsError
-from .model import WIDTHS, Microsnoop
+from .unet import WIDTHS, Microsnoop
 from .vit import MaskedViT
 
 GROUP = "microsnoop.architectures"

@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .architectures import Whitened
-from .model import DownStage, Microsnoop, NormConv
-from .reach import Reach, reach
+from ..registry import Whitened
+from ..unet import DownStage, Microsnoop, NormConv
+from .receptive_field import Reach, reach
 
 
 def for_inference(network: nn.Module, frame: int, kind: torch.dtype) -> nn.Module:

@@ -1,0 +1,3 @@
+"""Turn crops into embeddings: networks, weights and devices.
+
+May import: storage, errors."""

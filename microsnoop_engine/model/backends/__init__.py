@@ -1,0 +1,3 @@
+"""Run a network with PyTorch or OpenVINO.
+
+May import: the other modules of model, errors."""
