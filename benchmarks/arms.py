@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 import microsnoop_engine
-from microsnoop_engine.measuring import Batcher, start_measurement
 from microsnoop_engine.model.checkpoints import DEFAULT, Card, find_weights, load_weights, save_weights
 from microsnoop_engine.model.embedder import Embedder
-from microsnoop_engine.modes import CropSettings
-from microsnoop_engine.windows import resize
+from microsnoop_engine.modes.batcher import Batcher
+from microsnoop_engine.modes.measure import start_measurement
+from microsnoop_engine.modes.resizing import resize
+from microsnoop_engine.modes.settings import CropSettings
 
 MODES = {
     "resize": CropSettings(mode="image"),

@@ -21,7 +21,7 @@ from representation import predict
 
 from microsnoop_engine.evaluation.scores import score_predictions
 from microsnoop_engine.model.checkpoints import DEFAULT, find_weights, read_card
-from microsnoop_engine.windows import resize
+from microsnoop_engine.modes.resizing import resize
 
 FIELDS = {
     "mitocheck_phenotype": ("plate", "well"),

@@ -15,8 +15,9 @@ from eval_sets import FOLDER
 from microsnoop_engine.evaluation.controls import between_controls, dose_correlations, z_prime
 from microsnoop_engine.evaluation.metrics import knn_predict
 from microsnoop_engine.evaluation.scores import score_predictions
-from microsnoop_engine.measuring import Batcher, start_measurement
-from microsnoop_engine.modes import CropSettings
+from microsnoop_engine.modes.batcher import Batcher
+from microsnoop_engine.modes.measure import start_measurement
+from microsnoop_engine.modes.settings import CropSettings
 from microsnoop_engine.segmentation.nuclei import segment_nuclei
 
 MODES = ("cells", "tile", "image")

@@ -26,9 +26,10 @@ import tifffile
 from throughput import BATCH, Collector, eager_rate, machine, timed
 
 from microsnoop_engine import __version__
-from microsnoop_engine.measuring import Batcher, start_measurement
 from microsnoop_engine.model.embedder import Embedder
-from microsnoop_engine.modes import CropSettings
+from microsnoop_engine.modes.batcher import Batcher
+from microsnoop_engine.modes.measure import start_measurement
+from microsnoop_engine.modes.settings import CropSettings
 from microsnoop_engine.segmentation.nuclei import segment_nuclei
 from microsnoop_engine.tables.parquet_files import TABLE, read_table
 

@@ -28,9 +28,10 @@ import tifffile
 from microsnoop_engine import __version__
 from microsnoop_engine.errors import DeviceError
 from microsnoop_engine.images.synthetic import render_field
-from microsnoop_engine.measuring import Batcher, start_measurement
 from microsnoop_engine.model.embedder import Embedder
-from microsnoop_engine.modes import CropSettings
+from microsnoop_engine.modes.batcher import Batcher
+from microsnoop_engine.modes.measure import start_measurement
+from microsnoop_engine.modes.settings import CropSettings
 from microsnoop_engine.segmentation.nuclei import segment_nuclei
 
 REPOSITORY = Path(__file__).resolve().parents[1]

@@ -9,10 +9,10 @@ __version__ = "0.1.0"
 
 _EXPORTS = {
     "Embedder": "model.embedder",
-    "CropSettings": "modes",
+    "CropSettings": "modes.settings",
     "Spherize": "sphering",
     "load_model": "model.registry",
-    "measure": "measuring",
+    "measure": "modes.measure",
 }
 __all__ = ["CropSettings", "Embedder", "Spherize", "__version__", "load_model", "measure"]
 

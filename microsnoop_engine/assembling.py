@@ -12,8 +12,9 @@ import numpy as np
 
 from .errors import ImageError, InputError, MicrosnoopError
 from .images.image_set import ImageSet
-from .measuring import Batcher, Measurement, mean_of_rows, start_measurement
 from .model.embedder import Embedder
+from .modes.batcher import Batcher
+from .modes.measure import Measurement, mean_of_rows, start_measurement
 from .reading import Job, Pixels, read_ahead
 
 LONGEST_WAIT = 20.0

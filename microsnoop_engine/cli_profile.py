@@ -11,7 +11,8 @@ from typing import Any
 
 from .cli_options import add_engine_options, make_embedder, memory_of, positive_float
 from .errors import InputError
-from .modes import MASKS, MODES, NORMALISATIONS, RESCALE_CONSTANT_HELP
+from .modes.crops import RESCALE_CONSTANT_HELP
+from .modes.settings import MASKS, MODES, NORMALISATIONS
 from .shards import Shard
 from .storage.paths import location
 
@@ -173,7 +174,7 @@ def run_profile(options: argparse.Namespace) -> int:
     from .distributor import profile
     from .images.inputs import find_image_sets
     from .images.ome_zarr import results_beside
-    from .modes import CropSettings
+    from .modes.settings import CropSettings
     from .planning import plan
     from .telling import Teller
 

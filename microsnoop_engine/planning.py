@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from .errors import InputError
 from .images.image_set import ImageSet, is_nuclear
-from .modes import CropSettings
+from .modes.settings import CropSettings
 from .reading import Job
 from .tables.columns import IMAGE_SET
 

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from .errors import InputError, ResumeError
 from .images.image_set import ImageSet
-from .measuring import Measurement
+from .modes.measure import Measurement
 from .storage.atomic import GrowingFile, writing
 from .storage.locks import Claim, claim
 from .storage.paths import files_in, kind_of, make_folder, read_bytes, remove

@@ -24,8 +24,8 @@ from .errors import (
 from .images.image_set import ImageSet
 from .images.labels import read_labels
 from .images.planes import read_channels
-from .measuring import check_labels
-from .modes import CropSettings
+from .modes.settings import CropSettings
+from .modes.validation import check_labels
 from .segmentation.segmenter import Segmenter, segmenter
 
 log = logging.getLogger(__name__)

@@ -12,10 +12,10 @@ import numpy as np
 
 from . import __version__
 from .errors import InputError
-from .images.labels import measure_rois
-from .measuring import Measurement, mean_of_rows, measure
 from .model.embedder import Embedder
-from .modes import CropSettings
+from .modes.measure import Measurement, mean_of_rows, measure
+from .modes.outlines import measure_rois
+from .modes.settings import CropSettings
 from .worker_arrays import Exchange
 from .worker_tables import table_tasks
 

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from ..images.image_set import ImageSet
-from ..measuring import Measurement
+from ..modes.measure import Measurement
 from .columns import (
     BORDER_COLUMN,
     BOX_COLUMNS,

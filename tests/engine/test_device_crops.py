@@ -5,11 +5,13 @@ import pytest
 import torch
 
 from microsnoop_engine import CropSettings, Embedder, measure
-from microsnoop_engine.device_crops import DeviceCropper, Pixels, _percentile
 from microsnoop_engine.errors import DeviceError
 from microsnoop_engine.images.synthetic import render_field
-from microsnoop_engine.measuring import Batcher, start_measurement
-from microsnoop_engine.modes import as_they_are, crops, regions_of
+from microsnoop_engine.modes.batcher import Batcher
+from microsnoop_engine.modes.crops import as_they_are, crops
+from microsnoop_engine.modes.device_crops import DeviceCropper, Pixels, _percentile
+from microsnoop_engine.modes.measure import start_measurement
+from microsnoop_engine.modes.regions import regions_of
 from microsnoop_engine.segmentation.nuclei import segment_nuclei
 
 SETTINGS = [
@@ -142,7 +144,7 @@ def test_percentiles(seed, zeros):
 
 
 def test_memory_runs_out(field, monkeypatch):
-    from microsnoop_engine import device_crops
+    from microsnoop_engine.modes import device_crops
 
     real, sizes = device_crops.normalised_windows, []
 

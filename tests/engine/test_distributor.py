@@ -18,7 +18,7 @@ from microsnoop_engine import CropSettings
 from microsnoop_engine.distributor import profile
 from microsnoop_engine.errors import ImageError, ResumeError
 from microsnoop_engine.images.load_data import from_load_data
-from microsnoop_engine.measuring import measure
+from microsnoop_engine.modes.measure import measure
 from microsnoop_engine.reading import Job, read_ahead
 
 JOB = Job(("DNA", "GFP"), "Nuclei", CropSettings(rescale_constant=3.0))

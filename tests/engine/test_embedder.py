@@ -82,7 +82,7 @@ def test_windows_hold_for_any_weights(tmp_path):
 
 @pytest.mark.parametrize("backend", ["torch", "openvino"])
 def test_bfloat16_on_real_crops(model, real_crops, backend, plain_weights):
-    from microsnoop_engine.windows import window
+    from microsnoop_engine.modes.normalization import window
 
     if backend == "openvino" and not has_bfloat16():
         with pytest.raises(DeviceError, match="no bfloat16 arithmetic: use --precision float32"):

@@ -7,7 +7,9 @@ import pytest
 from scipy import ndimage
 
 from microsnoop_engine.errors import InputError
-from microsnoop_engine.modes import CropSettings, cell_regions, crops, regions_of, tile_regions, whole_region
+from microsnoop_engine.modes.crops import crops
+from microsnoop_engine.modes.regions import cell_regions, regions_of, tile_regions, whole_region
+from microsnoop_engine.modes.settings import CropSettings
 
 
 def slow_regions(labels, constant):

@@ -5,10 +5,10 @@ import pytest
 
 from microsnoop_engine.errors import Cancelled, InputError
 from microsnoop_engine.images import labels as rois
-from microsnoop_engine.images.labels import measure_rois
 from microsnoop_engine.images.outlines import label_planes, split_masks
-from microsnoop_engine.measuring import measure
-from microsnoop_engine.modes import CropSettings
+from microsnoop_engine.modes.measure import measure
+from microsnoop_engine.modes.outlines import measure_rois
+from microsnoop_engine.modes.settings import CropSettings
 
 RANDOM = np.random.default_rng(5)
 IMAGE = RANDOM.integers(0, 3000, (2, 100, 120)).astype(np.uint16)

@@ -10,7 +10,7 @@ from microsnoop_engine.model.backends.torch_network import for_inference
 from microsnoop_engine.model.registry import Whitened
 from microsnoop_engine.model.unet import Microsnoop
 from microsnoop_engine.model.vit import MaskedViT
-from microsnoop_engine.windows import window
+from microsnoop_engine.modes.normalization import window
 
 FRAME = 64
 

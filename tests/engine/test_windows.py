@@ -5,7 +5,8 @@ import pytest
 from scipy import ndimage
 
 from microsnoop_engine.model.frame import FRAME, SIZES
-from microsnoop_engine.windows import percentiles_with_zeros, resize, resize_labels, square_and_resize, window
+from microsnoop_engine.modes.normalization import percentiles_with_zeros, window
+from microsnoop_engine.modes.resizing import resize, resize_labels, square_and_resize
 
 
 def frame_of(plane, fill=0.0):

@@ -16,9 +16,9 @@ import psutil
 import pytest
 from appose import NDArray
 
-from microsnoop_engine.measuring import measure
 from microsnoop_engine.model.embedder import Embedder
-from microsnoop_engine.modes import CropSettings
+from microsnoop_engine.modes.measure import measure
+from microsnoop_engine.modes.settings import CropSettings
 
 COMMAND = [sys.executable, "-m", "microsnoop_engine", "worker", "--device", "cpu", "--precision", "float32"]
 RANDOM = np.random.default_rng(0)

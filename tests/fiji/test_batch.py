@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from microsnoop_engine.images.labels import measure_rois
-from microsnoop_engine.measuring import measure
-from microsnoop_engine.modes import CropSettings
+from microsnoop_engine.modes.measure import measure
+from microsnoop_engine.modes.outlines import measure_rois
+from microsnoop_engine.modes.settings import CropSettings
 
 MACRO = """
 measure = "Measure Microsnoop Features";

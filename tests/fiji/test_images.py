@@ -8,8 +8,8 @@ from conftest import feature_names, save_hyperstack
 
 from cellprofiler_plugins._microsnoop_client import close_engines
 from fiji_bridge import measure
-from microsnoop_engine import measuring
-from microsnoop_engine.modes import CropSettings
+from microsnoop_engine.modes import measure as measuring
+from microsnoop_engine.modes.settings import CropSettings
 
 RANDOM = np.random.default_rng(3)
 GREY = RANDOM.integers(0, 250, (90, 70))

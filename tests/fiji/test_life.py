@@ -22,7 +22,7 @@ from conftest import (
     workers_of,
 )
 
-from microsnoop_engine import measuring
+from microsnoop_engine.modes import measure as measuring
 
 MEASURE = "Measure Microsnoop Features"
 

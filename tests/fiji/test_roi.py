@@ -8,7 +8,7 @@ from roifile import ROI_OPTIONS, ROI_TYPE, ImagejRoi
 
 from microsnoop_engine.cli import main
 from microsnoop_engine.images.imagej_roi import RoiError, read_rois
-from microsnoop_engine.measuring import measure
+from microsnoop_engine.modes.measure import measure
 
 KINDS = ("oval", "oval float", "rectangle", "polygon", "polygon float", "freehand", "traced", "ellipse", "rotated")
 COMPOSITES = ("ring", "composite", "composite float")

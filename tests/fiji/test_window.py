@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from conftest import components, feature_names, numbers, own_workers, press, wait_for, window
 
-from microsnoop_engine.measuring import measure
+from microsnoop_engine.modes.measure import measure
 
 MEASURE = "Measure Microsnoop Features"
 
@@ -70,7 +70,7 @@ def test_the_dialog_is_recorded_and_the_line_gives_the_same_rows(java, ij, opene
         f'table=Results csv=[{path}] cluster=3 overlay");'
     )
     wait_for(path.exists)
-    from microsnoop_engine.modes import CropSettings
+    from microsnoop_engine.modes.settings import CropSettings
 
     want = measure(embedder, field[1][[0, 2]], field[2], CropSettings(rescale_constant=1.5, resize=128)).features
     names = feature_names("DNA", "Actin")

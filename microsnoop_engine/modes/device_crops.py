@@ -13,11 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .errors import DeviceError
-from .model.devices import halving, out_of_memory
-from .model.frame import FRAME, SIZES
-from .modes import Crops, CropSettings, Regions
-from .windows import CONSTANT, NEARLY_CONSTANT, NOT_FINITE, PERCENTILES, TOO_SMALL
+from ..errors import DeviceError
+from ..model.devices import halving, out_of_memory
+from ..model.frame import FRAME, SIZES
+from .crops import Crops
+from .normalization import CONSTANT, NEARLY_CONSTANT, NOT_FINITE, PERCENTILES, TOO_SMALL
+from .regions import Regions
+from .settings import CropSettings
 
 _PROBLEMS = ("", NOT_FINITE, CONSTANT, TOO_SMALL, NEARLY_CONSTANT)
 _LARGEST = 2**31 - 1

@@ -1,11 +1,10 @@
-"""One crop of one channel, normalised and set into the smallest window that a graph is built for."""
+"""Normalize crops to their own percentiles and pad them to the frame."""
 
 from __future__ import annotations
 
 import numpy as np
-from PIL import Image
 
-from .model.frame import FRAME, SIZES
+from ..model.frame import FRAME, SIZES
 
 PERCENTILES = (1.0, 99.0)
 
@@ -66,31 +65,3 @@ def percentiles_with_zeros(values: np.ndarray, zeros: int) -> tuple[np.float32, 
     found = np.where(among_zeros, 0.0, ordered[places].astype(np.float64))
     low, high = found[:, 0] + (found[:, 1] - found[:, 0]) * (positions - lower)
     return np.float32(low), np.float32(high)
-
-
-def square_and_resize(crop: np.ndarray, size: int = FRAME) -> np.ndarray:
-    """Pad with zeros to a square and resize to ``size`` pixels, bilinear with antialiasing."""
-    height, width = crop.shape
-    side = max(height, width)
-    square = np.zeros((side, side), np.float32)
-    top, left = (side - height) // 2, (side - width) // 2
-    square[top : top + height, left : left + width] = crop
-    return resize(square, (size, size))
-
-
-def resize_longer_side(crop: np.ndarray, size: int) -> np.ndarray:
-    """Resize a crop (h, w) so that its longer side has ``size`` pixels, bilinear with antialiasing."""
-    height, width = (max(round(length * size / max(crop.shape)), 1) for length in crop.shape)
-    return resize(crop, (height, width))
-
-
-def resize(plane: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Resize a plane (h, w) to ``shape``, bilinear with antialiasing, as float32."""
-    image = Image.fromarray(np.ascontiguousarray(plane, dtype=np.float32))
-    return np.asarray(image.resize(shape[::-1], Image.Resampling.BILINEAR))
-
-
-def resize_labels(labels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Resize a label plane (h, w) to ``shape`` by nearest neighbour."""
-    image = Image.fromarray(np.ascontiguousarray(labels, dtype=np.int32))
-    return np.asarray(image.resize(shape[::-1], Image.Resampling.NEAREST))

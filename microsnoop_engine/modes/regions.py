@@ -1,82 +1,14 @@
-"""From an image (and labels) to crops: single cells, cell regions, tiles, whole images (Xun et al. 2023, Methods)."""
+"""Turn labels, tiles or a whole image into regions to crop."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from .errors import InputError
-from .model.frame import FRAME
-from .windows import resize_longer_side, square_and_resize, window
-
-MODES = ("cells", "single-cell", "tile", "image")
-MASKS = ("box", "object")
-NORMALISATIONS = ("pad-then-normalise", "normalise-then-pad")
-
-RESCALE_CONSTANT_HELP = (
-    "half width of the crop in units of the object's longer side: 2.0 (the default) suits nuclei and takes in the cell "
-    "around them, 0.6 suits whole cells"
-)
-
-
-@dataclass(frozen=True)
-class CropSettings:
-    """How crops are taken; checked when it is built.
-
-    Parameters
-    ----------
-    mode : {'cells', 'single-cell', 'tile', 'image'}
-    rescale_constant : float
-        Half width of the box in units of the object's longer side: 2.0 suits nuclei, 0.6 whole cells.
-    mask : {'box', 'object'}
-        The crop as it is, or with everything outside the object set to zero.
-    normalise : {'pad-then-normalise', 'normalise-then-pad'}, optional
-        Whether the percentiles are those of the zero-padded crop (as in the paper) or of the crop alone. By default
-        the first; the second for ``mask='object'``, where a small object would be lost among the zeros.
-    drop_border : bool
-        Leave out objects that touch the edge of the image.
-    scale : float
-        Factor by which the field is resized before it is cropped.
-    resize : int, optional
-        Height and width, 48 to 224 pixels, that crops of the modes ``cells`` and ``single-cell`` are resized to before
-        they are set into the frame, the longer side filling it: an object's size no longer counts.
-
-    Raises
-    ------
-    InputError
-    """
-
-    mode: str = "cells"
-    rescale_constant: float = 2.0
-    mask: str = "box"
-    normalise: str | None = None
-    drop_border: bool = False
-    scale: float = 1.0
-    resize: int | None = None
-
-    def __post_init__(self) -> None:
-        for setting, choices in (("mode", MODES), ("mask", MASKS), ("normalise", NORMALISATIONS)):
-            value = getattr(self, setting)
-            if value not in choices and (setting, value) != ("normalise", None):
-                raise InputError(f"{setting} is '{value}': give one of {', '.join(choices)}")
-        for setting, low, high in (("rescale_constant", 0.1, 20.0), ("scale", 0.01, 16.0)):
-            value = getattr(self, setting)
-            if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
-                raise InputError(f"{setting} is {value!r}: give a number from {low} to {high}")
-
-        if self.resize is not None:
-            if self.mode not in ("cells", "single-cell"):
-                raise InputError(f"resize goes with the modes cells and single-cell, not with '{self.mode}'")
-            if isinstance(self.resize, bool) or not isinstance(self.resize, int) or not 48 <= self.resize <= FRAME:
-                raise InputError(f"resize is {self.resize!r}: give a whole number from 48 to {FRAME}")
-
-    @property
-    def pad_first(self) -> bool:
-        """Whether a crop is padded with zeros before it is normalised."""
-        return (self.normalise or NORMALISATIONS[self.mask == "object"]) == "pad-then-normalise"
+from ..errors import InputError
+from ..model.frame import FRAME
+from .settings import CropSettings
 
 
 @dataclass(frozen=True)
@@ -217,77 +149,3 @@ def regions_of(shape: tuple[int, int], labels: np.ndarray | None, settings: Crop
         raise InputError("mode 'cells' needs labels: give label images or a segmentation")
     regions = cell_regions(labels, settings.rescale_constant, shape)
     return regions[~regions.border] if settings.drop_border else regions
-
-
-def as_they_are(regions: Regions, settings: CropSettings) -> bool:
-    """Whether all crops are taken pixel by pixel: none is empty or resized."""
-    sides = regions.box[:, 2:] - regions.box[:, :2]
-    return (
-        settings.mode != "image" and not settings.resize and sides.min(initial=1) > 0 and sides.max(initial=0) <= FRAME
-    )
-
-
-@dataclass(frozen=True)
-class Crop:
-    """One crop of one channel, ready for the network, or the reason why there is none.
-
-    Attributes
-    ----------
-    row, channel : int
-        Row in the :class:`Regions` and channel of the image.
-    window : array (s, s) float32, or None
-    problem : str
-    """
-
-    row: int
-    channel: int
-    window: np.ndarray | None
-    problem: str = ""
-
-
-@dataclass(frozen=True)
-class Crops:
-    """Crops of one size, and what is wrong with others; a place is a row x channels of the image + a channel.
-
-    Attributes
-    ----------
-    windows : array or Tensor (n, s, s), float32, or None
-    places : sequence of int
-        Whose they are.
-    problems : sequence of (int, str)
-        Place and reason of crops for which there is no window.
-    """
-
-    windows: Any
-    places: Sequence[int] | np.ndarray
-    problems: Sequence[tuple[int, str]] = ()
-
-
-def crops(
-    image: np.ndarray, regions: Regions, settings: CropSettings, labels: np.ndarray | None = None
-) -> Iterator[Crop]:
-    """Every crop of every channel, region after region.
-
-    Parameters
-    ----------
-    image : array (c, h, w)
-    regions : Regions
-    settings : CropSettings
-    labels : array (h, w) or (p, h, w), optional
-        Needed for ``mask='object'``.
-    """
-    for row, (y0, x0, y1, x1) in enumerate(regions.box.tolist()):
-        outside = None
-        if settings.mask == "object" and labels is not None and settings.mode == "cells":
-            here = labels[..., y0:y1, x0:x1].reshape(-1, y1 - y0, x1 - x0)
-            outside = ~(here == regions.object_number[row]).any(0)
-        for channel in range(len(image)):
-            crop = image[channel, y0:y1, x0:x1].astype(np.float32)
-            if outside is not None:
-                crop[outside] = 0
-            if settings.resize and crop.size:
-                crop = resize_longer_side(crop, settings.resize)
-            elif settings.mode == "image" or max(crop.shape) > FRAME:
-                crop = square_and_resize(crop)
-            pixels, problem = window(crop, settings.pad_first)
-            yield Crop(row, channel, pixels, problem)

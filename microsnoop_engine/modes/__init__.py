@@ -1,0 +1,3 @@
+"""Turn one image into rows of features: regions, crops, normalization.
+
+May import: model, images, errors."""
