@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from microsnoop_engine.evaluation.metrics import knn_predict, not_same
-from microsnoop_engine.sphering import SpheringWarning, Spherize
+from microsnoop_engine.sphering.spherize import SpheringWarning, Spherize
 
 FEATURES = 64
 NUISANCES = 8

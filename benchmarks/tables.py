@@ -20,7 +20,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from microsnoop_engine.sphering import Spherize
+from microsnoop_engine.sphering.spherize import Spherize
 from microsnoop_engine.tables.aggregation import aggregate
 from microsnoop_engine.tables.columns import feature_columns
 from microsnoop_engine.tables.features import select_features

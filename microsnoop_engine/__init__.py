@@ -10,7 +10,7 @@ __version__ = "0.1.0"
 _EXPORTS = {
     "Embedder": "model.embedder",
     "CropSettings": "modes.settings",
-    "Spherize": "sphering",
+    "Spherize": "sphering.spherize",
     "load_model": "model.registry",
     "measure": "modes.measure",
 }

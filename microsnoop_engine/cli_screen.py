@@ -85,7 +85,7 @@ def run_report(options: argparse.Namespace) -> int:
     """Write one HTML file, readable without network: maps before and after sphering, plates, doses, figures, cells."""
     from .report import make_report
     from .report_data import Meaning
-    from .sphering import load_spherings
+    from .sphering.spherize import load_spherings
     from .storage.atomic import replace_file
     from .tables.features import select_features
     from .tables.formats import open_source

@@ -212,8 +212,8 @@ def run_combine(options: argparse.Namespace) -> int:
 
 def run_sphere(options: argparse.Namespace) -> int:
     """Whiten features on control rows, so that directions in which controls differ among themselves count less."""
-    from .sphering import SpheringWarning, save_spherings
-    from .sphering_tables import sphere_table
+    from .sphering.spherize import SpheringWarning, save_spherings
+    from .sphering.table import sphere_table
     from .tables.features import select_features
     from .tables.formats import check_target, open_source, write_frame
     from .tables.source import read_frame

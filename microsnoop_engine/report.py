@@ -21,7 +21,7 @@ from . import report_data as show
 from .errors import InputError
 from .evaluation.table import has_word
 from .report_data import Meaning, Screen
-from .sphering import Spherize
+from .sphering.spherize import Spherize
 from .tables.aggregation import COUNT
 from .tables.columns import IMAGE_NUMBER, METADATA, OBJECT_NUMBER, PLATE, WELL
 from .thumbnails import thumbnails

@@ -7,7 +7,7 @@ from pycytominer.operations import Spherize as PycytominerSpherize
 from sklearn.covariance import LedoitWolf
 from sklearn.decomposition import PCA
 
-from microsnoop_engine.sphering import METHODS, Spherize
+from microsnoop_engine.sphering.spherize import METHODS, Spherize
 
 RANDOM = np.random.default_rng(1)
 MIX = RANDOM.normal(size=(9, 9)) * np.geomspace(1, 20, 9)

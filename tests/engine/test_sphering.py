@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from microsnoop_engine.errors import InputError
-from microsnoop_engine.sphering import METHODS, SpheringWarning, Spherize, knee, load_spherings, save_spherings
+from microsnoop_engine.sphering.spherize import METHODS, SpheringWarning, Spherize, knee, load_spherings, save_spherings
 
 RANDOM = np.random.default_rng(0)
 MIX = RANDOM.normal(size=(12, 12)) * np.geomspace(1, 30, 12)
@@ -77,7 +77,7 @@ def test_float32_stays_float32_and_is_close():
 
 def test_rows_in_blocks_are_the_same(monkeypatch):
     whole = Spherize(regularization=0.0).fit(CONTROLS).transform(TREATED)
-    monkeypatch.setattr("microsnoop_engine.sphering.BLOCK", 7)
+    monkeypatch.setattr("microsnoop_engine.sphering.spherize.BLOCK", 7)
     np.testing.assert_allclose(Spherize(regularization=0.0).fit(CONTROLS).transform(TREATED), whole, atol=1e-9)
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from microsnoop_engine.errors import InputError
 from microsnoop_engine.evaluation.metrics import knn_predict
-from microsnoop_engine.handcrafted import robust_z, uninformative
-from microsnoop_engine.sphering_tables import best_regularization, sphere_table
+from microsnoop_engine.sphering.handcrafted import robust_z, uninformative
+from microsnoop_engine.sphering.table import best_regularization, sphere_table
 
 RANDOM = np.random.default_rng(0)
 DEEP = [f"Nuclei_Microsnoop_E{k:03d}_DNA" for k in range(6)]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .errors import InputError
+from ..errors import InputError
 
 MAD_TO_DEVIATION = 1.4826
 """The median absolute deviation of a normal distribution times this is its standard deviation."""

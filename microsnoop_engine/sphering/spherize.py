@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from .errors import InputError
-from .storage.atomic import replace_file
+from ..errors import InputError
+from ..storage.atomic import replace_file
 
 METHODS = ("zca-cor", "zca", "pca-cor", "pca")
 RULES = ("knee", "ledoit-wolf")

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from .errors import InputError
-from .evaluation.metrics import knn_predict
+from ..errors import InputError
+from ..evaluation.metrics import knn_predict
+from ..tables.features import is_microsnoop
+from ..tables.queries import select_rows
 from .handcrafted import robust_z, uninformative
-from .sphering import Spherize
-from .tables.features import is_microsnoop
-from .tables.queries import select_rows
+from .spherize import Spherize
 
 EVERYTHING = "all"
 """The name of the only group of a global fit."""

@@ -1,0 +1,3 @@
+"""Correct batch effects by whitening features on control wells.
+
+May import: tables, evaluation, storage, errors."""
