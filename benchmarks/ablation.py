@@ -23,12 +23,13 @@ from representation import REPOSITORY, choices, predict
 
 from microsnoop_engine.evaluation.scores import score_predictions
 from microsnoop_engine.model.checkpoints import find_weights, read_card
-from microsnoop_engine.pool import read_pool
 from microsnoop_engine.telling import Teller
-from microsnoop_engine.training import export, train
-from microsnoop_engine.training_batches import Batches
-from microsnoop_engine.training_config import make_config
-from microsnoop_engine.whitening import fit_whitening
+from microsnoop_engine.trainer.batches import Batches
+from microsnoop_engine.trainer.config import make_config
+from microsnoop_engine.trainer.export import export
+from microsnoop_engine.trainer.pool import read_pool
+from microsnoop_engine.trainer.train import train
+from microsnoop_engine.trainer.whitening import fit_whitening
 
 POOL = REPOSITORY.parent / "shared" / "data" / "pool"
 SETS = ("mitocheck_phenotype", "yeast_protein", "wbc_multibatch", "chula_rbc12")

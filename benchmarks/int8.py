@@ -23,10 +23,10 @@ from throughput import machine, rate
 from microsnoop_engine.evaluation.scores import score_predictions
 from microsnoop_engine.model.backends.openvino_network import EncoderGraphs
 from microsnoop_engine.model.checkpoints import DEFAULT, find_weights, load_weights
-from microsnoop_engine.pool import read_pool
-from microsnoop_engine.training_batches import Batches
-from microsnoop_engine.training_config import make_config
-from microsnoop_engine.whitening import crops_like_cells
+from microsnoop_engine.trainer.batches import Batches
+from microsnoop_engine.trainer.config import make_config
+from microsnoop_engine.trainer.pool import read_pool
+from microsnoop_engine.trainer.whitening import crops_like_cells
 
 FRAME, CALIBRATION, ALLOWED = 224, 320, 0.5
 POOL = REPOSITORY.parent / "shared" / "data" / "pool"

@@ -23,10 +23,10 @@ from classical import measure_cell, otsu_mask, standardised
 from representation import REPOSITORY
 from scipy import ndimage
 
-from microsnoop_engine.pool import read_pool
-from microsnoop_engine.targets import Targets
-from microsnoop_engine.training_batches import Batches, Places
-from microsnoop_engine.training_config import make_config
+from microsnoop_engine.trainer.batches import Batches, Places
+from microsnoop_engine.trainer.config import make_config
+from microsnoop_engine.trainer.pool import read_pool
+from microsnoop_engine.trainer.targets import Targets
 
 POOL = REPOSITORY.parent / "shared" / "data" / "pool"
 FRAME, BATCH = 64, 256

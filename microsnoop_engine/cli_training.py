@@ -82,7 +82,7 @@ def _add_weights(commands: Any) -> None:
 def run_train(options: argparse.Namespace) -> int:
     """Train the network by self-supervision on a folder of images; no labels are needed."""
     from .telling import Teller
-    from .training import train
+    from .trainer.train import train
 
     if options.resume and (options.set or options.config != "paper"):
         raise InputError("--resume takes the configuration from the run: leave --config and --set out")
@@ -132,7 +132,7 @@ def run_weights_info(options: argparse.Namespace) -> int:
 
 def run_weights_export(options: argparse.Namespace) -> int:
     """Write the weights of a training run as a .safetensors file with a card that says how they were made."""
-    from .training import export
+    from .trainer.export import export
 
     name = options.name or options.folder.resolve().name
     target = options.out or options.folder / f"{name}.safetensors"

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import platform
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
-
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-"""As in glibc's malloc.h."""
-_LARGE = 2**31 - 1
 
 
 def usable_cores() -> list[int]:
@@ -28,18 +22,6 @@ def can_pin() -> bool:
     import psutil
 
     return hasattr(psutil.Process, "cpu_affinity")  # not on macOS
-
-
-def keep_freed_memory() -> None:
-    """Let this process keep the memory that it frees, where it asks for the same amounts again and again.
-
-    Of its own accord glibc gives every large block back to the system, which must fill it with zeros when it is next
-    asked for: a training on a CPU spends 40 % of its time on that. Does nothing where there is no glibc.
-    """
-    if platform.libc_ver()[0] == "glibc":
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(_M_MMAP_THRESHOLD, _LARGE)
-        mallopt(_M_TRIM_THRESHOLD, _LARGE)
 
 
 @contextmanager

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import torch
 
-from microsnoop_engine import training_parallel as parallel
-from microsnoop_engine.pool import read_pool
-from microsnoop_engine.trainer import Trainer
-from microsnoop_engine.training_config import TrainConfig
+from microsnoop_engine.trainer import parallel
+from microsnoop_engine.trainer.config import TrainConfig
+from microsnoop_engine.trainer.pool import read_pool
+from microsnoop_engine.trainer.trainer import Trainer
 
 images, folder = map(Path, sys.argv[1:])
 settings = {"categories": (), "crop": 32, "batch": 4, "epochs": 2, "warmup_epochs": 1}

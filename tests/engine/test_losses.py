@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from microsnoop_engine.losses import contrast_loss, decorrelation_loss, distillation_loss, reconstruction_loss
+from microsnoop_engine.trainer.losses import contrast_loss, decorrelation_loss, distillation_loss, reconstruction_loss
 
 
 def test_reconstruction_loss_weighs_the_masked_pixels():

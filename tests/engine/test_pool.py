@@ -9,7 +9,7 @@ import tifffile
 from PIL import Image
 
 from microsnoop_engine.errors import InputError
-from microsnoop_engine.pool import flatten, read_pool, to_uint8
+from microsnoop_engine.trainer.pool import flatten, read_pool, to_uint8
 
 PLANE = np.random.default_rng(0).integers(0, 255, (40, 50)).astype(np.uint8)
 

@@ -9,12 +9,13 @@ import torch
 from microsnoop_engine.errors import InputError, ResumeError
 from microsnoop_engine.model.checkpoints import load_weights
 from microsnoop_engine.model.embedder import Embedder
-from microsnoop_engine.pool import Pool
-from microsnoop_engine.targets import Targets, read_targets
-from microsnoop_engine.trainer import Trainer
-from microsnoop_engine.training import export, whiten
-from microsnoop_engine.training_batches import Batches
-from microsnoop_engine.training_config import TrainConfig
+from microsnoop_engine.trainer.batches import Batches
+from microsnoop_engine.trainer.config import TrainConfig
+from microsnoop_engine.trainer.export import export
+from microsnoop_engine.trainer.pool import Pool
+from microsnoop_engine.trainer.targets import Targets, read_targets
+from microsnoop_engine.trainer.train import whiten
+from microsnoop_engine.trainer.trainer import Trainer
 
 RANDOM = np.random.default_rng(0)
 POOL = Pool([RANDOM.integers(0, 255, (96, 96)).astype(np.uint8) for _ in range(3)], {"a": [0, 1, 2]})

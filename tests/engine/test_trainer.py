@@ -19,11 +19,13 @@ from scipy import ndimage
 from microsnoop_engine.errors import InputError, ResumeError, WeightsError
 from microsnoop_engine.model.checkpoints import load_weights
 from microsnoop_engine.model.embedder import Embedder
-from microsnoop_engine.model.registry import freeze, load_model, make_network
-from microsnoop_engine.pool import Pool, read_pool
-from microsnoop_engine.trainer import Trainer, learning_rate, read_checkpoint
-from microsnoop_engine.training import export, train
-from microsnoop_engine.training_config import TrainConfig
+from microsnoop_engine.model.registry import load_model, make_network
+from microsnoop_engine.trainer.config import TrainConfig
+from microsnoop_engine.trainer.export import export
+from microsnoop_engine.trainer.pool import Pool, read_pool
+from microsnoop_engine.trainer.train import train
+from microsnoop_engine.trainer.trainer import Trainer, learning_rate, read_checkpoint
+from microsnoop_engine.trainer.warm_start import freeze
 
 SMALL = {"categories": (), "crop": 32, "batch": 4, "images_per_epoch": 16, "epochs": 3, "warmup_epochs": 1}
 BOTH = TrainConfig(**SMALL, contrast=0.5, intensity=0.5)

@@ -7,9 +7,9 @@ import pytest
 import torch
 from scipy import ndimage
 
-from microsnoop_engine.pool import Pool
-from microsnoop_engine.training_batches import Batches, Places, normalise, patch_mask, variation
-from microsnoop_engine.training_config import TrainConfig
+from microsnoop_engine.trainer.batches import Batches, Places, normalise, patch_mask, variation
+from microsnoop_engine.trainer.config import TrainConfig
+from microsnoop_engine.trainer.pool import Pool
 
 RANDOM = np.random.default_rng(0)
 POOL = Pool(

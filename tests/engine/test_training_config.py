@@ -3,7 +3,7 @@
 import pytest
 
 from microsnoop_engine.errors import InputError
-from microsnoop_engine.training_config import PRESETS, TrainConfig, as_yaml, make_config
+from microsnoop_engine.trainer.config import PRESETS, TrainConfig, as_yaml, make_config
 
 
 def test_the_paper_is_the_default():

@@ -8,10 +8,10 @@ from microsnoop_engine import Embedder, load_model
 from microsnoop_engine.errors import WeightsError
 from microsnoop_engine.model.checkpoints import Card, load_weights, save_weights
 from microsnoop_engine.model.registry import build
-from microsnoop_engine.pool import Pool
-from microsnoop_engine.training_batches import Batches
-from microsnoop_engine.training_config import TrainConfig
-from microsnoop_engine.whitening import crops_like_cells, fit_whitening
+from microsnoop_engine.trainer.batches import Batches
+from microsnoop_engine.trainer.config import TrainConfig
+from microsnoop_engine.trainer.pool import Pool
+from microsnoop_engine.trainer.whitening import crops_like_cells, fit_whitening
 
 RANDOM = np.random.default_rng(0)
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 from torch import Tensor
 
-from .training_batches import Batches
+from .batches import Batches
 
 FRAME = 224
 BATCH = 32

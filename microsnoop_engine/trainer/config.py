@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from .errors import InputError
+from ..errors import InputError
 
 LEVELS = ("crop", "image")
 PAPER_CATEGORIES = ("fluorescence", "phase+brightfield", "tissue", "histology")

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from PIL import Image
 
+from ..storage.atomic import replace_file, writing
+from .batches import Batches, patch_mask
+from .config import as_yaml
 from .pool import Pool
-from .storage.atomic import replace_file, writing
 from .trainer import LOG, Trainer
-from .training_batches import Batches, patch_mask
-from .training_config import as_yaml
 
 GAP = 4
 REPORT = "report.md"

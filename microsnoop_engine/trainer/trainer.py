@@ -15,16 +15,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from . import training_parallel as parallel
-from .errors import InputError, MicrosnoopError, ResumeError, first_line
+from ..errors import InputError, MicrosnoopError, ResumeError, first_line
+from ..model.checkpoints import Card
+from ..model.registry import make_network
+from ..storage.atomic import writing
+from . import parallel
+from .batches import Batches, patch_mask
+from .config import TrainConfig
 from .losses import contrast_loss, decorrelation_loss, distillation_loss, reconstruction_loss
-from .model.checkpoints import Card
-from .model.registry import freeze, make_network, start_from
 from .pool import Pool
-from .storage.atomic import writing
 from .targets import Targets, read_targets
-from .training_batches import Batches, patch_mask
-from .training_config import TrainConfig
+from .warm_start import freeze, start_from
 
 CHECKPOINT = "checkpoint.pt"
 LOG = "log.csv"

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from .errors import InputError, first_line
+from ..errors import InputError, first_line
+from ..storage.atomic import writing
 from .pool import Pool
-from .storage.atomic import writing
 
 
 @dataclass

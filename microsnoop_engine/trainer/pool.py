@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .errors import InputError, first_line
-from .images.formats import SUFFIXES, read_array
+from ..errors import InputError, first_line
+from ..images.formats import SUFFIXES, read_array
 
 log = logging.getLogger(__name__)
 

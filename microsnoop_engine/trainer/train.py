@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
-import platform
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,19 +12,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from . import __version__
-from . import training_parallel as parallel
-from .errors import InputError, ResumeError
-from .machine import keep_freed_memory
-from .model.checkpoints import Card, halved, save_weights
-from .model.devices import best_device
-from .model.embedder import Embedder
+from ..errors import InputError, ResumeError
+from ..model.checkpoints import Card, save_weights
+from ..model.devices import best_device
+from ..model.embedder import Embedder
+from ..storage.atomic import replace_file
+from ..telling import Teller
+from . import parallel
+from .config import PRESETS, TrainConfig, as_yaml, make_config
+from .export import weight_arrays
+from .memory import keep_freed_memory
 from .pool import read_pool
-from .storage.atomic import replace_file
-from .telling import Teller
+from .report import draw_reconstructions, write_report
 from .trainer import CHECKPOINT, Trainer, finished, read_checkpoint
-from .training_config import PRESETS, TrainConfig, as_yaml, make_config
-from .training_report import draw_reconstructions, write_report
 from .whitening import crops_like_cells, fit_whitening
 
 PICTURE_EPOCHS = 5
@@ -99,21 +96,12 @@ def whiten(trainer: Trainer) -> None:
         path = Path(folder) / "plain.safetensors"
         card = Card("plain", architecture=trainer.config.architecture)
         tensors = finished(trainer.model.state_dict(), trainer.start_tensors, trainer.config.start_share)
-        save_weights(_arrays(tensors, encoder_only=True), card, path)
+        save_weights(weight_arrays(tensors, encoder_only=True), card, path)
         embedder = Embedder(path, device=trainer.device.type, precision="float32")
         crops = crops_like_cells(trainer.batches, trainer.config.whitening)
         weight, bias = fit_whitening(np.concatenate([embedder.embed(part.cpu().numpy()) for part in crops]))
     trainer.whitening = {"whiten.weight": torch.from_numpy(weight), "whiten.bias": torch.from_numpy(bias)}
     trainer.save()
-
-
-def _arrays(state: Mapping[str, torch.Tensor], encoder_only: bool) -> dict[str, np.ndarray]:
-    """The tensors of a network that weights consist of."""
-    return {
-        key: value.float().cpu().numpy()
-        for key, value in state.items()
-        if not key.endswith("num_batches_tracked") and (key.startswith("encoder.") or not encoder_only)
-    }
 
 
 def stored_config(folder: Path) -> TrainConfig:
@@ -127,37 +115,6 @@ def stored_config(folder: Path) -> TrainConfig:
     if not (folder / CHECKPOINT).is_file():
         raise ResumeError(f"'{folder}' holds no training run to continue: leave --resume out to start one")
     return TrainConfig(**read_checkpoint(folder)["config"])
-
-
-def export(folder: Path, target: Path, name: str, licence: str, encoder_only: bool) -> Card:
-    """Write the weights of a run as float16 safetensors with a card that says how they were made.
-
-    Raises
-    ------
-    ResumeError
-        If the folder holds no run.
-    """
-    state = read_checkpoint(folder)
-    config = TrainConfig(**state["config"])
-    learnt = finished(state["model"], state.get("start_tensors", {}), config.start_share)
-    tensors = {key: halved(value) for key, value in _arrays(learnt, encoder_only).items()}
-    tensors |= {key: value.numpy() for key, value in state["whitening"].items()}
-    training = {
-        "samples_seen": state["step"] * config.batch,
-        "hours": round(state["seconds"] / 3600, 2),
-        "hardware": f"{platform.machine()}, {os.cpu_count()} cores"
-        + (f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""),
-        **({key: state[key] for key in ("start", "targets") if state.get(key)}),
-        "finished": state["step"] >= config.steps,
-        "configuration": {key: list(v) if isinstance(v, tuple) else v for key, v in state["config"].items()},
-        "data": state["sources"],
-        "parts": "encoder only, float16" if encoder_only else "encoder and decoder, float16",
-        "whitened": bool(state["whitening"]),
-        "exported": f"{date.today().isoformat()}, microsnoop {__version__}",
-    }
-    return save_weights(
-        tensors, Card(name, architecture=config.architecture, training=training, licence=licence), target
-    )
 
 
 def _choose_device(device: str) -> str:

@@ -12,10 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .errors import InputError
+from ..errors import InputError
+from .config import TrainConfig
 from .pool import Pool, flatten
 from .targets import Targets
-from .training_config import TrainConfig
 
 
 @dataclass

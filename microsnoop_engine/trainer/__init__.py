@@ -1,0 +1,3 @@
+"""Train weights on images.
+
+May import: model, images, storage, errors."""
