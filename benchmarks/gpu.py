@@ -24,8 +24,10 @@ import tifffile
 import torch
 from throughput import PLATE, RESULTS, machine, read_fields
 
-from microsnoop_engine import __version__, load_model, reading
-from microsnoop_engine.distributor import profile
+from microsnoop_engine import __version__, load_model
+from microsnoop_engine.distributor import reading
+from microsnoop_engine.distributor.job import Job
+from microsnoop_engine.distributor.run import profile
 from microsnoop_engine.images.image_set import ImageSet, Source
 from microsnoop_engine.model.backends.torch_network import for_inference
 from microsnoop_engine.model.embedder import Embedder
@@ -33,7 +35,6 @@ from microsnoop_engine.model.frame import SIZES
 from microsnoop_engine.modes.device_crops import DeviceCropper
 from microsnoop_engine.modes.regions import regions_of
 from microsnoop_engine.modes.settings import CropSettings
-from microsnoop_engine.reading import Job
 from microsnoop_engine.segmentation.nuclei import segment_nuclei
 
 CHANNELS = 5

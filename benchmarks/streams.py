@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from microsnoop_engine.machine import usable_cores
+from microsnoop_engine.distributor.executors.machine import usable_cores
 from microsnoop_engine.model.checkpoints import load_weights
 
 sys.modules.setdefault("openvino_telemetry", None)  # see microsnoop_engine.model.backends.openvino_backend

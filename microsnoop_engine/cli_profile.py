@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from .cli_options import add_engine_options, make_embedder, memory_of, positive_float
+from .distributor.shards import Shard
 from .errors import InputError
 from .modes.crops import RESCALE_CONSTANT_HELP
 from .modes.settings import MASKS, MODES, NORMALISATIONS
-from .shards import Shard
 from .storage.paths import location
 
 
@@ -171,11 +171,11 @@ def shard(text: str) -> Shard:
 
 def run_profile(options: argparse.Namespace) -> int:
     """Turn images into a table: one row per object (or image), 256 numbers per channel."""
-    from .distributor import profile
+    from .distributor.job import plan
+    from .distributor.run import profile
     from .images.inputs import find_image_sets
     from .images.ome_zarr import results_beside
     from .modes.settings import CropSettings
-    from .planning import plan
     from .telling import Teller
 
     settings = CropSettings(
@@ -226,11 +226,11 @@ def _make_engine(options: argparse.Namespace) -> Any:
     settings = {"model": options.weights, "precision": options.precision, "batch_size": options.batch_size}
     patience = 60 * options.stall_minutes
     if options.engine == "ray":
-        from .ray_engine import RayEngine
+        from .distributor.executors.ray_executor import RayEngine
 
         return partial(RayEngine, address=options.ray_address, settings=settings, patience=patience)
     if options.devices:
-        from .processes import Processes
+        from .distributor.executors.processes import Processes
 
         devices = [name.strip() for name in options.devices.split(",")]
         return partial(Processes, devices=devices, settings=settings, threads=options.threads, patience=patience)
@@ -239,7 +239,7 @@ def _make_engine(options: argparse.Namespace) -> Any:
 
 def run_merge(options: argparse.Namespace) -> int:
     """Put the tables of all shares of a run (profile --shard) together; they stay as they are."""
-    from .merging import merge
+    from .distributor.merge import merge
 
     merged = merge(options.folder)
     print(f"{merged.rows} rows of {merged.done} image sets from {merged.shards} shares: {merged.table}")

@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from .distributor import Report
+from .distributor.job import Job
+from .distributor.results import IMAGE_LIST, write_csv, write_image_list
+from .distributor.run import Report
 from .images.image_set import ImageSet
 from .images.image_set_file import write_image_sets
-from .profiles import IMAGE_LIST, write_csv, write_image_list
-from .reading import Job
 from .tables.parquet_files import TABLE
 
 LINE_SECONDS = 10

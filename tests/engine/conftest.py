@@ -10,7 +10,7 @@ import torch
 from screens import write_screen
 from several_workers import JOB, table_of
 
-from microsnoop_engine.distributor import profile
+from microsnoop_engine.distributor.run import profile
 from microsnoop_engine.images.load_data import from_load_data
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"

@@ -5,7 +5,7 @@ import time
 import pandas as pd
 
 from microsnoop_engine import CropSettings
-from microsnoop_engine.reading import Job
+from microsnoop_engine.distributor.job import Job
 from microsnoop_engine.tables.parquet_files import read_table
 
 JOB = Job(("DNA",), "Nuclei", CropSettings(rescale_constant=3.0))

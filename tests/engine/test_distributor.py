@@ -15,11 +15,12 @@ from screens import write_screen
 from several_workers import assert_same_table, table_of
 
 from microsnoop_engine import CropSettings
-from microsnoop_engine.distributor import profile
+from microsnoop_engine.distributor.job import Job
+from microsnoop_engine.distributor.reading import read_ahead
+from microsnoop_engine.distributor.run import profile
 from microsnoop_engine.errors import ImageError, ResumeError
 from microsnoop_engine.images.load_data import from_load_data
 from microsnoop_engine.modes.measure import measure
-from microsnoop_engine.reading import Job, read_ahead
 
 JOB = Job(("DNA", "GFP"), "Nuclei", CropSettings(rescale_constant=3.0))
 

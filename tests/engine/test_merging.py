@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 
 from microsnoop_engine.cli import main
+from microsnoop_engine.distributor.merge import merge
+from microsnoop_engine.distributor.shards import Shard
 from microsnoop_engine.errors import InputError
 from microsnoop_engine.images.synthetic import write_screen
-from microsnoop_engine.merging import merge
-from microsnoop_engine.shards import Shard
 from microsnoop_engine.tables.parquet_files import read_table
 
 MODE = ["--mode", "image", "--channels", "DNA", "--quiet"]

@@ -17,11 +17,11 @@ from several_workers import JOB, READER, SETTINGS, assert_same_table, at, table_
 
 from microsnoop_engine import errors
 from microsnoop_engine.cli import main
-from microsnoop_engine.distributor import profile
+from microsnoop_engine.distributor.executors.machine import usable_cores
+from microsnoop_engine.distributor.executors.processes import Processes, places
+from microsnoop_engine.distributor.run import profile
 from microsnoop_engine.errors import DeviceError, InputError
 from microsnoop_engine.images.load_data import from_load_data
-from microsnoop_engine.machine import usable_cores
-from microsnoop_engine.processes import Processes, places
 
 TWO = partial(Processes, devices=["cpu", "cpu"], settings=SETTINGS)
 OPTIONS = ["--channels", "DNA", "--rescale-constant", "3", "--precision", "float32", "--batch-size", "8"]
@@ -108,8 +108,8 @@ def family(pid):
 
 COMMAND = """
 import sys
-import microsnoop_engine.cli, microsnoop_engine.profiles
-microsnoop_engine.profiles.PART_SECONDS = 0.2
+import microsnoop_engine.cli, microsnoop_engine.distributor.results
+microsnoop_engine.distributor.results.PART_SECONDS = 0.2
 sys.exit(microsnoop_engine.cli.main(sys.argv[1:]))
 """
 

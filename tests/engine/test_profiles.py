@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from microsnoop_engine.distributor.results import MANIFEST, TableWriter, read_manifest, write_csv, write_image_list
 from microsnoop_engine.errors import InputError, ResumeError
 from microsnoop_engine.images.image_set import ImageSet
 from microsnoop_engine.modes.measure import Measurement, Problem
 from microsnoop_engine.modes.regions import Regions
-from microsnoop_engine.profiles import MANIFEST, TableWriter, read_manifest, write_csv, write_image_list
 from microsnoop_engine.tables.columns import feature_columns, parse_feature
 from microsnoop_engine.tables.layout import Layout, layout_of
 from microsnoop_engine.tables.parquet_files import TABLE, read_table

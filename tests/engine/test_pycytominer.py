@@ -7,10 +7,10 @@ from pycytominer.cyto_utils import infer_cp_features, load_profiles
 from screens import write_screen
 
 from microsnoop_engine import CropSettings
-from microsnoop_engine.distributor import profile
+from microsnoop_engine.distributor.job import Job
+from microsnoop_engine.distributor.results import write_csv
+from microsnoop_engine.distributor.run import profile
 from microsnoop_engine.images.load_data import from_load_data
-from microsnoop_engine.profiles import write_csv
-from microsnoop_engine.reading import Job
 from microsnoop_engine.tables.columns import feature_columns
 from microsnoop_engine.tables.parquet_files import read_table
 

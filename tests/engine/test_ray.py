@@ -14,11 +14,11 @@ from screens import write_screen
 from several_workers import JOB, READER, SETTINGS, assert_same_table, at, table_of, wait_until
 
 from microsnoop_engine.cli import main
-from microsnoop_engine.distributor import profile
+from microsnoop_engine.distributor.executors.ray_cluster import has_gpus, places
+from microsnoop_engine.distributor.executors.ray_executor import RayEngine
+from microsnoop_engine.distributor.run import profile
 from microsnoop_engine.errors import DeviceError
 from microsnoop_engine.images.load_data import from_load_data
-from microsnoop_engine.ray_cluster import has_gpus, places
-from microsnoop_engine.ray_engine import RayEngine
 
 if not find_spec("ray"):  # not imported here, as the engine is to set it up first
     pytest.skip("needs Ray, the extra 'cluster'", allow_module_level=True)
@@ -27,7 +27,7 @@ if not find_spec("ray"):  # not imported here, as the engine is to set it up fir
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
     """A head and a node, each with one core; on them, a module 'bioio' that crashes as a reader in C may."""
-    from microsnoop_engine.ray_cluster import import_ray
+    from microsnoop_engine.distributor.executors.ray_cluster import import_ray
 
     import_ray()
     from ray.cluster_utils import Cluster

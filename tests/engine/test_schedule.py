@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from microsnoop_engine.assembling import Measured
+from microsnoop_engine.distributor.assembly import Measured
+from microsnoop_engine.distributor.executors.schedule import ATTEMPTS, Schedule
 from microsnoop_engine.errors import InputError
 from microsnoop_engine.images.image_set import ImageSet
 from microsnoop_engine.modes.measure import Measurement
-from microsnoop_engine.schedule import ATTEMPTS, Schedule
 
 SETS = [ImageSet(number, {}) for number in range(1, 7)]
 

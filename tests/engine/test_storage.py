@@ -21,16 +21,16 @@ from test_profiles import LAYOUT, RUN, image_set, measurement
 
 from microsnoop_engine import CropSettings
 from microsnoop_engine.cli import main
-from microsnoop_engine.distributor import profile
+from microsnoop_engine.distributor.job import Job
+from microsnoop_engine.distributor.merge import merge
+from microsnoop_engine.distributor.results import MANIFEST, open_table, read_manifest
+from microsnoop_engine.distributor.run import profile
 from microsnoop_engine.errors import ImageError, InputError, ResumeError, StorageError, UnreachableError
 from microsnoop_engine.images.image_set import Source
 from microsnoop_engine.images.image_set_file import read_image_sets
 from microsnoop_engine.images.inputs import find_image_sets
 from microsnoop_engine.images.planes import read_channels, read_plane
-from microsnoop_engine.merging import merge
 from microsnoop_engine.pipeline import plan_steps, read_sections
-from microsnoop_engine.profiles import MANIFEST, open_table, read_manifest
-from microsnoop_engine.reading import Job
 from microsnoop_engine.storage.paths import as_path, files_in, is_remote, kind_of, read_bytes, remove, upload
 from microsnoop_engine.tables.formats import open_source
 from microsnoop_engine.tables.parquet_files import read_table, table_files

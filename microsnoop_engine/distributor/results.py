@@ -15,18 +15,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from .errors import InputError, ResumeError
-from .images.image_set import ImageSet
-from .modes.measure import Measurement
-from .storage.atomic import GrowingFile, writing
-from .storage.locks import Claim, claim
-from .storage.paths import files_in, kind_of, make_folder, read_bytes, remove
-from .tables.columns import (
+from ..errors import InputError, ResumeError
+from ..images.image_set import ImageSet
+from ..modes.measure import Measurement
+from ..storage.atomic import GrowingFile, writing
+from ..storage.locks import Claim, claim
+from ..storage.paths import files_in, kind_of, make_folder, read_bytes, remove
+from ..tables.columns import (
     IMAGE_NUMBER,
     METADATA,
 )
-from .tables.layout import Layout
-from .tables.parquet_files import TABLE, read_table, table_files
+from ..tables.layout import Layout
+from ..tables.parquet_files import TABLE, read_table, table_files
 
 MANIFEST = "manifest.jsonl"
 IMAGE_LIST = "images.csv"

@@ -13,10 +13,11 @@ from multiprocessing.connection import Connection
 from threading import Thread
 from typing import Any
 
-from .errors import MicrosnoopError
-from .images.image_set import ImageSet
-from .reading import READERS, Job, bytes_in_use, read
-from .storage.paths import quiet_stores
+from ...errors import MicrosnoopError
+from ...images.image_set import ImageSet
+from ...storage.paths import quiet_stores
+from ..job import Job
+from ..reading import READERS, bytes_in_use, read
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,8 @@ def serve(
 
 def _measure(connection: Connection, place: Place, settings: dict[str, Any], job: Job, memory: int) -> None:
     device = place.settle()
-    from .assembling import Assembly
-    from .model.embedder import Embedder
+    from ...model.embedder import Embedder
+    from ..assembly import Assembly
 
     incoming: queue.Queue[tuple[ImageSet, Future]] = queue.Queue()
     pool = ThreadPoolExecutor(READERS, thread_name_prefix="reader")

@@ -6,13 +6,12 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
 import numpy as np
 
-from .errors import (
+from ..errors import (
     DeviceError,
     ImageError,
     InputError,
@@ -21,12 +20,12 @@ from .errors import (
     UnreachableError,
     WeightsError,
 )
-from .images.image_set import ImageSet
-from .images.labels import read_labels
-from .images.planes import read_channels
-from .modes.settings import CropSettings
-from .modes.validation import check_labels
-from .segmentation.segmenter import Segmenter, segmenter
+from ..images.image_set import ImageSet
+from ..images.labels import read_labels
+from ..images.planes import read_channels
+from ..modes.validation import check_labels
+from ..segmentation.segmenter import Segmenter
+from .job import Job
 
 log = logging.getLogger(__name__)
 
@@ -36,34 +35,6 @@ _SEGMENTATION_BYTES = 80
 
 Pixels = tuple[np.ndarray, np.ndarray | None]
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True)
-class Job:
-    """What is measured in every image set.
-
-    Attributes
-    ----------
-    channels : tuple of str
-        Their names, in the order of the columns.
-    objects : str
-        The object set; ``Image`` where images are measured as a whole.
-    settings : CropSettings
-    segment : str, optional
-        How objects are found (see :func:`microsnoop_engine.segmentation.segmenter`); None where labels are given.
-    segment_channel : str, optional
-        The channel in which they are found.
-    """
-
-    channels: tuple[str, ...]
-    objects: str
-    settings: CropSettings
-    segment: str | None = None
-    segment_channel: str | None = None
-
-    def segmenter(self, device: str) -> Segmenter | None:
-        """What finds the objects; None where labels are given. Raises what :func:`.segmentation.segmenter` does."""
-        return segmenter(self.segment, device) if self.segment else None
 
 
 def read_ahead(

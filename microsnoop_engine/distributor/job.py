@@ -1,16 +1,19 @@
-"""What the user asked for, completed from what the image sets hold: channels, object set, segmentation."""
+"""Resolve the channels, objects and segmentation of a run."""
 
 from __future__ import annotations
 
 import logging
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from .errors import InputError
-from .images.image_set import ImageSet, is_nuclear
-from .modes.settings import CropSettings
-from .reading import Job
-from .tables.columns import IMAGE_SET
+from ..errors import (
+    InputError,
+)
+from ..images.image_set import ImageSet, is_nuclear
+from ..modes.settings import CropSettings
+from ..segmentation.segmenter import Segmenter, segmenter
+from ..tables.columns import IMAGE_SET
 
 log = logging.getLogger(__name__)
 
@@ -90,3 +93,31 @@ def _choose_segment_channel(existing: list[str]) -> str:
     if len(candidates) != 1:
         raise InputError(f"which channel shows the objects? Choose one of {', '.join(existing)} with --segment-channel")
     return candidates[0]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is measured in every image set.
+
+    Attributes
+    ----------
+    channels : tuple of str
+        Their names, in the order of the columns.
+    objects : str
+        The object set; ``Image`` where images are measured as a whole.
+    settings : CropSettings
+    segment : str, optional
+        How objects are found (see :func:`microsnoop_engine.segmentation.segmenter`); None where labels are given.
+    segment_channel : str, optional
+        The channel in which they are found.
+    """
+
+    channels: tuple[str, ...]
+    objects: str
+    settings: CropSettings
+    segment: str | None = None
+    segment_channel: str | None = None
+
+    def segmenter(self, device: str) -> Segmenter | None:
+        """What finds the objects; None where labels are given. Raises what :func:`.segmentation.segmenter` does."""
+        return segmenter(self.segment, device) if self.segment else None

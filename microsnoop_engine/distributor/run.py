@@ -16,15 +16,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from .assembling import OneProcess, Outcome
-from .errors import ImageError, MicrosnoopError
-from .images.image_set import ImageSet
-from .model.checkpoints import Card
-from .model.embedder import Embedder
-from .profiles import PART_BYTES, open_table
-from .reading import Job
+from ..errors import ImageError, MicrosnoopError
+from ..images.image_set import ImageSet
+from ..model.checkpoints import Card
+from ..model.embedder import Embedder
+from ..tables.layout import layout_of
+from .assembly import Outcome
+from .executors.local import OneProcess
+from .job import Job
+from .results import PART_BYTES, open_table
 from .shards import Shard
-from .tables.layout import layout_of
 
 log = logging.getLogger(__name__)
 

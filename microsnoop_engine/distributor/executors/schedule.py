@@ -6,9 +6,9 @@ import logging
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 
-from .assembling import Measured, Outcome
-from .errors import DeviceError, InputError
-from .images.image_set import ImageSet
+from ...errors import DeviceError, InputError
+from ...images.image_set import ImageSet
+from ..assembly import Measured, Outcome
 
 log = logging.getLogger(__name__)
 

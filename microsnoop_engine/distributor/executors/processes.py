@@ -19,13 +19,14 @@ from multiprocessing.connection import wait
 from types import TracebackType
 from typing import Any
 
-from .assembling import Outcome
-from .errors import DeviceError, InputError
-from .images.image_set import ImageSet
+from ...errors import DeviceError, InputError
+from ...images.image_set import ImageSet
+from ...model.checkpoints import Card
+from ..assembly import Outcome
+from ..job import Job
+from ..reading import how_many_fit, warn_of_size
 from .machine import can_pin, exit_on_sigterm, usable_cores, without_interrupts
-from .model.checkpoints import Card
 from .process_worker import Place, serve
-from .reading import Job, how_many_fit, warn_of_size
 from .schedule import PATIENCE, Schedule, check_same_precision
 
 log = logging.getLogger(__name__)

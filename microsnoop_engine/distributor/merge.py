@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .errors import InputError
-from .images.image_set_file import read_image_sets, write_image_sets
-from .profiles import IMAGE_LIST, MANIFEST, read_manifest
+from ..errors import InputError
+from ..images.image_set_file import read_image_sets, write_image_sets
+from ..storage.atomic import replace_file, writing
+from ..storage.paths import copy, files_in, folders_in, is_remote, kind_of, read_bytes, remove
+from ..tables.columns import IMAGE_NUMBER
+from ..tables.parquet_files import TABLE
+from .results import IMAGE_LIST, MANIFEST, read_manifest
 from .shards import Shard
-from .storage.atomic import replace_file, writing
-from .storage.paths import copy, files_in, folders_in, is_remote, kind_of, read_bytes, remove
-from .tables.columns import IMAGE_NUMBER
-from .tables.parquet_files import TABLE
 
 
 @dataclass(frozen=True)

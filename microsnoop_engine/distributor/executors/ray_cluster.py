@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .errors import DeviceError, MissingExtraError, first_line
+from ...errors import DeviceError, MissingExtraError, first_line
 from .machine import usable_cores
 
 READING_CPUS = 0.5

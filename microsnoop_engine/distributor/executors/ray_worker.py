@@ -9,14 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from .assembling import Assembly, Outcome
-from .errors import MicrosnoopError
-from .images.image_set import ImageSet
-from .model.checkpoints import Card
-from .model.embedder import Embedder
-from .reading import Job, Pixels, add_labels, attempt, bytes_in_use, read, read_image
-from .segmentation.segmenter import segmenter
-from .storage.paths import quiet_stores
+from ...errors import MicrosnoopError
+from ...images.image_set import ImageSet
+from ...model.checkpoints import Card
+from ...model.embedder import Embedder
+from ...segmentation.segmenter import segmenter
+from ...storage.paths import quiet_stores
+from ..assembly import Assembly, Outcome
+from ..job import Job
+from ..reading import Pixels, add_labels, attempt, bytes_in_use, read, read_image
 
 _segmenter = lru_cache(segmenter)
 

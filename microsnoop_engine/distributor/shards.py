@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .errors import InputError
-from .images.image_set import ImageSet
+from ..errors import InputError
+from ..images.image_set import ImageSet
 
 _NUMBERS = re.compile(r"(\d+)/(\d+)")
 _FOLDER = re.compile(r"shard-(\d+)-of-(\d+)")

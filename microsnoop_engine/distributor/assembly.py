@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from types import TracebackType
 
 import numpy as np
 
-from .errors import ImageError, InputError, MicrosnoopError
-from .images.image_set import ImageSet
-from .model.embedder import Embedder
-from .modes.batcher import Batcher
-from .modes.measure import Measurement, mean_of_rows, start_measurement
-from .reading import Job, Pixels, read_ahead
+from ..errors import ImageError, InputError, MicrosnoopError
+from ..images.image_set import ImageSet
+from ..model.embedder import Embedder
+from ..modes.batcher import Batcher
+from ..modes.measure import Measurement, mean_of_rows, start_measurement
+from .job import Job
+from .reading import Pixels
 
 LONGEST_WAIT = 20.0
 """Seconds after which rows do not wait any longer for a batch to be filled."""
@@ -89,37 +89,3 @@ class Assembly:
         except (ImageError, InputError) as error:
             return error
         return Measured(measurement, measurement.features.size // self._dimension - len(measurement.problems))
-
-
-class OneProcess:
-    """The engine of one device, within this process.
-
-    Parameters
-    ----------
-    embedder : Embedder
-    job : Job
-    memory : int
-        Bytes that images read ahead and rows not yet given out may take.
-    """
-
-    def __init__(self, embedder: Embedder, job: Job, memory: int):
-        self.card, self.precision = embedder.card, embedder.precision
-        self._embedder, self._job, self._memory = embedder, job, memory
-        self._find_objects = job.segmenter(embedder.device)
-
-    def __enter__(self) -> OneProcess:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Nothing is left behind."""
-
-    def measured(self, image_sets: Sequence[ImageSet]) -> Iterator[tuple[ImageSet, Outcome]]:
-        """Every image set with what became of it, in order."""
-        assembly = Assembly(self._embedder, self._job, self._memory // 4)
-        for image_set, pixels in read_ahead(image_sets, self._job, self._find_objects, self._memory // 2):
-            assembly.take(image_set, pixels)
-            yield from assembly.finished()
-        assembly.flush()
-        yield from assembly.finished()

@@ -15,14 +15,14 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
-from .assembling import Measured, Outcome
-from .errors import DeviceError, MicrosnoopError, first_line
-from .images.image_set import ImageSet
+from ...errors import DeviceError, MicrosnoopError, first_line
+from ...images.image_set import ImageSet
+from ...model.checkpoints import Card
+from ..assembly import Measured, Outcome
+from ..job import Job
 from .machine import exit_on_sigterm
-from .model.checkpoints import Card
 from .ray_cluster import READING_CPUS, Place, connect, has_gpus, import_ray, places
 from .ray_worker import Embedding, read_task
-from .reading import Job
 from .schedule import ATTEMPTS, PATIENCE, Schedule, check_same_precision
 
 log = logging.getLogger(__name__)
