@@ -81,6 +81,6 @@ def run_demo(options: argparse.Namespace) -> int:
 
 def run_worker(options: argparse.Namespace) -> int:
     """Serve requests until standard input ends."""
-    from .worker import serve
+    from .worker.server import serve
 
     return serve(lambda: make_embedder(options), memory_of(options))

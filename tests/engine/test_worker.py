@@ -273,7 +273,7 @@ def test_stray_prints_never_reach_the_protocol(tmp_path):
         "def noise():\n"
         "    while True:\n"
         "        print('stray'); os.write(1, b'stray\\n'); time.sleep(0.01)\n"
-        "import microsnoop_engine.worker_tasks as tasks\n"
+        "import microsnoop_engine.worker.tasks as tasks\n"
         "info = tasks.Tasks._info\n"
         "def noisy(*a):\n"
         "    threading.Thread(target=noise, daemon=True).start(); time.sleep(0.3); return info(*a)\n"

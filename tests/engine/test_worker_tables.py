@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from microsnoop_engine.errors import InputError
-from microsnoop_engine.worker_arrays import Exchange
-from microsnoop_engine.worker_tables import table_tasks
+from microsnoop_engine.worker.arrays import Exchange
+from microsnoop_engine.worker.table_files import table_tasks
 
 RANDOM = np.random.default_rng(2)
 GROUPS = np.repeat(np.eye(3, 512), (9, 5, 3), axis=0) + RANDOM.normal(0, 0.01, (17, 512))

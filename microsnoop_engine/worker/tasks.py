@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from . import __version__
-from .errors import InputError
-from .model.embedder import Embedder
-from .modes.measure import Measurement, mean_of_rows, measure
-from .modes.outlines import measure_rois
-from .modes.settings import CropSettings
-from .worker_arrays import Exchange
-from .worker_tables import table_tasks
+from .. import __version__
+from ..errors import InputError
+from ..model.embedder import Embedder
+from ..modes.measure import Measurement, mean_of_rows, measure
+from ..modes.outlines import measure_rois
+from ..modes.settings import CropSettings
+from .arrays import Exchange
+from .table_files import table_tasks
 
 PROTOCOL = 1
 NEEDED = {"image", "labels", "boxes", "masks", "features", "path"}

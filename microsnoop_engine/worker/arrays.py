@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from .errors import InputError
-from .images.npz import read_header
+from ..errors import InputError
+from ..images.npz import read_header
 
 NUMBERS = "uifb"
 

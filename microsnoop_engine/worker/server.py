@@ -14,10 +14,10 @@ from typing import Any, BinaryIO
 # NumPy has to be imported before a thread waits on standard input: on Windows its import would hang.
 import numpy  # noqa: F401
 
-from .errors import Cancelled, InputError, MicrosnoopError
-from .model.embedder import Embedder
-from .worker_arrays import Exchange
-from .worker_tasks import Tasks
+from ..errors import Cancelled, InputError, MicrosnoopError
+from ..model.embedder import Embedder
+from .arrays import Exchange
+from .tasks import Tasks
 
 log = logging.getLogger(__name__)
 
