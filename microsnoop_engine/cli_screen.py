@@ -83,8 +83,8 @@ def _add_run(commands: Any) -> None:
 
 def run_report(options: argparse.Namespace) -> int:
     """Write one HTML file, readable without network: maps before and after sphering, plates, doses, figures, cells."""
-    from .report import make_report
-    from .report_data import Meaning
+    from .reporting.page import make_report
+    from .reporting.screen import Meaning
     from .sphering.spherize import load_spherings
     from .storage.atomic import replace_file
     from .tables.features import select_features

@@ -7,7 +7,7 @@ import pandas as pd
 from browser import browser
 
 from microsnoop_engine.cli import main
-from microsnoop_engine.thumbnails import SIDE
+from microsnoop_engine.reporting.thumbnails import SIDE
 
 
 def test_the_demo_ends_with_a_report(tmp_path, capsys):

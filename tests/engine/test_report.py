@@ -11,13 +11,13 @@ import pandas as pd
 import pytest
 from browser import browser
 
-from microsnoop_engine import report_data as show
 from microsnoop_engine.cli import main
 from microsnoop_engine.errors import InputError
 from microsnoop_engine.evaluation import metrics as evaluation
 from microsnoop_engine.evaluation.embedding_map import principal_components
-from microsnoop_engine.report import make_report, same_rows
-from microsnoop_engine.report_data import Meaning, Screen
+from microsnoop_engine.reporting import panels as show
+from microsnoop_engine.reporting.page import make_report, same_rows
+from microsnoop_engine.reporting.screen import Meaning, Screen
 
 FEATURES = [f"Nuclei_Microsnoop_E{n:03d}_DNA" for n in range(12)]
 MEANING = Meaning(

@@ -12,9 +12,9 @@ from PIL import Image
 from microsnoop_engine.errors import InputError
 from microsnoop_engine.images.image_set import ImageSet, Source
 from microsnoop_engine.images.image_set_file import IMAGE_SETS, read_image_sets, write_image_sets
+from microsnoop_engine.reporting.thumbnails import SIDE, channel_colours, false_colours, thumbnails
 from microsnoop_engine.tables.columns import BOX_COLUMNS
 from microsnoop_engine.tables.parquet_files import TABLE
-from microsnoop_engine.thumbnails import SIDE, channel_colours, false_colours, thumbnails
 
 KEYS = ("Metadata_Plate", "Metadata_Well")
 

@@ -16,14 +16,14 @@ from string import Template
 import numpy as np
 import pandas as pd
 
-from . import __version__
-from . import report_data as show
-from .errors import InputError
-from .evaluation.table import has_word
-from .report_data import Meaning, Screen
-from .sphering.spherize import Spherize
-from .tables.aggregation import COUNT
-from .tables.columns import IMAGE_NUMBER, METADATA, OBJECT_NUMBER, PLATE, WELL
+from .. import __version__
+from ..errors import InputError
+from ..evaluation.table import has_word
+from ..sphering.spherize import Spherize
+from ..tables.aggregation import COUNT
+from ..tables.columns import IMAGE_NUMBER, METADATA, OBJECT_NUMBER, PLATE, WELL
+from . import panels as show
+from .screen import Meaning, Screen
 from .thumbnails import thumbnails
 
 PACKAGES = ("numpy", "pandas", "scikit-learn", "plotly", "umap-learn", "copairs")
@@ -142,7 +142,7 @@ def same_rows(table: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _keys(frame: pd.DataFrame, profiles: Path) -> Sequence[str]:
-    from .tables.formats import open_source
+    from ..tables.formats import open_source
 
     known = set(open_source(profiles).columns)
     keys = next((keys for keys in KEYS if set(keys) <= set(frame) & known), None)
@@ -216,8 +216,8 @@ def _versions() -> str:
 def _page(title: str, data: dict) -> str:
     from plotly.offline import get_plotlyjs
 
-    parts = {name: (files(__package__) / "report_page" / f"page.{name}").read_text("utf-8") for name in ("css", "js")}
-    template = (files(__package__) / "report_page" / "page.html").read_text("utf-8")
+    parts = {name: (files(__package__) / "assets" / f"page.{name}").read_text("utf-8") for name in ("css", "js")}
+    template = (files(__package__) / "assets" / "page.html").read_text("utf-8")
     return Template(template).substitute(
         title=escape(title),
         style=parts["css"],

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from .errors import ImageError, InputError
-from .images.image_set import is_nuclear
-from .images.image_set_file import read_image_sets
-from .images.planes import read_channels
-from .modes.resizing import resize
-from .tables.columns import BOX_COLUMNS, IMAGE_NUMBER, METADATA, OBJECT_NUMBER
-from .tables.formats import open_source
+from ..errors import ImageError, InputError
+from ..images.image_set import is_nuclear
+from ..images.image_set_file import read_image_sets
+from ..images.planes import read_channels
+from ..modes.resizing import resize
+from ..tables.columns import BOX_COLUMNS, IMAGE_NUMBER, METADATA, OBJECT_NUMBER
+from ..tables.formats import open_source
 
 SIDE = 64
 """Of a crop in a thumbnail, in pixels."""
