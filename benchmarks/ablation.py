@@ -21,9 +21,9 @@ from arms import Network, microsnoop
 from eval_sets import PROTOCOLS, EvalSet, read_development_set, read_set
 from representation import REPOSITORY, choices, predict
 
+from microsnoop_engine.cli.console import Teller
 from microsnoop_engine.evaluation.scores import score_predictions
 from microsnoop_engine.model.checkpoints import find_weights, read_card
-from microsnoop_engine.telling import Teller
 from microsnoop_engine.trainer.batches import Batches
 from microsnoop_engine.trainer.config import make_config
 from microsnoop_engine.trainer.export import export

@@ -20,7 +20,7 @@ import tifffile
 from eval_sets import FOLDER
 
 from microsnoop_engine import __version__
-from microsnoop_engine.cli import main as microsnoop
+from microsnoop_engine.cli.main import main as microsnoop
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 CHANNELS = ("GFP", "DNA")

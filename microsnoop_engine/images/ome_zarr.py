@@ -29,8 +29,6 @@ log = logging.getLogger(__name__)
 
 METADATA_FILES = ("zarr.json", ".zattrs")
 """Of Zarr 3 (NGFF 0.5) and of Zarr 2 (NGFF 0.4)."""
-BESIDE = "microsnoop"
-"""Folder in a plate for the results; a plain folder, which readers of OME-Zarr pass over."""
 READERS = 16
 _MICROMETERS = {"angstrom": 1e-4, "nanometer": 1e-3, "micrometer": 1.0, "millimeter": 1e3, "meter": 1e6}
 
@@ -83,13 +81,6 @@ def from_ome_zarr(path: Path, level: int | None = None, pixel_size: float | None
         )
         for number, (group, metadata) in enumerate(fields, start=1)
     ]
-
-
-def results_beside(path: Path, image_sets: Sequence[ImageSet]) -> Path:
-    """The folder for results in a plate or image; InputError if the image sets are from something else."""
-    if any(source.level is None for image_set in image_sets for source in image_set.channels.values()):
-        raise InputError(f"--beside goes with an OME-Zarr plate or image, which '{path}' is not: give --out")
-    return path / BESIDE
 
 
 def read_zarr_plane(source: Source, name: str) -> np.ndarray:

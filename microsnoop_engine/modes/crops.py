@@ -14,11 +14,6 @@ from .regions import Regions
 from .resizing import resize_longer_side, square_and_resize
 from .settings import CropSettings
 
-RESCALE_CONSTANT_HELP = (
-    "half width of the crop in units of the object's longer side: 2.0 (the default) suits nuclei and takes in the cell "
-    "around them, 0.6 suits whole cells"
-)
-
 
 def as_they_are(regions: Regions, settings: CropSettings) -> bool:
     """Whether all crops are taken pixel by pixel: none is empty or resized."""

@@ -7,7 +7,6 @@ appears whole or not at all.
 
 from __future__ import annotations
 
-import argparse
 import io
 import logging
 import re
@@ -65,14 +64,6 @@ def as_path(place: str | Path) -> Path:
     # what other processes write meanwhile must be seen
     options = {"use_listings_cache": False} if protocol in _BUCKETS else {}
     return UPath(place, **options)
-
-
-def location(text: str) -> Path:
-    """:func:`as_path` as the type of an argument of a command."""
-    try:
-        return as_path(text)
-    except MicrosnoopError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def quiet_stores() -> None:

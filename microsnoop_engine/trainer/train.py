@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..cli.console import Teller
 from ..errors import InputError, ResumeError
 from ..model.checkpoints import Card, save_weights
 from ..model.devices import best_device
 from ..model.embedder import Embedder
 from ..storage.atomic import replace_file
-from ..telling import Teller
 from . import parallel
 from .config import PRESETS, TrainConfig, as_yaml, make_config
 from .export import weight_arrays

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from microsnoop_engine.cli import main
+from microsnoop_engine.cli.main import main
 from microsnoop_engine.tables.formats import write_frame
 
 RANDOM = np.random.default_rng(0)

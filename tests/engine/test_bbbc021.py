@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
-from microsnoop_engine.cli import main
+from microsnoop_engine.cli.main import main
 from microsnoop_engine.evaluation.metrics import not_same, treatment_scores
 
 TREATMENTS = pd.read_csv(Path(__file__).with_name("data") / "bbbc021_treatments.csv", dtype=str)

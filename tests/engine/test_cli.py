@@ -162,7 +162,7 @@ def test_every_help_text_says_what_the_rescale_constant_is():
 
 def test_help_imports_nothing_heavy():
     script = (
-        "import sys\nfrom microsnoop_engine.cli import main\n"
+        "import sys\nfrom microsnoop_engine.cli.main import main\n"
         "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
         "heavy = {'torch', 'openvino', 'scipy', 'skimage', 'pyarrow', 'tifffile', 'appose'} & set(sys.modules)\n"
         "assert not heavy, heavy"

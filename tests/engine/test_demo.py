@@ -6,7 +6,7 @@ import re
 import pandas as pd
 from browser import browser
 
-from microsnoop_engine.cli import main
+from microsnoop_engine.cli.main import main
 from microsnoop_engine.reporting.thumbnails import SIDE
 
 

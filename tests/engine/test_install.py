@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from microsnoop_engine.errors import InputError
-from microsnoop_engine.install import (
+from microsnoop_engine.cli.install import (
     FIJI_JAR,
     FIJI_RECORD,
     FILES,
@@ -20,6 +19,7 @@ from microsnoop_engine.install import (
     preference_files,
     set_plugin_folder,
 )
+from microsnoop_engine.errors import InputError
 
 PREFERENCES = "[CellProfiler]\nShowSampling=1\nPluginDirectoryCP4=/old/plugins\nTitleFontSize=12\n"
 

@@ -7,7 +7,7 @@ import shutil
 import pandas as pd
 import pytest
 
-from microsnoop_engine.cli import main
+from microsnoop_engine.cli.main import main
 from microsnoop_engine.distributor.merge import merge
 from microsnoop_engine.distributor.shards import Shard
 from microsnoop_engine.errors import InputError

@@ -14,14 +14,15 @@ import pytest
 import tifffile
 
 from microsnoop_engine import CropSettings
-from microsnoop_engine.cli import main
+from microsnoop_engine.cli.main import main
+from microsnoop_engine.cli.profile import results_beside
 from microsnoop_engine.distributor.job import plan
 from microsnoop_engine.distributor.run import profile
 from microsnoop_engine.errors import ImageError, InputError
 from microsnoop_engine.images.image_set import Source
 from microsnoop_engine.images.inputs import find_image_sets
 from microsnoop_engine.images.labels import read_labels
-from microsnoop_engine.images.ome_zarr import read_image, results_beside
+from microsnoop_engine.images.ome_zarr import read_image
 from microsnoop_engine.images.planes import read_channels
 from microsnoop_engine.storage.paths import files_in, kind_of, upload
 from microsnoop_engine.tables.parquet_files import read_table

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from test_report import screen_table
 
-from microsnoop_engine.cli import main
-from microsnoop_engine.pipeline import plan_steps, read_sections
+from microsnoop_engine.cli.main import main
+from microsnoop_engine.cli.pipeline import plan_steps, read_sections
 
 SCREEN = """
 table: wells.csv

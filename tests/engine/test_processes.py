@@ -16,7 +16,7 @@ from screens import write_screen
 from several_workers import JOB, READER, SETTINGS, assert_same_table, at, table_of, wait_until
 
 from microsnoop_engine import errors
-from microsnoop_engine.cli import main
+from microsnoop_engine.cli.main import main
 from microsnoop_engine.distributor.executors.machine import usable_cores
 from microsnoop_engine.distributor.executors.processes import Processes, places
 from microsnoop_engine.distributor.run import profile
@@ -108,9 +108,9 @@ def family(pid):
 
 COMMAND = """
 import sys
-import microsnoop_engine.cli, microsnoop_engine.distributor.results
+import microsnoop_engine.cli.main, microsnoop_engine.distributor.results
 microsnoop_engine.distributor.results.PART_SECONDS = 0.2
-sys.exit(microsnoop_engine.cli.main(sys.argv[1:]))
+sys.exit(microsnoop_engine.cli.main.main(sys.argv[1:]))
 """
 
 

@@ -13,7 +13,7 @@ import pytest
 from screens import write_screen
 from several_workers import JOB, READER, SETTINGS, assert_same_table, at, table_of, wait_until
 
-from microsnoop_engine.cli import main
+from microsnoop_engine.cli.main import main
 from microsnoop_engine.distributor.executors.ray_cluster import has_gpus, places
 from microsnoop_engine.distributor.executors.ray_executor import RayEngine
 from microsnoop_engine.distributor.run import profile
@@ -138,9 +138,7 @@ def test_an_address_without_a_cluster_is_named(tmp_path, thirty_sets):
 
 def test_without_ray_the_extra_is_named(tmp_path):
     write_screen(tmp_path, 1)
-    script = (
-        "import sys; sys.modules['ray'] = None; from microsnoop_engine.cli import main; sys.exit(main(sys.argv[1:]))"
-    )
+    script = "import sys; sys.modules['ray'] = None; from microsnoop_engine.cli.main import main; sys.exit(main(sys.argv[1:]))"
     arguments = ["profile", str(tmp_path / "LoadData.csv"), "--engine", "ray", "--out", str(tmp_path / "out")]
     done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 1

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from browser import browser
 
-from microsnoop_engine.cli import main
+from microsnoop_engine.cli.main import main
 from microsnoop_engine.errors import InputError
 from microsnoop_engine.evaluation import metrics as evaluation
 from microsnoop_engine.evaluation.embedding_map import principal_components

@@ -20,7 +20,8 @@ from several_workers import assert_same_table, table_of, wait_until
 from test_profiles import LAYOUT, RUN, image_set, measurement
 
 from microsnoop_engine import CropSettings
-from microsnoop_engine.cli import main
+from microsnoop_engine.cli.main import main
+from microsnoop_engine.cli.pipeline import plan_steps, read_sections
 from microsnoop_engine.distributor.job import Job
 from microsnoop_engine.distributor.merge import merge
 from microsnoop_engine.distributor.results import MANIFEST, open_table, read_manifest
@@ -30,7 +31,6 @@ from microsnoop_engine.images.image_set import Source
 from microsnoop_engine.images.image_set_file import read_image_sets
 from microsnoop_engine.images.inputs import find_image_sets
 from microsnoop_engine.images.planes import read_channels, read_plane
-from microsnoop_engine.pipeline import plan_steps, read_sections
 from microsnoop_engine.storage.paths import as_path, files_in, is_remote, kind_of, read_bytes, remove, upload
 from microsnoop_engine.tables.formats import open_source
 from microsnoop_engine.tables.parquet_files import read_table, table_files
@@ -354,7 +354,7 @@ def test_wrong_credentials(fresh, bucket):
 @pytest.mark.parametrize("missing", ["upath", "s3fs"])
 def test_missing_packages_are_named(missing):
     script = (
-        f"import sys; sys.modules['{missing}'] = None; from microsnoop_engine.cli import main; "
+        f"import sys; sys.modules['{missing}'] = None; from microsnoop_engine.cli.main import main; "
         "sys.exit(main(['profile', 's3://bucket/a.tif', '--out', 'out']))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)

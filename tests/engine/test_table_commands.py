@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from microsnoop_engine.cli import main
+from microsnoop_engine.cli.main import main
 from microsnoop_engine.errors import InputError
 from microsnoop_engine.evaluation.table import evaluate
 from microsnoop_engine.tables.aggregation import aggregate_levels

@@ -14,8 +14,8 @@ import psutil
 import pytest
 import tifffile
 
+from microsnoop_engine.cli.install import install_fiji
 from microsnoop_engine.images.synthetic import render_field
-from microsnoop_engine.install import install_fiji
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 IJ_JAR = os.environ.get("IJ_JAR", "/usr/share/java/ij.jar")

@@ -167,7 +167,7 @@ def test_whole_images(outputs, field, embedder, mode):
 
 
 def test_the_file_is_a_table_of_the_engine(outputs, tmp_path):
-    from microsnoop_engine.cli import main
+    from microsnoop_engine.cli.main import main
 
     assert (
         main(["aggregate", str(outputs / "manager.csv"), "--level", "image", "--out", str(tmp_path / "a.parquet")]) == 0

@@ -10,7 +10,7 @@ import pytest
 import tifffile
 from conftest import BBBC013, CHANNELS, IJ_JAR, REPOSITORY, save_hyperstack
 
-from microsnoop_engine.cli import main
+from microsnoop_engine.cli.main import main
 from microsnoop_engine.images.synthetic import render_field
 
 MACRO = REPOSITORY / "examples" / "fiji" / "measure_folder.ijm"

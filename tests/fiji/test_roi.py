@@ -6,7 +6,7 @@ import pytest
 import roifile
 from roifile import ROI_OPTIONS, ROI_TYPE, ImagejRoi
 
-from microsnoop_engine.cli import main
+from microsnoop_engine.cli.main import main
 from microsnoop_engine.images.imagej_roi import RoiError, read_rois
 from microsnoop_engine.modes.measure import measure
 

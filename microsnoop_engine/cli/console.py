@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from .distributor.job import Job
-from .distributor.results import IMAGE_LIST, write_csv, write_image_list
-from .distributor.run import Report
-from .images.image_set import ImageSet
-from .images.image_set_file import write_image_sets
-from .tables.parquet_files import TABLE
+from ..distributor.job import Job
+from ..distributor.results import IMAGE_LIST, write_csv, write_image_list
+from ..distributor.run import Report
+from ..images.image_set import ImageSet
+from ..images.image_set_file import write_image_sets
+from ..tables.parquet_files import TABLE
 
 LINE_SECONDS = 10
 LISTED = 20

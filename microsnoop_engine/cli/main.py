@@ -9,15 +9,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from . import __version__
-from .cli_install import add_install_command
-from .cli_options import add_engine_options, make_embedder, memory_of
-from .cli_profile import add_profile_commands
-from .cli_screen import add_screen_commands
-from .cli_tables import add_table_commands
-from .cli_training import add_training_commands
-from .errors import MicrosnoopError
-from .storage.paths import quiet_stores
+from .. import __version__
+from ..errors import MicrosnoopError
+from ..storage.paths import quiet_stores
+from .install import add_install_command
+from .options import add_engine_options, make_embedder, memory_of
+from .profile import add_profile_commands
+from .screen import add_screen_commands
+from .tables import add_table_commands
+from .training import add_training_commands
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -81,6 +81,6 @@ def run_demo(options: argparse.Namespace) -> int:
 
 def run_worker(options: argparse.Namespace) -> int:
     """Serve requests until standard input ends."""
-    from .worker.server import serve
+    from ..worker.server import serve
 
     return serve(lambda: make_embedder(options), memory_of(options))

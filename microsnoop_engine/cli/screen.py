@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from .cli_tables import TABLE_HELP, names_of
-from .errors import InputError
-from .storage.paths import location
+from ..errors import InputError
+from .options import location
+from .tables import TABLE_HELP, names_of
 
 RUN_HELP = """The file has a section for each step, with the options of that command:
 
@@ -83,13 +83,13 @@ def _add_run(commands: Any) -> None:
 
 def run_report(options: argparse.Namespace) -> int:
     """Write one HTML file, readable without network: maps before and after sphering, plates, doses, figures, cells."""
-    from .reporting.page import make_report
-    from .reporting.screen import Meaning
-    from .sphering.spherize import load_spherings
-    from .storage.atomic import replace_file
-    from .tables.features import select_features
-    from .tables.formats import open_source
-    from .tables.source import read_frame
+    from ..reporting.page import make_report
+    from ..reporting.screen import Meaning
+    from ..sphering.spherize import load_spherings
+    from ..storage.atomic import replace_file
+    from ..tables.features import select_features
+    from ..tables.formats import open_source
+    from ..tables.source import read_frame
 
     if options.out.suffix not in (".html", ".htm"):
         raise InputError(f"--out '{options.out}' must end in .html")

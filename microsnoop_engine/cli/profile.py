@@ -5,16 +5,19 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .cli_options import add_engine_options, make_embedder, memory_of, positive_float
-from .distributor.shards import Shard
-from .errors import InputError
-from .modes.crops import RESCALE_CONSTANT_HELP
-from .modes.settings import MASKS, MODES, NORMALISATIONS
-from .storage.paths import location
+from ..distributor.shards import Shard
+from ..errors import InputError
+from ..images.image_set import ImageSet
+from ..modes.settings import MASKS, MODES, NORMALISATIONS
+from .options import add_engine_options, location, make_embedder, memory_of, positive_float
+
+if TYPE_CHECKING:
+    pass
 
 
 def add_profile_commands(commands: Any) -> None:
@@ -171,12 +174,11 @@ def shard(text: str) -> Shard:
 
 def run_profile(options: argparse.Namespace) -> int:
     """Turn images into a table: one row per object (or image), 256 numbers per channel."""
-    from .distributor.job import plan
-    from .distributor.run import profile
-    from .images.inputs import find_image_sets
-    from .images.ome_zarr import results_beside
-    from .modes.settings import CropSettings
-    from .telling import Teller
+    from ..distributor.job import plan
+    from ..distributor.run import profile
+    from ..images.inputs import find_image_sets
+    from ..modes.settings import CropSettings
+    from .console import Teller
 
     settings = CropSettings(
         mode=options.mode,
@@ -196,7 +198,7 @@ def run_profile(options: argparse.Namespace) -> int:
         options.input, options.pattern, options.labels, options.objects or "Nuclei", options.level, options.pixel_size
     )
     if options.rois:
-        from .images.labels import with_rois
+        from ..images.labels import with_rois
 
         image_sets = with_rois(image_sets, options.rois, options.objects or "Nuclei")
     job = plan(image_sets, settings, channels, options.objects, options.segment, options.segment_channel)
@@ -226,11 +228,11 @@ def _make_engine(options: argparse.Namespace) -> Any:
     settings = {"model": options.weights, "precision": options.precision, "batch_size": options.batch_size}
     patience = 60 * options.stall_minutes
     if options.engine == "ray":
-        from .distributor.executors.ray_executor import RayEngine
+        from ..distributor.executors.ray_executor import RayEngine
 
         return partial(RayEngine, address=options.ray_address, settings=settings, patience=patience)
     if options.devices:
-        from .distributor.executors.processes import Processes
+        from ..distributor.executors.processes import Processes
 
         devices = [name.strip() for name in options.devices.split(",")]
         return partial(Processes, devices=devices, settings=settings, threads=options.threads, patience=patience)
@@ -239,10 +241,25 @@ def _make_engine(options: argparse.Namespace) -> Any:
 
 def run_merge(options: argparse.Namespace) -> int:
     """Put the tables of all shares of a run (profile --shard) together; they stay as they are."""
-    from .distributor.merge import merge
+    from ..distributor.merge import merge
 
     merged = merge(options.folder)
     print(f"{merged.rows} rows of {merged.done} image sets from {merged.shards} shares: {merged.table}")
     if merged.failed:
         print(f"{merged.failed} image sets could not be measured: see {merged.image_list}", file=sys.stderr)
     return 1 if merged.failed else 0
+
+
+RESCALE_CONSTANT_HELP = (
+    "half width of the crop in units of the object's longer side: 2.0 (the default) suits nuclei and takes in the cell "
+    "around them, 0.6 suits whole cells"
+)
+BESIDE = "microsnoop"
+"""Folder in a plate for the results; a plain folder, which readers of OME-Zarr pass over."""
+
+
+def results_beside(path: Path, image_sets: Sequence[ImageSet]) -> Path:
+    """The folder for results in a plate or image; InputError if the image sets are from something else."""
+    if any(source.level is None for image_set in image_sets for source in image_set.channels.values()):
+        raise InputError(f"--beside goes with an OME-Zarr plate or image, which '{path}' is not: give --out")
+    return path / BESIDE

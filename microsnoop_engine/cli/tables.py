@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .errors import InputError
-from .storage.paths import location
+from ..errors import InputError
+from .options import location
 
 TABLE_HELP = (
     "a folder of microsnoop profile; .parquet, .csv, .csv.gz, .h5ad; a folder of CellProfiler's ExportToSpreadsheet or "
@@ -165,9 +165,9 @@ def _weights(text: str) -> dict[str, float]:
 
 def run_aggregate(options: argparse.Namespace) -> int:
     """Average a table of objects, of any size, into one row per image, well or treatment."""
-    from .tables.aggregation import COUNT, aggregate_levels
-    from .tables.features import select_features
-    from .tables.formats import check_target, open_source, write_frame
+    from ..tables.aggregation import COUNT, aggregate_levels
+    from ..tables.features import select_features
+    from ..tables.formats import check_target, open_source, write_frame
 
     check_target(options.out)
     source = open_source(options.table, options.objects)
@@ -191,10 +191,10 @@ def run_aggregate(options: argparse.Namespace) -> int:
 
 def run_combine(options: argparse.Namespace) -> int:
     """Join two tables, such as Microsnoop's and CellProfiler's columns, on their keys."""
-    from .tables.features import select_features
-    from .tables.formats import check_target, open_source, write_frame
-    from .tables.joining import combine
-    from .tables.source import read_frame
+    from ..tables.features import select_features
+    from ..tables.formats import check_target, open_source, write_frame
+    from ..tables.joining import combine
+    from ..tables.source import read_frame
 
     check_target(options.out)
     sources = [open_source(path, options.objects) for path in options.tables]
@@ -212,11 +212,11 @@ def run_combine(options: argparse.Namespace) -> int:
 
 def run_sphere(options: argparse.Namespace) -> int:
     """Whiten features on control rows, so that directions in which controls differ among themselves count less."""
-    from .sphering.spherize import SpheringWarning, save_spherings
-    from .sphering.table import sphere_table
-    from .tables.features import select_features
-    from .tables.formats import check_target, open_source, write_frame
-    from .tables.source import read_frame
+    from ..sphering.spherize import SpheringWarning, save_spherings
+    from ..sphering.table import sphere_table
+    from ..tables.features import select_features
+    from ..tables.formats import check_target, open_source, write_frame
+    from ..tables.source import read_frame
 
     check_target(options.out)
     if options.save:
@@ -256,10 +256,10 @@ def run_sphere(options: argparse.Namespace) -> int:
 
 def run_evaluate(options: argparse.Namespace) -> int:
     """Say how well features tell labels apart: neighbours, classifiers, and the mechanism of action of treatments."""
-    from .evaluation.table import evaluate
-    from .tables.features import select_features
-    from .tables.formats import open_source
-    from .tables.source import read_frame
+    from ..evaluation.table import evaluate
+    from ..tables.features import select_features
+    from ..tables.formats import open_source
+    from ..tables.source import read_frame
 
     source = open_source(options.table, options.objects)
     features, frame = select_features(source, options.features), read_frame(source)

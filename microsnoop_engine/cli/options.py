@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
-from .model.embedder import DEVICES, PRECISIONS
+from ..errors import MicrosnoopError
+from ..model.embedder import DEVICES, PRECISIONS
+from ..storage.paths import as_path
 
 
 def add_engine_options(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +45,7 @@ def positive_float(text: str) -> float:
 
 def make_embedder(options: argparse.Namespace) -> Any:
     """The embedder that the options ask for."""
-    from .model.embedder import Embedder
+    from ..model.embedder import Embedder
 
     return Embedder(
         options.weights,
@@ -60,3 +63,11 @@ def memory_of(options: argparse.Namespace) -> int:
     if options.memory:
         return int(options.memory * 2**30)
     return min(psutil.virtual_memory().available // 4, 4 << 30)
+
+
+def location(text: str) -> Path:
+    """:func:`as_path` as the type of an argument of a command."""
+    try:
+        return as_path(text)
+    except MicrosnoopError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

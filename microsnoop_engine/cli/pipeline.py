@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .errors import InputError
-from .storage.atomic import replace_file
-from .storage.paths import ADDRESS, as_path, is_remote
-from .tables.parquet_files import TABLE
+from ..errors import InputError
+from ..storage.atomic import replace_file
+from ..storage.paths import ADDRESS, as_path, is_remote
+from ..tables.parquet_files import TABLE
 
 STEPS = ("profile", "aggregate", "sphere", "evaluate", "report")
 STATE = "steps.json"
@@ -137,7 +137,7 @@ def plan_steps(sections: dict[str, Any], path: Path) -> list[Step]:
 
 def run_steps(steps: list[Step], out: Path, quiet: bool) -> int:
     """Do those steps that are not done, or whose input has changed; the exit code is the worst one."""
-    from .cli import build_parser
+    from .main import build_parser
 
     out.mkdir(parents=True, exist_ok=True)
     done, worst = _read_state(out / STATE), 0
@@ -202,7 +202,7 @@ def _quoted(word: str) -> str:
 
 def _check(step: Step, path: Path) -> None:
     """Raise InputError if the command does not understand the step."""
-    from .cli import build_parser
+    from .main import build_parser
 
     said = io.StringIO()
     try:

@@ -7,9 +7,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from .cli_options import positive_float
-from .errors import InputError
-from .model.embedder import DEVICES, PRECISIONS
+from ..errors import InputError
+from ..model.embedder import DEVICES, PRECISIONS
+from .options import positive_float
 
 
 def add_training_commands(commands: Any) -> None:
@@ -81,8 +81,8 @@ def _add_weights(commands: Any) -> None:
 
 def run_train(options: argparse.Namespace) -> int:
     """Train the network by self-supervision on a folder of images; no labels are needed."""
-    from .telling import Teller
-    from .trainer.train import train
+    from ..trainer.train import train
+    from .console import Teller
 
     if options.resume and (options.set or options.config != "paper"):
         raise InputError("--resume takes the configuration from the run: leave --config and --set out")
@@ -124,7 +124,7 @@ def run_weights_info(options: argparse.Namespace) -> int:
     """Print the card of weights, after checking that the file is the one that the card describes."""
     from dataclasses import asdict
 
-    from .model.checkpoints import load_weights
+    from ..model.checkpoints import load_weights
 
     print(json.dumps(asdict(load_weights(options.weights)[1]), indent=2))
     return 0
@@ -132,7 +132,7 @@ def run_weights_info(options: argparse.Namespace) -> int:
 
 def run_weights_export(options: argparse.Namespace) -> int:
     """Write the weights of a training run as a .safetensors file with a card that says how they were made."""
-    from .trainer.export import export
+    from ..trainer.export import export
 
     name = options.name or options.folder.resolve().name
     target = options.out or options.folder / f"{name}.safetensors"
@@ -144,8 +144,8 @@ def run_weights_export(options: argparse.Namespace) -> int:
 
 def run_weights_import(options: argparse.Namespace) -> int:
     """Convert a checkpoint of the reference implementation to a .safetensors file with a card."""
-    from .model.checkpoints import Card
-    from .model.reference_checkpoints import import_reference
+    from ..model.checkpoints import Card
+    from ..model.reference_checkpoints import import_reference
 
     target = options.out or options.file.with_suffix(".safetensors")
     _check_ending(target)

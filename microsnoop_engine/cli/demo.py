@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .images.synthetic import write_screen
+from ..images.synthetic import write_screen
+from ..storage.atomic import replace_file
+from ..tables.parquet_files import TABLE
+from .console import Teller
 from .pipeline import run_file
-from .storage.atomic import replace_file
-from .tables.parquet_files import TABLE
-from .telling import Teller
 
 SCREEN = """\
 # A screen by one file: microsnoop run {name}
