@@ -21,7 +21,7 @@ from arms import Network, microsnoop
 from eval_sets import PROTOCOLS, EvalSet, read_development_set, read_set
 from representation import REPOSITORY, choices, predict
 
-from microsnoop_engine.cli.console import Teller
+from microsnoop_engine.cli.console import Console
 from microsnoop_engine.evaluation.scores import score_predictions
 from microsnoop_engine.model.checkpoints import find_weights, read_card
 from microsnoop_engine.trainer.batches import Batches
@@ -77,7 +77,12 @@ def run(name: str, options: argparse.Namespace) -> dict:
         compiled = recipe.preset == "contrast"  # torch.compile of PyTorch 2.13 fails on the CPU's masked reconstruction
         plain = {} if table.continued else {"whitening": 0}
         train(
-            POOL, folder, recipe.preset, recipe.changes | schedule | plain, compiled=compiled, teller=Teller(quiet=True)
+            POOL,
+            folder,
+            recipe.preset,
+            recipe.changes | schedule | plain,
+            compiled=compiled,
+            console=Console(quiet=True),
         )
         export(folder, weights, name, "", encoder_only=True)
     training = read_card(weights).training if recipe.samples else {"hours": 0, "samples_seen": 0}

@@ -28,7 +28,7 @@ from microsnoop_engine import __version__, load_model
 from microsnoop_engine.distributor import reading
 from microsnoop_engine.distributor.job import Job
 from microsnoop_engine.distributor.run import profile
-from microsnoop_engine.images.image_set import ImageSet, Source
+from microsnoop_engine.images.image_set import ImageSet, PlaneSource
 from microsnoop_engine.model.backends.torch_network import for_inference
 from microsnoop_engine.model.embedder import Embedder
 from microsnoop_engine.model.frame import SIZES
@@ -183,8 +183,8 @@ def make_fields(plate: Path, all_of_them: bool, folder: Path) -> tuple[list[Imag
             tifffile.imwrite(path, plane.astype(np.uint16))
         labels = folder / f"{number}_labels.tif"
         tifffile.imwrite(labels, segment_nuclei(field[1]).astype(np.uint16))
-        sources = {name: Source(path) for name, path in paths.items()}
-        image_sets.append(ImageSet(number, sources, {"Nuclei": Source(labels)}, {}))
+        sources = {name: PlaneSource(path) for name, path in paths.items()}
+        image_sets.append(ImageSet(number, sources, {"Nuclei": PlaneSource(labels)}, {}))
     return image_sets, source
 
 

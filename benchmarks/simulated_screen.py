@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from microsnoop_engine.evaluation.metrics import knn_predict, not_same
+from microsnoop_engine.evaluation.metrics import knn_predict, nsc
 from microsnoop_engine.sphering.spherize import SpheringWarning, Spherize
 
 FEATURES = 64
@@ -72,7 +72,7 @@ def judge(features: np.ndarray, screen: dict[str, np.ndarray]) -> dict[str, floa
     compound, batch = screen["compound"][treated], screen["batch"][treated]
     keys, rows = np.unique(np.stack([compound, batch], 1), axis=0, return_inverse=True)
     profiles = np.array([features[treated][rows.ravel() == row].mean(0) for row in range(len(keys))])
-    match = not_same(profiles, keys[:, 0] // 3, keys[:, 0], keys[:, 1])
+    match = nsc(profiles, keys[:, 0] // 3, keys[:, 0], keys[:, 1])
     told = knn_predict(features[treated], batch, groups=compound, k=1)
     return {"nscb": match.accuracy, "batch": float((told == batch).mean())}
 

@@ -24,7 +24,7 @@ from microsnoop_engine.sphering.spherize import Spherize
 from microsnoop_engine.tables.aggregation import aggregate
 from microsnoop_engine.tables.columns import feature_columns
 from microsnoop_engine.tables.features import select_features
-from microsnoop_engine.tables.formats import open_source
+from microsnoop_engine.tables.formats import open_table
 
 CHANNELS = [f"C{k}" for k in range(5)]
 CELLS_PER_WELL = 500
@@ -43,7 +43,7 @@ def aggregation(table: Path, statistic: str) -> dict[str, float]:
     """Cells to wells."""
     before = peak()
     began = time.perf_counter()
-    source = open_source(table)
+    source = open_table(table)
     wells = aggregate(source, ["Metadata_Plate", "Metadata_Well"], select_features(source), statistic)
     return {"seconds": time.perf_counter() - began, "gb": peak() - before, "wells": len(wells)}
 

@@ -23,7 +23,7 @@ from classical import measure_cell, otsu_mask, standardised
 from representation import REPOSITORY
 from scipy import ndimage
 
-from microsnoop_engine.trainer.batches import Batches, Places
+from microsnoop_engine.trainer.batches import Batches, CropBatch
 from microsnoop_engine.trainer.config import make_config
 from microsnoop_engine.trainer.pool import read_pool
 from microsnoop_engine.trainer.targets import Targets
@@ -86,7 +86,7 @@ def main() -> None:
     Targets(plane.astype(np.int32), center, side.astype(np.float32), target, says).save(options.out, pool)
 
 
-def around_objects(batches: Batches, places: Places, random: np.random.Generator) -> Places:
+def around_objects(batches: Batches, places: CropBatch, random: np.random.Generator) -> CropBatch:
     """The places moved onto the objects near their middles and made as large as suits them; few without an object."""
     upright = replace(places, angle=np.zeros(len(places.plane)), flip=np.zeros(len(places.plane), bool))
     center, scale = places.center.copy(), places.scale.copy()

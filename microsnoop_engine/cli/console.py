@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..distributor.job import Job
 from ..distributor.results import IMAGE_LIST, write_csv, write_image_list
-from ..distributor.run import Report
+from ..distributor.run import RunSummary
 from ..images.image_set import ImageSet
 from ..images.image_set_file import write_image_sets
 from ..tables.parquet_files import TABLE
@@ -21,7 +21,7 @@ LINE_SECONDS = 10
 LISTED = 20
 
 
-class Teller:
+class Console:
     """Says how a run goes, for people (default) or for scripts.
 
     Parameters
@@ -72,7 +72,7 @@ class Teller:
             yield print_line
 
     def finish(
-        self, folder: Path, image_sets: Sequence[ImageSet], job: Job, report: Report, seconds: float, csv: bool
+        self, folder: Path, image_sets: Sequence[ImageSet], job: Job, report: RunSummary, seconds: float, csv: bool
     ) -> int:
         """Write the list of image sets (and the CSV), say how it went, and return the exit code."""
         write_image_list(folder, image_sets, report.images, {f.number: asdict(f) for f in report.failures})
@@ -107,7 +107,7 @@ class Teller:
 
 
 def _summary(
-    files: dict[str, Path], image_sets: Sequence[ImageSet], job: Job, report: Report, seconds: float
+    files: dict[str, Path], image_sets: Sequence[ImageSet], job: Job, report: RunSummary, seconds: float
 ) -> Iterator[str]:
     resumed = f" ({report.resumed} of them before)" if report.resumed else ""
     yield f"measured {len(report.images)} of {len(image_sets)} image sets{resumed} in {seconds:.0f} s"
@@ -124,7 +124,7 @@ def _summary(
         yield f"{name}: {path}"
 
 
-def _failures(report: Report, image_list: Path) -> str:
+def _failures(report: RunSummary, image_list: Path) -> str:
     lines = [f"{len(report.failures)} image sets could not be measured (all of them in {image_list}):"]
     lines += [f"  {failure}" for failure in report.failures[:LISTED]]
     if len(report.failures) > LISTED:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..images.synthetic import write_screen
-from ..storage.atomic import replace_file
+from ..storage.atomic import write_atomic
 from ..tables.parquet_files import TABLE
-from .console import Teller
+from .console import Console
 from .pipeline import run_file
 
 SCREEN = """\
@@ -36,13 +36,13 @@ NAME = "screen.yaml"
 
 def demo(folder: Path, quiet: bool = False) -> int:
     """Draw the screen into ``folder/screen``, write ``folder/screen.yaml`` and do what it says; the exit code."""
-    teller = Teller(quiet)
-    teller.say("drawing a screen of 2 plates x 24 wells, 3 channels, 4 phenotypes and DMSO controls ...")
+    console = Console(quiet)
+    console.say("drawing a screen of 2 plates x 24 wells, 3 channels, 4 phenotypes and DMSO controls ...")
     write_screen(folder / "screen")
-    replace_file(folder / NAME, SCREEN.format(name=folder / NAME).encode())
-    teller.say(f"from its images to a report, as 'microsnoop run {folder / NAME}' would ...")
+    write_atomic(folder / NAME, SCREEN.format(name=folder / NAME).encode())
+    console.say(f"from its images to a report, as 'microsnoop run {folder / NAME}' would ...")
     code = run_file(folder / NAME, quiet)
-    teller.say(
+    console.say(
         f"the tables: {folder / 'profiles' / TABLE} (rows: nuclei), {folder / 'sphered.parquet'} (rows: wells)\n"
         f"look at the report: {(folder / 'report.html').resolve()}"
     )

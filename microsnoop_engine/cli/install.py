@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..storage.atomic import replace_file, writing
+from ..storage.atomic import atomic_path, write_atomic
 
 
 def add_install_command(commands: Any) -> None:
@@ -113,9 +113,9 @@ def install_cellprofiler(folder: Path) -> Path:
     source = Path(find_spec("cellprofiler_plugins").origin).parent
     folder.mkdir(parents=True, exist_ok=True)
     for name in FILES:
-        with writing(folder / name) as temporary:
+        with atomic_path(folder / name) as temporary:
             shutil.copyfile(source / name, temporary)
-    replace_file(folder / RECORD, f"{sys.executable}\n".encode())
+    write_atomic(folder / RECORD, f"{sys.executable}\n".encode())
     return folder
 
 
@@ -140,7 +140,7 @@ def set_plugin_folder(folder: Path, preferences: list[Path]) -> None:
     for file in preferences:
         text = file.read_text(encoding="utf-8")
         changed, count = re.subn(rf"^{PREFERENCE}=.*$", lambda _: line, text, flags=re.MULTILINE)
-        replace_file(file, (changed if count else f"{line}\n{text}").encode())
+        write_atomic(file, (changed if count else f"{line}\n{text}").encode())
 
 
 FIJI_JAR = "Microsnoop_.jar"
@@ -190,7 +190,7 @@ def install_fiji(folder: Path) -> Path:
     source = Path(find_spec("fiji_bridge").origin).parent / FIJI_JAR
     if not source.is_file():
         raise InputError(f"the plugin '{source}' is missing: build it with 'make fiji', or install microsnoop anew")
-    with writing(plugins / FIJI_JAR) as temporary:
+    with atomic_path(plugins / FIJI_JAR) as temporary:
         shutil.copyfile(source, temporary)
-    replace_file(plugins / FIJI_RECORD, f"{sys.executable}\n".encode())
+    write_atomic(plugins / FIJI_RECORD, f"{sys.executable}\n".encode())
     return plugins

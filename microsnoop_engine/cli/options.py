@@ -65,7 +65,7 @@ def memory_of(options: argparse.Namespace) -> int:
     return min(psutil.virtual_memory().available // 4, 4 << 30)
 
 
-def location(text: str) -> Path:
+def path_argument(text: str) -> Path:
     """:func:`as_path` as the type of an argument of a command."""
     try:
         return as_path(text)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..storage.atomic import replace_file
+from ..storage.atomic import write_atomic
 from ..storage.paths import ADDRESS, as_path, is_remote
 from ..tables.parquet_files import TABLE
 
@@ -154,13 +154,13 @@ def run_steps(steps: list[Step], out: Path, quiet: bool) -> int:
         if step.name == "evaluate":
             with contextlib.redirect_stdout(io.StringIO()) as said:
                 code = options.run(options)
-            replace_file(step.writes, said.getvalue().encode())
+            write_atomic(step.writes, said.getvalue().encode())
             _say(quiet, said.getvalue().rstrip())
         else:
             code = options.run(options)
         worst = max(worst, code)
         done[step.name] = state
-        replace_file(out / STATE, (json.dumps(done, indent=1) + "\n").encode())
+        write_atomic(out / STATE, (json.dumps(done, indent=1) + "\n").encode())
     return worst
 
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from ..distributor.shards import Shard
 from ..errors import InputError
 from ..images.image_set import ImageSet
-from ..modes.settings import MASKS, MODES, NORMALISATIONS
-from .options import add_engine_options, location, make_embedder, memory_of, positive_float
+from ..modes.settings import MASKS, MODES, NORMALIZATIONS
+from .options import add_engine_options, make_embedder, memory_of, path_argument, positive_float
 
 if TYPE_CHECKING:
     pass
@@ -36,14 +36,14 @@ def _add_profile(commands: Any) -> None:
     )
     parser.add_argument(
         "input",
-        type=location,
+        type=path_argument,
         metavar="INPUT",
         help="a CellProfiler LoadData .csv, a folder of images, an OME-Zarr plate or image, an image (multi-channel "
         "TIFF, OME-TIFF, PNG, ..) or a .npz with an array 'images' (n, channels, height, width); like --out and "
         "--labels also in an object store, s3://bucket/LoadData.csv",
     )
     place = parser.add_mutually_exclusive_group(required=True)
-    place.add_argument("--out", type=location, metavar="FOLDER", help="folder of the results")
+    place.add_argument("--out", type=path_argument, metavar="FOLDER", help="folder of the results")
     place.add_argument(
         "--beside", action="store_true", help="for OME-Zarr: results in the folder 'microsnoop' of the plate or image"
     )
@@ -78,7 +78,7 @@ def _add_profile(commands: Any) -> None:
     cells.add_argument("--segment-channel", metavar="NAME", help="channel to find them in; default: the DNA stain")
     cells.add_argument(
         "--labels",
-        type=location,
+        type=path_argument,
         metavar="FOLDER",
         help="label images, named like the images (with or without _labels, _masks, _cp_masks, _Nuclei, _Cells)",
     )
@@ -101,7 +101,7 @@ def _add_profile(commands: Any) -> None:
     crops = parser.add_argument_group("crops")
     crops.add_argument(
         "--normalise",
-        choices=NORMALISATIONS,
+        choices=NORMALIZATIONS,
         help="whether the zeros around a small crop count in its percentiles (default, as in the paper) or not (the "
         "default with --mask object)",
     )
@@ -160,7 +160,7 @@ def _add_output_options(parser: argparse.ArgumentParser) -> Any:
 
 def _add_merge(commands: Any) -> None:
     parser = commands.add_parser("merge", help="the shares of a run as one table", description=run_merge.__doc__)
-    parser.add_argument("folder", type=location, metavar="FOLDER", help="the --out of microsnoop profile --shard")
+    parser.add_argument("folder", type=path_argument, metavar="FOLDER", help="the --out of microsnoop profile --shard")
     parser.set_defaults(run=run_merge)
 
 
@@ -174,11 +174,11 @@ def shard(text: str) -> Shard:
 
 def run_profile(options: argparse.Namespace) -> int:
     """Turn images into a table: one row per object (or image), 256 numbers per channel."""
-    from ..distributor.job import plan
+    from ..distributor.job import resolve_job
     from ..distributor.run import profile
     from ..images.inputs import find_image_sets
     from ..modes.settings import CropSettings
-    from .console import Teller
+    from .console import Console
 
     settings = CropSettings(
         mode=options.mode,
@@ -201,18 +201,18 @@ def run_profile(options: argparse.Namespace) -> int:
         from ..images.labels import with_rois
 
         image_sets = with_rois(image_sets, options.rois, options.objects or "Nuclei")
-    job = plan(image_sets, settings, channels, options.objects, options.segment, options.segment_channel)
+    job = resolve_job(image_sets, settings, channels, options.objects, options.segment, options.segment_channel)
     engine = _make_engine(options)
-    teller = Teller(options.quiet, options.json)
+    console = Console(options.quiet, options.json)
     began = time.monotonic()
     folder, own = results_beside(options.input, image_sets) if options.beside else options.out, image_sets
     if options.shard:
         folder, own = folder / options.shard.folder, options.shard.of(image_sets)
-    with teller.progress("image sets") as progress:
+    with console.progress("image sets") as progress:
         report = profile(
             image_sets, job, engine, folder, memory_of(options), options.strict, progress, shard=options.shard
         )
-    return teller.finish(folder, own, job, report, time.monotonic() - began, options.csv)
+    return console.finish(folder, own, job, report, time.monotonic() - began, options.csv)
 
 
 def _make_engine(options: argparse.Namespace) -> Any:
@@ -228,14 +228,14 @@ def _make_engine(options: argparse.Namespace) -> Any:
     settings = {"model": options.weights, "precision": options.precision, "batch_size": options.batch_size}
     patience = 60 * options.stall_minutes
     if options.engine == "ray":
-        from ..distributor.executors.ray_executor import RayEngine
+        from ..distributor.executors.ray_executor import RayExecutor
 
-        return partial(RayEngine, address=options.ray_address, settings=settings, patience=patience)
+        return partial(RayExecutor, address=options.ray_address, settings=settings, patience=patience)
     if options.devices:
-        from ..distributor.executors.processes import Processes
+        from ..distributor.executors.processes import ProcessExecutor
 
         devices = [name.strip() for name in options.devices.split(",")]
-        return partial(Processes, devices=devices, settings=settings, threads=options.threads, patience=patience)
+        return partial(ProcessExecutor, devices=devices, settings=settings, threads=options.threads, patience=patience)
     return make_embedder(options)
 
 

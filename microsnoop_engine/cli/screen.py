@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from .options import location
+from .options import path_argument
 from .tables import TABLE_HELP, names_of
 
 RUN_HELP = """The file has a section for each step, with the options of that command:
@@ -30,12 +30,12 @@ def add_screen_commands(commands: Any) -> None:
 
 def _add_report(commands: Any) -> None:
     parser = commands.add_parser("report", help="a page to look at", description=run_report.__doc__)
-    parser.add_argument("table", type=location, metavar="TABLE", help=TABLE_HELP)
+    parser.add_argument("table", type=path_argument, metavar="TABLE", help=TABLE_HELP)
     parser.add_argument("-o", "--out", type=Path, default=Path("report.html"), metavar="FILE.html")
     parser.add_argument("--title", help="default: the name of the table")
-    parser.add_argument("--before", type=location, metavar="TABLE", help="the same rows before sphering")
+    parser.add_argument("--before", type=path_argument, metavar="TABLE", help="the same rows before sphering")
     parser.add_argument(
-        "--profiles", type=location, metavar="FOLDER", help="of microsnoop profile: shows cells of each row"
+        "--profiles", type=path_argument, metavar="FOLDER", help="of microsnoop profile: shows cells of each row"
     )
     parser.add_argument("--transform", type=Path, metavar="FILE.safetensors", help="of sphere --save: its diagnostics")
     parser.add_argument(
@@ -84,29 +84,29 @@ def _add_run(commands: Any) -> None:
 def run_report(options: argparse.Namespace) -> int:
     """Write one HTML file, readable without network: maps before and after sphering, plates, doses, figures, cells."""
     from ..reporting.page import make_report
-    from ..reporting.screen import Meaning
+    from ..reporting.screen import ColumnRoles
     from ..sphering.spherize import load_spherings
-    from ..storage.atomic import replace_file
+    from ..storage.atomic import write_atomic
     from ..tables.features import select_features
-    from ..tables.formats import open_source
+    from ..tables.formats import open_table
     from ..tables.source import read_frame
 
     if options.out.suffix not in (".html", ".htm"):
         raise InputError(f"--out '{options.out}' must end in .html")
-    source = open_source(options.table)
+    source = open_table(options.table)
     names = ("controls", "positive", "treatment", "label", "compound", "dose", "batch", "groups", "neighbours")
     page = make_report(
         read_frame(source),
         select_features(source, options.features),
-        Meaning(**{name: getattr(options, name) for name in names}),
-        read_frame(open_source(options.before)) if options.before else None,
+        ColumnRoles(**{name: getattr(options, name) for name in names}),
+        read_frame(open_table(options.before)) if options.before else None,
         options.profiles,
         load_spherings(options.transform)[0] if options.transform else None,
         options.commands,
         options.title or options.table.stem,
     )
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(options.out, page.encode())
+    write_atomic(options.out, page.encode())
     if not options.quiet:
         print(f"report: {options.out} ({len(page) / 2**20:.1f} MB): open it in a browser")
     return 0

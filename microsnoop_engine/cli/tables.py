@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from .options import location
+from .options import path_argument
 
 TABLE_HELP = (
     "a folder of microsnoop profile; .parquet, .csv, .csv.gz, .h5ad; a folder of CellProfiler's ExportToSpreadsheet or "
@@ -46,7 +46,7 @@ def _add_aggregate(commands: Any) -> None:
     parser.add_argument("--statistic", choices=("mean", "median"), default="mean", help="default: mean (the paper's)")
     parser.add_argument("--least", type=int, default=1, metavar="N", help="leave out rows with fewer objects")
     parser.add_argument(
-        "--platemap", type=location, metavar="FILE", help="table with a row per well, joined to the wells"
+        "--platemap", type=path_argument, metavar="FILE", help="table with a row per well, joined to the wells"
     )
     parser.add_argument(
         "--on",
@@ -63,7 +63,7 @@ def _add_combine(commands: Any) -> None:
     parser = commands.add_parser(
         "combine", help="two tables of the same objects or wells side by side", description=run_combine.__doc__
     )
-    parser.add_argument("tables", nargs=2, type=location, metavar="TABLE", help=TABLE_HELP)
+    parser.add_argument("tables", nargs=2, type=path_argument, metavar="TABLE", help=TABLE_HELP)
     parser.add_argument(
         "--on", type=names_of, metavar="A,B", help="key columns; default: image and object number, or plate and well"
     )
@@ -127,7 +127,7 @@ def _add_evaluate(commands: Any) -> None:
 
 
 def _add_table(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("table", type=location, metavar="TABLE", help=TABLE_HELP)
+    parser.add_argument("table", type=path_argument, metavar="TABLE", help=TABLE_HELP)
     parser.add_argument(
         "--features",
         default="all",
@@ -139,7 +139,7 @@ def _add_table(parser: argparse.ArgumentParser) -> None:
 
 def _add_out(parser: argparse.ArgumentParser, default: str) -> None:
     parser.add_argument(
-        "--out", type=location, default=Path(default), metavar="FILE", help=f"{OUT_HELP}; default: {default}"
+        "--out", type=path_argument, default=Path(default), metavar="FILE", help=f"{OUT_HELP}; default: {default}"
     )
     parser.add_argument("--quiet", action="store_true", help="say nothing but errors")
 
@@ -167,10 +167,10 @@ def run_aggregate(options: argparse.Namespace) -> int:
     """Average a table of objects, of any size, into one row per image, well or treatment."""
     from ..tables.aggregation import COUNT, aggregate_levels
     from ..tables.features import select_features
-    from ..tables.formats import check_target, open_source, write_frame
+    from ..tables.formats import check_output, open_table, write_table
 
-    check_target(options.out)
-    source = open_source(options.table, options.objects)
+    check_output(options.out)
+    source = open_table(options.table, options.objects)
     features = select_features(source, options.features)
     with _naming(options.table):
         frame = aggregate_levels(
@@ -184,7 +184,7 @@ def run_aggregate(options: argparse.Namespace) -> int:
             options.on,
             options.list,
         )
-    write_frame(frame, options.out, features)
+    write_table(frame, options.out, features)
     _say(options, f"{len(frame)} rows of {int(frame[COUNT].sum())} objects, {len(features)} features: {options.out}")
     return 0
 
@@ -192,17 +192,17 @@ def run_aggregate(options: argparse.Namespace) -> int:
 def run_combine(options: argparse.Namespace) -> int:
     """Join two tables, such as Microsnoop's and CellProfiler's columns, on their keys."""
     from ..tables.features import select_features
-    from ..tables.formats import check_target, open_source, write_frame
+    from ..tables.formats import check_output, open_table, write_table
     from ..tables.joining import combine
     from ..tables.source import read_frame
 
-    check_target(options.out)
-    sources = [open_source(path, options.objects) for path in options.tables]
+    check_output(options.out)
+    sources = [open_table(path, options.objects) for path in options.tables]
     features = [name for source in sources for name in select_features(source)]
     frames = [read_frame(source) for source in sources]
     with _naming(*options.tables):
         joined, *only = combine(*frames, options.on)
-    write_frame(joined, options.out, list(dict.fromkeys(features)))
+    write_table(joined, options.out, list(dict.fromkeys(features)))
     for path, count in zip(options.tables, only, strict=True):
         if count:
             _say(options, f"{count} rows of {path} have no partner and are left out")
@@ -215,13 +215,13 @@ def run_sphere(options: argparse.Namespace) -> int:
     from ..sphering.spherize import SpheringWarning, save_spherings
     from ..sphering.table import sphere_table
     from ..tables.features import select_features
-    from ..tables.formats import check_target, open_source, write_frame
+    from ..tables.formats import check_output, open_table, write_table
     from ..tables.source import read_frame
 
-    check_target(options.out)
+    check_output(options.out)
     if options.save:
-        check_target(options.save, (".safetensors",))
-    source = open_source(options.table, options.objects)
+        check_output(options.save, (".safetensors",))
+    source = open_table(options.table, options.objects)
     warnings.simplefilter("ignore", SpheringWarning)  # the diagnostics say it, group by group
     features, frame = select_features(source, options.features), read_frame(source)
     with _naming(options.table):
@@ -235,7 +235,7 @@ def run_sphere(options: argparse.Namespace) -> int:
             options.replicates,
             options.weights,
         )
-    write_frame(found.frame, options.out, found.features)
+    write_table(found.frame, options.out, found.features)
     if options.save:
         save_spherings(options.save, found.spherings, found.features)
     for group, sphering in found.spherings.items():
@@ -258,10 +258,10 @@ def run_evaluate(options: argparse.Namespace) -> int:
     """Say how well features tell labels apart: neighbours, classifiers, and the mechanism of action of treatments."""
     from ..evaluation.table import evaluate
     from ..tables.features import select_features
-    from ..tables.formats import open_source
+    from ..tables.formats import open_table
     from ..tables.source import read_frame
 
-    source = open_source(options.table, options.objects)
+    source = open_table(options.table, options.objects)
     features, frame = select_features(source, options.features), read_frame(source)
     with _naming(options.table):
         figures = evaluate(

@@ -82,12 +82,12 @@ def _add_weights(commands: Any) -> None:
 def run_train(options: argparse.Namespace) -> int:
     """Train the network by self-supervision on a folder of images; no labels are needed."""
     from ..trainer.train import train
-    from .console import Teller
+    from .console import Console
 
     if options.resume and (options.set or options.config != "paper"):
         raise InputError("--resume takes the configuration from the run: leave --config and --set out")
     changes = dict(_setting(text) for text in options.set)
-    teller = Teller(options.quiet)
+    console = Console(options.quiet)
     report = train(
         options.images,
         options.out,
@@ -99,9 +99,9 @@ def run_train(options: argparse.Namespace) -> int:
         max_minutes=options.max_minutes,
         save_minutes=options.save_minutes,
         compiled=options.compile,
-        teller=teller,
+        console=console,
     )
-    teller.say(f"report: {report}\nweights: microsnoop weights export {options.out}")
+    console.say(f"report: {report}\nweights: microsnoop weights export {options.out}")
     return 0
 
 

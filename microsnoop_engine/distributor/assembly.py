@@ -22,7 +22,7 @@ LONGEST_WAIT = 20.0
 
 
 @dataclass
-class Measured:
+class ImageSetResult:
     """An image set that was measured.
 
     Attributes
@@ -36,10 +36,10 @@ class Measured:
     crops: int
 
 
-Outcome = Measured | MicrosnoopError
+Outcome = ImageSetResult | MicrosnoopError
 
 
-class Assembly:
+class ImageSetBatcher:
     """Takes pixels of image sets and gives their rows, in the same order, once their last crop was in a batch.
 
     Parameters
@@ -64,7 +64,7 @@ class Assembly:
         """Measure an image set, or pass on what is wrong with it."""
         outcome = pixels if isinstance(pixels, MicrosnoopError) else self._start(image_set, *pixels)
         self._held.append((image_set, outcome, time.monotonic()))
-        waiting = sum(held.measurement.features.nbytes for _, held, _ in self._held if isinstance(held, Measured))
+        waiting = sum(held.measurement.features.nbytes for _, held, _ in self._held if isinstance(held, ImageSetResult))
         if waiting > self._memory or time.monotonic() - self._held[0][2] > LONGEST_WAIT:
             self.flush()
 
@@ -77,7 +77,7 @@ class Assembly:
         while self._held and not self._batcher.pending[self._held[0][0].number]:
             image_set, outcome, _ = self._held.popleft()
             del self._batcher.pending[image_set.number]
-            if isinstance(outcome, Measured) and self._job.settings.mode == "tile":
+            if isinstance(outcome, ImageSetResult) and self._job.settings.mode == "tile":
                 outcome.measurement = mean_of_rows(outcome.measurement)
             yield image_set, outcome
 
@@ -88,4 +88,4 @@ class Assembly:
             )
         except (ImageError, InputError) as error:
             return error
-        return Measured(measurement, measurement.features.size // self._dimension - len(measurement.problems))
+        return ImageSetResult(measurement, measurement.features.size // self._dimension - len(measurement.problems))

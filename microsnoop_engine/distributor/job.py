@@ -18,7 +18,7 @@ from ..tables.columns import IMAGE_SET
 log = logging.getLogger(__name__)
 
 
-def plan(
+def resolve_job(
     image_sets: Sequence[ImageSet],
     settings: CropSettings,
     channels: Sequence[str] | None = None,
@@ -107,7 +107,7 @@ class Job:
         The object set; ``Image`` where images are measured as a whole.
     settings : CropSettings
     segment : str, optional
-        How objects are found (see :func:`microsnoop_engine.segmentation.segmenter`); None where labels are given.
+        How objects are found (see :func:`~.segmentation.segmenter.segmenter`); None where labels are given.
     segment_channel : str, optional
         The channel in which they are found.
     """

@@ -14,8 +14,8 @@ from typing import Any
 
 from ..errors import InputError
 from ..images.image_set_file import read_image_sets, write_image_sets
-from ..storage.atomic import replace_file, writing
-from ..storage.paths import copy, files_in, folders_in, is_remote, kind_of, read_bytes, remove
+from ..storage.atomic import atomic_path, write_atomic
+from ..storage.paths import copy, files_in, folders_in, is_remote, path_kind, read_bytes, remove
 from ..tables.columns import IMAGE_NUMBER
 from ..tables.parquet_files import TABLE
 from .results import IMAGE_LIST, MANIFEST, read_manifest
@@ -69,7 +69,7 @@ def merge(folder: Path) -> Merged:
     found = [read_image_sets(path) for path in shards.values()]
     image_sets = sorted((one for sets, _ in found for one in sets.values()), key=lambda one: one.number)
     write_image_sets(folder, image_sets, found[0][1])
-    replace_file(folder / MANIFEST, "".join(json.dumps(line) + "\n" for line in lines).encode())
+    write_atomic(folder / MANIFEST, "".join(json.dumps(line) + "\n" for line in lines).encode())
     done = [image for _, entry in parts for image in entry["images"]]
     failed = sum(row["Status"] == "failed" for row in rows)
     return Merged(
@@ -103,8 +103,8 @@ def find_shards(folder: Path) -> dict[Shard, Path]:
 
 def _manifest(path: Path, shard: Shard) -> list[dict[str, Any]]:
     file = path / MANIFEST
-    entries = read_manifest(file) if kind_of(file) else []
-    if not entries or "run" not in entries[0] or not kind_of(path / IMAGE_LIST):
+    entries = read_manifest(file) if path_kind(file) else []
+    if not entries or "run" not in entries[0] or not path_kind(path / IMAGE_LIST):
         raise InputError(f"share {shard} in '{path}' is not finished: run it again, it goes on where it was")
     return entries
 
@@ -144,7 +144,7 @@ def _link(sources: Sequence[Path], folder: Path, names: Sequence[str]) -> None:
 def _copy_in_store(sources: Sequence[Path], folder: Path, names: Sequence[str]) -> None:
     """The table of a folder in an object store, from copies of these parts that the store makes."""
     for source in sources:
-        if kind_of(source) is None:
+        if path_kind(source) is None:
             raise _missing(source)
     remove(folder / MANIFEST)
     for source, name in zip(sources, names, strict=True):
@@ -168,7 +168,7 @@ def _swap(new: Path, target: Path) -> None:
 
 
 def _write_list(path: Path, rows: Sequence[dict[str, str]]) -> None:
-    with writing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         names = dict.fromkeys(name for row in rows for name in row)
         writer = csv.DictWriter(file, list(names) or [IMAGE_NUMBER])
         writer.writeheader()

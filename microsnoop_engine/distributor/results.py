@@ -18,9 +18,9 @@ import pyarrow.parquet as pq
 from ..errors import InputError, ResumeError
 from ..images.image_set import ImageSet
 from ..modes.measure import Measurement
-from ..storage.atomic import GrowingFile, writing
-from ..storage.locks import Claim, claim
-from ..storage.paths import files_in, kind_of, make_folder, read_bytes, remove
+from ..storage.atomic import AppendFile, atomic_path
+from ..storage.locks import FolderLock, folder_lock
+from ..storage.paths import files_in, make_folder, path_kind, read_bytes, remove
 from ..tables.columns import (
     IMAGE_NUMBER,
     METADATA,
@@ -46,7 +46,7 @@ class TableWriter:
         What defines the run (inputs, settings, weights): a folder with another one is refused.
     part_bytes : int
         A part is written once it has that size, or the last one is a minute old.
-    claim : Claim, optional
+    claim : FolderLock, optional
         What keeps other runs out.
 
     Attributes
@@ -66,21 +66,21 @@ class TableWriter:
         layout: Layout,
         run: dict[str, Any],
         part_bytes: int = PART_BYTES,
-        claim: Claim | None = None,
+        claim: FolderLock | None = None,
     ):
         self.table = folder / TABLE
         self._schema = layout.schema()
         self._layout = layout
         self._part_bytes = part_bytes
-        self._claim = claim or Claim()
+        self._claim = folder_lock or FolderLock()
         self._flushed = time.monotonic()
         self._measured: list[tuple[ImageSet, Measurement]] = []
         self._bytes = 0
         self._images: list[dict[str, Any]] = []
         self.done: dict[int, dict[str, Any]] = {}
         manifest = folder / MANIFEST
-        entries = self._resume(manifest, run) if kind_of(manifest) else self._begin(run)
-        self._manifest = GrowingFile(manifest, "".join(json.dumps(entry) + "\n" for entry in entries).encode())
+        entries = self._resume(manifest, run) if path_kind(manifest) else self._begin(run)
+        self._manifest = AppendFile(manifest, "".join(json.dumps(entry) + "\n" for entry in entries).encode())
         parts = [entry["part"] for entry in entries if "part" in entry]
         self._number = len(parts)
         for name in files_in(self.table):
@@ -143,7 +143,7 @@ class TableWriter:
         name = f"part-{self._number:05d}{self._claim.ending}.parquet"
         measured, images = self._measured, self._images
         self._measured, self._images, self._bytes = [], [], 0
-        with writing(self.table / name) as temporary:
+        with atomic_path(self.table / name) as temporary:
             batches = [self._layout.batch(measured)] if measured else []
             pq.write_table(pa.Table.from_batches(batches, self._schema), temporary, compression="zstd")
         try:
@@ -164,7 +164,7 @@ class TableWriter:
 
 
 @contextmanager
-def open_table(
+def resume_table(
     folder: Path, layout: Layout, run: dict[str, Any], part_bytes: int = PART_BYTES
 ) -> Iterator[TableWriter]:
     """A :class:`TableWriter` that keeps other processes out, and loses nothing that was written when an error ends it.
@@ -176,10 +176,10 @@ def open_table(
     ResumeError
         If it holds something else, or another process is writing to it.
     """
-    if kind_of(folder) == "file":
+    if path_kind(folder) == "file":
         raise InputError(f"--out '{folder}' is a file: give a folder")
     make_folder(folder)
-    with claim(folder) as claimed:
+    with folder_lock(folder) as claimed:
         writer = TableWriter(folder, layout, run, part_bytes, claimed)
         try:
             yield writer
@@ -209,7 +209,7 @@ def write_csv(folder: Path) -> Path:
     parts = table_files(folder / TABLE)
     if not parts:
         raise InputError(f"there is no table at '{folder / TABLE}'")
-    with writing(target) as temporary, temporary.open("wb") as file:
+    with atomic_path(target) as temporary, temporary.open("wb") as file:
         for number, part in enumerate(parts):
             pv.write_csv(read_table(part), file, pv.WriteOptions(include_header=number == 0))
     return target
@@ -236,7 +236,7 @@ def write_image_list(
     """
     metadata = list(dict.fromkeys(name for image_set in image_sets for name in image_set.metadata))
     target = folder / IMAGE_LIST
-    with writing(target) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+    with atomic_path(target) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         header = ["Status", "Rows", "Unmeasured", "File", "Channel", "Error"]
         writer.writerow([IMAGE_NUMBER, *(f"{METADATA}{name}" for name in metadata), *header])

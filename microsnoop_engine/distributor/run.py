@@ -1,6 +1,7 @@
 """Image sets to a table: an engine measures them, what it gives is written in order, and a stopped run goes on.
 
-Engines: this process (:mod:`.assembling`), several processes (:mod:`.processes`), a Ray cluster (:mod:`.ray_engine`).
+Executors: this process (:mod:`.executors.local`), several processes (:mod:`.executors.processes`), a Ray cluster
+(:mod:`.executors.ray_executor`).
 """
 
 from __future__ import annotations
@@ -22,17 +23,15 @@ from ..model.checkpoints import Card
 from ..model.embedder import Embedder
 from ..tables.layout import layout_of
 from .assembly import Outcome
-from .executors.local import OneProcess
+from .executors.local import LocalExecutor
 from .job import Job
-from .results import PART_BYTES, open_table
+from .results import PART_BYTES, resume_table
 from .shards import Shard
 
 log = logging.getLogger(__name__)
 
-__all__ = ["Engine", "Failure", "Job", "Report", "StartEngine", "describe_run", "profile"]
 
-
-class Engine(Protocol):
+class Executor(Protocol):
     """What measures image sets, once it runs.
 
     Attributes
@@ -50,12 +49,12 @@ class Engine(Protocol):
         """Every image set with its measurement or with what is wrong with it, in order."""
 
 
-StartEngine = Callable[[Job, int], AbstractContextManager[Engine]]
+ExecutorFactory = Callable[[Job, int], AbstractContextManager[Executor]]
 """Starts an engine for a job that may hold so many bytes of images and rows; leaving its context ends it."""
 
 
 @dataclass(frozen=True)
-class Failure:
+class ImageSetFailure:
     """An image set that could not be measured."""
 
     number: int
@@ -64,7 +63,7 @@ class Failure:
     channel: str = ""
 
     @classmethod
-    def of(cls, image_set: ImageSet, error: MicrosnoopError) -> Failure:
+    def of(cls, image_set: ImageSet, error: MicrosnoopError) -> ImageSetFailure:
         """What an error says about an image set."""
         return cls(image_set.number, str(error), getattr(error, "path", ""), getattr(error, "channel", ""))
 
@@ -74,7 +73,7 @@ class Failure:
 
 
 @dataclass
-class Report:
+class RunSummary:
     """How a run went.
 
     Attributes
@@ -90,7 +89,7 @@ class Report:
     """
 
     images: dict[int, dict[str, Any]]
-    failures: list[Failure] = field(default_factory=list)
+    failures: list[ImageSetFailure] = field(default_factory=list)
     resumed: int = 0
     crops: int = 0
 
@@ -118,14 +117,14 @@ class Report:
 def profile(
     image_sets: Sequence[ImageSet],
     job: Job,
-    engine: Embedder | StartEngine,
+    engine: Embedder | ExecutorFactory,
     folder: Path,
     memory: int = 2 << 30,
     strict: bool = False,
     on_progress: Callable[[int, int], None] | None = None,
     part_bytes: int = PART_BYTES,
     shard: Shard | None = None,
-) -> Report:
+) -> RunSummary:
     """Measure image sets into the table of an output folder; continues the table that a stopped run left there.
 
     Parameters
@@ -134,7 +133,7 @@ def profile(
     job : Job
     engine : Embedder or callable
         An embedder, to measure in this process; or what starts another engine, such as
-        ``partial(Processes, devices=["cpu", "cpu"])``.
+        ``partial(ProcessExecutor, devices=["cpu", "cpu"])``.
     folder : Path
     memory : int
         Bytes that images read ahead and rows not yet written may take.
@@ -160,19 +159,19 @@ def profile(
     WeightsError, DeviceError, MissingExtraError
         If segmentation, network or engine cannot run at all.
     """
-    start = partial(OneProcess, engine) if isinstance(engine, Embedder) else engine
+    start = partial(LocalExecutor, engine) if isinstance(engine, Embedder) else engine
     with start(job, memory) as running:
         layout = layout_of(image_sets, job.channels, job.objects, running.card.dimension)
         run = describe_run(image_sets, job, running.card, running.precision)
         if shard:
             run |= {"shard": str(shard)}
             image_sets = shard.of(image_sets)
-        with open_table(folder, layout, run, part_bytes) as writer:
-            report = Report(writer.done, resumed=len(writer.done))
+        with resume_table(folder, layout, run, part_bytes) as writer:
+            report = RunSummary(writer.done, resumed=len(writer.done))
             todo = [image_set for image_set in image_sets if image_set.number not in writer.done]
             for done, (image_set, outcome) in enumerate(running.measured(todo), start=1):
                 if isinstance(outcome, MicrosnoopError):
-                    failure = Failure.of(image_set, outcome)
+                    failure = ImageSetFailure.of(image_set, outcome)
                     if strict:
                         raise ImageError(str(failure), failure.file, failure.channel) from outcome
                     report.failures.append(failure)

@@ -206,7 +206,7 @@ class TreatmentMatch:
     left_out: int
 
 
-def not_same(
+def nsc(
     features: np.ndarray, labels: np.ndarray, compounds: np.ndarray, batches: np.ndarray | None = None
 ) -> TreatmentMatch:
     """NSC (not same compound; Ljosa et al. 2013) and, with batches, NSCB (nor same batch; Ando et al. 2017).
@@ -249,11 +249,11 @@ def treatment_scores(
     plates: np.ndarray | None = None,
     weeks: np.ndarray | None = None,
 ) -> dict[str, TreatmentMatch]:
-    """``nsc``, and ``nscb_plate`` and ``nscb_week`` where those columns are given (see :func:`not_same`)."""
+    """``nsc``, and ``nscb_plate`` and ``nscb_week`` where those columns are given (see :func:`nsc`)."""
     batches = {"nscb_plate": plates, "nscb_week": weeks}
-    result = {"nsc": not_same(features, labels, compounds)}
+    result = {"nsc": nsc(features, labels, compounds)}
     return result | {
-        name: not_same(features, labels, compounds, column) for name, column in batches.items() if column is not None
+        name: nsc(features, labels, compounds, column) for name, column in batches.items() if column is not None
     }
 
 

@@ -80,7 +80,7 @@ def evaluate(
             if compound is None or (task == "nscb" and batch is None):
                 raise InputError(f"task '{task}' needs --compound" + (" and --batch" if task == "nscb" else ""))
             batches = frame[batch].astype(str).to_numpy() if task == "nscb" else None
-            match = evaluation.not_same(values, labels, frame[compound].astype(str).to_numpy(), batches)
+            match = evaluation.nsc(values, labels, frame[compound].astype(str).to_numpy(), batches)
             found.append({"task": task, "rows": len(match.rows), "left_out": match.left_out, "value": match.accuracy})
         elif task == "map":
             if groups and not (frame.groupby(label)[groups].nunique(dropna=False) > 1).any():

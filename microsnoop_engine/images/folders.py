@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 from ..errors import InputError, UnreachableError
 from ..storage.paths import files_in, is_remote
 from .formats import SUFFIXES, channel_names
-from .image_set import ImageSet, Source, typed_metadata
+from .image_set import ImageSet, PlaneSource, typed_metadata
 
 READERS = 16
 """Headers of files in a store that are read at once."""
@@ -31,7 +31,7 @@ def from_folder(folder: Path, pattern: str | None = None) -> list[ImageSet]:
         with ThreadPoolExecutor(READERS if is_remote(folder) else 1) as pool:
             return list(pool.map(alone, range(1, len(images) + 1), images))
     expression = pattern_expression(pattern)
-    groups: dict[tuple[str, ...], dict[str, Source]] = {}
+    groups: dict[tuple[str, ...], dict[str, PlaneSource]] = {}
     for place in images:
         match = expression.fullmatch(place.as_posix())
         if match is None:
@@ -39,7 +39,7 @@ def from_folder(folder: Path, pattern: str | None = None) -> list[ImageSet]:
         values = match.groupdict()
         channel = values.pop("Channel")
         # the values and the pattern make up the path, so no other file has the same ones
-        groups.setdefault(tuple(values.values()), {})[channel] = Source(folder.joinpath(*place.parts))
+        groups.setdefault(tuple(values.values()), {})[channel] = PlaneSource(folder.joinpath(*place.parts))
     if not groups:
         example = images[0].as_posix()
         raise InputError(f"no file of '{folder}' fits the pattern '{pattern}'; a file there: '{example}'")
@@ -81,5 +81,5 @@ def image_set_of_file(number: int, path: Path, metadata: dict[str, str]) -> Imag
         # the reader will meet the same fault and report it with the file's name
         names = []
     if not names:
-        return ImageSet(number, {"Image": Source(path)}, {}, metadata)
-    return ImageSet(number, {name: Source(path, index) for index, name in enumerate(names)}, {}, metadata)
+        return ImageSet(number, {"Image": PlaneSource(path)}, {}, metadata)
+    return ImageSet(number, {name: PlaneSource(path, index) for index, name in enumerate(names)}, {}, metadata)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import ImageError, MissingExtraError
-from ..storage.paths import beginning, is_remote, whole
+from ..storage.paths import is_remote, open_header, open_whole
 
 TIFF = (".tif", ".tiff")
 STILL = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
@@ -39,7 +39,7 @@ def channel_names(path: Path) -> list[str]:
 def _still(path: Path) -> np.ndarray:
     import imageio.v3 as imageio
 
-    array = imageio.imread(whole(path), plugin="pillow")
+    array = imageio.imread(open_whole(path), plugin="pillow")
     if array.ndim == 4:
         if len(array) > 1:
             raise ImageError(f"is an animation of {len(array)} frames: give single images", path)
@@ -52,7 +52,7 @@ def _still(path: Path) -> np.ndarray:
 def _tiff(path: Path, stack: bool) -> np.ndarray:
     import tifffile
 
-    with tifffile.TiffFile(whole(path)) as tiff:
+    with tifffile.TiffFile(open_whole(path)) as tiff:
         series = tiff.series[0]
         ends = [a + n for page in series.pages for a, n in zip(page.dataoffsets, page.databytecounts, strict=True)]
         end, size = max(ends, default=0), tiff.filehandle.size
@@ -72,7 +72,7 @@ def _tiff(path: Path, stack: bool) -> np.ndarray:
 def _tiff_channel_names(path: Path) -> list[str]:
     import tifffile
 
-    with beginning(path) as file, tifffile.TiffFile(file) as tiff:
+    with open_header(path) as file, tifffile.TiffFile(file) as tiff:
         series = tiff.series[0]
         count = {axis: n for axis, n in zip(series.axes, series.shape, strict=True) if axis not in "YX" and n > 1}
         if not count or count.keys() & set("ZT"):

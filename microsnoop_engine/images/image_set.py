@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
-class Source:
+class PlaneSource:
     """Where one plane is.
 
     Attributes
@@ -53,8 +53,8 @@ class ImageSet:
     """
 
     number: int
-    channels: dict[str, Source]
-    labels: dict[str, Source] = field(default_factory=dict)
+    channels: dict[str, PlaneSource]
+    labels: dict[str, PlaneSource] = field(default_factory=dict)
     metadata: dict[str, str | int | float] = field(default_factory=dict)
 
 

@@ -8,9 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ..errors import InputError
-from ..storage.atomic import replace_file
-from ..storage.paths import as_path, kind_of, read_bytes
-from .image_set import ImageSet, Source
+from ..storage.atomic import write_atomic
+from ..storage.paths import as_path, path_kind, read_bytes
+from .image_set import ImageSet, PlaneSource
 
 IMAGE_SETS = "image_sets.json"
 
@@ -18,7 +18,7 @@ IMAGE_SETS = "image_sets.json"
 def write_image_sets(folder: Path, image_sets: Sequence[ImageSet], channels: Sequence[str]) -> None:
     """Write ``image_sets.json`` to the folder of a profile run; paths become absolute."""
 
-    def described(source: Source) -> dict:
+    def described(source: PlaneSource) -> dict:
         return {**asdict(source), "path": str(source.path.resolve())}
 
     entries = [
@@ -26,7 +26,7 @@ def write_image_sets(folder: Path, image_sets: Sequence[ImageSet], channels: Seq
         for entry in image_sets
     ]
     found = {"channels": list(channels), "image_sets": entries}
-    replace_file(folder / IMAGE_SETS, json.dumps(found).encode())
+    write_atomic(folder / IMAGE_SETS, json.dumps(found).encode())
 
 
 def read_image_sets(folder: Path) -> tuple[dict[int, ImageSet], list[str]]:
@@ -38,7 +38,7 @@ def read_image_sets(folder: Path) -> tuple[dict[int, ImageSet], list[str]]:
         If the folder has no such list, or it is damaged.
     """
     path = folder / IMAGE_SETS
-    if kind_of(path) is None:
+    if path_kind(path) is None:
         raise InputError(f"'{folder}' is no folder of 'microsnoop profile': there is no '{IMAGE_SETS}' in it")
     try:
         found = json.loads(read_bytes(path))
@@ -46,7 +46,7 @@ def read_image_sets(folder: Path) -> tuple[dict[int, ImageSet], list[str]]:
             entry["number"]: ImageSet(
                 entry["number"],
                 {
-                    name: Source(**{**source, "path": as_path(source["path"])})
+                    name: PlaneSource(**{**source, "path": as_path(source["path"])})
                     for name, source in entry["channels"].items()
                 },
             )

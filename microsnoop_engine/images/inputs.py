@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import InputError
-from ..storage.paths import as_path, kind_of
+from ..storage.paths import as_path, path_kind
 from .folders import from_folder, image_set_of_file
 from .formats import SUFFIXES
 from .image_set import ImageSet
@@ -39,7 +39,7 @@ def find_image_sets(
     objects : str
         Name of the object set of those labels.
     level, pixel_size : int, float, optional
-        For OME-Zarr: see :func:`microsnoop_engine.ome_zarr.from_ome_zarr`.
+        For OME-Zarr: see :func:`microsnoop_engine.images.ome_zarr.from_ome_zarr`.
 
     Returns
     -------
@@ -52,7 +52,7 @@ def find_image_sets(
     """
     path = as_path(path)
     # by HTTP, folders do not show
-    found = "folder" if path.suffix == ".zarr" else kind_of(path)
+    found = "folder" if path.suffix == ".zarr" else path_kind(path)
     if found == "folder" and is_ome_zarr(path):
         for option, value in (("--pattern", pattern), ("--labels", labels)):
             if value:

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import ImageError, InputError, MissingExtraError
-from ..storage.paths import files_in, kind_of
+from ..storage.paths import files_in, path_kind
 from .formats import SUFFIXES
-from .image_set import ImageSet, Source
+from .image_set import ImageSet, PlaneSource
 from .outlines import label_planes
 from .planes import plane_size, read_plane
 
@@ -59,7 +59,7 @@ def with_rois(sets: Sequence[ImageSet], path: Path, objects: str) -> list[ImageS
         If there is no such file or folder, or one file is given for several image sets.
     """
     if path.is_dir():
-        return [ImageSet(s.number, s.channels, {objects: Source(_roi_file(path, s))}, s.metadata) for s in sets]
+        return [ImageSet(s.number, s.channels, {objects: PlaneSource(_roi_file(path, s))}, s.metadata) for s in sets]
     if not path.is_file() or path.suffix.lower() not in ROI_SUFFIXES:
         raise InputError(f"--rois: '{path}' is no ROI file of ImageJ (.zip, .roi) and no folder of such files")
     if len(sets) != 1:
@@ -67,7 +67,7 @@ def with_rois(sets: Sequence[ImageSet], path: Path, objects: str) -> list[ImageS
             f"--rois: '{path}' is one file, but there are {len(sets)} image sets: give a folder with a file for each, "
             "named like its image (field1.tif: field1.zip)"
         )
-    return [ImageSet(sets[0].number, sets[0].channels, {objects: Source(path)}, sets[0].metadata)]
+    return [ImageSet(sets[0].number, sets[0].channels, {objects: PlaneSource(path)}, sets[0].metadata)]
 
 
 def _roi_file(folder: Path, image_set: ImageSet) -> Path:
@@ -82,7 +82,7 @@ def _roi_file(folder: Path, image_set: ImageSet) -> Path:
     return found[0] if found else folder / names[0]
 
 
-def read_labels(source: Source, objects: str, shape: tuple[int, int]) -> np.ndarray:
+def read_labels(source: PlaneSource, objects: str, shape: tuple[int, int]) -> np.ndarray:
     """A label image of ``shape`` (h, w): 0 is background. Of an ImageJ ROI file, planes (p, h, w) of its outlines.
 
     Raises
@@ -115,7 +115,7 @@ LABEL_SUFFIXES = ("", "_labels", "_label", "_mask", "_masks", "_cp_masks", "_Nuc
 
 def with_labels(sets: list[ImageSet], folder: Path, objects: str) -> list[ImageSet]:
     """The image sets with the label images of a folder, found by the names of their image files."""
-    if kind_of(folder) != "folder":
+    if path_kind(folder) != "folder":
         raise InputError(f"--labels: there is no folder '{folder}'")
     found: dict[str, list[Path]] = {}
     for place in files_in(folder):
@@ -135,8 +135,8 @@ def with_labels(sets: list[ImageSet], folder: Path, objects: str) -> list[ImageS
             listed = ", ".join(sorted(f"'{path}'" for path in matches))
             raise InputError(f"--labels: image set {image_set.number} has more than one label image: {listed}")
         path = matches.pop() if matches else folder / f"{stems[0]}.tif"
-        if path in taken and kind_of(path):
+        if path in taken and path_kind(path):
             raise InputError(f"--labels: '{path}' fits image set {taken[path]} as well as {image_set.number}")
         taken[path] = image_set.number
-        result.append(ImageSet(image_set.number, image_set.channels, {objects: Source(path)}, image_set.metadata))
+        result.append(ImageSet(image_set.number, image_set.channels, {objects: PlaneSource(path)}, image_set.metadata))
     return result

@@ -13,7 +13,7 @@ from urllib.request import url2pathname
 
 from ..errors import InputError
 from ..storage.paths import ADDRESS, as_path, is_remote, read_bytes
-from .image_set import ImageSet, Source, typed_metadata
+from .image_set import ImageSet, PlaneSource, typed_metadata
 
 
 def from_load_data(path: Path) -> list[ImageSet]:
@@ -79,7 +79,7 @@ def _named(header: Iterable[str], prefix: str) -> list[str]:
     return [name[len(prefix) :] for name in header if name.startswith(prefix) and len(name) > len(prefix)]
 
 
-def _source(values: dict[str, str], name: str, prefix: str, base: Path, where: str) -> Source | None:
+def _source(values: dict[str, str], name: str, prefix: str, base: Path, where: str) -> PlaneSource | None:
     url, file = values.get(f"{prefix}URL_{name}", ""), values.get(f"{prefix}FileName_{name}", "")
     if not url and not file:
         return None
@@ -91,7 +91,7 @@ def _source(values: dict[str, str], name: str, prefix: str, base: Path, where: s
     frame = values.get(f"{prefix}Frame_{name}", "")
     if frame and not frame.isdecimal():
         raise InputError(f"{where}, column {prefix}Frame_{name}: '{frame}' is not a plane number (0, 1, ..)")
-    return Source(path, int(frame) if frame else None)
+    return PlaneSource(path, int(frame) if frame else None)
 
 
 def _from_url(base: Path, url: str) -> Path:

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..errors import ImageError, InputError
 from ..storage.paths import is_remote
-from .image_set import ImageSet, Source
+from .image_set import ImageSet, PlaneSource
 
 _LOCK = Lock()
 
@@ -107,8 +107,8 @@ def from_npz(path: Path) -> list[ImageSet]:
     return [
         ImageSet(
             row + 1,
-            {name: Source(path, index if len(shape) == 4 else None, row) for index, name in enumerate(labels)},
-            {"Nuclei": Source(path, None, row, "masks")} if masks else {},
+            {name: PlaneSource(path, index if len(shape) == 4 else None, row) for index, name in enumerate(labels)},
+            {"Nuclei": PlaneSource(path, None, row, "masks")} if masks else {},
             {name: value[row].item() for name, value in metadata.items()},
         )
         for row in range(count)

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import ImageError, InputError, MicrosnoopError, MissingExtraError, first_line
-from ..storage.paths import MISSING, kind_of, read_if_there
-from .image_set import ImageSet, Source
+from ..storage.paths import MISSING, path_kind, read_if_there
+from .image_set import ImageSet, PlaneSource
 
 if TYPE_CHECKING:
     from .zarr_arrays import ZarrArray
@@ -35,7 +35,7 @@ _MICROMETERS = {"angstrom": 1e-4, "nanometer": 1e-3, "micrometer": 1.0, "millime
 
 def is_ome_zarr(path: Path) -> bool:
     """Whether a folder is a Zarr group, by its name or its files."""
-    return path.suffix == ".zarr" or any(kind_of(path / name) for name in (*METADATA_FILES, ".zgroup"))
+    return path.suffix == ".zarr" or any(path_kind(path / name) for name in (*METADATA_FILES, ".zgroup"))
 
 
 def from_ome_zarr(path: Path, level: int | None = None, pixel_size: float | None = None) -> list[ImageSet]:
@@ -75,15 +75,15 @@ def from_ome_zarr(path: Path, level: int | None = None, pixel_size: float | None
     return [
         ImageSet(
             number,
-            {name: Source(group, index, level=level) for index, name in enumerate(channels)},
-            {name: Source(group / "labels" / name, level=level) for name in objects},
+            {name: PlaneSource(group, index, level=level) for index, name in enumerate(channels)},
+            {name: PlaneSource(group / "labels" / name, level=level) for name in objects},
             metadata,
         )
         for number, (group, metadata) in enumerate(fields, start=1)
     ]
 
 
-def read_zarr_plane(source: Source, name: str) -> np.ndarray:
+def read_zarr_plane(source: PlaneSource, name: str) -> np.ndarray:
     """The plane (h, w) of a channel of an OME-Zarr image, or of a label image, whose source has no ``index``.
 
     Raises

@@ -9,7 +9,7 @@ import numpy as np
 from ..errors import ImageError, MissingExtraError, StorageError, UnreachableError
 from ..storage.paths import MISSING, as_path, is_remote
 from .formats import read_array
-from .image_set import ImageSet, Source
+from .image_set import ImageSet, PlaneSource
 from .npz import read_row
 
 
@@ -36,8 +36,8 @@ def read_channels(image_set: ImageSet, names: Sequence[str]) -> np.ndarray:
             raise ImageError(f"{count} of {plane.size} pixels are NaN or infinite", source.path, name)
         if planes and plane.shape != planes[0].shape:
             raise ImageError(
-                f"is {plane_size(plane)}, but channel '{names[0]}' is {plane_size(planes[0])}: all channels of an image set must "
-                "have the same size",
+                f"is {plane_size(plane)}, but channel '{names[0]}' is {plane_size(planes[0])}: all channels of an "
+                "image set must have the same size",
                 source.path,
                 name,
             )
@@ -45,7 +45,7 @@ def read_channels(image_set: ImageSet, names: Sequence[str]) -> np.ndarray:
     return np.stack(planes)
 
 
-def read_plane(source: Source, name: str) -> np.ndarray:
+def read_plane(source: PlaneSource, name: str) -> np.ndarray:
     """One plane (h, w) of integers, floats or booleans.
 
     Parameters

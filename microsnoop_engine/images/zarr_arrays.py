@@ -8,7 +8,7 @@ from typing import Any
 import zarr
 from zarr.storage import FsspecStore, LocalStore, WrapperStore
 
-from ..storage.paths import is_remote, reaching
+from ..storage.paths import is_remote, store_errors
 
 
 class _Noting(WrapperStore):
@@ -40,7 +40,7 @@ class ZarrArray:
         else:
             store = LocalStore(path, read_only=True)
         self._store = _Noting(store)
-        with reaching(path):
+        with store_errors(path):
             self._array = zarr.open_array(self._store, mode="r")
         self.shape: tuple[int, ...] = self._array.shape
 
@@ -50,5 +50,5 @@ class ZarrArray:
         Zarr takes a missing chunk as one that holds the fill value throughout.
         """
         self._store.missing.clear()
-        with reaching(self._path):
+        with store_errors(self._path):
             return self._array[place], list(self._store.missing)

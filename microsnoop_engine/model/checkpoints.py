@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import WeightsError
-from ..storage.atomic import replace_file
+from ..storage.atomic import write_atomic
 
 SHIPPED = Path(__file__).parent / "weights"
 DEFAULT = "microsnoop-base"
@@ -26,7 +26,7 @@ class Card:
     ----------
     name : str
     architecture : str
-        Which network (see :mod:`microsnoop_engine.architectures`).
+        Which network (see :mod:`microsnoop_engine.model.registry`).
     dimension : int
         Numbers per channel.
     input_size : int
@@ -132,8 +132,8 @@ def save_weights(state: Mapping[str, np.ndarray], card: Card, path: Path) -> Car
     blob = save({key: np.ascontiguousarray(value) for key, value in state.items()})
     card = Card(**{**asdict(card), "sha256": hashlib.sha256(blob).hexdigest()})
     path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, blob)
-    replace_file(path.with_suffix(".json"), (json.dumps(asdict(card), indent=2) + "\n").encode())
+    write_atomic(path, blob)
+    write_atomic(path.with_suffix(".json"), (json.dumps(asdict(card), indent=2) + "\n").encode())
     return card
 
 

@@ -43,7 +43,7 @@ ARCHITECTURES = {
 
 
 class Whitened(nn.Module):
-    """A network whose embeddings are whitened (see :mod:`microsnoop_engine.whitening`)."""
+    """A network whose embeddings are whitened (see :mod:`microsnoop_engine.trainer.whitening`)."""
 
     def __init__(self, network: nn.Module, weight: Tensor, bias: Tensor):
         super().__init__()

@@ -1,6 +1,6 @@
 """The Microsnoop network: a one-channel residual U-Net whose encoder gives 256 numbers (Xun et al. 2023, Methods).
 
-Networks with weights come from :mod:`microsnoop_engine.architectures`.
+Networks with weights come from :mod:`microsnoop_engine.model.registry`.
 """
 
 from __future__ import annotations

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from ..model.frame import FRAME
-from .normalization import window
+from .normalization import normalize_crop
 from .regions import Regions
 from .resizing import resize_longer_side, square_and_resize
 from .settings import CropSettings
 
 
-def as_they_are(regions: Regions, settings: CropSettings) -> bool:
+def unresized(regions: Regions, settings: CropSettings) -> bool:
     """Whether all crops are taken pixel by pixel: none is empty or resized."""
     sides = regions.box[:, 2:] - regions.box[:, :2]
     return (
@@ -85,5 +85,5 @@ def crops(
                 crop = resize_longer_side(crop, settings.resize)
             elif settings.mode == "image" or max(crop.shape) > FRAME:
                 crop = square_and_resize(crop)
-            pixels, problem = window(crop, settings.pad_first)
+            pixels, problem = normalize_crop(crop, settings.pad_first)
             yield Crop(row, channel, pixels, problem)

@@ -1,4 +1,4 @@
-"""Crops cut and normalised on the device, many at a time: the windows that :func:`microsnoop_engine.modes.crops` gives.
+"""Crops cut and normalised on the device, many at a time: the windows that :func:`.crops.crops` gives.
 
 An image goes to the device once, as the microscope wrote it. Percentiles are exact, and found without sorting.
 """
@@ -46,7 +46,7 @@ class DeviceCropper:
         ----------
         image : array (c, h, w)
         regions : Regions
-            No larger than 224 pixels (see :func:`microsnoop_engine.modes.as_they_are`).
+            No larger than 224 pixels (see :func:`microsnoop_engine.modes.crops.unresized`).
         settings : CropSettings
         labels : array (h, w) or (p, h, w), optional
             Needed for ``mask='object'``.
@@ -155,7 +155,7 @@ def _ordered(bits: Tensor) -> Tensor:
 def normalised_windows(
     pixels: Pixels, planes: Tensor | tuple, table: Tensor, size: int, pad_first: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Crops as :func:`microsnoop_engine.windows.window` makes them, but that all are in windows of the same size.
+    """Crops as :func:`.normalize_crop` makes them, but that all are in windows of the same size.
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..model.embedder import Embedder
-from .crops import Crops, as_they_are, crops
+from .crops import Crops, crops, unresized
 from .regions import Regions, regions_of
 from .settings import CropSettings
 
@@ -20,7 +20,7 @@ from .validation import check_image, check_labels
 
 
 @dataclass
-class Problem:
+class CropFailure:
     """A crop that could not be measured."""
 
     object_number: int
@@ -43,7 +43,7 @@ class Measurement:
 
     regions: Regions
     features: np.ndarray
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[CropFailure] = field(default_factory=list)
 
 
 def start_measurement(
@@ -68,7 +68,7 @@ def start_measurement(
     features = np.full((len(regions), len(image) * dimension), np.nan, np.float32)
     measurement = Measurement(_unscale(regions, scaled_image.shape[1:], image.shape[1:]), features)
     flat, done, problems = features.reshape(count, dimension), 0, []
-    if batcher.cropper and as_they_are(regions, settings):
+    if batcher.cropper and unresized(regions, settings):
         found = batcher.cropper.crops(scaled_image, regions, settings, scaled_labels, batcher.batch_size)
     else:
         found = _one_by_one(scaled_image, regions, settings, scaled_labels)
@@ -79,7 +79,7 @@ def start_measurement(
             on_batch(done, count)
     for place, reason in sorted(problems):
         row, channel = divmod(place, len(image))
-        measurement.problems.append(Problem(int(regions.object_number[row]), channel, reason))
+        measurement.problems.append(CropFailure(int(regions.object_number[row]), channel, reason))
     return measurement
 
 

@@ -15,7 +15,7 @@ TOO_SMALL = "covers less than 1 % of the frame: enlarge the image (scale)"
 NEARLY_CONSTANT = "constant but for less than 1 % of its pixels"
 
 
-def window(crop: np.ndarray, pad_first: bool = True) -> tuple[np.ndarray | None, str]:
+def normalize_crop(crop: np.ndarray, pad_first: bool = True) -> tuple[np.ndarray | None, str]:
     """Normalise a crop so that percentile 1 becomes 0 and percentile 99 becomes 1, and centre it in zeros.
 
     Parameters

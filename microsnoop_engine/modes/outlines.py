@@ -8,7 +8,7 @@ import numpy as np
 
 from ..images.outlines import label_planes, split_masks
 from ..model.embedder import Embedder
-from .measure import Measurement, Problem, measure
+from .measure import CropFailure, Measurement, measure
 from .regions import Regions
 from .settings import CropSettings
 from .validation import check_image
@@ -58,7 +58,7 @@ def measure_rois(
         np.full((count, 2), np.nan, np.float32),
         np.zeros(count, bool),
     )
-    problems: list[Problem] = []
+    problems: list[CropFailure] = []
     done = 0
 
     def report(current: int, _: int) -> None:
@@ -75,5 +75,5 @@ def measure_rois(
         problems += part.problems
         done += len(rows) * channels
     outside = np.flatnonzero(np.isnan(regions.center[:, 0])) + 1
-    problems += [Problem(int(number), channel, OUTSIDE) for number in outside for channel in range(channels)]
+    problems += [CropFailure(int(number), channel, OUTSIDE) for number in outside for channel in range(channels)]
     return Measurement(regions, features, problems)

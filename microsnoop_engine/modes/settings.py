@@ -9,7 +9,7 @@ from ..model.frame import FRAME
 
 MODES = ("cells", "single-cell", "tile", "image")
 MASKS = ("box", "object")
-NORMALISATIONS = ("pad-then-normalise", "normalise-then-pad")
+NORMALIZATIONS = ("pad-then-normalise", "normalise-then-pad")
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class CropSettings:
     resize: int | None = None
 
     def __post_init__(self) -> None:
-        for setting, choices in (("mode", MODES), ("mask", MASKS), ("normalise", NORMALISATIONS)):
+        for setting, choices in (("mode", MODES), ("mask", MASKS), ("normalise", NORMALIZATIONS)):
             value = getattr(self, setting)
             if value not in choices and (setting, value) != ("normalise", None):
                 raise InputError(f"{setting} is '{value}': give one of {', '.join(choices)}")
@@ -66,4 +66,4 @@ class CropSettings:
     @property
     def pad_first(self) -> bool:
         """Whether a crop is padded with zeros before it is normalised."""
-        return (self.normalise or NORMALISATIONS[self.mask == "object"]) == "pad-then-normalise"
+        return (self.normalise or NORMALIZATIONS[self.mask == "object"]) == "pad-then-normalise"

@@ -16,7 +16,7 @@ from .screen import Screen, short_name
 
 
 @dataclass(frozen=True)
-class Figure:
+class ScreenScore:
     """A number that says how good a screen is.
 
     Attributes
@@ -35,15 +35,15 @@ class Figure:
     chance: float | None = None
 
 
-def figures(screen: Screen) -> list[Figure]:
+def screen_scores(screen: Screen) -> list[ScreenScore]:
     """All figures that the known columns allow."""
-    found: list[Figure] = []
+    found: list[ScreenScore] = []
     for kind in (_label_figures, _replicate_figures, _batch_figures, _control_figures):
         found += kind(screen)
     return found
 
 
-def _label_figures(screen: Screen) -> list[Figure]:
+def _label_figures(screen: Screen) -> list[ScreenScore]:
     meaning, found = screen.meaning, []
     if meaning.label is None:
         return found
@@ -57,9 +57,10 @@ def _label_figures(screen: Screen) -> list[Figure]:
         score = score_or_none(lambda: _predicted(values, labels, groups, meaning.neighbours))
         if score is not None:
             where = f" of another {short_name(meaning.groups)}" if meaning.groups else ""
-            text = f"wells whose {meaning.neighbours} most similar wells{where} have the same {short_name(meaning.label)}, "
+            text = f"wells whose {meaning.neighbours} most similar wells{where} have the same "
+            text += f"{short_name(meaning.label)}, "
             text += "mean over its values" + ("; without negative controls" if screen.negative.any() else "")
-            found.append(Figure(f"{short_name(meaning.label)} by neighbours", text, score, chance=1 / len(names)))
+            found.append(ScreenScore(f"{short_name(meaning.label)} by neighbours", text, score, chance=1 / len(names)))
     if meaning.compound:
         compounds = screen.column(meaning.compound)[rows]
         batches = screen.column(meaning.batch)[rows] if meaning.batch else None
@@ -70,13 +71,13 @@ def _label_figures(screen: Screen) -> list[Figure]:
         for name, other, column in asked:
             by_treatment = treatment_means(values, screen.treatment[rows], column)
             chosen = by_treatment.first
-            match = evaluation.not_same(
+            match = evaluation.nsc(
                 by_treatment.values, labels[chosen], compounds[chosen], None if column is None else column[chosen]
             )
             if len(match.rows):
                 text = f"treatments whose most similar treatment of {other} has the same {short_name(meaning.label)}; "
                 text += f"{len(match.rows)} treatments asked"
-                found.append(Figure(name, text, match.accuracy))
+                found.append(ScreenScore(name, text, match.accuracy))
     return found
 
 
@@ -104,7 +105,7 @@ def _predicted(
     return score_predictions(labels, predictions, groups, resamples=1)["balanced_accuracy"].value
 
 
-def _replicate_figures(screen: Screen) -> list[Figure]:
+def _replicate_figures(screen: Screen) -> list[ScreenScore]:
     if screen.treatment is None:
         return []
     rows = screen.present & ~screen.negative
@@ -112,11 +113,11 @@ def _replicate_figures(screen: Screen) -> list[Figure]:
     if found is None:
         return []
     text = "treatments whose replicates are more alike than 95 % of random sets of wells"
-    figure = [Figure("Replicates alike", text, found.share, chance=0.05)]
+    figure = [ScreenScore("Replicates alike", text, found.share, chance=0.05)]
     precision = score_or_none(lambda: _average_precision(screen.values[rows], screen.treatment[rows]))
     if precision is not None:
         text = "mean average precision: how far up its replicates stand when all wells are ranked by similarity"
-        figure.append(Figure("mAP of replicates", text, precision))
+        figure.append(ScreenScore("mAP of replicates", text, precision))
     return figure
 
 
@@ -126,7 +127,7 @@ def _average_precision(values: np.ndarray, treatments: np.ndarray) -> float:
     return float(np.mean(list(evaluation.mean_average_precision(values[rows], treatments[rows]).values())))
 
 
-def _batch_figures(screen: Screen) -> list[Figure]:
+def _batch_figures(screen: Screen) -> list[ScreenScore]:
     if screen.meaning.batch is None:
         return []
     batches = screen.column(screen.meaning.batch)[screen.present]
@@ -136,10 +137,10 @@ def _batch_figures(screen: Screen) -> list[Figure]:
     score = _predicted(screen.values[screen.present], batches, None, screen.meaning.neighbours)
     batch = short_name(screen.meaning.batch)
     text = f"wells whose {batch} their neighbours give away: at best no more than chance"
-    return [Figure(f"{batch} by neighbours", text, score, higher_is_better=False, chance=1 / len(names))]
+    return [ScreenScore(f"{batch} by neighbours", text, score, higher_is_better=False, chance=1 / len(names))]
 
 
-def _control_figures(screen: Screen) -> list[Figure]:
+def _control_figures(screen: Screen) -> list[ScreenScore]:
     position, meaning = screen.position(), screen.meaning
     if position is None:
         return []
@@ -148,7 +149,7 @@ def _control_figures(screen: Screen) -> list[Figure]:
     apart = score_or_none(lambda: assay.z_prime(*roles))
     if apart is not None:
         text = "of the position between negative and positive controls: above 0.5 is an excellent assay"
-        found.append(Figure("Z'", text, apart))
+        found.append(ScreenScore("Z'", text, apart))
     rows = screen.present & (screen.negative | screen.positive)
     labels = np.where(screen.positive, "positive", "negative")[rows]
     groups = screen.column(meaning.groups)[rows] if meaning.groups else None
@@ -157,7 +158,7 @@ def _control_figures(screen: Screen) -> list[Figure]:
     if score is not None:
         where = f" of another {short_name(meaning.groups)}" if meaning.groups else ""
         text = f"controls whose nearest controls{where} are of the same kind"
-        found.append(Figure("Controls told apart", text, score, chance=0.5))
+        found.append(ScreenScore("Controls told apart", text, score, chance=0.5))
     if meaning.dose:
         treated = ~(screen.negative | screen.positive)
         doses = np.where(treated, screen.frame[meaning.dose].to_numpy(np.float64), np.nan)
@@ -165,7 +166,7 @@ def _control_figures(screen: Screen) -> list[Figure]:
         correlations = assay.dose_correlations(position, doses, compounds)
         if correlations:
             text = f"Spearman's rank correlation of dose and position between controls, {_per_compound(correlations)}"
-            found.append(Figure("Dose followed", text, float(np.mean(list(correlations.values())))))
+            found.append(ScreenScore("Dose followed", text, float(np.mean(list(correlations.values())))))
     return found
 
 

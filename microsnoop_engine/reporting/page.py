@@ -23,7 +23,7 @@ from ..sphering.spherize import Spherize
 from ..tables.aggregation import COUNT
 from ..tables.columns import IMAGE_NUMBER, METADATA, OBJECT_NUMBER, PLATE, WELL
 from . import panels as show
-from .screen import Meaning, Screen
+from .screen import ColumnRoles, Screen
 from .thumbnails import thumbnails
 
 PACKAGES = ("numpy", "pandas", "scikit-learn", "plotly", "umap-learn", "copairs")
@@ -34,7 +34,7 @@ KEYS = ((IMAGE_NUMBER, OBJECT_NUMBER), (PLATE, WELL), (WELL,), (IMAGE_NUMBER,))
 def make_report(
     frame: pd.DataFrame,
     features: Sequence[str],
-    meaning: Meaning,
+    meaning: ColumnRoles,
     before: pd.DataFrame | None = None,
     profiles: Path | None = None,
     spherings: Mapping[str, Spherize] | None = None,
@@ -49,7 +49,7 @@ def make_report(
         Profiles of wells (or treatments, or objects).
     features : sequence of str
         Its feature columns.
-    meaning : Meaning
+    meaning : ColumnRoles
         What its other columns mean; what is not known is not shown.
     before : DataFrame, optional
         The same rows before sphering, with the same features.
@@ -142,9 +142,9 @@ def same_rows(table: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _keys(frame: pd.DataFrame, profiles: Path) -> Sequence[str]:
-    from ..tables.formats import open_source
+    from ..tables.formats import open_table
 
-    known = set(open_source(profiles).columns)
+    known = set(open_table(profiles).columns)
     keys = next((keys for keys in KEYS if set(keys) <= set(frame) & known), None)
     if keys is None:
         keys = [name for name in frame if name.startswith(METADATA) and name in known]

@@ -14,13 +14,13 @@ from ..tables.queries import select_rows
 
 
 @dataclass(frozen=True)
-class Meaning:
+class ColumnRoles:
     """What the columns of a screen mean; None where it is not known.
 
     Attributes
     ----------
     controls, positive : str, optional
-        Queries of the negative and the positive control rows (see :mod:`microsnoop_engine.queries`).
+        Queries of the negative and the positive control rows (see :mod:`microsnoop_engine.tables.queries`).
     treatment : tuple of str
         Columns that together name a treatment; rows that share them are replicates.
     label : str, optional
@@ -62,7 +62,7 @@ class Screen:
         Metadata.
     values : array (n, p)
         Features.
-    meaning : Meaning
+    meaning : ColumnRoles
 
     Attributes
     ----------
@@ -71,7 +71,7 @@ class Screen:
     treatment : array (n,) of str, or None
     """
 
-    def __init__(self, frame: pd.DataFrame, values: np.ndarray, meaning: Meaning):
+    def __init__(self, frame: pd.DataFrame, values: np.ndarray, meaning: ColumnRoles):
         meaning.check(frame)
         self.frame, self.values, self.meaning = frame, np.asarray(values, np.float64), meaning
         self.present = np.isfinite(self.values).all(1)

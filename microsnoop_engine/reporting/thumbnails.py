@@ -15,7 +15,7 @@ from ..images.image_set_file import read_image_sets
 from ..images.planes import read_channels
 from ..modes.resizing import resize
 from ..tables.columns import BOX_COLUMNS, IMAGE_NUMBER, METADATA, OBJECT_NUMBER
-from ..tables.formats import open_source
+from ..tables.formats import open_table
 
 SIDE = 64
 """Of a crop in a thumbnail, in pixels."""
@@ -120,7 +120,7 @@ def false_colours(crops: np.ndarray, low: np.ndarray, high: np.ndarray, colours:
 
 
 def _places(profiles: Path, keys: Sequence[str]) -> pd.DataFrame:
-    source = open_source(profiles)
+    source = open_table(profiles)
     missing = [key for key in (*keys, IMAGE_NUMBER) if key not in source.columns]
     if missing:
         raise InputError(f"'{profiles}' has no column {', '.join(missing)}: its crops cannot be shown for this table")

@@ -16,7 +16,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from ..errors import InputError
-from ..storage.atomic import replace_file
+from ..storage.atomic import write_atomic
 
 METHODS = ("zca-cor", "zca", "pca-cor", "pca")
 RULES = ("knee", "ledoit-wolf")
@@ -220,8 +220,8 @@ def save_spherings(path: Path, spherings: dict[str, Spherize], columns: Sequence
         for name in ("mean_", "matrix_", "inverse_"):
             arrays[f"{number}.{name}"] = np.ascontiguousarray(getattr(sphering, name))
         words["groups"].append({"group": group, **sphering.get_params(), "diagnostics": asdict(sphering.diagnostics_)})
-    replace_file(path, save(arrays))
-    replace_file(path.with_suffix(".json"), (json.dumps(words, indent=1) + "\n").encode())
+    write_atomic(path, save(arrays))
+    write_atomic(path.with_suffix(".json"), (json.dumps(words, indent=1) + "\n").encode())
 
 
 def load_spherings(path: Path) -> tuple[dict[str, Spherize], list[str]]:

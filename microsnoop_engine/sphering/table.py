@@ -65,11 +65,11 @@ def sphere_table(
     frame : DataFrame
     features : sequence of str
     controls : str
-        Query of the control rows (see :mod:`microsnoop_engine.queries`).
+        Query of the control rows (see :mod:`microsnoop_engine.tables.queries`).
     by : str, optional
         Column of the groups (plates) that are sphered on their own controls; by default all together.
     method, regularization
-        Of :class:`~microsnoop_engine.sphering.Spherize`; ``auto`` tries a grid and keeps the value with which most
+        Of :class:`.Spherize`; ``auto`` tries a grid and keeps the value with which most
         rows have a row of the same ``replicates`` as their nearest.
     replicates : str, optional
         Column of what is replicated, for ``auto``.

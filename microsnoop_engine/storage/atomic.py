@@ -12,7 +12,7 @@ from .paths import is_remote, upload
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path) -> Iterator[Path]:
     """A temporary path on the disk that takes the place of ``path`` when the block ends without an error.
 
     Examples
@@ -33,13 +33,13 @@ def writing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def replace_file(path: Path, data: bytes) -> None:
+def write_atomic(path: Path, data: bytes) -> None:
     """Write ``data`` to ``path`` in one step."""
-    with writing(path) as temporary:
+    with atomic_path(path) as temporary:
         temporary.write_bytes(data)
 
 
-class GrowingFile:
+class AppendFile:
     """A file that grows by a line at a time, each of them safe before the next step.
 
     A disk appends; an object store cannot, and gets the whole file anew with every line.
@@ -54,13 +54,13 @@ class GrowingFile:
     def __init__(self, path: Path, data: bytes):
         self._path = path
         self._data = data if is_remote(path) else b""
-        replace_file(path, data)
+        write_atomic(path, data)
 
     def append(self, line: bytes) -> None:
         """Add a line, which ends in a line feed."""
         if is_remote(self._path):
             self._data += line
-            replace_file(self._path, self._data)
+            write_atomic(self._path, self._data)
             return
         with self._path.open("ab") as file:
             file.write(line)

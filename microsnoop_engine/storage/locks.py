@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ResumeError
-from .atomic import replace_file
+from .atomic import write_atomic
 from .paths import is_remote, read_if_there, remove
 
 LOCK = ".lock"
@@ -21,7 +21,7 @@ MARK = ".writer.json"
 
 
 @dataclass(frozen=True)
-class Claim:
+class FolderLock:
     """The right to write to a folder.
 
     Attributes
@@ -37,7 +37,7 @@ class Claim:
 
 
 @contextmanager
-def claim(folder: Path) -> Iterator[Claim]:
+def folder_lock(folder: Path) -> Iterator[FolderLock]:
     """Keep other runs out of a folder while the block runs.
 
     A disk has a lock, which goes with the process: a second run is refused. A store has none: a run leaves its mark
@@ -59,11 +59,11 @@ def claim(folder: Path) -> Iterator[Claim]:
     except Timeout:
         raise ResumeError(f"another run is writing to '{folder}': wait for it, or give another --out folder") from None
     with lock:
-        yield Claim()
+        yield FolderLock()
 
 
 @contextmanager
-def _marked(folder: Path) -> Iterator[Claim]:
+def _marked(folder: Path) -> Iterator[FolderLock]:
     mine = {"run": uuid.uuid4().hex, "host": socket.gethostname(), "process": os.getpid(), "since": time.ctime()}
     path = folder / MARK
 
@@ -79,7 +79,7 @@ def _marked(folder: Path) -> Iterator[Claim]:
                 f"another run {who} has taken over '{folder}', so this one stops: let only one run write to a folder"
             )
 
-    replace_file(path, json.dumps(mine).encode())
-    yield Claim(f"-{mine['run'][:8]}", check)
+    write_atomic(path, json.dumps(mine).encode())
+    yield FolderLock(f"-{mine['run'][:8]}", check)
     if other() is None:
         remove(path)

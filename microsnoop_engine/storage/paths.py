@@ -84,7 +84,7 @@ _OF_STORES = {"adlfs", "aiobotocore", "aiohttp", "asyncio", "azure", "botocore",
 
 
 @contextmanager
-def reaching(path: Path) -> Iterator[None]:
+def store_errors(path: Path) -> Iterator[None]:
     """Says what is wrong where a store fails in the block; errors of a disk stay as they are.
 
     Raises
@@ -115,11 +115,11 @@ def reaching(path: Path) -> Iterator[None]:
         raise UnreachableError(path, f"the store does not answer ({said}): check the network and the address") from None
 
 
-def kind_of(path: Path) -> str | None:
+def path_kind(path: Path) -> str | None:
     """``file``, ``folder``, or None where there is nothing."""
     if not is_remote(path):
         return "folder" if path.is_dir() else "file" if path.exists() else None
-    with reaching(path):
+    with store_errors(path):
         entry = _or_none(lambda: path.fs.info(path.path))
     return entry and ("folder" if entry["type"] == "directory" else "file")
 
@@ -139,7 +139,7 @@ def files_in(folder: Path) -> list[Path]:
     if not is_remote(folder):
         return sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     root = folder.path.rstrip("/") + "/"
-    with reaching(folder):
+    with store_errors(folder):
         found = folder.fs.find(folder.path)
     # an object whose name ends in a slash stands for a folder
     return sorted(PurePosixPath(name[len(root) :]) for name in found if name.startswith(root) and name[-1] != "/")
@@ -149,35 +149,35 @@ def folders_in(folder: Path) -> list[str]:
     """Names of the folders directly in a folder, in order."""
     if not is_remote(folder):
         return sorted(path.name for path in folder.glob("*") if path.is_dir())
-    if kind_of(folder) is None:
+    if path_kind(folder) is None:
         return []
-    with reaching(folder):
+    with store_errors(folder):
         found = folder.fs.ls(folder.path, detail=True)
     return sorted(PurePosixPath(entry["name"]).name for entry in found if entry["type"] == "directory")
 
 
 def read_bytes(path: Path) -> bytes:
     """What a file holds."""
-    with reaching(path):
+    with store_errors(path):
         return path.fs.cat_file(path.path) if is_remote(path) else path.read_bytes()
 
 
 def read_if_there(path: Path) -> bytes | None:
     """What a file holds, None if there is none."""
-    with reaching(path):
+    with store_errors(path):
         return _or_none(lambda: path.fs.cat_file(path.path) if is_remote(path) else path.read_bytes())
 
 
-def whole(path: Path) -> Path | BinaryIO:
+def open_whole(path: Path) -> Path | BinaryIO:
     """A file to be read as a whole: its path on a disk, its bytes in memory from a store."""
     return io.BytesIO(read_bytes(path)) if is_remote(path) else path
 
 
-def beginning(path: Path) -> BinaryIO:
+def open_header(path: Path) -> BinaryIO:
     """A file opened to read some of its bytes, such as a header."""
     if not is_remote(path):
         return path.open("rb")
-    with reaching(path):
+    with store_errors(path):
         return path.fs.open(path.path, "rb", block_size=_HEADER_BLOCK)
 
 
@@ -186,13 +186,13 @@ def make_folder(path: Path) -> None:
     if not is_remote(path):
         path.mkdir(parents=True, exist_ok=True)
     elif path.protocol not in _BUCKETS:
-        with reaching(path):
+        with store_errors(path):
             path.fs.makedirs(path.path, exist_ok=True)
 
 
 def upload(file: Path, path: Path) -> None:
     """Copy a file of the disk to a store."""
-    with reaching(path):
+    with store_errors(path):
         path.fs.put_file(str(file), path.path)
 
 
@@ -201,7 +201,7 @@ def copy(source: Path, target: Path) -> None:
     if not is_remote(source):
         shutil.copy2(source, target)
         return
-    with reaching(source):
+    with store_errors(source):
         source.fs.cp_file(source.path, target.path)
 
 
@@ -209,8 +209,8 @@ def remove(path: Path) -> None:
     """Delete a file, if it is there."""
     if not is_remote(path):
         path.unlink(missing_ok=True)
-    elif kind_of(path):
-        with reaching(path):
+    elif path_kind(path):
+        with store_errors(path):
             path.fs.rm_file(path.path)
 
 
@@ -225,5 +225,5 @@ def stream_for_arrow(path: Path) -> Any:
         return str(path)
     from pyarrow.fs import FSSpecHandler, PyFileSystem
 
-    with reaching(path):
+    with store_errors(path):
         return PyFileSystem(FSSpecHandler(path.fs)).open_input_stream(path.path)

@@ -11,7 +11,7 @@ import pandas as pd
 from ..errors import InputError
 from .columns import IMAGE_NUMBER, METADATA, PLATE, WELL
 from .joining import join_platemap
-from .source import Source, in_memory
+from .source import TableSource, in_memory
 
 STATISTICS = ("mean", "median")
 COUNT = f"{METADATA}Object_Count"
@@ -23,7 +23,7 @@ PARTIALS = 64
 
 
 def aggregate(
-    source: Source, by: Sequence[str], features: Sequence[str], statistic: str = "mean", least: int = 1
+    source: TableSource, by: Sequence[str], features: Sequence[str], statistic: str = "mean", least: int = 1
 ) -> pd.DataFrame:
     """One row per group.
 
@@ -70,7 +70,7 @@ def aggregate(
 class _Rows:
     """What is added up over the chunks of a table, by group."""
 
-    def __init__(self, by: list[str], features: list[str], source: Source, sums: bool):
+    def __init__(self, by: list[str], features: list[str], source: TableSource, sums: bool):
         self._by, self._path = by, source.path
         self._summed = features if sums else []
         self._counted = COUNT in source.columns
@@ -115,7 +115,7 @@ class _Rows:
         return self._sums[0]["sum"] / self._sums[0]["count"].replace(0, np.nan)
 
 
-def _medians(source: Source, by: list[str], features: list[str], rows: int) -> pd.DataFrame:
+def _medians(source: TableSource, by: list[str], features: list[str], rows: int) -> pd.DataFrame:
     """Medians of the values that are there, a part of the columns at a time."""
     size = max(MEDIAN_BYTES // (8 * max(rows, 1)), 1)
     found = []
@@ -141,7 +141,7 @@ LEVELS = ("image", "well", "treatment")
 
 
 def aggregate_levels(
-    source: Source,
+    source: TableSource,
     level: str,
     features: Sequence[str],
     treatment: Sequence[str] = (),

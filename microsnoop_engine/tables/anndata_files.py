@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 
 from ..errors import InputError, MissingExtraError, first_line
-from ..storage.atomic import writing
+from ..storage.atomic import atomic_path
 from .columns import parse_feature
-from .source import Source, rows_of
+from .source import TableSource, rows_of
 
 
-def open_h5ad(path: Path) -> Source:
+def open_h5ad(path: Path) -> TableSource:
     """An .h5ad file as a table: the columns of obs, then those of X.
 
     Raises
@@ -50,7 +50,7 @@ def open_h5ad(path: Path) -> Source:
                     frame[name] = (column.astype(object) if is_category else column).to_numpy()
             yield frame[list(columns)]
 
-    return Source(path, (*metadata, *features), read)
+    return TableSource(path, (*metadata, *features), read)
 
 
 def write_h5ad(frame: pd.DataFrame, features: Sequence[str], path: Path) -> None:
@@ -83,7 +83,7 @@ def write_h5ad(frame: pd.DataFrame, features: Sequence[str], path: Path) -> None
     centers = [name for name in obs.columns if name.endswith(("_Location_Center_X", "_Location_Center_Y"))]
     if len(centers) == 2:
         data.obsm["spatial"] = obs[sorted(centers)].to_numpy(np.float32)
-    with writing(path) as temporary:
+    with atomic_path(path) as temporary:
         data.write_h5ad(temporary)
 
 

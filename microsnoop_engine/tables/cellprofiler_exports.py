@@ -13,7 +13,7 @@ import pandas as pd
 from ..errors import InputError
 from .columns import IMAGE_NUMBER, IMAGE_SET, METADATA, OBJECT_NUMBER
 from .csv_files import open_csv
-from .source import Source, rows_of
+from .source import TableSource, rows_of
 
 TABLE_NUMBER = "TableNumber"
 NOT_OBJECTS = ("Image", "Experiment", "Object relationships")
@@ -42,7 +42,7 @@ class Part:
         return f"{self.name}_Number_Object_Number"
 
 
-def open_csv_folder(folder: Path, objects: str | None = None) -> Source:
+def open_csv_folder(folder: Path, objects: str | None = None) -> TableSource:
     """A folder of ExportToSpreadsheet.
 
     Raises
@@ -79,7 +79,7 @@ def open_csv_folder(folder: Path, objects: str | None = None) -> Source:
     return _joined(folder, image_part, parts, objects)
 
 
-def open_sqlite(path: Path, objects: str | None = None) -> Source:
+def open_sqlite(path: Path, objects: str | None = None) -> TableSource:
     """A file of ExportToDatabase, with one table of objects or one per object set.
 
     Raises
@@ -102,7 +102,7 @@ def open_sqlite(path: Path, objects: str | None = None) -> Source:
         image_table = next((name for name in tables if name.endswith("Per_Image")), None)
         if image_table is None and len(tables) == 1:
             names = tuple(row[1] for _, rows in run(f'PRAGMA table_info("{tables[0]}")') for row in rows)
-            return Source(path, names, lambda wanted: _frames(path, run, tables[0], wanted))
+            return TableSource(path, names, lambda wanted: _frames(path, run, tables[0], wanted))
         if image_table is None:
             names = ", ".join(tables[:5]) or "nothing"
             raise InputError(
@@ -161,7 +161,7 @@ def _image_names(columns: Sequence[str]) -> dict[str, str]:
     return names
 
 
-def _joined(path: Path, images: Part, parts: list[Part], objects: str | None) -> Source:
+def _joined(path: Path, images: Part, parts: list[Part], objects: str | None) -> TableSource:
     """The rows of one object set with those of its parents and of its image beside them."""
     keys = [key for key in (TABLE_NUMBER, IMAGE_NUMBER) if key in images.columns.values()]
     for part in (images, *parts):
@@ -196,7 +196,7 @@ def _joined(path: Path, images: Part, parts: list[Part], objects: str | None) ->
             rows = rows.assign(**{OBJECT_NUMBER: rows[chain[0].part.number]})
             yield rows.reindex(columns=list(wanted))
 
-    return Source(path, columns, read)
+    return TableSource(path, columns, read)
 
 
 @dataclass(frozen=True)

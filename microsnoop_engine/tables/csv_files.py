@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from ..errors import InputError, first_line
-from ..storage.paths import beginning, reaching, stream_for_arrow
+from ..storage.paths import open_header, store_errors, stream_for_arrow
 
 if TYPE_CHECKING:
     import pyarrow as pa
-from .source import Source
+from .source import TableSource
 
 CSV = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt")
 
 
-def open_csv(path: Path) -> Source:
+def open_csv(path: Path) -> TableSource:
     """A .csv or .tsv file, also gzipped.
 
     The first block says which columns are numbers. What looks whole there, or is missing, may have fractions further
@@ -43,7 +43,7 @@ def open_csv(path: Path) -> Source:
         except (pa.ArrowInvalid, OSError) as error:
             raise InputError(f"'{path}' cannot be read as a table: {first_line(error)}; write it anew") from None
 
-    with beginning(path) as file:
+    with open_header(path) as file:
         utf16 = file.read(2) in (b"\xff\xfe", b"\xfe\xff")
     try:
         if utf16:
@@ -69,7 +69,7 @@ def open_csv(path: Path) -> Source:
         settling, line = _Settling(unsettled.intersection(columns), whole), 2
         try:
             with (
-                reaching(path),
+                store_errors(path),
                 reader(columns, {name: kind for name, kind in types.items() if name in columns}) as batches,
             ):
                 for batch in batches:
@@ -84,7 +84,7 @@ def open_csv(path: Path) -> Source:
         except OSError as error:
             raise InputError(f"'{path}' is damaged: {first_line(error)}; write it anew") from None
 
-    return Source(path, tuple(names), read)
+    return TableSource(path, tuple(names), read)
 
 
 class _Settling:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from ..errors import InputError
 from .columns import parse_feature
-from .source import Source
+from .source import TableSource
 
 CHOICES = ("microsnoop", "classical", "all")
 
@@ -32,7 +32,7 @@ def is_classical(column: str) -> bool:
     return not is_microsnoop(column) and not _NOT_FEATURES.match(column)
 
 
-def select_features(source: Source, which: str = "all") -> list[str]:
+def select_features(source: TableSource, which: str = "all") -> list[str]:
     """The feature columns of a table.
 
     Parameters

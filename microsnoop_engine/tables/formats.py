@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from ..errors import InputError, first_line
-from ..storage.atomic import writing
-from ..storage.paths import as_path, is_remote, kind_of
+from ..storage.atomic import atomic_path
+from ..storage.paths import as_path, is_remote, path_kind
 from .parquet_files import TABLE, table_files
 
 if TYPE_CHECKING:
     pass
 from .csv_files import CSV, open_csv
 from .parquet_files import open_parquet
-from .source import Source
+from .source import TableSource
 
 
-def open_source(path: str | Path, objects: str | None = None) -> Source:
+def open_table(path: str | Path, objects: str | None = None) -> TableSource:
     """The table at a path.
 
     Parameters
@@ -40,14 +40,14 @@ def open_source(path: str | Path, objects: str | None = None) -> Source:
         If there is nothing, or it is none of these.
     """
     path = as_path(path)
-    if kind_of(path) is None:
+    if path_kind(path) is None:
         raise InputError(f"there is no file or folder '{path}'")
-    if kind_of(path / TABLE) == "folder":
+    if path_kind(path / TABLE) == "folder":
         path = path / TABLE
     name = path.name.lower()
     if is_remote(path) and not name.endswith((".parquet", ".pq", *CSV)):
         raise InputError(f"'{path}': of tables in a store, only Parquet and CSV are read: copy it to a disk")
-    folder = kind_of(path) == "folder"
+    folder = path_kind(path) == "folder"
     if folder and not name.endswith((".parquet", ".pq")) and not table_files(path):
         from .cellprofiler_exports import open_csv_folder
 
@@ -70,7 +70,7 @@ def open_source(path: str | Path, objects: str | None = None) -> Source:
 FORMATS = (".parquet", ".csv", ".csv.gz", ".sqlite", ".h5ad")
 
 
-def write_frame(frame: pd.DataFrame, path: str | Path, features: Sequence[str]) -> Path:
+def write_table(frame: pd.DataFrame, path: str | Path, features: Sequence[str]) -> Path:
     """Write a table that fits into memory, in one step, in the format that the path ends in.
 
     Parameters
@@ -87,14 +87,14 @@ def write_frame(frame: pd.DataFrame, path: str | Path, features: Sequence[str]) 
         If the ending is another one.
     """
     path = as_path(path)
-    ending = check_target(path)
+    ending = check_output(path)
     try:
         if ending == ".h5ad":
             from .anndata_files import write_h5ad
 
             write_h5ad(frame, features, path)
             return path
-        with writing(path) as temporary:
+        with atomic_path(path) as temporary:
             if ending == ".parquet":
                 frame.to_parquet(temporary, index=False)
             elif ending == ".sqlite":
@@ -106,7 +106,7 @@ def write_frame(frame: pd.DataFrame, path: str | Path, features: Sequence[str]) 
     return path
 
 
-def check_target(path: Path, formats: Sequence[str] = FORMATS) -> str:
+def check_output(path: Path, formats: Sequence[str] = FORMATS) -> str:
     """The one of these endings that a file to be written has; its folder is made.
 
     Raises
@@ -117,7 +117,7 @@ def check_target(path: Path, formats: Sequence[str] = FORMATS) -> str:
     ending = next((ending for ending in formats if path.name.lower().endswith(ending)), None)
     if ending is None:
         raise InputError(f"'{path}': give a name that ends in {', '.join(formats)}")
-    if kind_of(path) == "folder":
+    if path_kind(path) == "folder":
         raise InputError(f"'{path}' is a folder: give another name for the table")
     if is_remote(path):
         return ending

@@ -10,7 +10,7 @@ import pandas as pd
 
 from ..errors import InputError
 from .columns import IMAGE_NUMBER, METADATA, OBJECT_NUMBER, PLATE, WELL
-from .formats import open_source
+from .formats import open_table
 from .source import read_frame
 
 log = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ def join_platemap(frame: pd.DataFrame, path: Path, on: Sequence[str]) -> pd.Data
     InputError
         If key columns are missing, a well stands twice in the platemap, or none fits.
     """
-    platemap = read_frame(open_source(path))
+    platemap = read_frame(open_table(path))
     platemap = platemap.rename(columns=lambda name: name if name.startswith(METADATA) else f"{METADATA}{name}")
     for table, where in ((frame, "the table"), (platemap, f"'{path}'")):
         if missing := [name for name in on if name not in table]:

@@ -15,13 +15,13 @@ from ..errors import InputError, first_line
 from ..storage.paths import (
     files_in,
     for_arrow,
-    kind_of,
-    reaching,
+    path_kind,
+    store_errors,
 )
 
 if TYPE_CHECKING:
     import pyarrow as pa
-from .source import Source, rows_of
+from .source import TableSource, rows_of
 
 TABLE = "profiles.parquet"
 
@@ -34,11 +34,11 @@ def read_table(path: Path) -> pa.Table:
     InputError
         If there is none, or it is damaged.
     """
-    path = path / TABLE if kind_of(path / TABLE) else path
-    found = kind_of(path)
+    path = path / TABLE if path_kind(path / TABLE) else path
+    found = path_kind(path)
     if found is None or (found == "folder" and not table_files(path)):
         raise InputError(f"there is no table at '{path}'")
-    with reaching(path):
+    with store_errors(path):
         try:
             name, filesystem = for_arrow(path)
             return pq.read_table(name, filesystem=filesystem, partitioning=None)
@@ -54,20 +54,20 @@ def table_files(folder: Path) -> list[Path]:
 _PANDAS_INDEX = re.compile(r"__index_level_\d+__$")
 
 
-def open_parquet(path: Path) -> Source:
+def open_parquet(path: Path) -> TableSource:
     import pyarrow as pa
     import pyarrow.dataset as ds
 
-    files = table_files(path) if kind_of(path) == "folder" else [path]
+    files = table_files(path) if path_kind(path) == "folder" else [path]
     places, filesystem = [for_arrow(file)[0] for file in files], for_arrow(path)[1]
-    with reaching(path):
+    with store_errors(path):
         try:
             data = ds.dataset(places, format="parquet", partitioning=None, filesystem=filesystem)
         except (pa.ArrowInvalid, OSError) as error:
             raise InputError(f"'{path}' cannot be read as Parquet: {first_line(error)}; write it anew") from None
 
     def read(columns: Sequence[str]) -> Iterator[pd.DataFrame]:
-        with reaching(path):
+        with store_errors(path):
             yield from read_fragments(columns)
 
     def read_fragments(columns: Sequence[str]) -> Iterator[pd.DataFrame]:
@@ -86,4 +86,4 @@ def open_parquet(path: Path) -> Source:
             except (pa.ArrowInvalid, OSError) as error:
                 raise InputError(f"'{fragment.path}' is damaged: {first_line(error)}; write it anew") from None
 
-    return Source(path, tuple(name for name in data.schema.names if not _PANDAS_INDEX.match(name)), read)
+    return TableSource(path, tuple(name for name in data.schema.names if not _PANDAS_INDEX.match(name)), read)

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     pass
 
 
-def in_memory(frame: pd.DataFrame, path: Path) -> Source:
+def in_memory(frame: pd.DataFrame, path: Path) -> TableSource:
     """A table that is in memory already."""
-    return Source(path, tuple(frame.columns), lambda columns: iter([frame[list(columns)]]))
+    return TableSource(path, tuple(frame.columns), lambda columns: iter([frame[list(columns)]]))
 
 
-def read_frame(source: Source, columns: Sequence[str] | None = None) -> pd.DataFrame:
+def read_frame(source: TableSource, columns: Sequence[str] | None = None) -> pd.DataFrame:
     """A whole table in memory.
 
     Raises
@@ -39,7 +39,7 @@ CHUNK_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
-class Source:
+class TableSource:
     """A table on disk.
 
     Attributes

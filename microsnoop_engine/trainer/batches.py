@@ -19,7 +19,7 @@ from .targets import Targets
 
 
 @dataclass
-class Places:
+class CropBatch:
     """Where the crops of a batch are, one row per crop; on the host, so that every process draws the same.
 
     Attributes
@@ -41,8 +41,8 @@ class Places:
     flip: np.ndarray
     window: np.ndarray
 
-    def __getitem__(self, rows: slice) -> Places:
-        return Places(*(getattr(self, field.name)[rows] for field in fields(self)))
+    def __getitem__(self, rows: slice) -> CropBatch:
+        return CropBatch(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
 BLOCK = 32
@@ -96,7 +96,7 @@ class Batches:
         other.config = replace(self.config, **changes)
         return other
 
-    def places(self, step: int) -> Places:
+    def places(self, step: int) -> CropBatch:
         """The places of a step's crops, all of one category."""
         random = np.random.default_rng([self.config.seed, step, 0])
         config = self.config
@@ -107,7 +107,7 @@ class Batches:
         scale = np.exp(random.uniform(math.log(config.scale_low), math.log(config.scale_high), config.batch))
         return self._draw(random, plane, self._centers(random, plane), scale)
 
-    def second_view(self, places: Places, step: int) -> Places:
+    def second_view(self, places: CropBatch, step: int) -> CropBatch:
         """The same places, a little shifted, with another rotation and a slightly different magnification.
 
         Of places with targets some are not magnified but padded with zeros, as far as they fit into a crop.
@@ -138,7 +138,7 @@ class Batches:
         chosen = random.choice(first, images, replace=len(first) < images)
         return order[chosen[:, None] + np.arange(count)].ravel()
 
-    def _at_targets(self, random: np.random.Generator, step: int, padded: float) -> Places:
+    def _at_targets(self, random: np.random.Generator, step: int, padded: float) -> CropBatch:
         """A view of a step's places with targets, a share of them padded instead of enlarged."""
         rows, crop = self._rows(step), self.config.crop
         side = self._targets.side[rows]
@@ -148,7 +148,7 @@ class Batches:
         view.window = np.where(small, np.minimum(side * view.scale / crop, 1), 1)
         return view
 
-    def _near(self, random: np.random.Generator, plane: np.ndarray, center: np.ndarray, scale: np.ndarray) -> Places:
+    def _near(self, random: np.random.Generator, plane: np.ndarray, center: np.ndarray, scale: np.ndarray) -> CropBatch:
         """Places near the given ones, of about the given magnification."""
         count, reach = len(plane), self.config.shift * self.config.crop
         jitter = math.log(self.config.scale_jitter)
@@ -165,19 +165,19 @@ class Batches:
         best = self._variation[self._blocks[plane] + y * -(-self._shapes[plane, 1] // BLOCK) + x].argmax(0)
         return drawn[best, np.arange(len(plane))]
 
-    def _draw(self, random: np.random.Generator, plane: np.ndarray, center: np.ndarray, scale: np.ndarray) -> Places:
+    def _draw(self, random: np.random.Generator, plane: np.ndarray, center: np.ndarray, scale: np.ndarray) -> CropBatch:
         count = len(plane)
         angle, flip = random.uniform(0, 2 * math.pi, count), random.random(count) < 0.5
         padded = random.random(count) < self.config.padding
         window = np.where(padded, random.uniform(SMALLEST_WINDOW, 1, count), 1)
-        return Places(plane, self.inside(center, plane, scale), angle, scale, flip, window)
+        return CropBatch(plane, self.inside(center, plane, scale), angle, scale, flip, window)
 
     def inside(self, center: np.ndarray, plane: np.ndarray, scale: np.ndarray) -> np.ndarray:
         """Centers whose crops lie inside their planes; in the middle of planes that are smaller than a crop."""
         half = np.minimum(self.config.crop / scale[:, None] / 2, self._shapes[plane] / 2)
         return np.clip(center, half, self._shapes[plane] - half)
 
-    def crops(self, places: Places) -> Tensor:
+    def crops(self, places: CropBatch) -> Tensor:
         """Crops (n, 1, s, s), normalised so that percentiles 1 and 99 are 0 and 1; outside of the planes they are 0."""
         crops, shown = self.cut(places), self.shown(places)
         if self.config.levels == "crop":
@@ -185,14 +185,14 @@ class Batches:
         low, high = self._levels[torch.from_numpy(places.plane).to(self._device)].T[:, :, None, None, None]
         return (crops - low) / (high - low).clamp(min=1) * shown
 
-    def shown(self, places: Places) -> Tensor:
+    def shown(self, places: CropBatch) -> Tensor:
         """Masks (n, 1, s, s): 1 in the window of each place."""
         size = self.config.crop
         far = (torch.arange(size, device=self._device) - (size - 1) / 2).abs() * 2 / size
         inside = far <= torch.from_numpy(places.window).to(self._device)[:, None]
         return (inside[:, None, :, None] & inside[:, None, None, :]).float()
 
-    def cut(self, places: Places) -> Tensor:
+    def cut(self, places: CropBatch) -> Tensor:
         """Crops (n, 1, s, s) in grey levels 0 to 255, bilinear; 0 outside of the planes."""
         size, device = self.config.crop, self._device
         plane = torch.from_numpy(places.plane).to(device)

@@ -20,7 +20,7 @@ class TrainConfig:
     Parameters
     ----------
     architecture : str
-        Which network (see :mod:`microsnoop_engine.architectures`).
+        Which network (see :mod:`microsnoop_engine.model.registry`).
     start : str
         Name or file of weights that the training starts from; empty: random ones.
     frozen : int
@@ -53,7 +53,7 @@ class TrainConfig:
     temperature : float
         Of the contrast loss.
     targets : str
-        File of :class:`microsnoop_engine.targets.Targets`: places of the images with what something else says of them:
+        File of :class:`.Targets`: places of the images with what something else says of them:
         another network's embeddings, classical features. Crops are then of these places, enlarged to the crop.
     distillation : float
         Weight of the loss that predicts the targets from the embedding (not in the paper).

@@ -14,7 +14,7 @@ import torch
 from .. import __version__
 from ..model.checkpoints import Card, halved, save_weights
 from .config import TrainConfig
-from .trainer import finished, read_checkpoint
+from .trainer import average_with_init, read_checkpoint
 
 
 def weight_arrays(state: Mapping[str, torch.Tensor], encoder_only: bool) -> dict[str, np.ndarray]:
@@ -36,7 +36,7 @@ def export(folder: Path, target: Path, name: str, licence: str, encoder_only: bo
     """
     state = read_checkpoint(folder)
     config = TrainConfig(**state["config"])
-    learnt = finished(state["model"], state.get("start_tensors", {}), config.start_share)
+    learnt = average_with_init(state["model"], state.get("start_tensors", {}), config.start_share)
     tensors = {key: halved(value) for key, value in weight_arrays(learnt, encoder_only).items()}
     tensors |= {key: value.numpy() for key, value in state["whitening"].items()}
     training = {

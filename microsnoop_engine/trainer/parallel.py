@@ -72,7 +72,7 @@ def any_process(flag: bool, device: torch.device) -> bool:
     return bool(value > 0)
 
 
-class WholeBatchNorm(nn.BatchNorm2d):
+class SyncBatchNormAnyDevice(nn.BatchNorm2d):
     """BatchNorm over the batch of all processes; on any device, which ``torch.nn.SyncBatchNorm`` is not."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -91,9 +91,9 @@ class WholeBatchNorm(nn.BatchNorm2d):
         return (centered * scale[None, :, None, None] + self.bias[None, :, None, None]).to(x.dtype)
 
 
-def over_whole_batch(network: nn.Module) -> nn.Module:
-    """Turn the BatchNorm layers of a network into :class:`WholeBatchNorm`, in place; their tensors stay the same."""
+def sync_batchnorm(network: nn.Module) -> nn.Module:
+    """Turn the BatchNorm layers of a network into :class:`SyncBatchNormAnyDevice`, in place, with the same tensors."""
     for module in network.modules():
         if type(module) is nn.BatchNorm2d:
-            module.__class__ = WholeBatchNorm
+            module.__class__ = SyncBatchNormAnyDevice
     return network

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ..storage.atomic import replace_file, writing
+from ..storage.atomic import atomic_path, write_atomic
 from .batches import Batches, patch_mask
 from .config import as_yaml
 from .pool import Pool
@@ -35,7 +35,7 @@ def draw_reconstructions(trainer: Trainer, pool: Pool, path: Path) -> None:
         mask = patch_mask(trainer.config, step, trainer.device)[:1]
         output = trainer.model(target, mask)
         rows.append([plane[0, 0].float().cpu().numpy() for plane in (target * (1 - mask), output, target)])
-    with writing(path) as temporary:
+    with atomic_path(path) as temporary:
         Image.fromarray(sheet(rows)).save(temporary, format="PNG")
 
 
@@ -94,5 +94,5 @@ def write_report(trainer: Trainer, pool: Pool, validation: dict[str, float] | No
     if pool.skipped:
         lines += ["", f"{len(pool.skipped)} could not be read:", "", *(f"- {line}" for line in pool.skipped)]
     lines += ["", "```yaml", as_yaml(config).rstrip(), "```", ""]
-    replace_file(trainer.folder / REPORT, "\n".join(lines).encode())
+    write_atomic(trainer.folder / REPORT, "\n".join(lines).encode())
     return trainer.folder / REPORT

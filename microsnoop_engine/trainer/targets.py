@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError, first_line
-from ..storage.atomic import writing
+from ..storage.atomic import atomic_path
 from .pool import Pool
 
 
@@ -47,7 +47,7 @@ class Targets:
         """Write the targets, with what tells the pool that they are of, as .npz."""
         path.parent.mkdir(parents=True, exist_ok=True)
         arrays = {name: getattr(self, name) for name in ("plane", "center", "side", "target")}
-        with writing(path) as temporary, temporary.open("wb") as file:
+        with atomic_path(path) as temporary, temporary.open("wb") as file:
             np.savez(file, sources=np.array(self.sources), shapes=_shapes(pool), **arrays)
 
 

@@ -12,19 +12,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..cli.console import Teller
+from ..cli.console import Console
 from ..errors import InputError, ResumeError
 from ..model.checkpoints import Card, save_weights
 from ..model.devices import best_device
 from ..model.embedder import Embedder
-from ..storage.atomic import replace_file
+from ..storage.atomic import write_atomic
 from . import parallel
 from .config import PRESETS, TrainConfig, as_yaml, make_config
 from .export import weight_arrays
 from .memory import keep_freed_memory
 from .pool import read_pool
 from .report import draw_reconstructions, write_report
-from .trainer import CHECKPOINT, Trainer, finished, read_checkpoint
+from .trainer import CHECKPOINT, Trainer, average_with_init, read_checkpoint
 from .whitening import crops_like_cells, fit_whitening
 
 PICTURE_EPOCHS = 5
@@ -41,14 +41,14 @@ def train(
     max_minutes: float = math.inf,
     save_minutes: float = 5,
     compiled: bool = False,
-    teller: Teller | None = None,
+    console: Console | None = None,
 ) -> Path:
     """Train on a pool or folder of images; the report.
 
     With ``resume`` the configuration is the one of the run in the folder. Of a preset's categories those that the
     images lack are left out; images that have none of them all take part.
     """
-    teller = teller or Teller(quiet=True)
+    console = console or Console(quiet=True)
     device = _choose_device(device)
     if precision == "auto":
         precision = "bfloat16" if device == "cuda" or _cpu_has_bfloat16() else "float32"
@@ -60,13 +60,13 @@ def train(
         if not resume and config in PRESETS and "categories" not in (changes or {}):
             settings = replace(settings, categories=pool.present(settings.categories))
         trainer = Trainer(settings, pool, folder, own_device, precision, compiled)
-        replace_file(folder / "config.yaml", as_yaml(settings).encode())
+        write_atomic(folder / "config.yaml", as_yaml(settings).encode())
         try:
             validation_pool = read_pool(images, "val")
         except InputError:
             validation_pool = None
         skipped = f", {len(pool.skipped)} could not be read" if pool.skipped else ""
-        teller.say(
+        console.say(
             f"{len(pool.planes)} images{skipped}; {own_device}, {precision}; step {trainer.step} of {settings.steps}"
         )
 
@@ -74,14 +74,14 @@ def train(
             if not parallel.rank() and epoch % PICTURE_EPOCHS == 0:
                 draw_reconstructions(trainer, validation_pool or pool, folder / f"reconstruction-{epoch:04d}.png")
 
-        with teller.progress("steps") as progress:
+        with console.progress("steps") as progress:
 
             def on_step(entry: dict[str, Any]) -> None:
                 progress(entry["step"], settings.steps, f"loss {entry['loss']:.4f}")
 
             goes_on = trainer.run(max_minutes, save_minutes, on_step, on_epoch)
         if goes_on and settings.whitening and not parallel.rank():
-            teller.say(f"whitening the embeddings on {settings.whitening} crops")
+            console.say(f"whitening the embeddings on {settings.whitening} crops")
             whiten(trainer)
         validation = trainer.validate(validation_pool) if validation_pool else None
         if not parallel.rank():
@@ -91,11 +91,11 @@ def train(
 
 
 def whiten(trainer: Trainer) -> None:
-    """Fit the whitening of a run's embeddings (:mod:`microsnoop_engine.whitening`) in float32, and save it."""
+    """Fit the whitening of a run's embeddings (:mod:`microsnoop_engine.trainer.whitening`) in float32, and save it."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "plain.safetensors"
         card = Card("plain", architecture=trainer.config.architecture)
-        tensors = finished(trainer.model.state_dict(), trainer.start_tensors, trainer.config.start_share)
+        tensors = average_with_init(trainer.model.state_dict(), trainer.start_tensors, trainer.config.start_share)
         save_weights(weight_arrays(tensors, encoder_only=True), card, path)
         embedder = Embedder(path, device=trainer.device.type, precision="float32")
         crops = crops_like_cells(trainer.batches, trainer.config.whitening)

@@ -18,14 +18,14 @@ from torch import Tensor, nn
 from ..errors import InputError, MicrosnoopError, ResumeError, first_line
 from ..model.checkpoints import Card
 from ..model.registry import make_network
-from ..storage.atomic import writing
+from ..storage.atomic import atomic_path
 from . import parallel
 from .batches import Batches, patch_mask
 from .config import TrainConfig
 from .losses import contrast_loss, decorrelation_loss, distillation_loss, reconstruction_loss
 from .pool import Pool
 from .targets import Targets, read_targets
-from .warm_start import freeze, start_from
+from .warm_start import freeze_stages, load_initial_weights
 
 CHECKPOINT = "checkpoint.pt"
 LOG = "log.csv"
@@ -107,15 +107,15 @@ class Trainer:
         network = make_network(config.architecture, width, decoder=config.reconstruction > 0)
         self.started_from: dict[str, Any] = {}
         if config.start and not (folder / CHECKPOINT).exists():
-            card = start_from(network, config.start, config.architecture)
+            card = load_initial_weights(network, config.start, config.architecture)
             seen = {key: card.training[key] for key in ("samples_seen", "hours", "start") if key in card.training}
             self.started_from = {"name": card.name, "sha256": card.sha256, **seen}
         self.start_tensors = {}
         if config.start_share:
             self.start_tensors = {key: value.clone() for key, value in network.state_dict().items()}
         if config.frozen:
-            freeze(network, config.frozen, config.architecture)
-        self.model = parallel.over_whole_batch(network)
+            freeze_stages(network, config.frozen, config.architecture)
+        self.model = parallel.sync_batchnorm(network)
         self.head = nn.Sequential(nn.Linear(width, 2 * width), nn.ReLU(), nn.Linear(2 * width, width // 2))
         self.predictor = nn.Linear(width, self.targets.target.shape[1]) if self.targets else nn.Identity()
         self.model.to(self.device, memory_format=torch.channels_last)
@@ -282,7 +282,7 @@ class Trainer:
             "whitening": self.whitening,
             "optimiser": self._optimiser.state_dict(),
         }
-        with writing(self.folder / CHECKPOINT) as temporary:
+        with atomic_path(self.folder / CHECKPOINT) as temporary:
             torch.save(state, temporary)
 
     def _load(self) -> None:
@@ -303,7 +303,7 @@ class Trainer:
         self.step, self.seconds = state["step"], state["seconds"]
 
 
-def finished(learnt: Mapping[str, Tensor], start: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:
+def average_with_init(learnt: Mapping[str, Tensor], start: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:
     """The tensors of the finished weights: what was learnt, or its weighted mean with the start."""
     return {
         key: torch.lerp(value.float().cpu(), start[key].float().cpu(), share) if share else value
@@ -350,7 +350,7 @@ def _log(path: Path, step: int) -> Iterator[Callable[[dict[str, Any]], None]]:
     if path.exists():
         with path.open(newline="") as file:
             kept = [row for row in csv.DictReader(file) if (row["step"] or "").isdigit() and int(row["step"]) <= step]
-    with writing(path) as temporary, temporary.open("w", newline="") as file:
+    with atomic_path(path) as temporary, temporary.open("w", newline="") as file:
         writer = csv.DictWriter(file, LOG_COLUMNS)
         writer.writeheader()
         writer.writerows(kept)

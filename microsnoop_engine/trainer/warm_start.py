@@ -9,7 +9,7 @@ from ..model.checkpoints import Card, load_weights
 from ..model.registry import build
 
 
-def start_from(network: nn.Module, weights: str, architecture: str) -> Card:
+def load_initial_weights(network: nn.Module, weights: str, architecture: str) -> Card:
     """Give a network the tensors of finished weights, but for their whitening; what they lack stays as it is.
 
     Parameters
@@ -38,7 +38,7 @@ def start_from(network: nn.Module, weights: str, architecture: str) -> Card:
     return card
 
 
-def freeze(network: nn.Module, stages: int, architecture: str) -> None:
+def freeze_stages(network: nn.Module, stages: int, architecture: str) -> None:
     """Let the first stages of a network's encoder stay as they are in a training.
 
     Raises

@@ -20,7 +20,7 @@ from ..images.npz import read_header
 NUMBERS = "uifb"
 
 
-class Exchange:
+class ArrayTransport:
     """The worker's private folder and shared memory: takes arrays in and gives arrays out.
 
     Parameters
@@ -51,7 +51,7 @@ class Exchange:
                 resource_tracker.register(memory._name, "shared_memory")
                 memory.unlink()
 
-    def take(self, name: str, value: Any) -> np.ndarray:
+    def receive(self, name: str, value: Any) -> np.ndarray:
         """The array behind an input; a copy, so that the host may do with its own what it likes.
 
         Raises
@@ -110,7 +110,7 @@ class Exchange:
         if announced > size:
             raise InputError(f"{name} announces {announced} bytes (shape {shape}, {dtype}), but there are only {size}")
 
-    def giver(self, like: Any) -> Callable[[str, np.ndarray], Any]:
+    def sender(self, like: Any) -> Callable[[str, np.ndarray], Any]:
         """The function that hands out the results of a task in the form of its input."""
         # the host has attached the results of earlier tasks; to keep them mapped here would keep them in memory
         while self._mapped:

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from .arrays import Exchange
+from .arrays import ArrayTransport
 
 
-def cluster(exchange: Exchange, inputs: dict[str, Any]) -> dict[str, Any]:
+def cluster(exchange: ArrayTransport, inputs: dict[str, Any]) -> dict[str, Any]:
     """k-means of rows: number 1 is the largest cluster, 0 a row with missing features."""
     from sklearn.cluster import KMeans
 
-    features = exchange.take("features", inputs["features"])
+    features = exchange.receive("features", inputs["features"])
     count = inputs.get("clusters", 3)
     known = np.isfinite(features).all(1) if features.ndim == 2 else np.zeros(0, bool)
     if not isinstance(count, int) or not 2 <= count <= max(known.sum(), 1):
@@ -27,14 +27,14 @@ def cluster(exchange: Exchange, inputs: dict[str, Any]) -> dict[str, Any]:
     rank[order] = np.arange(1, count + 1)
     clusters = np.zeros(len(features), np.int32)
     clusters[known] = rank[found]
-    return {"cluster": exchange.giver(inputs["features"])("cluster", clusters)}
+    return {"cluster": exchange.sender(inputs["features"])("cluster", clusters)}
 
 
-def embedding_map(exchange: Exchange, inputs: dict[str, Any]) -> dict[str, Any]:
+def embedding_map(exchange: ArrayTransport, inputs: dict[str, Any]) -> dict[str, Any]:
     """Two coordinates per row, by principal components or UMAP; NaN for a row with missing features."""
     from ..evaluation.embedding_map import principal_components, umap
 
-    features = exchange.take("features", inputs["features"])
+    features = exchange.receive("features", inputs["features"])
     method = inputs.get("method", "pca")
     if method not in ("pca", "umap"):
         raise InputError(f"method is {method!r:.100}: give 'pca' or 'umap'")
@@ -50,4 +50,4 @@ def embedding_map(exchange: Exchange, inputs: dict[str, Any]) -> dict[str, Any]:
         share = [float(value) for value in explained]
     else:
         points[known] = umap(features[known])
-    return {"points": exchange.giver(inputs["features"])("points", points), "explained": share}
+    return {"points": exchange.sender(inputs["features"])("points", points), "explained": share}

@@ -16,7 +16,7 @@ import numpy  # noqa: F401
 
 from ..errors import Cancelled, InputError, MicrosnoopError
 from ..model.embedder import Embedder
-from .arrays import Exchange
+from .arrays import ArrayTransport
 from .tasks import Tasks
 
 log = logging.getLogger(__name__)
@@ -147,7 +147,7 @@ def serve(make_embedder: Callable[[], Embedder], memory: int) -> None:
         Arrays larger than that many bytes are refused.
     """
     requests, responses = take_over_standard_streams()
-    exchange = Exchange(memory)
+    exchange = ArrayTransport(memory)
     leaving = threading.Lock()
 
     def leave(*_: Any) -> None:

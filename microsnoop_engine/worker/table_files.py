@@ -15,10 +15,10 @@ import pyarrow.csv as pv
 import pyarrow.parquet as pq
 
 from ..errors import InputError, first_line
-from ..storage.atomic import writing
+from ..storage.atomic import atomic_path
 from ..tables.columns import IMAGE_NUMBER
 from ..tables.layout import Layout
-from .arrays import Exchange
+from .arrays import ArrayTransport
 from .maps import cluster, embedding_map
 
 LONGEST_ROW = 4 << 20
@@ -27,7 +27,7 @@ LONGEST_ROW = 4 << 20
 Task = Callable[[dict[str, Any], Callable[[int, int], None]], dict[str, Any]]
 
 
-def table_tasks(exchange: Exchange) -> dict[str, tuple[Task, set[str]]]:
+def table_tasks(exchange: ArrayTransport) -> dict[str, tuple[Task, set[str]]]:
     """The tasks of this file by name, with the names of their inputs."""
     return {
         "write_table": (
@@ -40,7 +40,7 @@ def table_tasks(exchange: Exchange) -> dict[str, tuple[Task, set[str]]]:
     }
 
 
-def write_table(exchange: Exchange, inputs: dict[str, Any]) -> dict[str, Any]:
+def write_table(exchange: ArrayTransport, inputs: dict[str, Any]) -> dict[str, Any]:
     """Write rows as .csv or .parquet in the layout of ``microsnoop profile``, or add them to such a file."""
     path = Path(str(inputs["path"])).expanduser()
     if path.suffix.lower() not in (".csv", ".parquet"):
@@ -50,7 +50,7 @@ def write_table(exchange: Exchange, inputs: dict[str, Any]) -> dict[str, Any]:
     table = _table(exchange, inputs)
     append = bool(inputs.get("append")) and path.exists()
     try:
-        with writing(path) as temporary:
+        with atomic_path(path) as temporary:
             write = _write_csv if path.suffix.lower() == ".csv" else _write_parquet
             write(table, path if append else None, temporary)
     except OSError as error:
@@ -58,8 +58,8 @@ def write_table(exchange: Exchange, inputs: dict[str, Any]) -> dict[str, Any]:
     return {"path": str(path), "rows": table.num_rows}
 
 
-def _table(exchange: Exchange, inputs: dict[str, Any]) -> pa.Table:
-    features = exchange.take("features", inputs["features"])
+def _table(exchange: ArrayTransport, inputs: dict[str, Any]) -> pa.Table:
+    features = exchange.receive("features", inputs["features"])
     if features.ndim != 2:
         raise InputError(f"features have the shape {features.shape}: give (rows, channels * 256)")
     count = len(features)
@@ -70,10 +70,12 @@ def _table(exchange: Exchange, inputs: dict[str, Any]) -> pa.Table:
         raise InputError(f"{features.shape[1]} features do not go with {len(channels)} channels")
     layout = Layout(str(inputs.get("objects") or "Objects"), channels, kinds, features.shape[1] // len(channels))
     columns: list[Any] = [[kinds[name](value) for value in values] for name, values in metadata.items()]
-    numbers = exchange.take("image_number", inputs["image_number"]) if "image_number" in inputs else np.ones(count, int)
+    numbers = (
+        exchange.receive("image_number", inputs["image_number"]) if "image_number" in inputs else np.ones(count, int)
+    )
     columns.append(numbers.astype(np.int64))
     if layout.located:
-        named = {name: exchange.take(name, inputs[name]) for name in ("object_number", "center", "box", "border")}
+        named = {name: exchange.receive(name, inputs[name]) for name in ("object_number", "center", "box", "border")}
         y0, x0, y1, x1 = named["box"].T
         columns += [named["object_number"].astype(np.int64), named["center"][:, 1], named["center"][:, 0]]
         columns += [x0, y0, x1, y1, named["border"].astype(np.int8)]

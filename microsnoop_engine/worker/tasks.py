@@ -16,7 +16,7 @@ from ..model.embedder import Embedder
 from ..modes.measure import Measurement, mean_of_rows, measure
 from ..modes.outlines import measure_rois
 from ..modes.settings import CropSettings
-from .arrays import Exchange
+from .arrays import ArrayTransport
 from .table_files import table_tasks
 
 PROTOCOL = 1
@@ -31,12 +31,12 @@ class Tasks:
 
     Parameters
     ----------
-    exchange : Exchange
+    exchange : ArrayTransport
     make_embedder : callable
         Makes the embedder when the first task needs it.
     """
 
-    def __init__(self, exchange: Exchange, make_embedder: Callable[[], Embedder]):
+    def __init__(self, exchange: ArrayTransport, make_embedder: Callable[[], Embedder]):
         self._exchange = exchange
         self._make_embedder = make_embedder
         self._tasks: dict[str, tuple[Callable[[dict[str, Any], OnBatch], dict[str, Any]], set[str]]] = {
@@ -105,7 +105,7 @@ class Tasks:
     def _measure_rois(self, inputs: dict[str, Any], on_batch: OnBatch) -> dict[str, Any]:
         began = time.perf_counter()
         settings = _settings(inputs, "rescale_constant", "mask", "normalise", "resize")
-        image, boxes, masks = (self._exchange.take(name, inputs[name]) for name in ("image", "boxes", "masks"))
+        image, boxes, masks = (self._exchange.receive(name, inputs[name]) for name in ("image", "boxes", "masks"))
         measurement = measure_rois(self.embedder, image, boxes, masks, settings, on_batch)
         return self._object_outputs(inputs, measurement, began)
 
@@ -136,14 +136,14 @@ class Tasks:
         return self._outputs(inputs, arrays, measurement, began)
 
     def _measure(self, inputs: dict[str, Any], settings: CropSettings, on_batch: OnBatch) -> Measurement:
-        image = self._exchange.take("image", inputs["image"])
-        labels = self._exchange.take("labels", inputs["labels"]) if "labels" in inputs else None
+        image = self._exchange.receive("image", inputs["image"])
+        labels = self._exchange.receive("labels", inputs["labels"]) if "labels" in inputs else None
         return measure(self.embedder, image, labels, settings, on_batch)
 
     def _outputs(
         self, inputs: dict[str, Any], arrays: dict[str, np.ndarray], measurement: Measurement, began: float
     ) -> dict[str, Any]:
-        give = self._exchange.giver(inputs["image"])
+        give = self._exchange.sender(inputs["image"])
         failed = [
             {"object_number": problem.object_number, "channel": problem.channel, "reason": problem.reason}
             for problem in measurement.problems

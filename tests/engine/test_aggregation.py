@@ -9,7 +9,7 @@ import pytest
 from microsnoop_engine.errors import InputError
 from microsnoop_engine.tables import aggregation
 from microsnoop_engine.tables.aggregation import COUNT, aggregate
-from microsnoop_engine.tables.source import Source
+from microsnoop_engine.tables.source import TableSource
 
 RANDOM = np.random.default_rng(0)
 ROWS = 500
@@ -30,7 +30,7 @@ WELLS = ["Metadata_Plate", "Metadata_Well"]
 
 def source(table, rows=37):
     chunks = lambda columns: (table[columns][k : k + rows] for k in range(0, len(table), rows))  # noqa: E731
-    return Source(Path("table"), tuple(table.columns), chunks)
+    return TableSource(Path("table"), tuple(table.columns), chunks)
 
 
 @pytest.mark.parametrize("statistic", ["mean", "median"])

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from microsnoop_engine.cli.main import main
-from microsnoop_engine.tables.formats import write_frame
+from microsnoop_engine.tables.formats import write_table
 
 RANDOM = np.random.default_rng(0)
 DEEP = [f"Nuclei_Microsnoop_E{k:03d}_DNA" for k in range(4)]
@@ -49,7 +49,7 @@ def cells(name="cells.parquet", **columns):
 
     def make(folder):
         table = CELLS.assign(**columns).drop(columns=[column for column, values in columns.items() if values is None])
-        return write_frame(table, folder / name, [column for column in DEEP if column in table])
+        return write_table(table, folder / name, [column for column in DEEP if column in table])
 
     return make
 

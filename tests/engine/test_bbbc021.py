@@ -9,7 +9,7 @@ import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
 from microsnoop_engine.cli.main import main
-from microsnoop_engine.evaluation.metrics import not_same, treatment_scores
+from microsnoop_engine.evaluation.metrics import nsc, treatment_scores
 
 TREATMENTS = pd.read_csv(Path(__file__).with_name("data") / "bbbc021_treatments.csv", dtype=str)
 COMPOUNDS, MOAS, WEEKS, PLATES = (
@@ -68,7 +68,7 @@ def test_as_many_treatments_may_answer_as_published(compound, concentration, amo
 def test_predictions_are_those_of_scikit_learn(seed):
     features = noisy_features(seed)
     for batches, asked in ((None, np.ones(103, bool)), (WEEKS, ~IN_ONE_WEEK)):
-        match = not_same(features, MOAS, COMPOUNDS, batches)
+        match = nsc(features, MOAS, COMPOUNDS, batches)
         np.testing.assert_array_equal(match.rows, np.flatnonzero(asked))
         expected = []
         for row in match.rows:

@@ -8,7 +8,7 @@ from microsnoop_engine import CropSettings, Embedder, measure
 from microsnoop_engine.errors import DeviceError
 from microsnoop_engine.images.synthetic import render_field
 from microsnoop_engine.modes.batcher import Batcher
-from microsnoop_engine.modes.crops import as_they_are, crops
+from microsnoop_engine.modes.crops import crops, unresized
 from microsnoop_engine.modes.device_crops import DeviceCropper, Pixels, _percentile
 from microsnoop_engine.modes.measure import start_measurement
 from microsnoop_engine.modes.regions import regions_of
@@ -29,7 +29,7 @@ SETTINGS = [
 def cut(image, labels, settings, at_once=7):
     """Windows and problems by place, from the device and from NumPy."""
     regions = regions_of(image.shape[1:], labels, settings)
-    assert as_they_are(regions, settings)
+    assert unresized(regions, settings)
     windows, problems = {}, {}
     for part in DeviceCropper("cpu").crops(image, regions, settings, labels, at_once):
         assert len(part.windows) == len(part.places) <= at_once

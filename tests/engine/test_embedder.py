@@ -82,13 +82,13 @@ def test_windows_hold_for_any_weights(tmp_path):
 
 @pytest.mark.parametrize("backend", ["torch", "openvino"])
 def test_bfloat16_on_real_crops(model, real_crops, backend, plain_weights):
-    from microsnoop_engine.modes.normalization import window
+    from microsnoop_engine.modes.normalization import normalize_crop
 
     if backend == "openvino" and not has_bfloat16():
         with pytest.raises(DeviceError, match="no bfloat16 arithmetic: use --precision float32"):
             Embedder(backend="openvino", precision="bfloat16", **THREADS)
         return
-    crops = np.stack([window(crop.astype(np.float32))[0] for crop in real_crops[::6]])[:, None]
+    crops = np.stack([normalize_crop(crop.astype(np.float32))[0] for crop in real_crops[::6]])[:, None]
     fast = Embedder(plain_weights, backend=backend, precision="bfloat16", **THREADS)
     got = fast.embed(crops)
     assert (fast.precision, got.dtype) == ("bfloat16", np.float32)

@@ -14,7 +14,7 @@ from microsnoop_engine.evaluation.metrics import (
     knn_predict,
     mean_average_precision,
     nearest,
-    not_same,
+    nsc,
     silhouette,
     treatment_scores,
 )
@@ -136,20 +136,20 @@ def test_nsc_and_nscb_by_hand():
 def test_nsc_does_not_let_a_compound_answer_for_itself():
     features = directions(0, 1, 30, 31)
     moa, compound = np.array(["A", "B", "A", "B"]), np.array(["a1", "b1", "a2", "b2"])
-    assert not_same(features, moa, compound).predictions.tolist() == ["B", "A", "B", "A"]
-    own = not_same(directions(0, 1, 50, 52), np.array(["A"] * 2 + ["B"] * 2), np.array(["a", "a", "b", "b2"]))
+    assert nsc(features, moa, compound).predictions.tolist() == ["B", "A", "B", "A"]
+    own = nsc(directions(0, 1, 50, 52), np.array(["A"] * 2 + ["B"] * 2), np.array(["a", "a", "b", "b2"]))
     assert (own.rows.tolist(), own.left_out) == ([2, 3], 2)
 
 
 def test_nscb_looks_past_a_nearer_neighbour_of_the_same_batch():
     features, compound = directions(0, 1, 20, 21), np.array(["a1", "b1", "a2", "b2"])
     moa, week = np.array(["A", "B", "A", "B"]), np.array([1, 1, 2, 2])
-    assert not_same(features, moa, compound).predictions.tolist() == ["B", "A", "B", "A"]
-    assert not_same(features, moa, compound, week).predictions.tolist() == ["A", "A", "B", "B"]
+    assert nsc(features, moa, compound).predictions.tolist() == ["B", "A", "B", "A"]
+    assert nsc(features, moa, compound, week).predictions.tolist() == ["A", "A", "B", "B"]
 
 
 def test_nsc_of_nothing_is_nan():
-    match = not_same(LINE[:3] + 1, np.array(["A", "B", "C"]), np.array(["a", "b", "c"]))
+    match = nsc(LINE[:3] + 1, np.array(["A", "B", "C"]), np.array(["a", "b", "c"]))
     assert np.isnan(match.accuracy)
     assert match.left_out == 3
     assert match.predictions.size == 0

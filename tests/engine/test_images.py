@@ -11,7 +11,7 @@ from PIL import Image
 
 from microsnoop_engine.errors import ImageError, MissingExtraError
 from microsnoop_engine.images.formats import channel_names, read_array
-from microsnoop_engine.images.image_set import ImageSet, Source
+from microsnoop_engine.images.image_set import ImageSet, PlaneSource
 from microsnoop_engine.images.labels import read_labels
 from microsnoop_engine.images.planes import read_channels, read_plane
 
@@ -33,7 +33,7 @@ def write(path, array, **options):
 
 
 def image_set(**planes):
-    return ImageSet(1, {name: Source(path) for name, path in planes.items()})
+    return ImageSet(1, {name: PlaneSource(path) for name, path in planes.items()})
 
 
 TIFFS = {
@@ -58,7 +58,7 @@ def test_tiff_of_one_plane(tmp_path, kind):
     array, options = TIFFS[kind]
     path = write(tmp_path / "a.tif", array, **options)
     assert channel_names(path) == []
-    plane = read_plane(Source(path), "DNA")
+    plane = read_plane(PlaneSource(path), "DNA")
     assert plane.dtype == array.dtype
     assert np.array_equal(plane, array.reshape(array.shape[-2:]))
 
@@ -86,13 +86,13 @@ def test_tiff_of_several_channels(tmp_path, kind):
     assert channel_names(path) == names
     assert np.array_equal(read_array(path), PLANES)
     for index in range(3):
-        assert np.array_equal(read_plane(Source(path, index), "DNA"), PLANES[index])
+        assert np.array_equal(read_plane(PlaneSource(path, index), "DNA"), PLANES[index])
 
 
 def test_stack_in_depth_plane_by_plane(tmp_path):
     path = write(tmp_path / "a.tif", PLANES, imagej=True, metadata={"axes": "ZYX"})
     assert channel_names(path) == []
-    assert np.array_equal(read_plane(Source(path, 2), "DNA"), PLANES[2])
+    assert np.array_equal(read_plane(PlaneSource(path, 2), "DNA"), PLANES[2])
 
 
 @pytest.mark.parametrize("suffix", ["png", "bmp", "webp", "tif"])
@@ -101,33 +101,33 @@ def test_colours(tmp_path, suffix):
     path = write(tmp_path / f"a.{suffix}", RGB, **options)
     assert channel_names(path) == ["Red", "Green", "Blue"]
     for index in range(3):
-        assert np.array_equal(read_plane(Source(path, index), "Red"), RGB[..., index])
+        assert np.array_equal(read_plane(PlaneSource(path, index), "Red"), RGB[..., index])
 
 
 @pytest.mark.parametrize("array", [GREY, PLANE])
 def test_grey_png(tmp_path, array):
     path = write(tmp_path / "a.PNG", array)
     assert channel_names(path) == []
-    assert np.array_equal(read_plane(Source(path), "DNA"), array)
+    assert np.array_equal(read_plane(PlaneSource(path), "DNA"), array)
 
 
 def test_transparency_is_left_out(tmp_path):
     Image.fromarray(np.dstack([RGB, GREY])).save(tmp_path / "rgba.png")
     Image.fromarray(np.dstack([GREY, GREY])).save(tmp_path / "la.png")
     assert np.array_equal(read_array(tmp_path / "rgba.png"), np.moveaxis(RGB, -1, 0))
-    assert np.array_equal(read_plane(Source(tmp_path / "la.png"), "DNA"), GREY)
+    assert np.array_equal(read_plane(PlaneSource(tmp_path / "la.png"), "DNA"), GREY)
 
 
 def test_gif(tmp_path):
     Image.fromarray(GREY).save(tmp_path / "a.gif")
-    assert np.array_equal(read_plane(Source(tmp_path / "a.gif", 1), "Green"), GREY)
+    assert np.array_equal(read_plane(PlaneSource(tmp_path / "a.gif", 1), "Green"), GREY)
 
 
 def test_npz_rows(tmp_path):
     stack = RNG.random((4, 2, 5, 6))
     np.savez(tmp_path / "a.npz", images=stack, masks=LABELS[None])
-    assert np.array_equal(read_plane(Source(tmp_path / "a.npz", 1, 3), "GFP"), stack[3, 1])
-    assert np.array_equal(read_labels(Source(tmp_path / "a.npz", None, 0, "masks"), "Nuclei", (40, 50)), LABELS)
+    assert np.array_equal(read_plane(PlaneSource(tmp_path / "a.npz", 1, 3), "GFP"), stack[3, 1])
+    assert np.array_equal(read_labels(PlaneSource(tmp_path / "a.npz", None, 0, "masks"), "Nuclei", (40, 50)), LABELS)
 
 
 def test_npz_that_changes_is_read_anew(tmp_path):
@@ -136,7 +136,7 @@ def test_npz_that_changes_is_read_anew(tmp_path):
     for number in (1, 2):
         np.savez(tmp_path / "a.npz", images=np.full((1, 3, 3), number))
         os.utime(tmp_path / "a.npz", (number, number))
-        assert read_plane(Source(tmp_path / "a.npz", None, 0), "DNA")[0, 0] == number
+        assert read_plane(PlaneSource(tmp_path / "a.npz", None, 0), "DNA")[0, 0] == number
 
 
 def test_read_channels_in_the_order_asked_for(tmp_path):
@@ -154,14 +154,14 @@ def test_read_channels_of_different_types(tmp_path):
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.int32, np.float32, np.float64])
 def test_labels_of_every_type(tmp_path, kind):
     path = write(tmp_path / "a.tif", LABELS.astype(kind))
-    labels = read_labels(Source(path), "Nuclei", (40, 50))
+    labels = read_labels(PlaneSource(path), "Nuclei", (40, 50))
     assert labels.dtype.kind in "ui"
     assert np.array_equal(labels, LABELS)
 
 
 def test_labels_without_objects(tmp_path):
     path = write(tmp_path / "a.tif", np.zeros((40, 50), np.uint8))
-    assert not read_labels(Source(path), "Nuclei", (40, 50)).any()
+    assert not read_labels(PlaneSource(path), "Nuclei", (40, 50)).any()
 
 
 # what cannot be used, and what is said of it
@@ -197,59 +197,65 @@ def archive(path, **arrays):
 
 Z_STACK = {"imagej": True, "metadata": {"axes": "ZYX"}}
 BAD_PLANES = {
-    "missing file": (lambda d: Source(d / "a.tif"), "there is no such file"),
-    "folder": (lambda d: Source(d), "there is no such file"),
-    "empty file": (lambda d: Source(cut(write(d / "a.tif", PLANE), 0)), "cannot be read .*not a TIFF file"),
+    "missing file": (lambda d: PlaneSource(d / "a.tif"), "there is no such file"),
+    "folder": (lambda d: PlaneSource(d), "there is no such file"),
+    "empty file": (lambda d: PlaneSource(cut(write(d / "a.tif", PLANE), 0)), "cannot be read .*not a TIFF file"),
     "text called .tif": (
-        lambda d: Source(text(d / "a.tif")),
+        lambda d: PlaneSource(text(d / "a.tif")),
         "cannot be read .*not a TIFF file.*damaged or incomplete",
     ),
-    "text called .png": (lambda d: Source(text(d / "a.png")), "cannot be read .*: is it damaged or incomplete"),
+    "text called .png": (lambda d: PlaneSource(text(d / "a.png")), "cannot be read .*: is it damaged or incomplete"),
     "truncated TIFF": (
-        lambda d: Source(cut(write(d / "a.tif", PLANE), 0.6)),
+        lambda d: PlaneSource(cut(write(d / "a.tif", PLANE), 0.6)),
         "is incomplete: 2[0-9]+ bytes of at least 4",
     ),
     "TIFF that lacks its last strip": (
-        lambda d: Source(cut(write(d / "a.tif", PLANE, compression="zlib", tile=(16, 16)), 0.97)),
+        lambda d: PlaneSource(cut(write(d / "a.tif", PLANE, compression="zlib", tile=(16, 16)), 0.97)),
         "is incomplete",
     ),
     "TIFF cut within its second plane": (
-        lambda d: Source(cut(write(d / "a.tif", PLANES, imagej=True, metadata={"axes": "CYX"}), 0.6), 1),
+        lambda d: PlaneSource(cut(write(d / "a.tif", PLANES, imagej=True, metadata={"axes": "CYX"}), 0.6), 1),
         "there is no plane 1",
     ),
     "damaged TIFF": (
-        lambda d: Source(damage(write(d / "a.tif", PLANE, compression="zlib"))),
+        lambda d: PlaneSource(damage(write(d / "a.tif", PLANE, compression="zlib"))),
         "cannot be read .*damaged",
     ),
-    "truncated PNG": (lambda d: Source(cut(write(d / "a.png", PLANE), 0.5)), "cannot be read .*truncated"),
-    "truncated JPEG": (lambda d: Source(cut(write(d / "a.jpg", GREY), 0.5)), "cannot be read .*truncated"),
-    "complex numbers": (lambda d: Source(write(d / "a.tif", PLANE.astype(np.complex64))), "holds complex64 of shape"),
-    "text in an array": (lambda d: Source(archive(d / "a.npz", images=np.full((2, 4, 4), "x")), None, 0), "holds <U1"),
+    "truncated PNG": (lambda d: PlaneSource(cut(write(d / "a.png", PLANE), 0.5)), "cannot be read .*truncated"),
+    "truncated JPEG": (lambda d: PlaneSource(cut(write(d / "a.jpg", GREY), 0.5)), "cannot be read .*truncated"),
+    "complex numbers": (
+        lambda d: PlaneSource(write(d / "a.tif", PLANE.astype(np.complex64))),
+        "holds complex64 of shape",
+    ),
+    "text in an array": (
+        lambda d: PlaneSource(archive(d / "a.npz", images=np.full((2, 4, 4), "x")), None, 0),
+        "holds <U1",
+    ),
     "volume in an array": (
-        lambda d: Source(archive(d / "a.npz", images=np.zeros((1, 1, 1, 4, 4))), 0, 0),
+        lambda d: PlaneSource(archive(d / "a.npz", images=np.zeros((1, 1, 1, 4, 4))), 0, 0),
         "holds float64",
     ),
     "row beyond the array": (
-        lambda d: Source(archive(d / "a.npz", images=np.zeros((2, 4, 4))), None, 2),
+        lambda d: PlaneSource(archive(d / "a.npz", images=np.zeros((2, 4, 4))), None, 2),
         "cannot be read",
     ),
-    "damaged npz": (lambda d: Source(damage(archive(d / "a.npz", images=PLANES)), None, 0), "cannot be read"),
-    "Z-stack": (lambda d: Source(write(d / "a.tif", PLANES, **Z_STACK)), "is a stack with axes ZYX"),
+    "damaged npz": (lambda d: PlaneSource(damage(archive(d / "a.npz", images=PLANES)), None, 0), "cannot be read"),
+    "Z-stack": (lambda d: PlaneSource(write(d / "a.tif", PLANES, **Z_STACK)), "is a stack with axes ZYX"),
     "Z-stack of channels": (
-        lambda d: Source(write(d / "a.tif", PLANES[None].repeat(2, 0), ome=True, metadata={"axes": "ZCYX"}), 0),
+        lambda d: PlaneSource(write(d / "a.tif", PLANES[None].repeat(2, 0), ome=True, metadata={"axes": "ZCYX"}), 0),
         "is a stack with axes ZCYX",
     ),
     "several planes": (
-        lambda d: Source(write(d / "a.tif", PLANES, photometric="minisblack")),
+        lambda d: PlaneSource(write(d / "a.tif", PLANES, photometric="minisblack")),
         "has 3 planes or colours",
     ),
-    "colours": (lambda d: Source(write(d / "a.png", RGB)), "has 3 planes or colours where one was expected"),
+    "colours": (lambda d: PlaneSource(write(d / "a.png", RGB)), "has 3 planes or colours where one was expected"),
     "frame beyond the last": (
-        lambda d: Source(write(d / "a.tif", PLANES, photometric="minisblack"), 3),
+        lambda d: PlaneSource(write(d / "a.tif", PLANES, photometric="minisblack"), 3),
         "has planes 0 to 2: there is no plane 3",
     ),
-    "frame of a single plane": (lambda d: Source(write(d / "a.tif", PLANE), 1), "there is no plane 1"),
-    "animation": (lambda d: Source(animation(d / "a.gif")), "is an animation of 2 frames"),
+    "frame of a single plane": (lambda d: PlaneSource(write(d / "a.tif", PLANE), 1), "there is no plane 1"),
+    "animation": (lambda d: PlaneSource(animation(d / "a.gif")), "is an animation of 2 frames"),
 }
 
 
@@ -302,7 +308,7 @@ def test_bad_labels(tmp_path, kind):
     array, message = BAD_LABELS[kind]
     path = write(tmp_path / "a.tif", array)
     with pytest.raises(ImageError, match=message) as caught:
-        read_labels(Source(path), "Nuclei", (40, 50))
+        read_labels(PlaneSource(path), "Nuclei", (40, 50))
     assert (caught.value.path, caught.value.channel) == (str(path), "Nuclei")
 
 
@@ -312,10 +318,10 @@ def test_vendor_format_without_its_reader(tmp_path):
     except ImportError:
         text(tmp_path / "a.czi")
         with pytest.raises(MissingExtraError, match=r"reading 'a.czi' needs the package 'bioio': pip install \"micro"):
-            read_plane(Source(tmp_path / "a.czi"), "DNA")
+            read_plane(PlaneSource(tmp_path / "a.czi"), "DNA")
     else:
         with pytest.raises(ImageError, match="cannot be read"):
-            read_plane(Source(text(tmp_path / "a.czi")), "DNA")
+            read_plane(PlaneSource(text(tmp_path / "a.czi")), "DNA")
 
 
 def test_npz_rows_are_read_without_the_whole_array_in_memory(tmp_path):
@@ -323,11 +329,13 @@ def test_npz_rows_are_read_without_the_whole_array_in_memory(tmp_path):
     images[:, 0, 0, 0] = np.arange(200)
     np.savez_compressed(tmp_path / "a.npz", images=images)
     script = (
-        "import resource, sys\nfrom pathlib import Path\nfrom microsnoop_engine.images.image_set import Source; from microsnoop_engine.images.planes import read_plane\n"
+        "import resource, sys\nfrom pathlib import Path\n"
+        "from microsnoop_engine.images.image_set import PlaneSource\n"
+        "from microsnoop_engine.images.planes import read_plane\n"
         "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "before = peak()\n"
         "for row in (5, 199, 0):\n"
-        "    assert read_plane(Source(Path(sys.argv[1]), 0, row), 'DNA')[0, 0] == row\n"
+        "    assert read_plane(PlaneSource(Path(sys.argv[1]), 0, row), 'DNA')[0, 0] == row\n"
         "print(peak() - before)"
     )
     done = subprocess.run(

@@ -9,7 +9,7 @@ import tifffile
 
 from microsnoop_engine.errors import ImageError, InputError, MicrosnoopError
 from microsnoop_engine.images.folders import pattern_expression
-from microsnoop_engine.images.image_set import Source
+from microsnoop_engine.images.image_set import PlaneSource
 from microsnoop_engine.images.inputs import find_image_sets
 from microsnoop_engine.images.labels import read_labels
 from microsnoop_engine.images.planes import read_channels
@@ -98,7 +98,7 @@ def test_load_data_with_objects(tmp_path):
     touch(tmp_path, "a.tif", "labels/n.tif")
     content = "FileName_DNA,ObjectsFileName_Nuclei,ObjectsPathName_Nuclei,ObjectsFileName_Cells\na.tif,n.tif,labels,\n"
     (image_set,) = find_image_sets(table(tmp_path, content))
-    assert image_set.labels == {"Nuclei": Source(tmp_path / "labels/n.tif")}
+    assert image_set.labels == {"Nuclei": PlaneSource(tmp_path / "labels/n.tif")}
     assert list(image_set.channels) == ["DNA"]
 
 
@@ -229,7 +229,7 @@ def test_labels_by_the_names_of_the_images(tmp_path, name):
     (tmp_path / "labels" / name).parent.mkdir(parents=True)
     imageio.imwrite(tmp_path / "labels" / name, PLANES[0])
     (image_set,) = find_image_sets(tmp_path / "images", "{Well}_{Channel}.tif", tmp_path / "labels", "Lobes")
-    assert image_set.labels == {"Lobes": Source(tmp_path / "labels" / name)}
+    assert image_set.labels == {"Lobes": PlaneSource(tmp_path / "labels" / name)}
     assert image_set.metadata == {"Well": "A01"}
 
 

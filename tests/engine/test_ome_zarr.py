@@ -16,15 +16,15 @@ import tifffile
 from microsnoop_engine import CropSettings
 from microsnoop_engine.cli.main import main
 from microsnoop_engine.cli.profile import results_beside
-from microsnoop_engine.distributor.job import plan
+from microsnoop_engine.distributor.job import resolve_job
 from microsnoop_engine.distributor.run import profile
 from microsnoop_engine.errors import ImageError, InputError
-from microsnoop_engine.images.image_set import Source
+from microsnoop_engine.images.image_set import PlaneSource
 from microsnoop_engine.images.inputs import find_image_sets
 from microsnoop_engine.images.labels import read_labels
 from microsnoop_engine.images.ome_zarr import read_image
 from microsnoop_engine.images.planes import read_channels
-from microsnoop_engine.storage.paths import files_in, kind_of, upload
+from microsnoop_engine.storage.paths import files_in, path_kind, upload
 from microsnoop_engine.tables.parquet_files import read_table
 
 zarr = pytest.importorskip("zarr", "3")
@@ -118,7 +118,7 @@ def put(path, folder):
 def test_the_table_of_a_plate_is_that_of_the_same_fields_as_tiff(tmp_path, fields, bucket, embedder):
     def measured(path, out):
         image_sets = find_image_sets(path)
-        profile(image_sets, plan(image_sets, CropSettings(), ["GFP"]), embedder, out)
+        profile(image_sets, resolve_job(image_sets, CropSettings(), ["GFP"]), embedder, out)
         return read_table(out)
 
     wanted = measured(write_tiffs(tmp_path / "tiff", *fields), tmp_path / "out")
@@ -324,7 +324,7 @@ def test_bad_label_images(plate):
     with pytest.raises(ImageError, match="is 200 x 160, but the image is 100 x 80"):
         read_labels(source, "Nuclei", (80, 100))
     with pytest.raises(ImageError, match="has levels 0 to 4: there is no level 5"):
-        read_labels(Source(source.path, level=5), "Nuclei", (40, 50))
+        read_labels(PlaneSource(source.path, level=5), "Nuclei", (40, 50))
     shutil.rmtree(source.path)
     read_image.cache_clear()
     with pytest.raises(ImageError, match="there are no OME-Zarr metadata") as caught:
@@ -378,7 +378,7 @@ def test_bad_plates(plate, tmp_path):
     (plate / "A/1/.zattrs").unlink()
     with pytest.raises(InputError, match=r"p\.zarr/A/1': there are no OME-Zarr metadata"):
         find_image_sets(plate)
-    assert kind_of(plate) == "folder"
+    assert path_kind(plate) == "folder"
 
 
 @pytest.mark.parametrize(

@@ -18,12 +18,12 @@ from several_workers import JOB, READER, SETTINGS, assert_same_table, at, table_
 from microsnoop_engine import errors
 from microsnoop_engine.cli.main import main
 from microsnoop_engine.distributor.executors.machine import usable_cores
-from microsnoop_engine.distributor.executors.processes import Processes, places
+from microsnoop_engine.distributor.executors.processes import ProcessExecutor, device_slots
 from microsnoop_engine.distributor.run import profile
 from microsnoop_engine.errors import DeviceError, InputError
 from microsnoop_engine.images.load_data import from_load_data
 
-TWO = partial(Processes, devices=["cpu", "cpu"], settings=SETTINGS)
+TWO = partial(ProcessExecutor, devices=["cpu", "cpu"], settings=SETTINGS)
 OPTIONS = ["--channels", "DNA", "--rescale-constant", "3", "--precision", "float32", "--batch-size", "8"]
 
 
@@ -138,23 +138,23 @@ def test_an_ended_run_leaves_no_process_and_keeps_what_was_done(tmp_path, name):
 
 def test_devices_that_are_not_there_are_named(tmp_path, thirty_sets, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5")
-    assert [place.device for place in places(["0", "1"])] == ["4", "5"]
+    assert [place.device for place in device_slots(["0", "1"])] == ["4", "5"]
     for devices in (["2"], ["gpu"], [""], []):
         with pytest.raises(InputError, match="--devices"):
-            places(devices)
+            device_slots(devices)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     with pytest.raises(DeviceError, match=r"device '99': .*cuda"):
-        profile(thirty_sets, JOB, partial(Processes, devices=["99"]), tmp_path)
+        profile(thirty_sets, JOB, partial(ProcessExecutor, devices=["99"]), tmp_path)
     assert main(["profile", "x", "--out", "y", "--devices", "cpu", "--engine", "ray"]) == 1
 
 
 def test_processes_share_the_cores():
     cores = usable_cores()
-    found = places(["cpu"] * len(cores))
+    found = device_slots(["cpu"] * len(cores))
     assert sorted(core for place in found for core in place.cores) == sorted(cores)
     assert {place.threads for place in found} == {1}
-    assert [place.threads for place in places(["cpu", "cpu"], threads=6)] == [3, 3]
-    assert [len(place.cores) for place in places(["cpu"])] == [len(cores)]
+    assert [place.threads for place in device_slots(["cpu", "cpu"], threads=6)] == [3, 3]
+    assert [len(place.cores) for place in device_slots(["cpu"])] == [len(cores)]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 from microsnoop_engine.distributor.results import MANIFEST, TableWriter, read_manifest, write_csv, write_image_list
 from microsnoop_engine.errors import InputError, ResumeError
 from microsnoop_engine.images.image_set import ImageSet
-from microsnoop_engine.modes.measure import Measurement, Problem
+from microsnoop_engine.modes.measure import CropFailure, Measurement
 from microsnoop_engine.modes.regions import Regions
 from microsnoop_engine.tables.columns import feature_columns, parse_feature
 from microsnoop_engine.tables.layout import Layout, layout_of
@@ -134,7 +134,7 @@ def test_run_without_a_single_image_set(tmp_path):
 def test_manifest_counts_what_could_not_be_measured(tmp_path):
     found = measurement(1)
     found.features[1, 4:] = np.nan
-    found.problems.append(Problem(6, 1, "constant"))
+    found.problems.append(CropFailure(6, 1, "constant"))
     writer = TableWriter(tmp_path, LAYOUT, RUN)
     writer.write(image_set(1), found)
     writer.finish()

@@ -14,8 +14,8 @@ from screens import write_screen
 from several_workers import JOB, READER, SETTINGS, assert_same_table, at, table_of, wait_until
 
 from microsnoop_engine.cli.main import main
-from microsnoop_engine.distributor.executors.ray_cluster import has_gpus, places
-from microsnoop_engine.distributor.executors.ray_executor import RayEngine
+from microsnoop_engine.distributor.executors.ray_cluster import actor_slots, has_gpus
+from microsnoop_engine.distributor.executors.ray_executor import RayExecutor
 from microsnoop_engine.distributor.run import profile
 from microsnoop_engine.errors import DeviceError
 from microsnoop_engine.images.load_data import from_load_data
@@ -45,7 +45,7 @@ def cluster(tmp_path_factory):
 @pytest.fixture
 def engine(cluster):
     """Leaves no actor to the next test, not even one that was stopped while it ended."""
-    yield partial(RayEngine, address=cluster.address, settings=SETTINGS)
+    yield partial(RayExecutor, address=cluster.address, settings=SETTINGS)
     left = actors()
     for process in left:
         with suppress(psutil.NoSuchProcess):
@@ -133,12 +133,15 @@ def test_an_address_without_a_cluster_is_named(tmp_path, thirty_sets):
         address = f"127.0.0.1:{free.getsockname()[1]}"
     for wrong in (address, f"ray://{address}", "nowhere"):
         with pytest.raises(DeviceError, match=wrong):
-            profile(thirty_sets, JOB, partial(RayEngine, address=wrong), tmp_path)
+            profile(thirty_sets, JOB, partial(RayExecutor, address=wrong), tmp_path)
 
 
 def test_without_ray_the_extra_is_named(tmp_path):
     write_screen(tmp_path, 1)
-    script = "import sys; sys.modules['ray'] = None; from microsnoop_engine.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    script = (
+        "import sys; sys.modules['ray'] = None; from microsnoop_engine.cli.main import main; "
+        "sys.exit(main(sys.argv[1:]))"
+    )
     arguments = ["profile", str(tmp_path / "LoadData.csv"), "--engine", "ray", "--out", str(tmp_path / "out")]
     done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 1
@@ -151,7 +154,7 @@ def test_there_is_an_actor_per_gpu_or_else_per_node_and_cores_are_left_for_readi
 
     on_cpus = [node("head", memory=1), node("small", CPU=1.0), node("large", CPU=16.0)]
     assert not has_gpus(on_cpus)
-    found = places(on_cpus, on_gpus=False)
+    found = actor_slots(on_cpus, on_gpus=False)
     assert {name: [(p.device, p.cpus, p.threads) for p in at] for name, at in found.items()} == {
         "small": [("cpu", 0.5, 1)],
         "large": [("cpu", 15, 15)],
@@ -159,7 +162,7 @@ def test_there_is_an_actor_per_gpu_or_else_per_node_and_cores_are_left_for_readi
     lost, with_gpus = node("lost", alive=False, GPU=4.0), node("gpus", CPU=2.0, GPU=2.0)
     assert not has_gpus([lost])
     assert has_gpus([*on_cpus, with_gpus])
-    found = places([*on_cpus, lost, with_gpus], on_gpus=True)
+    found = actor_slots([*on_cpus, lost, with_gpus], on_gpus=True)
     assert {name: [(p.device, p.cpus, p.gpus) for p in at] for name, at in found.items()} == {
         "gpus": [("cuda", 0.5, 1), ("cuda", 0.5, 1)]
     }

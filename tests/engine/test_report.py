@@ -17,10 +17,10 @@ from microsnoop_engine.evaluation import metrics as evaluation
 from microsnoop_engine.evaluation.embedding_map import principal_components
 from microsnoop_engine.reporting import panels as show
 from microsnoop_engine.reporting.page import make_report, same_rows
-from microsnoop_engine.reporting.screen import Meaning, Screen
+from microsnoop_engine.reporting.screen import ColumnRoles, Screen
 
 FEATURES = [f"Nuclei_Microsnoop_E{n:03d}_DNA" for n in range(12)]
-MEANING = Meaning(
+MEANING = ColumnRoles(
     controls="Metadata_Role == 'negative'",
     positive="Metadata_Role == 'positive'",
     treatment=("Metadata_Compound", "Metadata_Dose"),
@@ -121,7 +121,7 @@ def test_figures_say_what_is_known_of_the_screen(screen):
     means = treated.groupby(["Metadata_Compound", "Metadata_Dose"])["row"].apply(lambda row: screen.values[row].mean(0))
     names = means.index.to_frame()
     moa = np.where(names["Metadata_Compound"].isin(["c", "d"]), "moa2", "moa1")
-    match = evaluation.not_same(np.stack(means.to_list()), moa, names["Metadata_Compound"].to_numpy())
+    match = evaluation.nsc(np.stack(means.to_list()), moa, names["Metadata_Compound"].to_numpy())
     assert found["NSC"] == pytest.approx(match.accuracy)
 
 
@@ -133,7 +133,7 @@ def test_blank_labels_are_none(frame):
     found = {figure.name for figure in show.figures(Screen(frame.assign(Metadata_Kind=roles), values, meaning))}
     assert "Controls told apart" in found
     assert not found & {"Kind by neighbours", "NSC"}
-    shown = data_of(make_report(frame.assign(Metadata_Kind=roles), FEATURES, Meaning(label="Metadata_Kind")))
+    shown = data_of(make_report(frame.assign(Metadata_Kind=roles), FEATURES, ColumnRoles(label="Metadata_Kind")))
     assert set(shown["colours"][0]["words"]) == {"negative", "positive", "(none)"}
     assert set(shown["metadata"]["Kind"]) == {"negative", "positive", None}
     nothing = Screen(frame.assign(Metadata_Kind=None), values, meaning)
@@ -141,7 +141,7 @@ def test_blank_labels_are_none(frame):
 
 
 def test_unknown_columns_are_not_guessed(frame):
-    found = data_of(make_report(frame, FEATURES, Meaning()))
+    found = data_of(make_report(frame, FEATURES, ColumnRoles()))
     assert (found["scores"], found["doses"], found["nearest"]) == ([], None, None)
     assert set(found["maps"][0]["kinds"]) == {"PCA", "UMAP"}
     assert len(found["plates"]) == 2
@@ -166,7 +166,7 @@ def test_of_a_large_table_rows_are_drawn(frame, monkeypatch):
 
 def test_text_cannot_break_out_of_the_page(frame):
     evil = frame.assign(Metadata_Compound="</script><script>document.title='x'</script>")
-    page = make_report(evil, FEATURES, Meaning(treatment=("Metadata_Compound",)), title="<b>&")
+    page = make_report(evil, FEATURES, ColumnRoles(treatment=("Metadata_Compound",)), title="<b>&")
     assert "</script><script>document" not in page
     assert "<title>&lt;b&gt;&amp;</title>" in page
     assert data_of(page)["treatment"][0].startswith("</script>")
@@ -175,12 +175,12 @@ def test_text_cannot_break_out_of_the_page(frame):
 @pytest.mark.parametrize("option", ["label", "compound", "batch", "groups", "dose"])
 def test_columns_that_are_not_there_are_named(frame, option):
     with pytest.raises(InputError, match=f"--{option}: there is no column 'Metadata_X'"):
-        make_report(frame, FEATURES, Meaning(**{option: "Metadata_X"}))
+        make_report(frame, FEATURES, ColumnRoles(**{option: "Metadata_X"}))
 
 
 def test_a_dose_must_be_a_number(frame):
     with pytest.raises(InputError, match="--dose: the column 'Metadata_Role' does not hold numbers"):
-        make_report(frame, FEATURES, Meaning(dose="Metadata_Role"))
+        make_report(frame, FEATURES, ColumnRoles(dose="Metadata_Role"))
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from microsnoop_engine.distributor.assembly import Measured
+from microsnoop_engine.distributor.assembly import ImageSetResult
 from microsnoop_engine.distributor.executors.schedule import ATTEMPTS, Schedule
 from microsnoop_engine.errors import InputError
 from microsnoop_engine.images.image_set import ImageSet
@@ -12,7 +12,7 @@ SETS = [ImageSet(number, {}) for number in range(1, 7)]
 
 
 def rows(count=1):
-    return Measured(Measurement(None, np.zeros((count, 256), np.float32)), count)
+    return ImageSetResult(Measurement(None, np.zeros((count, 256), np.float32)), count)
 
 
 def numbers(schedule):
@@ -53,15 +53,15 @@ def test_what_was_lost_with_a_worker_is_tried_alone_and_not_for_ever():
     schedule.put(third, rows())
     schedule.lose([first, second], "it burns")
     for _ in range(ATTEMPTS - 1):
-        assert schedule.suspicious
+        assert schedule.has_suspects
         suspect = schedule.next_suspect()
-        assert schedule.suspects(suspect)
+        assert schedule.is_suspect(suspect)
         if suspect is second:
             schedule.put(second, rows())
             suspect = schedule.next_suspect()
         schedule.lose([suspect], "it burns")
-    assert not schedule.suspicious
+    assert not schedule.has_suspects
     (_, failure), *others = list(schedule.ready())
     assert str(failure) == f"killed the worker {ATTEMPTS} times: it burns"
     assert [image_set.number for image_set, _ in others] == [2, 3]
-    assert not schedule.suspects(third)
+    assert not schedule.is_suspect(third)

@@ -24,15 +24,15 @@ from microsnoop_engine.cli.main import main
 from microsnoop_engine.cli.pipeline import plan_steps, read_sections
 from microsnoop_engine.distributor.job import Job
 from microsnoop_engine.distributor.merge import merge
-from microsnoop_engine.distributor.results import MANIFEST, open_table, read_manifest
+from microsnoop_engine.distributor.results import MANIFEST, read_manifest, resume_table
 from microsnoop_engine.distributor.run import profile
 from microsnoop_engine.errors import ImageError, InputError, ResumeError, StorageError, UnreachableError
-from microsnoop_engine.images.image_set import Source
+from microsnoop_engine.images.image_set import PlaneSource
 from microsnoop_engine.images.image_set_file import read_image_sets
 from microsnoop_engine.images.inputs import find_image_sets
 from microsnoop_engine.images.planes import read_channels, read_plane
-from microsnoop_engine.storage.paths import as_path, files_in, is_remote, kind_of, read_bytes, remove, upload
-from microsnoop_engine.tables.formats import open_source
+from microsnoop_engine.storage.paths import as_path, files_in, is_remote, path_kind, read_bytes, remove, upload
+from microsnoop_engine.tables.formats import open_table
 from microsnoop_engine.tables.parquet_files import read_table, table_files
 
 JOB = Job(("DNA", "GFP"), "Nuclei", CropSettings(rescale_constant=3.0))
@@ -53,7 +53,7 @@ def test_paths_of_every_kind(tmp_path, bucket):
     address = as_path("s3://bucket/a") / "b.tif"
     assert is_remote(address)
     assert (str(address), address.suffix) == ("s3://bucket/a/b.tif", ".tif")
-    assert pickle.loads(pickle.dumps(Source(address, 1))) == Source(address, 1)
+    assert pickle.loads(pickle.dumps(PlaneSource(address, 1))) == PlaneSource(address, 1)
     error = pickle.loads(pickle.dumps(UnreachableError(address, "no")))
     assert (str(error), error.reason) == ("'s3://bucket/a/b.tif': no", "no")
 
@@ -103,14 +103,14 @@ def test_tables_in_a_bucket_are_read_and_written(tmp_path, screen, bucket):
     for name in ("platemap.csv", "platemap.csv.gz"):
         command = ["aggregate", str(out), "--platemap", f"{bucket}{name}", "--out", f"{bucket}wells.csv"]
         assert main(command) == 0
-        (chunk,) = open_source(bucket / "wells.csv").chunks()
+        (chunk,) = open_table(bucket / "wells.csv").chunks()
         assert chunk["Metadata_Compound"].tolist() == ["x"] * 4
     upload_text(bucket / "cut.csv", "a,b\n1,2\n3\n")
     with pytest.raises(InputError, match=r"cannot be read as a table: .*Expected 2 columns, got 1"):
-        open_source(bucket / "cut.csv")
+        open_table(bucket / "cut.csv")
     upload_text(bucket / "wells.sqlite", "")
     with pytest.raises(InputError, match="only Parquet and CSV are read: copy it to a disk"):
-        open_source(bucket / "wells.sqlite")
+        open_table(bucket / "wells.sqlite")
 
 
 def upload_text(path, text):
@@ -199,7 +199,7 @@ def test_a_killed_run_goes_on_where_it_was_with_the_same_table(tmp_path, embedde
     out = bucket / "killed"
     command = [sys.executable, "-c", SCRIPT, f"{bucket}screen/LoadData.csv", str(out)]
     killed = subprocess.Popen(command)
-    wait_until(lambda: kind_of(out / MANIFEST) and len(read_manifest(out / MANIFEST)) >= 4)
+    wait_until(lambda: path_kind(out / MANIFEST) and len(read_manifest(out / MANIFEST)) >= 4)
     os.kill(killed.pid, signal.SIGKILL)
     assert killed.wait() == -signal.SIGKILL
     before = read_manifest(out / MANIFEST)
@@ -210,12 +210,12 @@ def test_a_killed_run_goes_on_where_it_was_with_the_same_table(tmp_path, embedde
     assert read_manifest(out / MANIFEST)[: len(before)] == before
     profile(find_image_sets(screen), JOB, embedder, tmp_path / "whole")
     assert_same_table(out, table_of(tmp_path / "whole"))
-    assert kind_of(out / ".writer.json") is None
+    assert path_kind(out / ".writer.json") is None
 
 
 def test_a_folder_of_the_disk_goes_on_in_a_bucket(tmp_path, bucket):
     def write(folder, numbers, run=RUN):
-        with open_table(folder, LAYOUT, run, part_bytes=1) as writer:
+        with resume_table(folder, LAYOUT, run, part_bytes=1) as writer:
             for number in numbers:
                 if number not in writer.done:
                     writer.write(image_set(number), measurement(number))
@@ -234,7 +234,7 @@ def test_a_folder_of_the_disk_goes_on_in_a_bucket(tmp_path, bucket):
 
 
 def test_a_second_run_takes_over_and_the_first_one_stops(bucket):
-    opened = functools.partial(open_table, bucket / "out", LAYOUT, RUN, part_bytes=1)
+    opened = functools.partial(resume_table, bucket / "out", LAYOUT, RUN, part_bytes=1)
     with opened() as first:
         first.write(image_set(1), measurement(1))
         with opened() as second:
@@ -288,11 +288,11 @@ def test_missing_files_and_buckets(bucket, screen, capsys):
     with pytest.raises(StorageError, match=r"'s3://no-such-bucket/a\.csv': there is no bucket 'no-such-bucket'"):
         find_image_sets("s3://no-such-bucket/a.csv")
     with pytest.raises(ImageError, match="there is no bucket 'no-such-bucket'") as caught:
-        read_plane(Source(as_path("s3://no-such-bucket/a.tif")), "DNA")
+        read_plane(PlaneSource(as_path("s3://no-such-bucket/a.tif")), "DNA")
     assert (caught.value.path, caught.value.channel) == ("s3://no-such-bucket/a.tif", "DNA")
     upload_text(bucket / "cut.tif", "II*")
     with pytest.raises(ImageError, match=r"cannot be read .*damaged or incomplete"):
-        read_plane(Source(bucket / "cut.tif"), "DNA")
+        read_plane(PlaneSource(bucket / "cut.tif"), "DNA")
     assert main(["profile", str(screen), *OPTIONS, "--out", "s3://no-such-bucket/out"]) == 1
     said = capsys.readouterr().err
     assert said == "microsnoop profile: 's3://no-such-bucket/out': there is no bucket 'no-such-bucket'\n"
@@ -332,7 +332,7 @@ def test_no_credentials(fresh, tmp_path, s3_server):
     fresh.setenv("AWS_EC2_METADATA_DISABLED", "true")
     fresh.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     with pytest.raises(UnreachableError, match=r"there are no credentials .*AWS_ACCESS_KEY_ID.*FSSPEC_S3_ANON=true"):
-        read_plane(Source(as_path("s3://bucket/a.tif")), "DNA")
+        read_plane(PlaneSource(as_path("s3://bucket/a.tif")), "DNA")
 
 
 def test_wrong_credentials(fresh, bucket):
@@ -343,11 +343,11 @@ def test_wrong_credentials(fresh, bucket):
     fresh.setattr(settings, "INITIAL_NO_AUTH_ACTION_COUNT", 0)
     fresh.setattr(ActionAuthenticatorMixin, "request_count", 0)
     with pytest.raises(ImageError, match=r"access is denied \(.*\): check the credentials and the rights"):
-        read_plane(Source(bucket / "a.tif"), "DNA")
+        read_plane(PlaneSource(bucket / "a.tif"), "DNA")
     for act in (lambda: find_image_sets(bucket / "a.tif"), lambda: find_image_sets(bucket / "folder")):
         with pytest.raises(StorageError, match="access is denied"):
             act()
-    with pytest.raises(StorageError, match="access is denied"), open_table(bucket / "out", LAYOUT, RUN):
+    with pytest.raises(StorageError, match="access is denied"), resume_table(bucket / "out", LAYOUT, RUN):
         pass
 
 

@@ -14,7 +14,7 @@ import pytest
 from microsnoop_engine.errors import InputError
 from microsnoop_engine.tables.aggregation import aggregate
 from microsnoop_engine.tables.features import channels_of, select_features
-from microsnoop_engine.tables.formats import open_source, write_frame
+from microsnoop_engine.tables.formats import open_table, write_table
 
 CELLS = pd.DataFrame(
     {
@@ -43,7 +43,7 @@ def test_formats_give_the_same_table(tmp_path, kind):
             pq.write_table(pa.Table.from_pandas(CELLS[3 * number : 3 * number + 3]), path / f"{number}.parquet")
     else:
         CELLS.to_csv(path, index=False, sep="\t" if kind == "tsv" else ",")
-    source = open_source(path)
+    source = open_table(path)
     assert [name for name in source.columns if name != "__index_level_0__"] == list(CELLS.columns)
     pd.testing.assert_frame_equal(whole(source, CELLS.columns), CELLS, check_dtype=False)
     assert list(whole(source, ["ImageNumber"]).columns) == ["ImageNumber"]
@@ -55,7 +55,7 @@ def test_features_are_told_from_the_rest(tmp_path):
     CELLS.assign(Nuclei_Parent_Cells=1, Count_Nuclei=2, Nuclei_Note="x", Nuclei_AreaShape_Center_X=3.0).to_csv(
         tmp_path / "cells.csv", index=False
     )
-    source = open_source(tmp_path / "cells.csv")
+    source = open_table(tmp_path / "cells.csv")
     assert select_features(source, "microsnoop") == ["Nuclei_Microsnoop_E000_DNA"]
     assert select_features(source, "classical") == ["Nuclei_AreaShape_Area"]
     assert select_features(source) == ["Nuclei_Microsnoop_E000_DNA", "Nuclei_AreaShape_Area"]
@@ -101,7 +101,7 @@ def write_sqlite(folder, prefix="MyExpt_"):
 
 @pytest.mark.parametrize("write", [write_csv_folder, write_sqlite])
 def test_object_sets_are_joined_by_their_parents(tmp_path, write):
-    source = open_source(write(tmp_path))
+    source = open_table(write(tmp_path))
     table = whole(source).sort_values(["ImageNumber", "ObjectNumber"])
     assert table["Cytoplasm_Texture_1"].tolist() == [10, 20, 30]
     assert table["Cells_Texture_1"].tolist() == [1, 2, 3]
@@ -110,7 +110,7 @@ def test_object_sets_are_joined_by_their_parents(tmp_path, write):
     assert table["ObjectNumber"].tolist() == [1, 2, 1]
     assert table["Image_Count_Nuclei"].tolist() == [2, 2, 1]
     assert sorted(select_features(source)) == ["Cells_Texture_1", "Cytoplasm_Texture_1", "Nuclei_Texture_1"]
-    nuclei = whole(open_source(tmp_path if write is write_csv_folder else source.path, "Nuclei"))
+    nuclei = whole(open_table(tmp_path if write is write_csv_folder else source.path, "Nuclei"))
     assert sorted(nuclei["Nuclei_Texture_1"]) == [0.1, 0.2, 0.3]
     assert "Cells_Texture_1" not in nuclei
 
@@ -120,7 +120,7 @@ def test_a_single_table_of_objects(tmp_path):
         IMAGE.assign(TableNumber=7).to_sql("Per_Image", connection, index=False)
         one = NUCLEI.rename(columns={"Texture_1": "Cells_Texture_1"}).assign(TableNumber=7)
         one.to_sql("Per_Object", connection, index=False)
-    table = whole(open_source(tmp_path / "one.db"))
+    table = whole(open_table(tmp_path / "one.db"))
     assert table["Cells_Texture_1"].tolist() == [0.1, 0.2, 0.3]
     assert table["Metadata_Well"].tolist() == ["A01", "A01", "A03"]
     assert set(table["TableNumber"]) == {7}
@@ -128,7 +128,7 @@ def test_a_single_table_of_objects(tmp_path):
 
 def test_images_without_objects(tmp_path):
     IMAGE.to_csv(tmp_path / "Image.csv", index=False)
-    assert whole(open_source(tmp_path))["Metadata_Well"].tolist() == ["A01", "A02", "A03"]
+    assert whole(open_table(tmp_path))["Metadata_Well"].tolist() == ["A01", "A02", "A03"]
 
 
 def broken(folder, name, content):
@@ -154,7 +154,7 @@ def broken(folder, name, content):
 )
 def test_broken_tables_are_said(tmp_path, make, said):
     with pytest.raises(InputError, match=said):
-        whole(open_source(make(tmp_path)))
+        whole(open_table(make(tmp_path)))
 
 
 def write_long(path, header, first, last, count=1_500_000):
@@ -167,14 +167,14 @@ def test_columns_that_look_whole_at_first_may_have_fractions_and_empty_ones_word
     header = "ImageNumber,Metadata_Barcode,Metadata_Dose,Metadata_Note,Nuclei_Area,Nuclei_Gap"
     last = ["2,9007199254740993,0.5,late,10.25,7.5", "3,9007199254740993,,2,11,"]
     path = write_long(tmp_path / "a.csv", header, "1,9007199254740992,3,,10,", last, 500_000)
-    chunks = list(open_source(path).chunks())
+    chunks = list(open_table(path).chunks())
     assert len(chunks) > 1
     assert chunks[0].dtypes.astype(str).tolist() == ["int64", "int64", "int64", "float64", "int64", "float64"]
     table = pd.concat(chunks, ignore_index=True)
     assert table["ImageNumber"].dtype == table["Metadata_Barcode"].dtype == np.int64
     assert table["Metadata_Barcode"].unique().tolist() == [2**53, 2**53 + 1]
     pd.testing.assert_frame_equal(table.fillna(-1), pd.read_csv(path, low_memory=False).fillna(-1), check_dtype=False)
-    found = aggregate(open_source(path), ["Metadata_Dose"], ["Nuclei_Area", "Nuclei_Gap"]).set_index("Metadata_Dose")
+    found = aggregate(open_table(path), ["Metadata_Dose"], ["Nuclei_Area", "Nuclei_Gap"]).set_index("Metadata_Dose")
     assert found["Nuclei_Area"].tolist() == [10.25, 10, 11]
     assert found["Nuclei_Gap"].dropna().to_dict() == {0.5: 7.5}
 
@@ -190,39 +190,39 @@ def test_columns_that_look_whole_at_first_may_have_fractions_and_empty_ones_word
 def test_a_word_among_numbers_is_placed(tmp_path, first, last, said):
     path = write_long(tmp_path / "a.csv", "Metadata_Plate,x", first, [last])
     with pytest.raises(InputError, match=rf"a\.csv', in line \d+ .*{said}.*correct this value") as caught:
-        whole(open_source(path))
+        whole(open_table(path))
     assert 1 < int(re.search(r"in line (\d+)", str(caught.value))[1]) <= 1_500_002
 
 
 def test_dates_stay_as_they_are_written(tmp_path):
     (tmp_path / "a.csv").write_text("Metadata_Date,Metadata_Time,x\n2024-02-01,2024-02-01 10:00:00,1\n")
-    assert whole(open_source(tmp_path / "a.csv")).iloc[0].tolist() == ["2024-02-01", "2024-02-01 10:00:00", 1]
+    assert whole(open_table(tmp_path / "a.csv")).iloc[0].tolist() == ["2024-02-01", "2024-02-01 10:00:00", 1]
 
 
 def test_exports_that_do_not_belong_together_are_said(tmp_path):
     write_csv_folder(tmp_path)
     NUCLEI.to_csv(tmp_path / "MyExpt_Speckles.csv", index=False)
     with pytest.raises(InputError, match=r"Speckles\) are not all parents of one of them"):
-        open_source(tmp_path)
+        open_table(tmp_path)
     with pytest.raises(InputError, match="has no objects 'Foci'; it has Cells"):
-        open_source(tmp_path, "Foci")
+        open_table(tmp_path, "Foci")
     IMAGE.to_csv(tmp_path / "OtherImage.csv", index=False)
     with pytest.raises(InputError, match="holds several CellProfiler exports"):
-        open_source(tmp_path)
+        open_table(tmp_path)
 
 
 def test_rows_out_of_order_are_said(tmp_path):
     IMAGE.to_csv(tmp_path / "Image.csv", index=False)
     NUCLEI[::-1].to_csv(tmp_path / "Nuclei.csv", index=False)
     with pytest.raises(InputError, match="rows of image 1 come after those of image 3: sort the table"):
-        whole(open_source(tmp_path))
+        whole(open_table(tmp_path))
 
 
 @pytest.mark.parametrize("ending", [".parquet", ".csv", ".csv.gz", ".h5ad"])
 def test_written_tables_are_read_back(tmp_path, ending):
     features = ["Nuclei_Microsnoop_E000_DNA", "Nuclei_AreaShape_Area"]
-    path = write_frame(CELLS.assign(Nuclei_Location_Center_Y=1.0), tmp_path / f"new/cells{ending}", features)
-    source = open_source(path)
+    path = write_table(CELLS.assign(Nuclei_Location_Center_Y=1.0), tmp_path / f"new/cells{ending}", features)
+    source = open_table(path)
     again = whole(source, CELLS.columns)
     pd.testing.assert_frame_equal(again, CELLS, check_dtype=False)
     assert sorted(select_features(source)) == sorted(features)
@@ -230,29 +230,29 @@ def test_written_tables_are_read_back(tmp_path, ending):
 
 
 def test_sqlite_is_written(tmp_path):
-    write_frame(CELLS, tmp_path / "cells.sqlite", [])
+    write_table(CELLS, tmp_path / "cells.sqlite", [])
     with sqlite3.connect(tmp_path / "cells.sqlite") as connection:
         again = pd.read_sql("SELECT * FROM profiles", connection)
     pd.testing.assert_frame_equal(again, CELLS, check_dtype=False)
-    pd.testing.assert_frame_equal(whole(open_source(tmp_path / "cells.sqlite")), CELLS, check_dtype=False)
+    pd.testing.assert_frame_equal(whole(open_table(tmp_path / "cells.sqlite")), CELLS, check_dtype=False)
     with pytest.raises(InputError, match="SQLite holds at most 2000 columns, the table has 2001"):
-        write_frame(pd.DataFrame(np.zeros((1, 2001))).rename(columns=str), tmp_path / "wide.sqlite", [])
+        write_table(pd.DataFrame(np.zeros((1, 2001))).rename(columns=str), tmp_path / "wide.sqlite", [])
     assert not (tmp_path / "wide.sqlite").exists()
     with pytest.raises(InputError, match=r"give a name that ends in \.parquet"):
-        write_frame(CELLS, tmp_path / "cells.xlsx", [])
+        write_table(CELLS, tmp_path / "cells.xlsx", [])
 
 
 def test_anndata_says_what_columns_are(tmp_path):
     features = ["Nuclei_Microsnoop_E000_DNA", "Nuclei_AreaShape_Area"]
     table = CELLS.assign(Nuclei_Location_Center_Y=[9, 8, 7, 6, 5])
-    data = anndata.read_h5ad(write_frame(table, tmp_path / "cells.h5ad", features))
+    data = anndata.read_h5ad(write_table(table, tmp_path / "cells.h5ad", features))
     assert data.var.loc["Nuclei_Microsnoop_E000_DNA"].tolist() == ["Nuclei", "DNA", 0]
     np.testing.assert_array_equal(data.obsm["spatial"], table[["Nuclei_Location_Center_X", "Nuclei_Location_Center_Y"]])
     np.testing.assert_array_equal(data.X, table[features].astype(np.float32))
 
 
 def test_an_interrupted_write_leaves_the_old_table(tmp_path, monkeypatch):
-    write_frame(CELLS, tmp_path / "cells.csv", [])
+    write_table(CELLS, tmp_path / "cells.csv", [])
     before = (tmp_path / "cells.csv").read_bytes()
 
     def fail(self, path, **options):
@@ -261,6 +261,6 @@ def test_an_interrupted_write_leaves_the_old_table(tmp_path, monkeypatch):
 
     monkeypatch.setattr(pd.DataFrame, "to_csv", fail)
     with pytest.raises(KeyboardInterrupt):
-        write_frame(CELLS[:1], tmp_path / "cells.csv", [])
+        write_table(CELLS[:1], tmp_path / "cells.csv", [])
     assert (tmp_path / "cells.csv").read_bytes() == before
     assert len(list(tmp_path.iterdir())) == 1

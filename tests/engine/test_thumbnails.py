@@ -10,7 +10,7 @@ import tifffile
 from PIL import Image
 
 from microsnoop_engine.errors import InputError
-from microsnoop_engine.images.image_set import ImageSet, Source
+from microsnoop_engine.images.image_set import ImageSet, PlaneSource
 from microsnoop_engine.images.image_set_file import IMAGE_SETS, read_image_sets, write_image_sets
 from microsnoop_engine.reporting.thumbnails import SIDE, channel_colours, false_colours, thumbnails
 from microsnoop_engine.tables.columns import BOX_COLUMNS
@@ -28,7 +28,7 @@ def profiles(tmp_path):
         for channel in ("DNA", "GFP"):
             image = np.full((100, 120), 10, np.uint16)
             image[20:60, 30:70] = 1000 if channel == bright else 10
-            sources[channel] = Source(tmp_path / f"{well}_{channel}.tif")
+            sources[channel] = PlaneSource(tmp_path / f"{well}_{channel}.tif")
             tifffile.imwrite(sources[channel].path, image)
         sets.append(ImageSet(number, sources))
         rows.append(("P1", well, number, 1, 30, 20, 70, 60))
@@ -70,7 +70,7 @@ def test_what_cannot_be_shown_is_said(profiles):
 def test_image_sets_survive(profiles):
     image_sets, channels = read_image_sets(profiles)
     assert channels == ["DNA", "GFP"]
-    assert image_sets[2].channels["GFP"] == Source((profiles.parent / "A02_GFP.tif").resolve())
+    assert image_sets[2].channels["GFP"] == PlaneSource((profiles.parent / "A02_GFP.tif").resolve())
 
 
 def test_colours():

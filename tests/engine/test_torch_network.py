@@ -5,12 +5,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from microsnoop_engine.model.backends.receptive_field import reach
+from microsnoop_engine.model.backends.receptive_field import stage_windows
 from microsnoop_engine.model.backends.torch_network import for_inference
 from microsnoop_engine.model.registry import Whitened
 from microsnoop_engine.model.unet import Microsnoop
 from microsnoop_engine.model.vit import MaskedViT
-from microsnoop_engine.modes.normalization import window
+from microsnoop_engine.modes.normalization import normalize_crop
 
 FRAME = 64
 
@@ -47,7 +47,7 @@ def test_every_size_of_crop(odd_network, size):
 def test_reach_holds_all_that_changes(odd_network, size):
     """What differs from the answer to zeros, found by computing both, lies within the squares, which are no larger."""
     crops = torch.rand(1, 1, size, size) + 1
-    places = reach(size, 224, 4)
+    places = stage_windows(size, 224, 4)
     answers = zip(odd_network.encode(framed(crops)), odd_network.encode(framed(crops * 0)), strict=True)
     for n, (place, (answer, background)) in enumerate(zip(places, answers, strict=True)):
         changed = (answer != background).any(1)[0].any(0).nonzero()[:, 0]
@@ -61,7 +61,9 @@ def test_reach_holds_all_that_changes(odd_network, size):
 @torch.inference_mode()
 def test_real_cells_in_float32(model, real_crops):
     network = for_inference(model, 224, torch.float32)
-    crops = torch.from_numpy(np.stack([window(crop.astype(np.float32))[0] for crop in real_crops[::3]]))[:, None]
+    crops = torch.from_numpy(np.stack([normalize_crop(crop.astype(np.float32))[0] for crop in real_crops[::3]]))[
+        :, None
+    ]
     assert (network.embed(crops) - model.embed(framed(crops))).abs().max() < 1e-5
 
 
@@ -69,7 +71,9 @@ def test_real_cells_in_float32(model, real_crops):
 def test_real_cells_in_float16(model, real_crops):
     """Whitening enlarges rounding errors; in bfloat16 they leave a cosine of 0.995."""
     network = for_inference(model, 224, torch.float16)
-    crops = torch.from_numpy(np.stack([window(crop.astype(np.float32))[0] for crop in real_crops[::12]]))[:, None]
+    crops = torch.from_numpy(np.stack([normalize_crop(crop.astype(np.float32))[0] for crop in real_crops[::12]]))[
+        :, None
+    ]
     found = network.embed(crops)
     assert found.dtype == torch.float32
     assert (found * model.embed(framed(crops))).sum(1).min() > 0.9998

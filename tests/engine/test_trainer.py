@@ -25,7 +25,7 @@ from microsnoop_engine.trainer.export import export
 from microsnoop_engine.trainer.pool import Pool, read_pool
 from microsnoop_engine.trainer.train import train
 from microsnoop_engine.trainer.trainer import Trainer, learning_rate, read_checkpoint
-from microsnoop_engine.trainer.warm_start import freeze
+from microsnoop_engine.trainer.warm_start import freeze_stages
 
 SMALL = {"categories": (), "crop": 32, "batch": 4, "images_per_epoch": 16, "epochs": 3, "warmup_epochs": 1}
 BOTH = TrainConfig(**SMALL, contrast=0.5, intensity=0.5)
@@ -272,7 +272,7 @@ def test_frozen_stages_stay_and_the_others_learn(pool, tmp_path):
     changed = {key for key, value in trainer.model.state_dict().items() if not torch.equal(value, before[key])}
     assert changed == {key for key in before if key.startswith(("encoder.2.", "encoder.3."))}
     with pytest.raises(WeightsError, match="'vit' cannot be frozen in part: set frozen to 0"):
-        freeze(make_network("vit"), 2, "vit")
+        freeze_stages(make_network("vit"), 2, "vit")
 
 
 def test_finished_weights_may_be_the_mean_with_their_start(pool, tmp_path):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy import ndimage
 
-from microsnoop_engine.trainer.batches import Batches, Places, normalise, patch_mask, variation
+from microsnoop_engine.trainer.batches import Batches, CropBatch, normalise, patch_mask, variation
 from microsnoop_engine.trainer.config import TrainConfig
 from microsnoop_engine.trainer.pool import Pool
 
@@ -27,7 +27,7 @@ def batches():
 
 @pytest.mark.parametrize("plane", [0, 2])
 def test_crops_are_what_scipy_interpolates(batches, plane):
-    places = Places(
+    places = CropBatch(
         np.full(3, plane),
         RANDOM.random((3, 2)) * 30 + 5,
         np.array([0.0, 0.7, 4.0]),
@@ -63,7 +63,7 @@ def test_levels_of_the_image_keep_a_dim_crop_dim():
     config = replace(CONFIG, categories=(), levels="image")
     batches = Batches(Pool([plane], {"a": [0]}), config, CPU)
     one = np.ones(2)
-    places = Places(np.zeros(2, int), np.array([[32.0, 20], [32, 100]]), 0 * one, one, one < 0, one)
+    places = CropBatch(np.zeros(2, int), np.array([[32.0, 20], [32, 100]]), 0 * one, one, one < 0, one)
     low, high = np.percentile(plane, (1, 99))
     found, wanted = batches.crops(places), (batches.cut(places) - low) / (high - low)
     np.testing.assert_allclose(found, wanted, atol=1e-5)

@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 
 from microsnoop_engine.model.frame import FRAME, SIZES
-from microsnoop_engine.modes.normalization import percentiles_with_zeros, window
+from microsnoop_engine.modes.normalization import normalize_crop, percentiles_with_zeros
 from microsnoop_engine.modes.resizing import resize, resize_labels, square_and_resize
 
 
@@ -46,7 +46,7 @@ def test_percentiles_with_zeros(seed, zeros):
 @pytest.mark.parametrize("seed", range(8))
 def test_window_equals_the_normalised_frame(seed, low, pad_first):
     crop = random_crop(np.random.default_rng(seed), low)
-    result, problem = window(crop, pad_first)
+    result, problem = normalize_crop(crop, pad_first)
     assert problem == ""
     assert result.dtype == np.float32
     assert len(result) in SIZES
@@ -56,26 +56,26 @@ def test_window_equals_the_normalised_frame(seed, low, pad_first):
 @pytest.mark.parametrize("shape", [(24, 30), (48, 48), (49, 20), (30, 96), (160, 161), (224, 224)])
 def test_window_is_the_smallest_that_holds_the_crop(shape):
     crop = np.random.default_rng(0).random(shape, np.float32) + 1
-    assert len(window(crop)[0]) == min(size for size in SIZES if size >= max(shape))
+    assert len(normalize_crop(crop)[0]) == min(size for size in SIZES if size >= max(shape))
 
 
 @pytest.mark.parametrize("shape", [(223, 224), (224, 224)])
 def test_nearly_full_frame(shape):
     """So little padding that percentile 1 is not among its zeros: the padding is not 0 after normalisation."""
     crop = np.random.default_rng(1).uniform(500, 900, shape).astype(np.float32)
-    assert np.abs(window(crop)[0] - slow_window(crop, True)).max() < 1e-5
+    assert np.abs(normalize_crop(crop)[0] - slow_window(crop, True)).max() < 1e-5
 
 
 def test_window_leaves_the_crop_alone():
     crop = np.random.default_rng(2).random((40, 40), np.float32)
     before = crop.copy()
-    window(crop)
+    normalize_crop(crop)
     assert np.array_equal(crop, before)
 
 
 def test_normalisation_takes_scale_and_offset_away():
     crop = np.random.default_rng(3).random((224, 224), np.float32)
-    assert window(crop * 5000 + 300)[0] == pytest.approx(window(crop)[0], abs=1e-4)
+    assert normalize_crop(crop * 5000 + 300)[0] == pytest.approx(normalize_crop(crop)[0], abs=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_normalisation_takes_scale_and_offset_away():
     ],
 )
 def test_crops_that_cannot_be_normalised(crop, problem):
-    result, found = window(crop)
+    result, found = normalize_crop(crop)
     assert result is None
     assert problem in found
 
@@ -98,13 +98,13 @@ def test_crops_that_cannot_be_normalised(crop, problem):
 @pytest.mark.parametrize("shape", [(1, 2), (5, 5), (20, 20)])
 def test_tiny_crops_can_be_normalised_by_themselves(shape):
     crop = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
-    assert np.abs(frame_of(window(crop, pad_first=False)[0]) - slow_window(crop, False)).max() < 1e-5
+    assert np.abs(frame_of(normalize_crop(crop, pad_first=False)[0]) - slow_window(crop, False)).max() < 1e-5
 
 
 def test_nearly_constant_crop_says_so():
     crop = np.full((100, 100), 3, np.float32)
     crop[0, 0] = 4
-    assert window(crop, pad_first=False) == (None, "constant but for less than 1 % of its pixels")
+    assert normalize_crop(crop, pad_first=False) == (None, "constant but for less than 1 % of its pixels")
 
 
 @pytest.mark.parametrize("shape", [(300, 150), (150, 300), (1000, 999), (30, 20), (224, 224)])

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from microsnoop_engine.errors import InputError
-from microsnoop_engine.worker.arrays import Exchange
+from microsnoop_engine.worker.arrays import ArrayTransport
 from microsnoop_engine.worker.table_files import table_tasks
 
 RANDOM = np.random.default_rng(2)
@@ -15,7 +15,7 @@ GROUPS = np.repeat(np.eye(3, 512), (9, 5, 3), axis=0) + RANDOM.normal(0, 0.01, (
 @pytest.fixture
 def ask(tmp_path):
     """Run a task with arrays as files."""
-    exchange = Exchange(1 << 30)
+    exchange = ArrayTransport(1 << 30)
     tasks = table_tasks(exchange)
 
     def run(task, **inputs):

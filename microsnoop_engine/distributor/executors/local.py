@@ -7,12 +7,12 @@ from types import TracebackType
 
 from ...images.image_set import ImageSet
 from ...model.embedder import Embedder
-from ..assembly import Assembly, Outcome
+from ..assembly import ImageSetBatcher, Outcome
 from ..job import Job
 from ..reading import read_ahead
 
 
-class OneProcess:
+class LocalExecutor:
     """The engine of one device, within this process.
 
     Parameters
@@ -28,7 +28,7 @@ class OneProcess:
         self._embedder, self._job, self._memory = embedder, job, memory
         self._find_objects = job.segmenter(embedder.device)
 
-    def __enter__(self) -> OneProcess:
+    def __enter__(self) -> LocalExecutor:
         return self
 
     def __exit__(
@@ -38,7 +38,7 @@ class OneProcess:
 
     def measured(self, image_sets: Sequence[ImageSet]) -> Iterator[tuple[ImageSet, Outcome]]:
         """Every image set with what became of it, in order."""
-        assembly = Assembly(self._embedder, self._job, self._memory // 4)
+        assembly = ImageSetBatcher(self._embedder, self._job, self._memory // 4)
         for image_set, pixels in read_ahead(image_sets, self._job, self._find_objects, self._memory // 2):
             assembly.take(image_set, pixels)
             yield from assembly.finished()

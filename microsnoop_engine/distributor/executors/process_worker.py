@@ -21,7 +21,7 @@ from ..reading import READERS, bytes_in_use, read
 
 
 @dataclass(frozen=True)
-class Place:
+class DeviceSlot:
     """Where a worker process computes.
 
     Attributes
@@ -52,7 +52,7 @@ class Place:
 
 
 def serve(
-    connection: Connection, place: Place, settings: dict[str, Any], job: Job, memory: int, log_level: int
+    connection: Connection, place: DeviceSlot, settings: dict[str, Any], job: Job, memory: int, log_level: int
 ) -> None:
     """Measure what comes through the connection until the other end is closed or this process is killed.
 
@@ -83,16 +83,16 @@ def serve(
         _tell(connection, "fault", f"{type(error).__name__}: {error}")
 
 
-def _measure(connection: Connection, place: Place, settings: dict[str, Any], job: Job, memory: int) -> None:
+def _measure(connection: Connection, place: DeviceSlot, settings: dict[str, Any], job: Job, memory: int) -> None:
     device = place.settle()
     from ...model.embedder import Embedder
-    from ..assembly import Assembly
+    from ..assembly import ImageSetBatcher
 
     incoming: queue.Queue[tuple[ImageSet, Future]] = queue.Queue()
     pool = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
     embedder = Embedder(device=device, threads=place.threads, **settings)
     find_objects = job.segmenter(device)
-    assembly = Assembly(embedder, job, memory, on_batch=lambda: _tell(connection, "batch"))
+    assembly = ImageSetBatcher(embedder, job, memory, on_batch=lambda: _tell(connection, "batch"))
 
     def receive() -> None:
         try:

@@ -26,7 +26,7 @@ from ..assembly import Outcome
 from ..job import Job
 from ..reading import how_many_fit, warn_of_size
 from .machine import can_pin, exit_on_sigterm, usable_cores, without_interrupts
-from .process_worker import Place, serve
+from .process_worker import DeviceSlot, serve
 from .schedule import PATIENCE, Schedule, check_same_precision
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ _LAST_WAIT = 10.0
 """A process that was killed may stay for as long as a file server does not answer it: then it is left to itself."""
 
 
-class Processes:
+class ProcessExecutor:
     """Measures image sets in a process per device.
 
     Parameters
@@ -71,7 +71,7 @@ class Processes:
         patience: float = PATIENCE,
     ):
         self._job, self._settings, self._patience = job, settings or {}, patience
-        self._places = places(devices, threads)
+        self._places = device_slots(devices, threads)
         self._images_memory = memory // 2 // len(devices)
         self._rows_memory = memory // 4
         self._events: queue.Queue[tuple[_Worker, tuple]] = queue.Queue()
@@ -80,7 +80,7 @@ class Processes:
         self.card: Card | None = None
         self.precision = ""
 
-    def __enter__(self) -> Processes:
+    def __enter__(self) -> ProcessExecutor:
         self._restore = exit_on_sigterm()
         try:
             self._workers = [self._start(place) for place in self._places]
@@ -110,13 +110,13 @@ class Processes:
                     self._hand_out(worker, schedule)
             self._handle_event(schedule)
 
-    def _start(self, place: Place) -> _Worker:
+    def _start(self, place: DeviceSlot) -> _Worker:
         rows_memory = self._rows_memory // len(self._places)
         level = max(log.getEffectiveLevel(), logging.WARNING)
         return _Worker(place, (place, self._settings, self._job, rows_memory, level), self._events)
 
     def _hand_out(self, worker: _Worker, schedule: Schedule) -> None:
-        if schedule.suspicious:
+        if schedule.has_suspects:
             if not worker.in_hand:
                 worker.suspected = True
                 worker.send(schedule.next_suspect())
@@ -186,7 +186,7 @@ class Processes:
 class _Worker:
     """A worker process, seen from the one that started it."""
 
-    def __init__(self, place: Place, arguments: tuple, events: queue.Queue):
+    def __init__(self, place: DeviceSlot, arguments: tuple, events: queue.Queue):
         context = multiprocessing.get_context("spawn")
         self.place, self.device = place, place.device
         self.ready = False
@@ -245,7 +245,7 @@ class _Worker:
         self._events.put((self, ("lost",)))
 
 
-def places(devices: Sequence[str], threads: int | None = None) -> list[Place]:
+def device_slots(devices: Sequence[str], threads: int | None = None) -> list[DeviceSlot]:
     """Where each process computes; together they take ``threads`` threads, by default one per core.
 
     Raises
@@ -260,9 +260,9 @@ def places(devices: Sequence[str], threads: int | None = None) -> list[Place]:
     for number, device in enumerate(devices):
         if device == "cpu":
             own = (cores[(number * share + n) % len(cores)] for n in range(min(share, len(cores))))
-            found.append(Place("cpu", share, tuple(own) if can_pin() else ()))
+            found.append(DeviceSlot("cpu", share, tuple(own) if can_pin() else ()))
         elif device.isdecimal() and (not visible or int(device) < len(visible)):
-            found.append(Place(visible[int(device)] if visible else device, share))
+            found.append(DeviceSlot(visible[int(device)] if visible else device, share))
         else:
             seen = f" ({len(visible)} are visible here)" if visible else ""
             raise InputError(f"--devices: '{device}' is no device: give cpu or numbers of CUDA devices{seen}")

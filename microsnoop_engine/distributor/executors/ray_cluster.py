@@ -21,7 +21,7 @@ ANSWER_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
-class Place:
+class ActorSlot:
     """What an actor asks of a node."""
 
     device: str
@@ -35,7 +35,7 @@ def has_gpus(nodes: Sequence[dict[str, Any]]) -> bool:
     return any(node["Alive"] and node["Resources"].get("GPU", 0) >= 1 for node in nodes)
 
 
-def places(nodes: Sequence[dict[str, Any]], on_gpus: bool) -> dict[str, list[Place]]:
+def actor_slots(nodes: Sequence[dict[str, Any]], on_gpus: bool) -> dict[str, list[ActorSlot]]:
     """Where actors are to be, by the id of the node: one per GPU, or one per node with all of its cores but one.
 
     There are always cores left for tasks that read, on a node with a single one a half of it.
@@ -53,9 +53,9 @@ def places(nodes: Sequence[dict[str, Any]], on_gpus: bool) -> dict[str, list[Pla
             continue
         cores, gpus = int(node["Resources"].get("CPU", 0)), int(node["Resources"].get("GPU", 0))
         if on_gpus and gpus:
-            found[node["NodeID"]] = [Place("cuda", 1 - READING_CPUS, 1, 1)] * gpus
+            found[node["NodeID"]] = [ActorSlot("cuda", 1 - READING_CPUS, 1, 1)] * gpus
         elif not on_gpus and cores:
-            found[node["NodeID"]] = [Place("cpu", max(cores - 1, 1 - READING_CPUS), 0, max(cores - 1, 1))]
+            found[node["NodeID"]] = [ActorSlot("cpu", max(cores - 1, 1 - READING_CPUS), 0, max(cores - 1, 1))]
     return found
 
 

@@ -18,10 +18,10 @@ from typing import Any
 from ...errors import DeviceError, MicrosnoopError, first_line
 from ...images.image_set import ImageSet
 from ...model.checkpoints import Card
-from ..assembly import Measured, Outcome
+from ..assembly import ImageSetResult, Outcome
 from ..job import Job
 from .machine import exit_on_sigterm
-from .ray_cluster import READING_CPUS, Place, connect, has_gpus, import_ray, places
+from .ray_cluster import READING_CPUS, ActorSlot, actor_slots, connect, has_gpus, import_ray
 from .ray_worker import Embedding, read_task
 from .schedule import ATTEMPTS, PATIENCE, Schedule, check_same_precision
 
@@ -36,7 +36,7 @@ LOOK_SECONDS = 15.0
 _TICK = 1.0
 
 
-class RayEngine:
+class RayExecutor:
     """Measures image sets on the nodes of a Ray cluster.
 
     Parameters
@@ -86,7 +86,7 @@ class RayEngine:
         self.card: Card | None = None
         self.precision = ""
 
-    def __enter__(self) -> RayEngine:
+    def __enter__(self) -> RayExecutor:
         if not self._ray.is_initialized():
             connect(self._ray, self._address)
             self._connected = True
@@ -146,7 +146,7 @@ class RayEngine:
         reading = sum(handler == self._was_read for handler, *_ in self._pending.values())
         held = reading + len(self._read) + sum(len(group) for actor in self._actors for group in actor.groups.values())
         while held < most:
-            image_set = schedule.next_suspect() if schedule.suspicious else schedule.next()
+            image_set = schedule.next_suspect() if schedule.has_suspects else schedule.next()
             if image_set is None:
                 break
             note, pixels = self._read_task.remote(image_set, self._job, self._folder)
@@ -162,7 +162,9 @@ class RayEngine:
         size = max(min(self._group_size, -(-len(self._read) // ready)), 1)
         group = [self._read.popleft()]
         while (
-            len(group) < size and self._read and not any(schedule.suspects(one) for one, _ in (group[0], self._read[0]))
+            len(group) < size
+            and self._read
+            and not any(schedule.is_suspect(one) for one, _ in (group[0], self._read[0]))
         ):
             group.append(self._read.popleft())
         reference = actor.handle.measure.remote([image_set for image_set, _ in group], *(pixels for _, pixels in group))
@@ -211,7 +213,7 @@ class RayEngine:
         if problem is None:
             for (image_set, _), outcome in zip(group, answer, strict=True):
                 schedule.put(image_set, outcome)
-                if isinstance(outcome, Measured):
+                if isinstance(outcome, ImageSetResult):
                     self._crops_of = [*self._crops_of[-99:], outcome.crops]
             return
         schedule.lose([image_set for image_set, _ in group], _reason(problem))
@@ -237,12 +239,12 @@ class RayEngine:
         """Start the actors that are missing on the nodes that are there; a lost node is none of them, a new one is."""
         self._looked = time.monotonic()
         there = Counter(actor.node for actor in self._actors)
-        for node, wanted in places(self._ray.nodes(), self._on_gpus).items():
+        for node, wanted in actor_slots(self._ray.nodes(), self._on_gpus).items():
             if self._failed_starts[node] < ATTEMPTS:
                 for place in wanted[there[node] :]:
                     self._start(node, place)
 
-    def _start(self, node: str, place: Place) -> None:
+    def _start(self, node: str, place: ActorSlot) -> None:
         at_node = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node, soft=False)
         remote = self._ray.remote(
             num_cpus=place.cpus, num_gpus=place.gpus, max_restarts=0, max_task_retries=0, scheduling_strategy=at_node

@@ -15,7 +15,7 @@ from ...model.checkpoints import Card
 from ...model.embedder import Embedder
 from ...segmentation.segmenter import segmenter
 from ...storage.paths import quiet_stores
-from ..assembly import Assembly, Outcome
+from ..assembly import ImageSetBatcher, Outcome
 from ..job import Job
 from ..reading import Pixels, add_labels, attempt, bytes_in_use, read, read_image
 
@@ -74,7 +74,7 @@ class Embedding:
 
     def measure(self, image_sets: list[ImageSet], *read: Pixels | np.ndarray) -> list[Outcome]:
         """What becomes of image sets that were read, in batches that they share."""
-        assembly = Assembly(self._embedder, self._job, self._memory)
+        assembly = ImageSetBatcher(self._embedder, self._job, self._memory)
         outcomes = []
         for image_set, pixels in zip(image_sets, read, strict=True):
             assembly.take(image_set, self._labelled(image_set, pixels))

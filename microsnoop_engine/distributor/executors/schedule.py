@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from ...errors import DeviceError, InputError
 from ...images.image_set import ImageSet
-from ..assembly import Measured, Outcome
+from ..assembly import ImageSetResult, Outcome
 
 log = logging.getLogger(__name__)
 
@@ -62,11 +62,11 @@ class Schedule:
         return not self._new and not self._line
 
     @property
-    def suspicious(self) -> bool:
+    def has_suspects(self) -> bool:
         """There are suspects to be tried: workers take them before anything else, once they have nothing in hand."""
         return bool(self._suspects)
 
-    def suspects(self, image_set: ImageSet) -> bool:
+    def is_suspect(self, image_set: ImageSet) -> bool:
         """Whether a worker was lost with this image set in hand."""
         return self._losses[image_set.number] > 0
 
@@ -85,7 +85,7 @@ class Schedule:
     def put(self, image_set: ImageSet, outcome: Outcome) -> None:
         """Enter what became of an image set."""
         self._outcomes[image_set.number] = outcome
-        if isinstance(outcome, Measured):
+        if isinstance(outcome, ImageSetResult):
             self._largest = max(self._largest, outcome.measurement.features.nbytes)
 
     def lose(self, image_sets: Iterable[ImageSet], reason: str) -> None:

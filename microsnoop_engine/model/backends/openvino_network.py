@@ -1,6 +1,6 @@
 """The encoder as OpenVINO graphs, computed only where a crop differs from the zeros around it.
 
-See :mod:`microsnoop_engine.reach` for which part of each stage that is. The result equals that of the whole frame.
+See :mod:`.receptive_field` for which part of each stage that is. The result equals that of the whole frame.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from openvino import opset15 as op
 
 from ...errors import WeightsError
 from ..checkpoints import Card
-from .receptive_field import Reach, reach
+from .receptive_field import StageWindow, stage_windows
 
 
 class EncoderGraphs:
@@ -22,7 +22,7 @@ class EncoderGraphs:
     Parameters
     ----------
     state : mapping of str to array
-        The encoder's tensors (see :func:`microsnoop_engine.checkpoints.load_weights`).
+        The encoder's tensors (see :func:`microsnoop_engine.model.checkpoints.load_weights`).
     card : Card
         Their card.
 
@@ -65,7 +65,7 @@ class EncoderGraphs:
         if self._backgrounds is None:
             frame = op.parameter([1, 1, self._frame, self._frame], np.float32)
             maps, x = [], frame
-            for n, place in enumerate(reach(self._frame, self._frame, self._stages)):
+            for n, place in enumerate(stage_windows(self._frame, self._frame, self._stages)):
                 maps.append(x if n == 0 else _pool(x))
                 x = self._stage(n, maps[-1], place)
             model = ov.Model([op.result(node) for node in (*maps, x)], [frame], "background")
@@ -76,14 +76,14 @@ class EncoderGraphs:
 
     def _window(self, x: ov.Node, size: int) -> tuple[ov.Node, int]:
         """The deepest map where it differs from the background, and how far that is from the map's edge."""
-        places = reach(size, self._frame, self._stages)
+        places = stage_windows(size, self._frame, self._stages)
         for n, place in enumerate(places):
             x = self._stage(n, self._surround(n, x, place), place)
             if n < self._stages - 1:
                 x = _pool(x)
         return x, places[-1].edges[-1]
 
-    def _surround(self, n: int, x: ov.Node, place: Reach) -> ov.Node:
+    def _surround(self, n: int, x: ov.Node, place: StageWindow) -> ov.Node:
         """The part of a stage's input that is read: what the crop changed, within the background."""
         width = place.changed - place.edges[0]
         if not width:
@@ -93,7 +93,7 @@ class EncoderGraphs:
         x = op.pad(x, [0, 0, width, width], [0, 0, width, width], "constant", np.float32(0))
         return op.add(x, ring) if ring.any() else x
 
-    def _stage(self, n: int, x: ov.Node, place: Reach) -> ov.Node:
+    def _stage(self, n: int, x: ov.Node, place: StageWindow) -> ov.Node:
         name, edges, pads = f"encoder.{n}", place.edges, place.padding
         c = [f"{name}.convs.{k}" for k in range(4)]
         h = self._norm_conv(c[1], self._norm_conv(c[0], x, pads[0]), pads[1])

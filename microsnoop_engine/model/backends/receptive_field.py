@@ -15,7 +15,7 @@ CONVOLUTIONS = 4
 
 
 @dataclass(frozen=True)
-class Reach:
+class StageWindow:
     """The squares of one stage, each as its distance in pixels from the edge of the stage's map.
 
     Attributes
@@ -35,7 +35,7 @@ class Reach:
         return tuple(1 - (after - before) for before, after in zip(self.edges, self.edges[1:], strict=False))
 
 
-def reach(size: int, frame: int, stages: int) -> list[Reach]:
+def stage_windows(size: int, frame: int, stages: int) -> list[StageWindow]:
     """The squares of every stage.
 
     Parameters
@@ -52,6 +52,6 @@ def reach(size: int, frame: int, stages: int) -> list[Reach]:
         last = max(changed - CONVOLUTIONS, 0)
         if stage < stages - 1:
             last -= last % 2  # so that pooling sees whole pairs
-        result.append(Reach(changed, tuple(max(last - k, 0) for k in range(CONVOLUTIONS, -1, -1))))
+        result.append(StageWindow(changed, tuple(max(last - k, 0) for k in range(CONVOLUTIONS, -1, -1))))
         changed = last // 2
     return result

@@ -1,6 +1,6 @@
 """The encoder for inference with PyTorch: computed only where a crop changes it, BatchNorm folded where that is exact.
 
-See :mod:`microsnoop_engine.reach` for which part of each stage that is. What a crop leaves unchanged enters the
+See :mod:`.receptive_field` for which part of each stage that is. What a crop leaves unchanged enters the
 embedding as a sum that depends on the weights alone.
 """
 
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ..registry import Whitened
 from ..unet import DownStage, Microsnoop, NormConv
-from .receptive_field import Reach, reach
+from .receptive_field import StageWindow, stage_windows
 
 
 def for_inference(network: nn.Module, frame: int, kind: torch.dtype) -> nn.Module:
@@ -23,7 +23,7 @@ def for_inference(network: nn.Module, frame: int, kind: torch.dtype) -> nn.Modul
     Parameters
     ----------
     network : nn.Module
-        As :func:`microsnoop_engine.architectures.build` gives it.
+        As :func:`microsnoop_engine.model.registry.build` gives it.
     frame : int
         Height and width of the frame of zeros in pixels.
     kind : torch.dtype
@@ -50,7 +50,7 @@ class Framed(nn.Module):
 
 
 class Windowed(nn.Module):
-    """The encoder of :class:`microsnoop_engine.model.Microsnoop`, on the windows that crops change."""
+    """The encoder of :class:`microsnoop_engine.model.unet.Microsnoop`, on the windows that crops change."""
 
     def __init__(self, network: Microsnoop, frame: int, kind: torch.dtype):
         super().__init__()
@@ -66,7 +66,7 @@ class Windowed(nn.Module):
 
     def embed(self, x: Tensor) -> Tensor:
         """Embeddings (n, d) of unit length, float32, from crops (n, 1, s, s) in float32."""
-        places = reach(x.shape[-1], self.frame, len(self.stages))
+        places = stage_windows(x.shape[-1], self.frame, len(self.stages))
         for n, (stage, place) in enumerate(zip(self.stages, places, strict=True)):
             x = self._surround(n, x, place)
             if n < len(self.stages) - 1:
@@ -74,7 +74,7 @@ class Windowed(nn.Module):
         total = self.stages[-1].total(x, places[-1]) + self._outside(places[-1].edges[-1])
         return F.normalize(total / self.answer[0, 0].numel())
 
-    def _surround(self, n: int, x: Tensor, place: Reach) -> Tensor:
+    def _surround(self, n: int, x: Tensor, place: StageWindow) -> Tensor:
         """The part of a stage's input that is read: what the crop changed, within the background."""
         ring = place.changed - place.edges[0]
         if not ring:
@@ -122,12 +122,12 @@ class FoldedStage(nn.Module):
         self.register_buffer("taps", weights[-1].flatten(1))
         self.register_buffer("offset", biases[-1])
 
-    def forward(self, x: Tensor, place: Reach) -> Tensor:
+    def forward(self, x: Tensor, place: StageWindow) -> Tensor:
         """The stage's answer where it differs from the background."""
         y, h = self._before_last(x, place)
         return _cut(y, place.edges[4] - place.edges[2]) + self._convolve("3", h, place.padding[3])
 
-    def total(self, x: Tensor, place: Reach) -> Tensor:
+    def total(self, x: Tensor, place: StageWindow) -> Tensor:
         """The sum (n, outputs) of :meth:`forward` over its pixels, in float32.
 
         The last convolution is not computed: the sum of its answer is that of its input, shifted nine times.
@@ -138,7 +138,7 @@ class FoldedStage(nn.Module):
         area = y.shape[2] * y.shape[3]
         return y.sum((2, 3), dtype=torch.float32) + F.linear(shifted, self.taps, self.offset * area)
 
-    def _before_last(self, x: Tensor, place: Reach) -> tuple[Tensor, Tensor]:
+    def _before_last(self, x: Tensor, place: StageWindow) -> tuple[Tensor, Tensor]:
         """The sum up to the second convolution, and what the last one reads."""
         h = F.relu(self._convolve("0", F.relu(self.norms[0](x)), place.padding[0]))
         y = _cut(self._convolve("proj", x), place.edges[2] - place.edges[0])
