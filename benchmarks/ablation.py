@@ -1,6 +1,6 @@
 """What each ingredient of the training is worth: short runs of equal cost that differ in one thing.
 
-    python benchmarks/ablation.py --arms base,neighbours      # train and judge these arms, one after the other
+    python benchmarks/ablation.py --arms base,neighbors      # train and judge these arms, one after the other
     python benchmarks/ablation.py --report benchmarks/results # the tables of all arms that were run
 
 An arm's result lies in out/ablation/ARM.json and is not computed again; --report adds it to ablation.json, which keeps
@@ -37,7 +37,7 @@ SETS = ("mitocheck_phenotype", "yeast_protein", "wbc_multibatch", "chula_rbc12")
 HOW = (
     "`python benchmarks/ablation.py`, then `python benchmarks/ablation.py --report benchmarks/results`. Mean balanced "
     "accuracy (%) on MitoCheck, yeast, white blood cells and red blood cells, about 300 cells each resized to 224 "
-    "pixels, neighbours and probes as in representation.md; 'whitened' after whitening on training images. One seed "
+    "pixels, neighbors and probes as in representation.md; 'whitened' after whitening on training images. One seed "
     "per arm: differences under two or three points mean nothing. One thread per arm, other runs beside it: read the "
     "minutes as what was spent, not as speed."
 )

@@ -89,8 +89,8 @@ TABLES = (
             "base": contrast("magnified 0.6 to 1.6 times, views alike within 2", BASE),
             "decorrelated": contrast("magnified + decorrelation of the embedding", MAGNIFIED | {"decorrelation": 0.1}),
             "mixed": contrast("magnified, every batch of all categories", MIXED),
-            "neighbours": contrast("magnified, four places per image", MAGNIFIED | {"places_per_image": 4}),
-            "together": contrast("mixed and neighbours", TOGETHER),
+            "neighbors": contrast("magnified, four places per image", MAGNIFIED | {"places_per_image": 4}),
+            "together": contrast("mixed and neighbors", TOGETHER),
             "selected": contrast(
                 "together, the most varied of three places, a quarter of the crops padded",
                 TOGETHER | {"candidates": 3, "padding": 0.25},
@@ -127,8 +127,8 @@ TABLES = (
         "From the shipped weights (sha256 62ae4892..), two stages frozen, judged on the same cells. levels.md judges "
         "both by levels of the field and the data set.",
         {
-            "levels crop": contrast("contrast, crops normalised by their own percentiles", CONTINUED, 12000),
-            "levels image": contrast("normalised by their image's percentiles", CONTINUED | {"levels": "image"}, 12000),
+            "levels crop": contrast("contrast, crops normalized by their own percentiles", CONTINUED, 12000),
+            "levels image": contrast("normalized by their image's percentiles", CONTINUED | {"levels": "image"}, 12000),
         },
         continued=True,
     ),

@@ -94,7 +94,7 @@ class Network:
         )
 
     def cells(self, images: np.ndarray, mode: str) -> np.ndarray:
-        """Embeddings (n, c * dimension) of images (n, c, h, w); the others' mean where a crop cannot be normalised."""
+        """Embeddings (n, c * dimension) of images (n, c, h, w); the others' mean where a crop cannot be normalized."""
         batcher = Batcher(self.open())
         parts = [start_measurement(batcher, image, None, MODES[mode], self.dimension) for image in images]
         batcher.flush()

@@ -20,12 +20,12 @@ SMALLEST = 16
 
 
 def classical_arm(processes: int = 0) -> Arm:
-    """Each cell's Otsu mask as the object; features standardised over the set, missing ones set to the mean."""
+    """Each cell's Otsu mask as the object; features standardized over the set, missing ones set to the mean."""
 
     def embed(images: np.ndarray) -> np.ndarray:
         with ProcessPoolExecutor(processes or os.cpu_count()) as pool:
             table = np.array(list(pool.map(measure_cell, images, chunksize=16)))
-        return standardised(table)
+        return standardized(table)
 
     return Arm("classical (cp_measure)", "cp_measure 2", embed)
 
@@ -49,7 +49,7 @@ def otsu_mask(planes: np.ndarray) -> np.ndarray:
     """The cell (h, w) of 0 and 1 in planes (c, h, w).
 
     Otsu's threshold of the mean channel parts the crop in two sides; the cell is on the one that the middle is on more
-    than the border. Pieces that touch the border are neighbours, unless they are the one nearest to the middle.
+    than the border. Pieces that touch the border are neighbors, unless they are the one nearest to the middle.
     """
     low, high = planes.min((1, 2), keepdims=True), planes.max((1, 2), keepdims=True)
     mean = ((planes - low) / np.maximum(high - low, 1e-9)).mean(0)
@@ -67,7 +67,7 @@ def otsu_mask(planes: np.ndarray) -> np.ndarray:
     return (cell if cell.sum() >= SMALLEST else np.ones_like(cell)).astype(np.int32)
 
 
-def standardised(table: np.ndarray, limit: float = 10.0) -> np.ndarray:
+def standardized(table: np.ndarray, limit: float = 10.0) -> np.ndarray:
     """Columns with mean 0 and deviation 1, clipped at ``limit``; constant ones dropped, missing numbers 0."""
     table = np.where(np.isfinite(table), table, np.nan)
     known = ~np.isnan(table).all(0)

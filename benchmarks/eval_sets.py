@@ -1,4 +1,4 @@
-"""The labelled sets that representations are measured on, each with the protocol of its README."""
+"""The labeled sets that representations are measured on, each with the protocol of its README."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class Protocol:
     Attributes
     ----------
     group : str
-        Column whose members are never each other's neighbours; '' for stratified folds instead.
+        Column whose members are never each other's neighbors; '' for stratified folds instead.
     also_apart : tuple of str
         Further such columns.
     k : int
     within : str
-        Column inside which the neighbours are also looked for, in a task of its own.
+        Column inside which the neighbors are also looked for, in a task of its own.
     """
 
     group: str = ""
@@ -47,7 +47,7 @@ PROTOCOLS = {
 
 @dataclass(frozen=True)
 class EvalSet:
-    """Labelled cells.
+    """Labeled cells.
 
     Attributes
     ----------

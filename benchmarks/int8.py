@@ -1,6 +1,6 @@
-"""Whether the network can be computed in 8-bit integers: neighbours on every set before and after, and the speed.
+"""Whether the network can be computed in 8-bit integers: neighbors on every set before and after, and the speed.
 
-Quantised after training by NNCF, on crops of the training images; needs `pip install nncf`, which the engine does not.
+Quantized after training by NNCF, on crops of the training images; needs `pip install nncf`, which the engine does not.
 
     python benchmarks/int8.py --out benchmarks/results
 """
@@ -33,7 +33,7 @@ POOL = REPOSITORY.parent / "shared" / "data" / "pool"
 HEAD = "| set | bfloat16 | int8 | difference |\n|---|---|---|---|"
 
 
-class Quantised:
+class Quantized:
     """The network in 8-bit integers on whole frames; stands where the embedder stands."""
 
     batch_size = 32
@@ -65,26 +65,26 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="folder for int8.md")
     options = parser.parse_args()
     ours = microsnoop(options.weights)
-    quantised = Quantised(find_weights(options.weights))
-    eight = Network("int8", f"int8 {ours.key}", ours.dimension, cache(lambda: quantised))
+    quantized = Quantized(find_weights(options.weights))
+    eight = Network("int8", f"int8 {ours.key}", ours.dimension, cache(lambda: quantized))
     lines, differences = [], []
     for mode in ("resize", "pad"):
         for name in PROTOCOLS:
             cells = read_set(name, options.limit)
             found = [
-                neighbours(network.arm(mode).features(cells.images, options.cache)[0], cells)
+                neighbors(network.arm(mode).features(cells.images, options.cache)[0], cells)
                 for network in (ours, eight)
             ]
             differences.append(found[1] - found[0])
             lines.append(f"| {name}, {mode} | {found[0]:.1f} | {found[1]:.1f} | {differences[-1]:+.1f} |")
             print(lines[-1], flush=True)
     frames = np.random.default_rng(0).random((64, 1, FRAME, FRAME), np.float32)
-    speed = rate(quantised.embed, frames, 3) / rate(ours.open().embed, frames, 3)
+    speed = rate(quantized.embed, frames, 3) / rate(ours.open().embed, frames, 3)
     largest = max(map(abs, differences))
     verdict = "within" if largest < ALLOWED else "beyond"
     text = (
         f"# 8-bit integers\n\n`python benchmarks/int8.py --out benchmarks/results`, {machine()}, NNCF "
-        f"{nncf.__version__}, {CALIBRATION} crops of the training images. Balanced accuracy (%) of neighbours, about "
+        f"{nncf.__version__}, {CALIBRATION} crops of the training images. Balanced accuracy (%) of neighbors, about "
         f"{options.limit} cells a set. On whole frames int8 is {speed:.2f} times as fast as bfloat16.\n\n{HEAD}\n"
         + "\n".join(lines)
         + f"\n\nThe largest change is {largest:.1f} points, {verdict} the {ALLOWED} that were allowed.\n"
@@ -94,7 +94,7 @@ def main() -> None:
         (options.out / "int8.md").write_text(text)
 
 
-def neighbours(features: np.ndarray, cells) -> float:
+def neighbors(features: np.ndarray, cells) -> float:
     """Balanced accuracy in % under the set's protocol; for white blood cells the mean with that within laboratories."""
     found = [predict("knn", features, cells)]
     if cells.protocol.within:

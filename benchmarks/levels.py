@@ -1,4 +1,4 @@
-"""Does it help to normalise crops by the levels of their field or data set, instead of each by its own?
+"""Does it help to normalize crops by the levels of their field or data set, instead of each by its own?
 
     python benchmarks/levels.py --out benchmarks/results
     python benchmarks/levels.py --weights out/ablation/levels-image/weights.safetensors
@@ -32,7 +32,7 @@ FIELDS = {
 }
 LEVELS = ("crop", "field", "data set")
 HOW = (
-    "`python benchmarks/levels.py {arguments}`. Balanced accuracy (%) by nearest neighbours, protocols as "
+    "`python benchmarks/levels.py {arguments}`. Balanced accuracy (%) by nearest neighbors, protocols as "
     "in representation.md, {limit} cells per set resized to 224 pixels. The levels (percentiles 1 "
     "and 99 of each channel) that become 0 and 1 are those of the crop, of all cells of its field (MitoCheck: well; "
     "white blood cells: laboratory), or of all cells of the set. 'levels crop' and 'levels image' are arms of "
@@ -66,7 +66,7 @@ def measure(weights: str, limit: int, threads: int) -> str:
         cells, whole = read_set(name, limit), read_set(name)
         scores = []
         for kind in LEVELS:
-            frames = normalised(cells, whole, kind)
+            frames = normalized(cells, whole, kind)
             features = embedder.embed(frames.reshape(-1, 1, 224, 224)).reshape(len(frames), -1)
             found = score_predictions(cells.labels, predict("knn", features, cells), cells.groups)
             scores.append(100 * found["balanced_accuracy"].value)
@@ -76,8 +76,8 @@ def measure(weights: str, limit: int, threads: int) -> str:
     return "\n".join(lines)
 
 
-def normalised(cells: EvalSet, whole: EvalSet, kind: str) -> np.ndarray:
-    """Cells (n, c, 224, 224), normalised by levels of that kind."""
+def normalized(cells: EvalSet, whole: EvalSet, kind: str) -> np.ndarray:
+    """Cells (n, c, 224, 224), normalized by levels of that kind."""
     frames = np.array([[resize(plane, (224, 224)) for plane in image] for image in cells.images])
     if kind == "crop":
         low, high = np.percentile(frames, (1, 99), axis=(2, 3), keepdims=True)

@@ -58,14 +58,14 @@ def build(tensors: dict[str, np.ndarray], outputs: list[str] | None = None):
     ----------
     tensors : dict of str to array
     outputs : list of str, optional
-        Convolutions ('conv1', 'conv_dw_1', ..) whose maps, not yet normalised, the graph gives as well.
+        Convolutions ('conv1', 'conv_dw_1', ..) whose maps, not yet normalized, the graph gives as well.
     """
     import openvino as ov
     from openvino import opset15 as op
 
     maps = {}
 
-    def normalise(name: str, x):
+    def normalize(name: str, x):
         maps[name] = x
         gamma, beta, mean, variance = (
             tensors[f"{name}_bn__{part}"] for part in ("gamma", "beta", "moving_mean", "moving_variance")
@@ -77,7 +77,7 @@ def build(tensors: dict[str, np.ndarray], outputs: list[str] | None = None):
     def convolve(name: str, x, kernel: np.ndarray, stride: int):
         pads = {(1, 1): (0, 0), (3, 1): (1, 1), (3, 2): (0, 1)}[kernel.shape[-1], stride]
         function = op.group_convolution if kernel.ndim == 5 else op.convolution
-        return normalise(name, function(x, kernel, [stride] * 2, [pads[0]] * 2, [pads[1]] * 2, [1, 1]))
+        return normalize(name, function(x, kernel, [stride] * 2, [pads[0]] * 2, [pads[1]] * 2, [1, 1]))
 
     images = op.parameter([-1, 3, 224, 224], np.float32, name="images")
     x = convolve("conv1", images, tensors["conv1__kernel"].transpose(3, 2, 0, 1), 2)

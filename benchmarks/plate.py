@@ -22,7 +22,7 @@ from microsnoop_engine.segmentation.nuclei import segment_nuclei
 
 MODES = ("cells", "tile", "image")
 DNA = 1
-NEIGHBOURS = 5
+NEIGHBORS = 5
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def well_features(network: Network, mode: str, labels: list[np.ndarray], images:
 def plate_scores(features: np.ndarray, plate: Plate) -> dict:
     """Control classification (kNN, leave-row-out), Spearman's rank correlation of activity and dose, and Z'."""
     controls = plate.role != "treated"
-    predictions = knn_predict(features[controls], plate.role[controls], plate.row[controls], k=NEIGHBOURS)
+    predictions = knn_predict(features[controls], plate.role[controls], plate.row[controls], k=NEIGHBORS)
     scores = score_predictions(plate.role[controls], predictions, plate.row[controls])
     negative, positive = plate.role == "negative", plate.role == "positive"
     position = between_controls(features, negative, positive, plate.row)

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 
 TITLES = {
-    "knn": "Nearest neighbours of other groups (cosine)",
+    "knn": "Nearest neighbors of other groups (cosine)",
     "linear": "Linear probe (5 folds of whole groups)",
     "mlp": "MLP (5 folds of whole groups)",
 }
 MEASURES = {"balanced_accuracy": "balanced accuracy", "accuracy": "accuracy"}
-COLOURS = {"ImageNet MobileNet, resize": "#e08214", "classical (cp_measure)": "#7fbc41", "raw pixels": "#999999"}
+COLORS = {"ImageNet MobileNet, resize": "#e08214", "classical (cp_measure)": "#7fbc41", "raw pixels": "#999999"}
 
 
 def write(folder: Path, result: dict) -> None:
@@ -65,7 +65,7 @@ def plain_table(rows: list[dict]) -> str:
 
 
 def draw(rows: list[dict], path: Path) -> None:
-    """Balanced accuracy by nearest neighbours: a group of bars per task, a colour per arm, blue for our network."""
+    """Balanced accuracy by nearest neighbors: a group of bars per task, a color per arm, blue for our network."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -74,18 +74,18 @@ def draw(rows: list[dict], path: Path) -> None:
     arms, tasks, values = _grid(rows, "knn", "balanced_accuracy")
     figure, axes = plt.subplots(figsize=(12, 5), layout="constrained")
     width = 0.84 / len(arms)
-    ours = [arm for arm in arms if arm not in COLOURS]
-    colours = COLOURS | dict(zip(ours, plt.get_cmap("Blues")(np.linspace(0.9, 0.45, len(ours))), strict=True))
+    ours = [arm for arm in arms if arm not in COLORS]
+    colors = COLORS | dict(zip(ours, plt.get_cmap("Blues")(np.linspace(0.9, 0.45, len(ours))), strict=True))
     for n, arm in enumerate(arms):
         scores = [scores[n] for _, scores in values]
         heights = np.array([100 * score.value for score in scores])
         spread = [heights - [100 * s.low for s in scores], [100 * s.high for s in scores] - heights]
         places = np.arange(len(tasks)) + (n - (len(arms) - 1) / 2) * width
-        axes.bar(places, heights, width, label=arm, color=colours[arm])
+        axes.bar(places, heights, width, label=arm, color=colors[arm])
         axes.errorbar(places, heights, np.maximum(spread, 0), fmt="none", ecolor="#333333", elinewidth=0.8, capsize=1.5)
     axes.set_xticks(range(len(tasks)), [_wrapped(task) for task in tasks], fontsize=9)
     axes.set_ylabel("balanced accuracy, % (95 % interval)")
-    axes.set_title("Labels of cells by their nearest neighbours in other plates, fields or laboratories")
+    axes.set_title("Labels of cells by their nearest neighbors in other plates, fields or laboratories")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(ncols=len(arms), fontsize=8, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.14))
     figure.savefig(path, dpi=110)

@@ -1,5 +1,5 @@
 """How good the representation is: our weights beside the same network untrained, an ImageNet network, classical
-features and raw pixels, on every labelled set with its own protocol.
+features and raw pixels, on every labeled set with its own protocol.
 
     python benchmarks/representation.py --scores knn,linear,mlp,separation --out benchmarks/results
     python benchmarks/representation.py --arms microsnoop --weights X.safetensors --sets yeast_protein --limit 500
@@ -150,7 +150,7 @@ def predict(score: str, features: np.ndarray, cells: EvalSet) -> np.ndarray:
 
 
 def predict_within(features: np.ndarray, cells: EvalSet) -> np.ndarray:
-    """Predicted labels from neighbours of the same batch."""
+    """Predicted labels from neighbors of the same batch."""
     batches = cells.columns[cells.protocol.within]
     predictions = np.empty_like(cells.labels)
     for batch in np.unique(batches):
@@ -162,7 +162,7 @@ def predict_within(features: np.ndarray, cells: EvalSet) -> np.ndarray:
 def separation(features: np.ndarray, cells: EvalSet) -> dict[str, float]:
     """Silhouette of the labels, mean average precision across groups, and how well batches mix.
 
-    Mixing is the share of the nearest neighbours that come from other groups, over the share that they have of all
+    Mixing is the share of the nearest neighbors that come from other groups, over the share that they have of all
     cells: 1 where the group cannot be told, 0 where cells only lie beside their own group.
     """
     precision = mean_average_precision(features, cells.labels, cells.groups)
@@ -195,12 +195,12 @@ def how(options: argparse.Namespace, seconds: float) -> str:
         f"{seconds / 60:.0f} minutes on {os.cpu_count()} cores (embeddings known from an earlier run are not computed "
         f"again). Cells: {limit}; labels with fewer than 20 cells are left out. More cells give "
         "higher figures (each has more of its kind around): compare only those of equal --limit. "
-        "Probes: five folds of whole groups (four for the four laboratories). Neighbours by cosine, 11 (white blood "
+        "Probes: five folds of whole groups (four for the four laboratories). Neighbors by cosine, 11 (white blood "
         "cells 5), never of the cell's own plate and well (MitoCheck), field (yeast, Chula, HepG2) or laboratory "
-        "(white blood cells; 'within batch': neighbours of the same laboratory only); CRIC has no groups: five "
+        "(white blood cells; 'within batch': neighbors of the same laboratory only); CRIC has no groups: five "
         "stratified folds. Intervals: bootstrap over the groups. Cells are resized to 224 pixels, padded to them, or "
         "resized to 128 pixels and padded; ImageNet MobileNetV1 sees the channels resized to 224. Classical: "
-        "cp_measure in the cell's Otsu mask, standardised. Separation: silhouette of the labels, mean average "
+        "cp_measure in the cell's Otsu mask, standardized. Separation: silhouette of the labels, mean average "
         "precision across groups, mixing of groups (1: cannot be told apart). The plate: controls told apart leaving "
         "their row out, Spearman's correlation of dose and of activity (the way from the negative to the positive "
         "controls of other rows), Z' of that activity; "

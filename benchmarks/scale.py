@@ -168,7 +168,7 @@ def cold_start(folder: Path) -> float:
 
 
 def preparation_share(folder: Path) -> dict[str, float]:
-    """Seconds that cutting and normalising the crops takes beside the network's, and its share of both."""
+    """Seconds that cutting and normalizing the crops takes beside the network's, and its share of both."""
     fields = [tifffile.imread(path)[None] for path in sorted(folder.glob("0*.tif"))[:40]]
     labels = [segment_nuclei(field[0]) for field in fields]
     collector = Collector()
@@ -255,7 +255,7 @@ def as_markdown(result: dict) -> str:
     lines += [
         "",
         f"- Cold start of `microsnoop worker` to the first result: {result['cold_start_seconds']:.1f} s.",
-        f"- Cutting and normalising crops: {share['share']:.1%} of the time beside the network's "
+        f"- Cutting and normalizing crops: {share['share']:.1%} of the time beside the network's "
         f"({share['crops']} crops).",
         f"- {small['cells']} nuclei of 64 px (MitoCheck), `profile --mode single-cell` from start to end: "
         f"{small['profile']:.0f} crops/s; eager float32 on 224 px frames (what the reference does): "

@@ -38,7 +38,7 @@ sphere:
 evaluate:
   label: Metadata_Control
   groups: Metadata_Row
-  neighbours: 5
+  neighbors: 5
   metric: euclidean
 report:
   title: BBBC013, FKHR-GFP translocation

@@ -21,7 +21,7 @@ HOW = (
     "`python benchmarks/simulated_screen.py --out benchmarks/results`. 12 mechanisms x 3 compounds x 3 replicates in "
     "each of 4 batches, 64 features. Batches shift wells along 8 directions in which wells of a batch differ among "
     "themselves, too (positions, staining). NSCB: share of compounds' profiles per batch whose nearest one of another "
-    "compound and batch has their mechanism. Batch: share of wells whose nearest neighbour of another compound is of "
+    "compound and batch has their mechanism. Batch: share of wells whose nearest neighbor of another compound is of "
     "their batch, 25 % by chance. Effect: distance between mechanisms in units of the noise of a well. With 16 and 48 "
     "controls a batch has fewer controls than features."
 )

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from classical import measure_cell, otsu_mask, standardised
+from classical import measure_cell, otsu_mask, standardized
 from representation import REPOSITORY
 from scipy import ndimage
 
@@ -43,7 +43,7 @@ WITHOUT_OBJECT = 0.15
 """Share of the random places without an object that are kept."""
 KEPT = 96
 """Principal components."""
-REGULARISATION = 0.3
+REGULARIZATION = 0.3
 """Added to their variances, as a share of the mean of all."""
 STEADY = 0.8
 """Least correlation of a feature of squares with that of the same squares turned: others say how a cell lies."""
@@ -79,7 +79,7 @@ def main() -> None:
     table = np.concatenate(tables)
     steady = same_when_turned(np.concatenate(tables[:8]), np.concatenate(turned))
     print(f"{steady.sum()} of {len(steady)} features do not depend on how a cell lies")
-    target = components(standardised(table[:, steady], limit=5)).astype(np.float16)
+    target = components(standardized(table[:, steady], limit=5)).astype(np.float16)
     plane, y, x, side = np.concatenate(found).T
     says = (f"cp_measure's features ({steady.sum()} that do not depend on how a cell lies) in the object's Otsu mask",)
     center = np.column_stack([y, x]).astype(np.float32)
@@ -129,7 +129,7 @@ def components(table: np.ndarray) -> np.ndarray:
     """The leading principal components (n, 96), nearly of equal variance, each row of unit length."""
     centered = table - table.mean(0)
     values, vectors = np.linalg.eigh(centered.T @ centered / len(centered))
-    deviation = np.sqrt(values[-KEPT:] + REGULARISATION * values.mean())
+    deviation = np.sqrt(values[-KEPT:] + REGULARIZATION * values.mean())
     result = centered @ (vectors[:, -KEPT:] / deviation)
     return result / np.linalg.norm(result, axis=1, keepdims=True)
 

@@ -74,7 +74,7 @@ Measurements made by this module
 References
 ^^^^^^^^^^
 
--  Xun D, Wang R, Zhang X, Wang Y. (2023) "Microsnoop: a generalist tool
+-  Xun D, Wang R, Zhang X, Wang Y. (2023) "Microsnoop: a generalizt tool
    for microscopy image representation." *The Innovation* 5(1):100541.
 """
 

@@ -1,4 +1,4 @@
-"""Shows features in ImageJ: as a results table, and as an overlay coloured by a column."""
+"""Shows features in ImageJ: as a results table, and as an overlay colored by a column."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 
 from .imagej import ImageJError, check_image, java_class, outlines
 
-COLOURS = ("1f77b4", "ff7f0e", "2ca02c", "d62728", "9467bd", "8c564b", "e377c2", "bcbd22", "17becf", "7f7f7f")
+COLORS = ("1f77b4", "ff7f0e", "2ca02c", "d62728", "9467bd", "8c564b", "e377c2", "bcbd22", "17becf", "7f7f7f")
 
 
 def show(
@@ -19,7 +19,7 @@ def show(
     table: str = "Results",
     imp: Any = None,
     rois: str | Sequence[Any] = "manager",
-    colour: str | None = None,
+    color: str | None = None,
 ) -> Any:
     """Show a table of :func:`measure` in ImageJ.
 
@@ -32,19 +32,19 @@ def show(
     table : str
         Title of the table; one with this title is replaced.
     imp : ij.ImagePlus, optional
-        With ``colour``: where to draw an overlay.
+        With ``color``: where to draw an overlay.
     rois : {'manager', 'overlay'} or sequence of ij.gui.Roi
         The outlines that were measured.
-    colour : str, optional
-        A column of ``frame`` with few values, such as clusters: the outlines get a colour for each value. The image's
+    color : str, optional
+        A column of ``frame`` with few values, such as clusters: the outlines get a color for each value. The image's
         overlay stays, but for what was drawn so before.
 
     Returns
     -------
     ij.measure.ResultsTable
     """
-    if (imp is None) != (colour is None):
-        raise ImageJError("an overlay needs both the image (imp=) and the column that gives the colours (colour=)")
+    if (imp is None) != (color is None):
+        raise ImageJError("an overlay needs both the image (imp=) and the column that gives the colors (color=)")
     results = java_class("ij.measure.ResultsTable")()
     results.setNaNEmptyCells(True)
     for _ in range(len(frame)):
@@ -66,7 +66,7 @@ def show(
         results.setDecimalPlaces(results.getColumnIndex(name), digits)
     results.show(table)
     if imp is not None:
-        _draw(check_image(imp), rois, frame, str(colour))
+        _draw(check_image(imp), rois, frame, str(color))
     return results
 
 
@@ -82,24 +82,24 @@ def _set_numbers(results: Any, name: str, values: np.ndarray) -> None:
         results.setValue(column, row, float(value))
 
 
-def _draw(imp: Any, rois: str | Sequence[Any], frame: pd.DataFrame, colour: str) -> None:
-    if colour not in frame:
-        raise ImageJError(f"the table has no column '{colour}'; it has {', '.join(map(str, frame.columns[:8]))}, ..")
+def _draw(imp: Any, rois: str | Sequence[Any], frame: pd.DataFrame, color: str) -> None:
+    if color not in frame:
+        raise ImageJError(f"the table has no column '{color}'; it has {', '.join(map(str, frame.columns[:8]))}, ..")
     found = dict(outlines(imp, rois))
     overlay = imp.getOverlay() or java_class("ij.gui.Overlay")()
     for index in reversed(range(int(overlay.size()))):
         if overlay.get(index).getProperty("microsnoop") is not None:
             overlay.remove(index)
-    values = sorted(frame[colour].dropna().unique())
+    values = sorted(frame[color].dropna().unique())
     paint = java_class("java.awt.Color")
-    for number, value in zip(frame["ObjectNumber"], frame[colour], strict=True):
+    for number, value in zip(frame["ObjectNumber"], frame[color], strict=True):
         if number not in found:
             raise ImageJError(f"row ObjectNumber {number} is none of the {len(found)} ROIs: give the measured ones")
         roi = found[number].clone()
-        shade = COLOURS[values.index(value) % len(COLOURS)] if value in values else "c0c0c0"
+        shade = COLORS[values.index(value) % len(COLORS)] if value in values else "c0c0c0"
         roi.setFillColor(None)
         roi.setStrokeColor(paint(int(shade, 16)))
         roi.setStrokeWidth(float(max(2, int(imp.getWidth()) // 400)))
-        roi.setProperty("microsnoop", f"{colour} {value}")
+        roi.setProperty("microsnoop", f"{color} {value}")
         overlay.add(roi)
     imp.setOverlay(overlay)

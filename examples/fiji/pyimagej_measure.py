@@ -52,7 +52,7 @@ def main(path, ij_jar=None):
     frame = measure(ij, imp, nuclei)
     features = frame.filter(like="Microsnoop_E")
     frame["cluster"] = KMeans(min(3, len(frame)), n_init=10, random_state=0).fit_predict(features) + 1
-    show(ij, frame, imp=imp, rois=nuclei, colour="cluster")
+    show(ij, frame, imp=imp, rois=nuclei, color="cluster")
     print(frame[["Label", "ObjectNumber", "Center_X", "Center_Y", "cluster"]].to_string(index=False))
     print(f"{len(frame)} nuclei x {features.shape[1]} features, weights {frame.attrs['microsnoop']['weights']}")
     return frame

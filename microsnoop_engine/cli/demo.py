@@ -24,7 +24,7 @@ evaluate:
   compound: Metadata_Compound
   batch: Metadata_Plate
   groups: Metadata_Plate
-  neighbours: 3
+  neighbors: 3
 report:
   title: Synthetic screen
   treatment: [Metadata_Compound, Metadata_Dose]

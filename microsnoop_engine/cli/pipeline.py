@@ -20,7 +20,7 @@ from ..tables.parquet_files import TABLE
 
 STEPS = ("profile", "aggregate", "sphere", "evaluate", "report")
 STATE = "steps.json"
-INHERITED = {"controls": "sphere", **dict.fromkeys(("label", "compound", "batch", "groups", "neighbours"), "evaluate")}
+INHERITED = {"controls": "sphere", **dict.fromkeys(("label", "compound", "batch", "groups", "neighbors"), "evaluate")}
 """What the report takes from the section of another step, unless its own says otherwise."""
 
 

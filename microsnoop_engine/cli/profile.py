@@ -100,7 +100,7 @@ def _add_profile(commands: Any) -> None:
     cells.add_argument("--drop-border", action="store_true", help="leave out objects that touch the image's edge")
     crops = parser.add_argument_group("crops")
     crops.add_argument(
-        "--normalise",
+        "--normalize",
         choices=NORMALIZATIONS,
         help="whether the zeros around a small crop count in its percentiles (default, as in the paper) or not (the "
         "default with --mask object)",
@@ -184,7 +184,7 @@ def run_profile(options: argparse.Namespace) -> int:
         mode=options.mode,
         rescale_constant=options.rescale_constant,
         mask=options.mask,
-        normalise=options.normalise,
+        normalize=options.normalize,
         drop_border=options.drop_border,
         scale=options.scale,
         resize=options.resize,

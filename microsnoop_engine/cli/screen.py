@@ -55,7 +55,7 @@ def _add_report(commands: Any) -> None:
     meaning.add_argument("--dose", metavar="COLUMN", help="a number")
     meaning.add_argument("--batch", metavar="COLUMN", help="what must not show in the features: plate, week")
     meaning.add_argument("--groups", metavar="COLUMN", help="rows that share it do not vote for each other")
-    meaning.add_argument("--neighbours", type=int, default=5, metavar="K", help="default: 5")
+    meaning.add_argument("--neighbors", type=int, default=5, metavar="K", help="default: 5")
     parser.add_argument(
         "--command",
         dest="commands",
@@ -94,7 +94,7 @@ def run_report(options: argparse.Namespace) -> int:
     if options.out.suffix not in (".html", ".htm"):
         raise InputError(f"--out '{options.out}' must end in .html")
     source = open_table(options.table)
-    names = ("controls", "positive", "treatment", "label", "compound", "dose", "batch", "groups", "neighbours")
+    names = ("controls", "positive", "treatment", "label", "compound", "dose", "batch", "groups", "neighbors")
     page = make_report(
         read_frame(source),
         select_features(source, options.features),

@@ -115,12 +115,12 @@ def _add_evaluate(commands: Any) -> None:
     parser.add_argument("--compound", metavar="COLUMN", help="for nsc and nscb")
     parser.add_argument("--batch", metavar="COLUMN", help="for nscb: plate or week")
     parser.add_argument("--groups", metavar="COLUMN", help="rows that share it are not compared (plate, donor)")
-    parser.add_argument("--neighbours", type=int, default=11, metavar="K", help="default: 11")
+    parser.add_argument("--neighbors", type=int, default=11, metavar="K", help="default: 11")
     parser.add_argument(
         "--metric",
         choices=("cosine", "euclidean"),
         default="cosine",
-        help="of the neighbours: cosine (default) for kinds of effect, euclidean for sphered controls against the rest",
+        help="of the neighbors: cosine (default) for kinds of effect, euclidean for sphered controls against the rest",
     )
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     parser.set_defaults(run=run_evaluate)
@@ -255,7 +255,7 @@ def run_sphere(options: argparse.Namespace) -> int:
 
 
 def run_evaluate(options: argparse.Namespace) -> int:
-    """Say how well features tell labels apart: neighbours, classifiers, and the mechanism of action of treatments."""
+    """Say how well features tell labels apart: neighbors, classifiers, and the mechanism of action of treatments."""
     from ..evaluation.table import evaluate
     from ..tables.features import select_features
     from ..tables.formats import open_table
@@ -272,7 +272,7 @@ def run_evaluate(options: argparse.Namespace) -> int:
             options.compound,
             options.batch,
             options.groups,
-            options.neighbours,
+            options.neighbors,
             options.metric,
         )
     if options.json:

@@ -64,7 +64,7 @@ def _add_weights(commands: Any) -> None:
     export.add_argument("folder", type=Path, metavar="RUN")
     export.add_argument("--out", type=Path, metavar="FILE.safetensors", help="default: RUN/NAME.safetensors")
     export.add_argument("--name", help="name on the card; default: the run's folder")
-    export.add_argument("--licence", default="not stated", help="for the card")
+    export.add_argument("--license", default="not stated", help="for the card")
     export.add_argument("--encoder-only", action="store_true", help="leave out the decoder: half the size")
     export.set_defaults(run=run_weights_export)
     convert = actions.add_parser(
@@ -74,7 +74,7 @@ def _add_weights(commands: Any) -> None:
     convert.add_argument("--out", type=Path, metavar="FILE.safetensors", help="default: beside FILE.pth")
     convert.add_argument("--name", help="name on the card; default: the file's")
     convert.add_argument("--training", default="not stated", help="what it was trained on, for the card")
-    convert.add_argument("--licence", default="not stated", help="for the card")
+    convert.add_argument("--license", default="not stated", help="for the card")
     convert.add_argument("--encoder-only", action="store_true", help="leave out the decoder: half the size")
     convert.set_defaults(run=run_weights_import)
 
@@ -137,7 +137,7 @@ def run_weights_export(options: argparse.Namespace) -> int:
     name = options.name or options.folder.resolve().name
     target = options.out or options.folder / f"{name}.safetensors"
     _check_ending(target)
-    card = export(options.folder, target, name, options.licence, options.encoder_only)
+    card = export(options.folder, target, name, options.license, options.encoder_only)
     _say_written(target, card.sha256)
     return 0
 
@@ -149,7 +149,7 @@ def run_weights_import(options: argparse.Namespace) -> int:
 
     target = options.out or options.file.with_suffix(".safetensors")
     _check_ending(target)
-    card = Card(options.name or target.stem, training={"data": options.training}, licence=options.licence)
+    card = Card(options.name or target.stem, training={"data": options.training}, license=options.license)
     card = import_reference(options.file, target, card, decoder=not options.encoder_only)
     _say_written(target, card.sha256)
     return 0

@@ -59,9 +59,9 @@ def resolve_job(
             if value:
                 raise InputError(f"{option} goes with --mode cells, not with --mode {settings.mode}")
         return Job(chosen, "Cells" if settings.mode == "single-cell" else IMAGE_SET, settings)
-    labelled = list(dict.fromkeys(name for image_set in image_sets for name in image_set.labels))
-    if segment is None and labelled:
-        return Job(chosen, _choose_objects(objects, labelled), settings)
+    labeled = list(dict.fromkeys(name for image_set in image_sets for name in image_set.labels))
+    if segment is None and labeled:
+        return Job(chosen, _choose_objects(objects, labeled), settings)
     if segment is None:
         log.info("no label images: finding nuclei (--segment nuclei)")
     segment = segment or "nuclei"
@@ -75,14 +75,14 @@ def resolve_job(
     return Job(chosen, name, settings, segment, segment_channel)
 
 
-def _choose_objects(objects: str | None, labelled: list[str]) -> str:
+def _choose_objects(objects: str | None, labeled: list[str]) -> str:
     if objects is None:
-        if len(labelled) > 1:
-            raise InputError(f"there are label images of {', '.join(labelled)}: choose one with --objects")
-        return labelled[0]
-    if objects not in labelled:
+        if len(labeled) > 1:
+            raise InputError(f"there are label images of {', '.join(labeled)}: choose one with --objects")
+        return labeled[0]
+    if objects not in labeled:
         raise InputError(
-            f"--objects: there are no label images of '{objects}', only of {', '.join(labelled)}; to find objects, "
+            f"--objects: there are no label images of '{objects}', only of {', '.join(labeled)}; to find objects, "
             "give --segment"
         )
     return objects

@@ -45,7 +45,7 @@ def principal_components(values: np.ndarray, count: int = 2) -> tuple[np.ndarray
 
 
 def umap(values: np.ndarray) -> np.ndarray:
-    """Coordinates (n, 2), float32, in which near neighbours by cosine stay near (McInnes et al. 2018).
+    """Coordinates (n, 2), float32, in which near neighbors by cosine stay near (McInnes et al. 2018).
 
     Parameters
     ----------

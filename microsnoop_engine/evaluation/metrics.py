@@ -1,4 +1,4 @@
-"""How good features are: neighbours, classifiers, separation, and the mechanism of action of treatments."""
+"""How good features are: neighbors, classifiers, separation, and the mechanism of action of treatments."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ def knn_predict(
     k: int = 11,
     metric: str = "cosine",
 ) -> np.ndarray:
-    """The label that most of a row's k nearest neighbours have, the row itself and its groups left out.
+    """The label that most of a row's k nearest neighbors have, the row itself and its groups left out.
 
     Parameters
     ----------
     features : array (n, p)
     labels : array (n,)
     groups : array (n,), or a sequence of such arrays, optional
-        Rows that share a group are never neighbours; of several arrays (plate, well), sharing one is enough.
+        Rows that share a group are never neighbors; of several arrays (plate, well), sharing one is enough.
     k : int
     metric : {'cosine', 'euclidean'}
 
     Returns
     -------
     array (n,)
-        The predicted labels. Among labels with equally many neighbours the one with the nearest wins.
+        The predicted labels. Among labels with equally many neighbors the one with the nearest wins.
 
     Raises
     ------
@@ -112,7 +112,7 @@ def cross_validated_predict(
 ) -> np.ndarray:
     """Each row's label by a scikit-learn classifier that was trained on the other folds.
 
-    Features are standardised with the training rows' mean and deviation. ``mlp`` is one hidden layer of 100,
+    Features are standardized with the training rows' mean and deviation. ``mlp`` is one hidden layer of 100,
     ``linear`` logistic regression; both run for at most 1000 iterations (the paper's setting for its MLP).
 
     Parameters
@@ -186,7 +186,7 @@ def silhouette(features: np.ndarray, labels: np.ndarray, metric: str = "cosine")
 
 @dataclass(frozen=True)
 class TreatmentMatch:
-    """Each treatment's label by its nearest allowed neighbour.
+    """Each treatment's label by its nearest allowed neighbor.
 
     Attributes
     ----------
@@ -197,7 +197,7 @@ class TreatmentMatch:
     accuracy : float
         Share of right ones; NaN where none could be asked.
     left_out : int
-        Treatments without any neighbour of their own label among those allowed.
+        Treatments without any neighbor of their own label among those allowed.
     """
 
     rows: np.ndarray
@@ -211,9 +211,9 @@ def nsc(
 ) -> TreatmentMatch:
     """NSC (not same compound; Ljosa et al. 2013) and, with batches, NSCB (nor same batch; Ando et al. 2017).
 
-    A treatment takes the label of its nearest neighbour by cosine among those of another compound (and batch). A
-    treatment that has no such neighbour of its own label could not be answered rightly: it is left out, as a question
-    and as a neighbour, and counted.
+    A treatment takes the label of its nearest neighbor by cosine among those of another compound (and batch). A
+    treatment that has no such neighbor of its own label could not be answered rightly: it is left out, as a question
+    and as a neighbor, and counted.
 
     Parameters
     ----------
@@ -237,8 +237,8 @@ def nsc(
     rows = np.flatnonzero((allowed & (labels[:, None] == labels)).any(1))
     if not len(rows):
         return TreatmentMatch(rows, labels[rows], float("nan"), len(labels))
-    neighbours = nearest(features[rows], 1, exclude=[column[rows] for column in columns])[:, 0]
-    predictions = labels[rows][neighbours]
+    neighbors = nearest(features[rows], 1, exclude=[column[rows] for column in columns])[:, 0]
+    predictions = labels[rows][neighbors]
     return TreatmentMatch(rows, predictions, float((predictions == labels[rows]).mean()), len(labels) - len(rows))
 
 

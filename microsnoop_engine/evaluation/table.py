@@ -50,9 +50,9 @@ def evaluate(
     groups : str, optional
         Column of what must not be compared with itself (plate, donor) in ``knn``, probes and ``map``.
     k : int
-        Neighbours.
+        Neighbors.
     metric : {'cosine', 'euclidean'}
-        Of the neighbours: angles tell kinds of effect apart, distances effect from none.
+        Of the neighbors: angles tell kinds of effect apart, distances effect from none.
 
     Raises
     ------

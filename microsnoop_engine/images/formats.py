@@ -16,7 +16,7 @@ SUFFIXES = (*TIFF, *STILL, *BIOIO)
 
 
 def read_array(path: Path, stack: bool = False) -> np.ndarray:
-    """The planes of an image file: (h, w), or (planes or colours, h, w); those of a stack in depth or time if asked."""
+    """The planes of an image file: (h, w), or (planes or colors, h, w); those of a stack in depth or time if asked."""
     suffix = path.suffix.lower()
     if suffix in TIFF:
         return _tiff(path, stack)

@@ -86,7 +86,7 @@ def read_plane(source: PlaneSource, name: str) -> np.ndarray:
             raise ImageError(f"has planes 0 to {len(array) - 1}: there is no plane {index}", path, name)
         if source.index is None and len(array) > 1:
             raise ImageError(
-                f"has {len(array)} planes or colours where one was expected: write one plane, or say which in a column "
+                f"has {len(array)} planes or colors where one was expected: write one plane, or say which in a column "
                 "Frame_.. of a LoadData CSV",
                 path,
                 name,

@@ -65,14 +65,14 @@ class Batch:
     offset: float = 200.0  # counts in the dark
     read_noise: float = 3.0  # standard deviation, photons
     vignetting: float = 0.2  # share of the light lost in the darkest corner
-    center: tuple[float, float] = (0.5, 0.5)  # optical centre (y, x), fractions of the field
+    center: tuple[float, float] = (0.5, 0.5)  # optical center (y, x), fractions of the field
     blur: float = 1.1  # standard deviation of the point spread function, pixels
 
     @classmethod
     def of_plate(cls, plate: int, seed: int = 0) -> Batch:
         """The batch of the plate with this index, from 0."""
         rng = np.random.default_rng([seed, plate])
-        # Steps of the golden ratio keep neighbouring plates at least 0.38 of the range apart.
+        # Steps of the golden ratio keep neighboring plates at least 0.38 of the range apart.
         phase = (np.random.default_rng(seed).random() + plate * 0.618034) % 1.0
         return cls(
             stain=tuple(rng.uniform(0.8, 1.25, size=len(CHANNELS)).tolist()),
@@ -145,7 +145,7 @@ def render_field(
     response = np.clip(rng.normal(dose, 0.25 * dose, n), 0, 1.3)
     look = PHENOTYPES["control"].toward(PHENOTYPES[phenotype], response)
 
-    # Every cell has its own axes, u along it and v across it: both (n, h, w), pixels from its centre.
+    # Every cell has its own axes, u along it and v across it: both (n, h, w), pixels from its center.
     y, x = (axis - _each(middle) for axis, middle in zip(np.indices(shape, np.float32), centers.T, strict=True))
     angle = _each(rng.uniform(0, np.pi, n))
     u, v = np.cos(angle) * x + np.sin(angle) * y, np.cos(angle) * y - np.sin(angle) * x
@@ -159,7 +159,7 @@ def render_field(
     cells = np.hypot(u / length, v / width) + 0.1 * _noise(rng, shape, 9) + 0.04 * _noise(rng, shape, 3)
     cell = np.where(is_nucleus, nucleus, cells.argmin(axis=0))
     nearest, second = np.partition(np.concatenate([cells, cells[:1] + 9]), 1, axis=0)[:2]
-    depth = np.minimum(1 - nearest, second - nearest)  # distance to the rim or to the neighbour, in cell radii
+    depth = np.minimum(1 - nearest, second - nearest)  # distance to the rim or to the neighbor, in cell radii
     body = np.clip(5 * (1 - nearest), 0, 1) * np.clip(0.5 + 3 * depth, 0, 1)
 
     ploidy = np.where(rng.random(n) < 0.2, 1.5, 1.0) * np.exp(rng.normal(0, 0.12, n))
@@ -244,7 +244,7 @@ def _each(values: np.ndarray) -> np.ndarray:
 
 
 def _scatter(rng: np.random.Generator, n: int, shape: tuple[int, int]) -> np.ndarray:
-    """Up to n centres (n, 2), far enough apart that no two nuclei touch."""
+    """Up to n centers (n, 2), far enough apart that no two nuclei touch."""
     centers: list[np.ndarray] = []
     for candidate in rng.uniform(6, np.array(shape) - 6, size=(60 * n, 2)):
         if len(centers) < n and all(np.hypot(*(candidate - other)) > 37 for other in centers):

@@ -31,11 +31,11 @@ class Card:
         Numbers per channel.
     input_size : int
         Height and width of a crop, in pixels.
-    normalisation : str
+    normalization : str
         What the network expects of its input.
     training : dict
         Data, samples seen, hardware, recipe, and anything else a reader should know.
-    licence : str
+    license : str
     sha256 : str
         Of the safetensors file; checked whenever the weights are loaded.
     """
@@ -44,9 +44,9 @@ class Card:
     architecture: str = "unet"
     dimension: int = 256
     input_size: int = 224
-    normalisation: str = "percentile 1 -> 0, percentile 99 -> 1, of the zero-padded crop"
+    normalization: str = "percentile 1 -> 0, percentile 99 -> 1, of the zero-padded crop"
     training: dict[str, Any] = field(default_factory=dict)
-    licence: str = ""
+    license: str = ""
     sha256: str = ""
 
 

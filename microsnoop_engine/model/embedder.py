@@ -121,7 +121,7 @@ class Embedder:
         Parameters
         ----------
         crops : array (n, 1, s, s), float32
-            Normalised crops. With s < 224 (s is one of ``SIZES``) a crop stands for itself in the middle of a frame
+            Normalized crops. With s < 224 (s is one of ``SIZES``) a crop stands for itself in the middle of a frame
             of zeros.
 
         Returns

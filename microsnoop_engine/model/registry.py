@@ -29,7 +29,7 @@ class Network(Protocol):
     """
 
     def embed(self, x: Tensor) -> Tensor:
-        """Embeddings (n, dimension) of unit length, from crops (n, 1, s, s) normalised to 0..1; any s in steps of 8."""
+        """Embeddings (n, dimension) of unit length, from crops (n, 1, s, s) normalized to 0..1; any s in steps of 8."""
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Reconstruction (n, 1, s, s) of crops (n, 1, s, s) without what is under the mask (1), shaped as they are."""

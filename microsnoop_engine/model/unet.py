@@ -29,7 +29,7 @@ class NormConv(nn.Module):
             x = x + self.style(style)[:, :, None, None]
         if self.norm.num_features > 1:
             return self._convolved(x)
-        with torch.autocast(x.device.type, enabled=False):  # bfloat16 would leave 8 bits of a crop's grey levels
+        with torch.autocast(x.device.type, enabled=False):  # bfloat16 would leave 8 bits of a crop's gray levels
             return self._convolved(x)
 
     def _convolved(self, x: Tensor) -> Tensor:
@@ -108,7 +108,7 @@ class Microsnoop(nn.Module):
         return maps
 
     def embed(self, x: Tensor) -> Tensor:
-        """Embeddings (n, 256) of unit length, from crops (n, 1, 224, 224) normalised to 0..1."""
+        """Embeddings (n, 256) of unit length, from crops (n, 1, 224, 224) normalized to 0..1."""
         return F.normalize(self.encode(x)[-1].float().mean((2, 3)))
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:

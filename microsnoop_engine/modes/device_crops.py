@@ -1,4 +1,4 @@
-"""Crops cut and normalised on the device, many at a time: the windows that :func:`.crops.crops` gives.
+"""Crops cut and normalized on the device, many at a time: the windows that :func:`.crops.crops` gives.
 
 An image goes to the device once, as the microscope wrote it. Percentiles are exact, and found without sorting.
 """
@@ -87,8 +87,8 @@ class DeviceCropper:
     def _cut(
         self, pixels: Pixels, planes: Tensor | tuple, table: np.ndarray, places: np.ndarray, size: int, pad_first: bool
     ) -> list[Crops]:
-        """Crops among zeros; then, in whole frames, those that their normalisation left among other numbers."""
-        windows, codes, outside = normalised_windows(pixels, planes, self._upload(table), size, pad_first)
+        """Crops among zeros; then, in whole frames, those that their normalization left among other numbers."""
+        windows, codes, outside = normalized_windows(pixels, planes, self._upload(table), size, pad_first)
         codes, padded = torch.stack([codes, (outside != 0).to(codes.dtype)]).cpu().numpy()
         plain, full = (np.flatnonzero((codes == 0) & (padded == flag)) for flag in (0, 1))
         problems = [(int(places[k]), _PROBLEMS[codes[k]]) for k in np.flatnonzero(codes)]
@@ -152,7 +152,7 @@ def _ordered(bits: Tensor) -> Tensor:
     return bits ^ ((bits >> 31) & _LARGEST)
 
 
-def normalised_windows(
+def normalized_windows(
     pixels: Pixels, planes: Tensor | tuple, table: Tensor, size: int, pad_first: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Crops as :func:`.normalize_crop` makes them, but that all are in windows of the same size.
@@ -206,7 +206,7 @@ def _axis(start: Tensor, stop: Tensor, size: int) -> tuple[Tensor, Tensor]:
 
 
 def _percentile(pixels: Pixels, ordered: Tensor, count: Tensor, zeros: Tensor, percent: float) -> Tensor:
-    """The percentile, linear between neighbours, of rows of pixels together with zeros.
+    """The percentile, linear between neighbors, of rows of pixels together with zeros.
 
     The greatest integers of each row, beyond its count, stand for no pixel.
     """

@@ -107,7 +107,7 @@ def measure(
     ----------
     embedder : Embedder
     image : array (c, h, w) or (h, w)
-        Any numbers; each crop of each channel is normalised by itself.
+        Any numbers; each crop of each channel is normalized by itself.
     labels : array (h, w) or (p, h, w), optional
         Objects, for mode ``cells``; several planes where objects overlap.
     settings : CropSettings, optional

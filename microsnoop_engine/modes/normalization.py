@@ -16,7 +16,7 @@ NEARLY_CONSTANT = "constant but for less than 1 % of its pixels"
 
 
 def normalize_crop(crop: np.ndarray, pad_first: bool = True) -> tuple[np.ndarray | None, str]:
-    """Normalise a crop so that percentile 1 becomes 0 and percentile 99 becomes 1, and centre it in zeros.
+    """Normalize a crop so that percentile 1 becomes 0 and percentile 99 becomes 1, and center it in zeros.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def normalize_crop(crop: np.ndarray, pad_first: bool = True) -> tuple[np.ndarray
     -------
     window : array (s, s), float32, or None
         s is the smallest of ``SIZES`` that holds the crop; outside of it the 224 x 224 frame is zero. None if the crop
-        cannot be normalised.
+        cannot be normalized.
     problem : str
         Why not.
     """

@@ -40,7 +40,7 @@ class Regions:
 
 
 def cell_regions(labels: np.ndarray, rescale_constant: float = 2.0, shape: tuple[int, int] | None = None) -> Regions:
-    """A crop around every labelled object (cell-region cropping).
+    """A crop around every labeled object (cell-region cropping).
 
     With the object's width w and height h and the middle m of its box, the crop is
     m +- min(max(w, h) * rescale_constant, 112), at least one pixel, clipped to the image.

@@ -31,6 +31,6 @@ def resize(plane: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 
 def resize_labels(labels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Resize a label plane (h, w) to ``shape`` by nearest neighbour."""
+    """Resize a label plane (h, w) to ``shape`` by nearest neighbor."""
     image = Image.fromarray(np.ascontiguousarray(labels, dtype=np.int32))
     return np.asarray(image.resize(shape[::-1], Image.Resampling.NEAREST))

@@ -9,7 +9,7 @@ from ..model.frame import FRAME
 
 MODES = ("cells", "single-cell", "tile", "image")
 MASKS = ("box", "object")
-NORMALIZATIONS = ("pad-then-normalise", "normalise-then-pad")
+NORMALIZATIONS = ("pad-then-normalize", "normalize-then-pad")
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class CropSettings:
         Half width of the box in units of the object's longer side: 2.0 suits nuclei, 0.6 whole cells.
     mask : {'box', 'object'}
         The crop as it is, or with everything outside the object set to zero.
-    normalise : {'pad-then-normalise', 'normalise-then-pad'}, optional
+    normalize : {'pad-then-normalize', 'normalize-then-pad'}, optional
         Whether the percentiles are those of the zero-padded crop (as in the paper) or of the crop alone. By default
         the first; the second for ``mask='object'``, where a small object would be lost among the zeros.
     drop_border : bool
@@ -42,15 +42,15 @@ class CropSettings:
     mode: str = "cells"
     rescale_constant: float = 2.0
     mask: str = "box"
-    normalise: str | None = None
+    normalize: str | None = None
     drop_border: bool = False
     scale: float = 1.0
     resize: int | None = None
 
     def __post_init__(self) -> None:
-        for setting, choices in (("mode", MODES), ("mask", MASKS), ("normalise", NORMALIZATIONS)):
+        for setting, choices in (("mode", MODES), ("mask", MASKS), ("normalize", NORMALIZATIONS)):
             value = getattr(self, setting)
-            if value not in choices and (setting, value) != ("normalise", None):
+            if value not in choices and (setting, value) != ("normalize", None):
                 raise InputError(f"{setting} is '{value}': give one of {', '.join(choices)}")
         for setting, low, high in (("rescale_constant", 0.1, 20.0), ("scale", 0.01, 16.0)):
             value = getattr(self, setting)
@@ -65,5 +65,5 @@ class CropSettings:
 
     @property
     def pad_first(self) -> bool:
-        """Whether a crop is padded with zeros before it is normalised."""
-        return (self.normalise or NORMALIZATIONS[self.mask == "object"]) == "pad-then-normalise"
+        """Whether a crop is padded with zeros before it is normalized."""
+        return (self.normalize or NORMALIZATIONS[self.mask == "object"]) == "pad-then-normalize"

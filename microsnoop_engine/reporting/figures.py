@@ -54,13 +54,13 @@ def _label_figures(screen: Screen) -> list[ScreenScore]:
     names, counts = np.unique(labels, return_counts=True)
     groups = screen.column(meaning.groups)[rows] if meaning.groups else None
     if len(names) > 1 and counts.min() > 1:
-        score = score_or_none(lambda: _predicted(values, labels, groups, meaning.neighbours))
+        score = score_or_none(lambda: _predicted(values, labels, groups, meaning.neighbors))
         if score is not None:
             where = f" of another {short_name(meaning.groups)}" if meaning.groups else ""
-            text = f"wells whose {meaning.neighbours} most similar wells{where} have the same "
+            text = f"wells whose {meaning.neighbors} most similar wells{where} have the same "
             text += f"{short_name(meaning.label)}, "
             text += "mean over its values" + ("; without negative controls" if screen.negative.any() else "")
-            found.append(ScreenScore(f"{short_name(meaning.label)} by neighbours", text, score, chance=1 / len(names)))
+            found.append(ScreenScore(f"{short_name(meaning.label)} by neighbors", text, score, chance=1 / len(names)))
     if meaning.compound:
         compounds = screen.column(meaning.compound)[rows]
         batches = screen.column(meaning.batch)[rows] if meaning.batch else None
@@ -134,10 +134,10 @@ def _batch_figures(screen: Screen) -> list[ScreenScore]:
     names, counts = np.unique(batches, return_counts=True)
     if len(names) < 2 or counts.min() < 2:
         return []
-    score = _predicted(screen.values[screen.present], batches, None, screen.meaning.neighbours)
+    score = _predicted(screen.values[screen.present], batches, None, screen.meaning.neighbors)
     batch = short_name(screen.meaning.batch)
-    text = f"wells whose {batch} their neighbours give away: at best no more than chance"
-    return [ScreenScore(f"{batch} by neighbours", text, score, higher_is_better=False, chance=1 / len(names))]
+    text = f"wells whose {batch} their neighbors give away: at best no more than chance"
+    return [ScreenScore(f"{batch} by neighbors", text, score, higher_is_better=False, chance=1 / len(names))]
 
 
 def _control_figures(screen: Screen) -> list[ScreenScore]:
@@ -154,7 +154,7 @@ def _control_figures(screen: Screen) -> list[ScreenScore]:
     labels = np.where(screen.positive, "positive", "negative")[rows]
     groups = screen.column(meaning.groups)[rows] if meaning.groups else None
     # sphered negative controls lie around zero, where an angle says nothing
-    score = score_or_none(lambda: _predicted(screen.values[rows], labels, groups, meaning.neighbours, "euclidean"))
+    score = score_or_none(lambda: _predicted(screen.values[rows], labels, groups, meaning.neighbors, "euclidean"))
     if score is not None:
         where = f" of another {short_name(meaning.groups)}" if meaning.groups else ""
         text = f"controls whose nearest controls{where} are of the same kind"

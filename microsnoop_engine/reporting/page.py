@@ -95,7 +95,7 @@ def make_report(
         "scores": _scores(after, earlier),
         "map_rows": rows.tolist(),
         "maps": [entry for entry in maps if entry["kinds"]],
-        "colours": show.colours(after),
+        "colors": show.colors(after),
         "plates": show.plates(metadata),
         "quantities": show.quantities(after, earlier),
         "features": show.feature_bytes(after.values, features),
@@ -110,7 +110,7 @@ def make_report(
             row: f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}" for row, jpeg in pictures.items()
         },
         "has_thumbnails": bool(pictures),
-        "thumbnail_note": "cells drawn at random from one field; the same grey levels in all pictures",
+        "thumbnail_note": "cells drawn at random from one field; the same gray levels in all pictures",
         "commands": list(commands),
         "versions": f"microsnoop {__version__}, {_versions()}; {date.today().isoformat()}",
     }

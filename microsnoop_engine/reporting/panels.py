@@ -21,8 +21,8 @@ MOST_ROWS = 10_000
 """Of a table of objects that is larger, rows are drawn at random."""
 MOST_NUMBERS = 8_000_000
 """Of the features that can be shown on plates, one byte each."""
-MOST_COLOURS = 40
-"""Different values of a column of words that points can be coloured by."""
+MOST_COLORS = 40
+"""Different values of a column of words that points can be colored by."""
 NEAREST = 8
 FITTED = ". Sphering that is fitted on fewer controls than features makes them look nearer than they are"
 _WELL = re.compile(r"^([A-Z]{1,2})0*([1-9]\d?)$")
@@ -54,8 +54,8 @@ def drawn(count: int) -> np.ndarray:
     return np.sort(np.random.default_rng(0).choice(count, MOST_ROWS, replace=False))
 
 
-def colours(screen: Screen) -> list[dict]:
-    """What points can be coloured by: name, and numbers or words by row."""
+def colors(screen: Screen) -> list[dict]:
+    """What points can be colored by: name, and numbers or words by row."""
     meaning = screen.meaning
     first = [meaning.label, *meaning.treatment, meaning.dose, meaning.batch, meaning.compound, PLATE]
     others = [name for name in screen.frame if name.startswith(METADATA) and not name.startswith(f"{METADATA}Crop_")]
@@ -67,7 +67,7 @@ def colours(screen: Screen) -> list[dict]:
         different = column.nunique()
         if pd.api.types.is_numeric_dtype(column) and different > 1:
             found.append({"name": short_name(name), "numbers": rounded(column.to_numpy(np.float64))})
-        elif 1 < different <= MOST_COLOURS:
+        elif 1 < different <= MOST_COLORS:
             words = column.astype(str).where(has_word(column), "(none)")
             found.append({"name": short_name(name), "words": words.tolist()})
     return found
@@ -116,7 +116,7 @@ def _plate_size(rows: int, columns: int) -> tuple[int, int]:
 
 
 def quantities(after: Screen, before: Screen | None) -> list[dict]:
-    """What the plates can be coloured by: name, numbers by row, a word on what it is."""
+    """What the plates can be colored by: name, numbers by row, a word on what it is."""
     found = []
     if COUNT in after.frame:
         numbers = after.frame[COUNT].to_numpy(np.float64)

@@ -29,7 +29,7 @@ class ColumnRoles:
         Columns; ``batch`` (plate, week) is what must not show in the features.
     groups : str, optional
         Column of rows that are not compared with each other when labels are predicted.
-    neighbours : int
+    neighbors : int
         That vote for a label.
     """
 
@@ -41,7 +41,7 @@ class ColumnRoles:
     dose: str | None = None
     batch: str | None = None
     groups: str | None = None
-    neighbours: int = 5
+    neighbors: int = 5
 
     def check(self, frame: pd.DataFrame) -> None:
         """Raise InputError if a column is not in the table."""

@@ -1,4 +1,4 @@
-"""Small pictures of the cells behind the rows of a table: some crops in false colours."""
+"""Small pictures of the cells behind the rows of a table: some crops in false colors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SIDE = 64
 ACROSS = 3
 """Crops in a row of a thumbnail."""
 _BLUE = (0.25, 0.45, 1.0)
-_COLOURS = ((0.1, 0.9, 0.3), (1.0, 0.25, 0.6), (1.0, 0.75, 0.1), (0.1, 0.8, 0.9))
+_COLORS = ((0.1, 0.9, 0.3), (1.0, 0.25, 0.6), (1.0, 0.75, 0.1), (0.1, 0.8, 0.9))
 _PERCENTILES = (1.0, 99.7)
 
 
@@ -31,7 +31,7 @@ def thumbnails(
 ) -> dict[int, bytes]:
     """A JPEG per row of a table, with some crops that the row stands for.
 
-    The grey levels of a channel are the same in all pictures, so that wells can be compared.
+    The gray levels of a channel are the same in all pictures, so that wells can be compared.
 
     Parameters
     ----------
@@ -81,29 +81,29 @@ def thumbnails(
     if not crops:
         raise InputError(f"no image of '{profiles}' can be shown: {reason}")
     low, high = np.percentile(np.concatenate([*crops.values()]), _PERCENTILES, axis=(0, 2, 3))
-    colours = channel_colours(channels)
-    return {row: _jpeg(false_colours(found, low, high, colours)) for row, found in crops.items()}
+    colors = channel_colors(channels)
+    return {row: _jpeg(false_colors(found, low, high, colors)) for row, found in crops.items()}
 
 
-def channel_colours(channels: Sequence[str]) -> np.ndarray:
+def channel_colors(channels: Sequence[str]) -> np.ndarray:
     """Red, green and blue (c, 3) of channels, 0 to 1: a single one white, DNA blue, those from the sixth not shown."""
     if len(channels) == 1:
         return np.ones((1, 3))
-    others = iter(_COLOURS)
+    others = iter(_COLORS)
     left = (0.0, 0.0, 0.0)
     nuclear = next((name for name in channels if is_nuclear(name)), None)
     return np.array([_BLUE if name == nuclear else next(others, left) for name in channels])
 
 
-def false_colours(crops: np.ndarray, low: np.ndarray, high: np.ndarray, colours: np.ndarray) -> np.ndarray:
+def false_colors(crops: np.ndarray, low: np.ndarray, high: np.ndarray, colors: np.ndarray) -> np.ndarray:
     """Crops in rows of three as one picture.
 
     Parameters
     ----------
     crops : array (n, c, s, s)
     low, high : array (c,)
-        What becomes black and full colour.
-    colours : array (c, 3)
+        What becomes black and full color.
+    colors : array (c, 3)
 
     Returns
     -------
@@ -112,7 +112,7 @@ def false_colours(crops: np.ndarray, low: np.ndarray, high: np.ndarray, colours:
     """
     span = np.maximum(high - low, np.finfo(np.float32).tiny)
     level = ((crops - low[:, None, None]) / span[:, None, None]).clip(0, 1)
-    mixed = np.rint(255 * np.einsum("ncyx,ck->nyxk", level, colours).clip(0, 1)).astype(np.uint8)
+    mixed = np.rint(255 * np.einsum("ncyx,ck->nyxk", level, colors).clip(0, 1)).astype(np.uint8)
     empty = np.zeros((-len(mixed) % ACROSS, *mixed.shape[1:]), np.uint8)
     side = mixed.shape[1]
     rows = np.concatenate([mixed, empty]).reshape(-1, ACROSS, side, side, 3)

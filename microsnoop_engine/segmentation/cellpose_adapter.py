@@ -89,7 +89,7 @@ class CellposeSegmenter:
         low, span = plane.min(), np.ptp(plane)
         if span == 0:
             return np.zeros(plane.shape, np.int32)
-        # Cellpose normalises every plane, but blanks those whose range is below 1e-3, such as dim images in 0..1.
+        # Cellpose normalizes every plane, but blanks those whose range is below 1e-3, such as dim images in 0..1.
         plane = ((plane - low) * (FULL_SCALE / span)).astype(np.float32)
         try:
             labels = self._network.eval(plane)[0]

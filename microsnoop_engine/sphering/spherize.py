@@ -41,7 +41,7 @@ class Diagnostics:
     rank : int
         Directions in which the controls vary at all, at most n - 1.
     condition : float
-        Largest eigenvalue over the smallest, after regularisation: the square of how much more the weakest direction is
+        Largest eigenvalue over the smallest, after regularization: the square of how much more the weakest direction is
         amplified than the strongest.
     regularization : str
         The rule.
@@ -67,7 +67,7 @@ class Diagnostics:
             return ""
         return (
             f"only {self.n} controls for {self.p} features (rank {self.rank}): {self.p - self.rank} directions are "
-            "unknown and rest on the regularisation alone. Use more controls (of all plates; images instead of wells), "
+            "unknown and rest on the regularization alone. Use more controls (of all plates; images instead of wells), "
             "or fewer features"
         )
 

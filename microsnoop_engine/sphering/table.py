@@ -18,7 +18,7 @@ from .spherize import Spherize
 EVERYTHING = "all"
 """The name of the only group of a global fit."""
 GRID = tuple(float(value) for value in np.logspace(-6, 1, 15))
-"""Regularisations that are tried."""
+"""Regularizations that are tried."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def best_regularization(
     asked: np.ndarray | None = None,
     grid: Sequence[float] = GRID,
 ) -> float:
-    """The regularisation with which most rows have a row of their own label as the nearest by cosine.
+    """The regularization with which most rows have a row of their own label as the nearest by cosine.
 
     Parameters
     ----------
@@ -148,7 +148,7 @@ def best_regularization(
     names, counts = np.unique(labels[asked], return_counts=True)
     asked = asked & np.isin(labels, names[counts > 1])
     if not asked.any():
-        raise InputError("no treatment has two rows: the regularisation cannot be chosen by replicates")
+        raise InputError("no treatment has two rows: the regularization cannot be chosen by replicates")
     shares = []
     for regularization in grid:
         sphered, _ = _sphere(values, is_control, groups, method, regularization)

@@ -44,7 +44,7 @@ class Layout:
 
     @property
     def located(self) -> bool:
-        """Whether rows are objects in an image, with number, centre, crop and border flag."""
+        """Whether rows are objects in an image, with number, center, crop and border flag."""
         return self.objects != IMAGE_SET
 
     def schema(self) -> pa.Schema:

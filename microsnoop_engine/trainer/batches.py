@@ -1,4 +1,4 @@
-"""Batches of training crops, cut, turned, scaled, normalised and masked on the device."""
+"""Batches of training crops, cut, turned, scaled, normalized and masked on the device."""
 
 from __future__ import annotations
 
@@ -178,10 +178,10 @@ class Batches:
         return np.clip(center, half, self._shapes[plane] - half)
 
     def crops(self, places: CropBatch) -> Tensor:
-        """Crops (n, 1, s, s), normalised so that percentiles 1 and 99 are 0 and 1; outside of the planes they are 0."""
+        """Crops (n, 1, s, s), normalized so that percentiles 1 and 99 are 0 and 1; outside of the planes they are 0."""
         crops, shown = self.cut(places), self.shown(places)
         if self.config.levels == "crop":
-            return normalise(crops * shown)
+            return normalize(crops * shown)
         low, high = self._levels[torch.from_numpy(places.plane).to(self._device)].T[:, :, None, None, None]
         return (crops - low) / (high - low).clamp(min=1) * shown
 
@@ -193,7 +193,7 @@ class Batches:
         return (inside[:, None, :, None] & inside[:, None, None, :]).float()
 
     def cut(self, places: CropBatch) -> Tensor:
-        """Crops (n, 1, s, s) in grey levels 0 to 255, bilinear; 0 outside of the planes."""
+        """Crops (n, 1, s, s) in gray levels 0 to 255, bilinear; 0 outside of the planes."""
         size, device = self.config.crop, self._device
         plane = torch.from_numpy(places.plane).to(device)
         axis = torch.arange(size, device=device, dtype=torch.float32) - (size - 1) / 2
@@ -222,8 +222,8 @@ class Batches:
         return self._pixels[torch.where(inside, place, 0)].float() * inside
 
     def vary(self, crops: Tensor, shown: Tensor, step: int, view: int, share: slice) -> Tensor:
-        """Change gamma, blur and noise of normalised crops at random, where they are shown; by a crop's own levels they
-        are normalised again.
+        """Change gamma, blur and noise of normalized crops at random, where they are shown; by a crop's own levels they
+        are normalized again.
 
         ``share`` says which rows of the step's batch the crops are.
         """
@@ -238,7 +238,7 @@ class Batches:
         crops = torch.lerp(crops, soft, (2 * blur - 1).clamp(min=0) * strength)
         grain = torch.randn((count, *crops.shape[1:]), generator=generator)[share].to(crops.device)
         crops = (crops + grain * noise**2 * 0.2 * strength).clamp(min=0) * shown
-        return normalise(crops) if self.config.levels == "crop" else crops
+        return normalize(crops) if self.config.levels == "crop" else crops
 
 
 def variation(plane: np.ndarray) -> np.ndarray:
@@ -253,7 +253,7 @@ def _seeds(*numbers: int) -> np.ndarray:
     return np.random.SeedSequence(numbers).generate_state(1)
 
 
-def normalise(crops: Tensor) -> Tensor:
+def normalize(crops: Tensor) -> Tensor:
     """Crops (n, 1, s, s) with percentiles 1 and 99 of each as 0 and 1; constant crops become 0."""
     ordered = crops.flatten(1).sort(1).values
     last = ordered.shape[1] - 1

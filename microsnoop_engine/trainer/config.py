@@ -64,7 +64,7 @@ class TrainConfig:
     shift : float
         Largest distance between two views of one place, as a share of the crop.
     places_per_image : int
-        Crops of a batch that come from one image: the contrast loss must tell neighbouring cells apart.
+        Crops of a batch that come from one image: the contrast loss must tell neighboring cells apart.
     candidates : int
         A crop's place is the one of so many random ones whose surroundings vary most: less empty background.
     padding : float

@@ -26,7 +26,7 @@ def weight_arrays(state: Mapping[str, torch.Tensor], encoder_only: bool) -> dict
     }
 
 
-def export(folder: Path, target: Path, name: str, licence: str, encoder_only: bool) -> Card:
+def export(folder: Path, target: Path, name: str, license: str, encoder_only: bool) -> Card:
     """Write the weights of a run as float16 safetensors with a card that says how they were made.
 
     Raises
@@ -53,5 +53,5 @@ def export(folder: Path, target: Path, name: str, licence: str, encoder_only: bo
         "exported": f"{date.today().isoformat()}, microsnoop {__version__}",
     }
     return save_weights(
-        tensors, Card(name, architecture=config.architecture, training=training, licence=licence), target
+        tensors, Card(name, architecture=config.architecture, training=training, license=license), target
     )

@@ -35,7 +35,7 @@ class Pool:
     skipped : list of str
         Images that could not be read, with the reason.
     sources : dict of str to int
-        Number of images by source and licence, as far as the index says.
+        Number of images by source and license, as far as the index says.
     """
 
     planes: list[np.ndarray]
@@ -117,7 +117,7 @@ def _indexed(path: Path, split: str) -> Iterator[Entry]:
                 archives[row["archive"]] = zipfile.ZipFile(path / row["archive"])
             except (OSError, zipfile.BadZipFile) as error:
                 raise InputError(f"'{path / row['archive']}' cannot be opened: {error}") from None
-        source = ", ".join(row[name] for name in ("source_repo", "licence") if row.get(name))
+        source = ", ".join(row[name] for name in ("source_repo", "license", "licence") if row.get(name))
         yield row["file"], row["category"], source or path.name, Path(row["file"]), archives[row["archive"]]
 
 

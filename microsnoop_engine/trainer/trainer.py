@@ -123,7 +123,7 @@ class Trainer:
         self.predictor.to(self.device)
         heads = [*(self.head.parameters() if config.contrast else ()), *self.predictor.parameters()]
         self._parameters = [p for p in (*self.model.parameters(), *heads) if p.requires_grad]
-        self._optimiser = torch.optim.AdamW(self._parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
+        self._optimizer = torch.optim.AdamW(self._parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
         self._reconstruct = torch.compile(self.model) if compiled else self.model
         self._embed = torch.compile(self.model.embed) if compiled else self.model.embed
         self.step = 0
@@ -188,10 +188,10 @@ class Trainer:
         return not parallel.any_process(bool(told()), self.device)
 
     def train_step(self) -> dict[str, Any]:
-        """One step of the optimiser; its line of the log."""
+        """One step of the optimizer; its line of the log."""
         began = time.perf_counter()
         rate = learning_rate(self.config, self.step)
-        for group in self._optimiser.param_groups:
+        for group in self._optimizer.param_groups:
             group["lr"] = rate
         self.model.train()
         views = self.views(self.batches, self.step)
@@ -204,10 +204,10 @@ class Trainer:
                 f"the loss is not finite at step {self.step} (category {category}): lower the learning rate, or look "
                 "at these images; the last checkpoint is unharmed"
             )
-        self._optimiser.zero_grad(set_to_none=True)
+        self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
         parallel.average(p.grad for p in self._parameters if p.grad is not None)
-        self._optimiser.step()
+        self._optimizer.step()
         self.step += 1
         said = {name: value.detach() for name, value in {"loss": loss, **losses}.items()}
         parallel.average(said.values())
@@ -280,7 +280,7 @@ class Trainer:
             "head": self.head.state_dict(),
             "predictor": self.predictor.state_dict(),
             "whitening": self.whitening,
-            "optimiser": self._optimiser.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
         }
         with atomic_path(self.folder / CHECKPOINT) as temporary:
             torch.save(state, temporary)
@@ -296,7 +296,7 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         self.head.load_state_dict(state["head"])
         self.predictor.load_state_dict(state.get("predictor", {}))
-        self._optimiser.load_state_dict(state["optimiser"])
+        self._optimizer.load_state_dict(state["optimizer"])
         self.whitening = state["whitening"]
         self.started_from = state["start"]
         self.start_tensors = state.get("start_tensors", {})

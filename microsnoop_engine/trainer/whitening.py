@@ -18,17 +18,17 @@ BATCH = 32
 AS_SHOWN = {"crop": FRAME, "batch": BATCH, "places_per_image": 1, "padding": 0.0}
 SMALLEST, LARGEST = 40, 130
 """Height and width of cells in pixels of the training images."""
-REGULARISATION = 3e-3
+REGULARIZATION = 3e-3
 """Added to the variances, as a share of their mean."""
 
 
-def fit_whitening(embeddings: np.ndarray, regularisation: float = REGULARISATION) -> tuple[np.ndarray, np.ndarray]:
+def fit_whitening(embeddings: np.ndarray, regularization: float = REGULARIZATION) -> tuple[np.ndarray, np.ndarray]:
     """Matrix and offset that turn embeddings into uncorrelated ones of equal variance (ZCA).
 
     Parameters
     ----------
     embeddings : array (n, d)
-    regularisation : float
+    regularization : float
         Added to the variances, as a share of their mean.
 
     Returns
@@ -40,7 +40,7 @@ def fit_whitening(embeddings: np.ndarray, regularisation: float = REGULARISATION
     """
     embeddings = np.asarray(embeddings, dtype=np.float64)
     values, vectors = np.linalg.eigh(np.cov(embeddings.T))
-    matrix = vectors / np.sqrt(values.clip(min=0) + regularisation * values.mean()) @ vectors.T
+    matrix = vectors / np.sqrt(values.clip(min=0) + regularization * values.mean()) @ vectors.T
     return matrix.astype(np.float32), (-embeddings.mean(0) @ matrix).astype(np.float32)
 
 

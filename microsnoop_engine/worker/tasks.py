@@ -43,14 +43,14 @@ class Tasks:
             "info": (self._info, set()),
             "measure_objects": (
                 self._measure_objects,
-                {"image", "labels", "rescale_constant", "mask", "normalise", "resize"},
+                {"image", "labels", "rescale_constant", "mask", "normalize", "resize"},
             ),
             "measure_rois": (
                 self._measure_rois,
-                {"image", "boxes", "masks", "rescale_constant", "mask", "normalise", "resize"},
+                {"image", "boxes", "masks", "rescale_constant", "mask", "normalize", "resize"},
             ),
-            "measure_image": (self._measure_image, {"image", "mode", "normalise"}),
-            "measure_tiles": (self._measure_tiles, {"image", "normalise"}),
+            "measure_image": (self._measure_image, {"image", "mode", "normalize"}),
+            "measure_tiles": (self._measure_tiles, {"image", "normalize"}),
             **table_tasks(exchange),
         }
 
@@ -99,12 +99,12 @@ class Tasks:
 
     def _measure_objects(self, inputs: dict[str, Any], on_batch: OnBatch) -> dict[str, Any]:
         began = time.perf_counter()
-        settings = _settings(inputs, "rescale_constant", "mask", "normalise", "resize")
+        settings = _settings(inputs, "rescale_constant", "mask", "normalize", "resize")
         return self._object_outputs(inputs, self._measure(inputs, settings, on_batch), began)
 
     def _measure_rois(self, inputs: dict[str, Any], on_batch: OnBatch) -> dict[str, Any]:
         began = time.perf_counter()
-        settings = _settings(inputs, "rescale_constant", "mask", "normalise", "resize")
+        settings = _settings(inputs, "rescale_constant", "mask", "normalize", "resize")
         image, boxes, masks = (self._exchange.receive(name, inputs[name]) for name in ("image", "boxes", "masks"))
         measurement = measure_rois(self.embedder, image, boxes, masks, settings, on_batch)
         return self._object_outputs(inputs, measurement, began)
@@ -125,13 +125,13 @@ class Tasks:
         mode = inputs.get("mode", "tile")
         if mode not in ("tile", "image"):
             raise InputError(f"mode is {mode!r}: give 'tile' or 'image'")
-        measurement = self._measure(inputs, _settings({**inputs, "mode": mode}, "mode", "normalise"), on_batch)
+        measurement = self._measure(inputs, _settings({**inputs, "mode": mode}, "mode", "normalize"), on_batch)
         features = (mean_of_rows(measurement) if mode == "tile" else measurement).features
         return self._outputs(inputs, {"features": features}, measurement, began)
 
     def _measure_tiles(self, inputs: dict[str, Any], on_batch: OnBatch) -> dict[str, Any]:
         began = time.perf_counter()
-        measurement = self._measure(inputs, _settings({**inputs, "mode": "tile"}, "mode", "normalise"), on_batch)
+        measurement = self._measure(inputs, _settings({**inputs, "mode": "tile"}, "mode", "normalize"), on_batch)
         arrays = {"features": measurement.features, "box": measurement.regions.box}
         return self._outputs(inputs, arrays, measurement, began)
 

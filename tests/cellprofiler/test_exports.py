@@ -119,7 +119,7 @@ def test_both_exports_give_the_same_answers(exports, microsnoop, tmp_path):
         assert "all: 6 controls" in said
         assert "WARNING: all: only 6 controls for" in warned
         task = ["--label", "Metadata_Phenotype", "--task", "knn,nsc", "--compound", "Metadata_Compound"]
-        figures, _ = microsnoop("evaluate", sphered, *task, "--neighbours", 1, "--json")
+        figures, _ = microsnoop("evaluate", sphered, *task, "--neighbors", 1, "--json")
         found[kind] = read_csv(wells), read_csv(sphered), said.replace(str(sphered), ""), json.loads(figures)
     for step, tolerance in ((0, 1e-5), (1, 1e-3)):
         (names, rows), (other_names, other_rows) = (found[kind][step] for kind in found)

@@ -31,7 +31,7 @@ CELLS = pd.DataFrame(
 IMAGES = pd.DataFrame({"ImageNumber": [1, 2], "Metadata_Plate": "P1", "Metadata_Well": ["A01", "A02"]})
 NUCLEI = pd.DataFrame({"ImageNumber": [1, 1, 2], "ObjectNumber": [1, 2, 1], "AreaShape_Area": [10.5, 11, 12]})
 CONTROLS = ["--controls", "Metadata_Role == 'negative'"]
-ROLE = ["--label", "Metadata_Role", "--neighbours", "1"]
+ROLE = ["--label", "Metadata_Role", "--neighbors", "1"]
 
 
 def file(name, content):
@@ -436,7 +436,7 @@ BAD = {
     "unknown task": ("evaluate", cells(), [*ROLE, "--task", "moa"], "'{table}': task is 'moa': give some of knn"),
     "no task": ("evaluate", cells(), [*ROLE, "--task", ","], "'{table}': task is '': give some of knn"),
     "compound not said": ("evaluate", cells(), [*ROLE, "--task", "nsc"], "'{table}': task 'nsc' needs --compound"),
-    "too many neighbours": ("evaluate", cells(), [*ROLE[:3], "99"], "'{table}': k is 99, but row 0 has 47 candidates"),
+    "too many neighbors": ("evaluate", cells(), [*ROLE[:3], "99"], "'{table}': k is 99, but row 0 has 47 candidates"),
     "tables without a common key": (
         "combine",
         beside(cells(), other=CELLS[[AREA]]),

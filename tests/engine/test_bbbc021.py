@@ -100,7 +100,7 @@ def test_scores_by_week_and_by_plate():
     assert scores["nsc"].accuracy == pytest.approx(right_in_own_week().mean())
     assert 0.3 < scores["nsc"].accuracy < 0.9
     assert scores["nscb_week"].accuracy == 1
-    # a plate is no batch: 70 of the 92 treatments still have a neighbour of their own week
+    # a plate is no batch: 70 of the 92 treatments still have a neighbor of their own week
     asked = np.flatnonzero(~IN_ONE_WEEK)
     same_week = (COMPOUNDS[asked, None] != COMPOUNDS[asked]) & (PLATES[asked, None] != PLATES[asked])
     same_week &= WEEKS[asked, None] == WEEKS[asked]

@@ -22,14 +22,14 @@ N_DISCS = 12
 def draw_discs(seed, shape, n):
     """Bright discs on noise, uint16, from 0 to 65535, and their labels."""
     rng = np.random.default_rng(seed)
-    centres = []
-    while len(centres) < n:
-        centre = rng.uniform(1.5 * RADIUS, np.array(shape) - 1.5 * RADIUS)
-        if all(np.hypot(*(centre - other)) > 2.5 * RADIUS for other in centres):
-            centres.append(centre)
+    centers = []
+    while len(centers) < n:
+        center = rng.uniform(1.5 * RADIUS, np.array(shape) - 1.5 * RADIUS)
+        if all(np.hypot(*(center - other)) > 2.5 * RADIUS for other in centers):
+            centers.append(center)
     y, x = np.indices(shape)
     labels = np.zeros(shape, np.int32)
-    for number, (cy, cx) in enumerate(centres, start=1):
+    for number, (cy, cx) in enumerate(centers, start=1):
         labels[np.hypot(y - cy, x - cx) < RADIUS] = number
     image = 8000 * (labels > 0) + rng.normal(0, 400, shape)
     image = (image - image.min()) * (65535 / np.ptp(image))

@@ -15,7 +15,7 @@ from microsnoop_engine.model.reference_checkpoints import import_reference, rena
 from microsnoop_engine.model.registry import build
 from microsnoop_engine.model.unet import Microsnoop
 
-CARD = Card("mine", training={"samples_seen": 7}, licence="BSD-3-Clause")
+CARD = Card("mine", training={"samples_seen": 7}, license="BSD-3-Clause")
 
 
 def reference_name(key):
@@ -161,7 +161,7 @@ def test_saving_and_building_keeps_the_embedding(model, tmp_path):
 def test_shipped_weights_have_a_whole_card():
     _, card = load_weights()
     assert (card.name, card.dimension, card.input_size) == ("microsnoop-base", 256, 224)
-    assert card.licence
+    assert card.license
     assert card.training
 
 
@@ -218,7 +218,7 @@ def test_missing_card(saved):
         (b"\xff\xfe", "is not valid JSON"),
         (b'["name"]', "must hold 'name'"),
         (b'{"dimension": 256}', "must hold 'name'"),
-        (b'{"name": "a", "colour": 1, "age": 2}', re.escape("unknown: ['age', 'colour']")),
+        (b'{"name": "a", "color": 1, "age": 2}', re.escape("unknown: ['age', 'color']")),
         (b'{"name": "a", "dimension": "256", "sha256": null}', "values of the wrong type: dimension, sha256"),
     ],
 )

@@ -151,7 +151,7 @@ def test_weights_info():
     card = json.loads(microsnoop("weights", "info").stdout)
     assert card["name"] == "microsnoop-base"
     assert card["dimension"] == 256
-    assert card["licence"]
+    assert card["license"]
 
 
 def test_every_help_text_says_what_the_rescale_constant_is():

@@ -19,7 +19,7 @@ def test_the_demo_ends_with_a_report(tmp_path, capsys):
     data = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)[1])
     scores = {score["name"]: score for score in data["scores"]}
     assert scores["NSC"]["after"] > 0.8
-    assert scores["Phenotype by neighbours"]["after"] > 0.5
+    assert scores["Phenotype by neighbors"]["after"] > 0.5
     assert len(data["thumbnails"]) == 48
     with browser() as window:
         window.get((tmp_path / "demo" / "report.html").as_uri())

@@ -19,10 +19,10 @@ SETTINGS = [
     CropSettings(rescale_constant=0.6),
     CropSettings(rescale_constant=5.0),
     CropSettings(mask="object"),
-    CropSettings(mask="object", normalise="pad-then-normalise"),
-    CropSettings(normalise="normalise-then-pad"),
+    CropSettings(mask="object", normalize="pad-then-normalize"),
+    CropSettings(normalize="normalize-then-pad"),
     CropSettings(mode="tile"),
-    CropSettings(mode="tile", normalise="normalise-then-pad"),
+    CropSettings(mode="tile", normalize="normalize-then-pad"),
 ]
 
 
@@ -146,7 +146,7 @@ def test_percentiles(seed, zeros):
 def test_memory_runs_out(field, monkeypatch):
     from microsnoop_engine.modes import device_crops
 
-    real, sizes = device_crops.normalised_windows, []
+    real, sizes = device_crops.normalized_windows, []
 
     def greedy(pixels, planes, table, *arguments):
         if len(table) > 3:
@@ -154,7 +154,7 @@ def test_memory_runs_out(field, monkeypatch):
         sizes.append(len(table))
         return real(pixels, planes, table, *arguments)
 
-    monkeypatch.setattr(device_crops, "normalised_windows", greedy)
+    monkeypatch.setattr(device_crops, "normalized_windows", greedy)
     assert_same(*field, CropSettings())
     assert max(sizes) == 3
 

@@ -33,7 +33,7 @@ def expected(model, crops):
 
 
 def random_crops(size, count=2):
-    """Blobs and noise from -0.2 to 1.2, as percentile normalisation gives them."""
+    """Blobs and noise from -0.2 to 1.2, as percentile normalization gives them."""
     return np.random.default_rng(size).uniform(-0.2, 1.2, (count, 1, size, size)).astype(np.float32)
 
 

@@ -60,7 +60,7 @@ def test_knn_equals_scikit_learn_trained_on_the_other_groups(metric):
     assert knn_predict(features, labels, groups, 5, metric).tolist() == expected.tolist()
 
 
-def test_rows_that_share_any_one_of_several_groups_are_no_neighbours():
+def test_rows_that_share_any_one_of_several_groups_are_no_neighbors():
     plates, wells = np.array([0, 0, 1, 1, 1, 1]), np.array([5, 6, 5, 7, 6, 8])
     assert nearest(LINE, 1, [plates], "euclidean")[:, 0].tolist() == [4, 4, 1, 1, 1, 1]
     assert nearest(LINE, 1, [plates, wells], "euclidean")[:, 0].tolist() == [4, 2, 1, 1, 0, 1]
@@ -141,7 +141,7 @@ def test_nsc_does_not_let_a_compound_answer_for_itself():
     assert (own.rows.tolist(), own.left_out) == ([2, 3], 2)
 
 
-def test_nscb_looks_past_a_nearer_neighbour_of_the_same_batch():
+def test_nscb_looks_past_a_nearer_neighbor_of_the_same_batch():
     features, compound = directions(0, 1, 20, 21), np.array(["a1", "b1", "a2", "b2"])
     moa, week = np.array(["A", "B", "A", "B"]), np.array([1, 1, 2, 2])
     assert nsc(features, moa, compound).predictions.tolist() == ["B", "A", "B", "A"]

@@ -18,7 +18,7 @@ from microsnoop_engine.images.planes import read_channels, read_plane
 RNG = np.random.default_rng(0)
 PLANES = RNG.integers(0, 60000, (3, 40, 50), np.uint16)
 PLANE = PLANES[0]
-GREY = RNG.integers(0, 255, (40, 50), np.uint8)
+GRAY = RNG.integers(0, 255, (40, 50), np.uint8)
 RGB = RNG.integers(0, 255, (40, 50, 3), np.uint8)
 LABELS = RNG.integers(0, 9, (40, 50), np.uint16)
 
@@ -96,7 +96,7 @@ def test_stack_in_depth_plane_by_plane(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["png", "bmp", "webp", "tif"])
-def test_colours(tmp_path, suffix):
+def test_colors(tmp_path, suffix):
     options = {"photometric": "rgb"} if suffix == "tif" else {"lossless": True} if suffix == "webp" else {}
     path = write(tmp_path / f"a.{suffix}", RGB, **options)
     assert channel_names(path) == ["Red", "Green", "Blue"]
@@ -104,23 +104,23 @@ def test_colours(tmp_path, suffix):
         assert np.array_equal(read_plane(PlaneSource(path, index), "Red"), RGB[..., index])
 
 
-@pytest.mark.parametrize("array", [GREY, PLANE])
-def test_grey_png(tmp_path, array):
+@pytest.mark.parametrize("array", [GRAY, PLANE])
+def test_gray_png(tmp_path, array):
     path = write(tmp_path / "a.PNG", array)
     assert channel_names(path) == []
     assert np.array_equal(read_plane(PlaneSource(path), "DNA"), array)
 
 
 def test_transparency_is_left_out(tmp_path):
-    Image.fromarray(np.dstack([RGB, GREY])).save(tmp_path / "rgba.png")
-    Image.fromarray(np.dstack([GREY, GREY])).save(tmp_path / "la.png")
+    Image.fromarray(np.dstack([RGB, GRAY])).save(tmp_path / "rgba.png")
+    Image.fromarray(np.dstack([GRAY, GRAY])).save(tmp_path / "la.png")
     assert np.array_equal(read_array(tmp_path / "rgba.png"), np.moveaxis(RGB, -1, 0))
-    assert np.array_equal(read_plane(PlaneSource(tmp_path / "la.png"), "DNA"), GREY)
+    assert np.array_equal(read_plane(PlaneSource(tmp_path / "la.png"), "DNA"), GRAY)
 
 
 def test_gif(tmp_path):
-    Image.fromarray(GREY).save(tmp_path / "a.gif")
-    assert np.array_equal(read_plane(PlaneSource(tmp_path / "a.gif", 1), "Green"), GREY)
+    Image.fromarray(GRAY).save(tmp_path / "a.gif")
+    assert np.array_equal(read_plane(PlaneSource(tmp_path / "a.gif", 1), "Green"), GRAY)
 
 
 def test_npz_rows(tmp_path):
@@ -145,9 +145,9 @@ def test_read_channels_in_the_order_asked_for(tmp_path):
 
 
 def test_read_channels_of_different_types(tmp_path):
-    a, b = write(tmp_path / "a.tif", GREY), write(tmp_path / "b.tif", PLANE)
+    a, b = write(tmp_path / "a.tif", GRAY), write(tmp_path / "b.tif", PLANE)
     both = read_channels(image_set(a=a, b=b), ["a", "b"])
-    assert np.array_equal(both[0], GREY)
+    assert np.array_equal(both[0], GRAY)
     assert np.array_equal(both[1], PLANE)
 
 
@@ -222,7 +222,7 @@ BAD_PLANES = {
         "cannot be read .*damaged",
     ),
     "truncated PNG": (lambda d: PlaneSource(cut(write(d / "a.png", PLANE), 0.5)), "cannot be read .*truncated"),
-    "truncated JPEG": (lambda d: PlaneSource(cut(write(d / "a.jpg", GREY), 0.5)), "cannot be read .*truncated"),
+    "truncated JPEG": (lambda d: PlaneSource(cut(write(d / "a.jpg", GRAY), 0.5)), "cannot be read .*truncated"),
     "complex numbers": (
         lambda d: PlaneSource(write(d / "a.tif", PLANE.astype(np.complex64))),
         "holds complex64 of shape",
@@ -247,9 +247,9 @@ BAD_PLANES = {
     ),
     "several planes": (
         lambda d: PlaneSource(write(d / "a.tif", PLANES, photometric="minisblack")),
-        "has 3 planes or colours",
+        "has 3 planes or colors",
     ),
-    "colours": (lambda d: PlaneSource(write(d / "a.png", RGB)), "has 3 planes or colours where one was expected"),
+    "colors": (lambda d: PlaneSource(write(d / "a.png", RGB)), "has 3 planes or colors where one was expected"),
     "frame beyond the last": (
         lambda d: PlaneSource(write(d / "a.tif", PLANES, photometric="minisblack"), 3),
         "has planes 0 to 2: there is no plane 3",
@@ -299,7 +299,7 @@ BAD_LABELS = {
     "boolean": (LABELS > 4, "is a black-and-white mask: give a label image, in which every object has its own number"),
     "black and white": ((LABELS > 4).astype(np.uint8) * 255, "is a black-and-white mask"),
     "complex": (LABELS.astype(np.complex64), "holds complex64"),
-    "colours": (RGB, "has 3 planes or colours"),
+    "colors": (RGB, "has 3 planes or colors"),
 }
 
 

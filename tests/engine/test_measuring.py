@@ -1,4 +1,4 @@
-"""Images to embeddings: each crop's row is what the plain network says of its hand-made, normalised frame."""
+"""Images to embeddings: each crop's row is what the plain network says of its hand-made, normalized frame."""
 
 import numpy as np
 import pytest

@@ -186,7 +186,7 @@ def test_cells_without_labels():
     [
         ({"mode": "cell"}, "mode is 'cell': give one of cells, single-cell, tile, image"),
         ({"mask": "ring"}, "mask is 'ring': give one of box, object"),
-        ({"normalise": "no"}, "normalise is 'no': give one of pad-then-normalise, normalise-then-pad"),
+        ({"normalize": "no"}, "normalize is 'no': give one of pad-then-normalize, normalize-then-pad"),
         ({"rescale_constant": 0.0}, r"rescale_constant is 0.0: give a number from 0.1 to 20.0"),
         ({"rescale_constant": math.nan}, "rescale_constant is nan"),
         ({"rescale_constant": "2"}, "rescale_constant is '2'"),
@@ -204,7 +204,7 @@ def test_bad_settings(settings, message):
         CropSettings(**settings)
 
 
-def normalised(frame):
+def normalized(frame):
     low, high = np.percentile(frame, (1, 99))
     return (frame - low) / (high - low)
 
@@ -220,7 +220,7 @@ def in_frame(window):
 def test_crops_of_cells(mask):
     labels = random_labels(6)
     image = np.random.default_rng(6).integers(10, 4000, (2, *labels.shape), np.uint16)
-    settings = CropSettings(mask=mask, rescale_constant=1.0, normalise="pad-then-normalise")
+    settings = CropSettings(mask=mask, rescale_constant=1.0, normalize="pad-then-normalize")
     regions = regions_of(labels.shape, labels, settings)
     found = list(crops(image, regions, settings, labels))
     assert [(c.row, c.channel) for c in found] == [(row, channel) for row in range(len(regions)) for channel in (0, 1)]
@@ -235,7 +235,7 @@ def test_crops_of_cells(mask):
         frame = np.zeros((224, 224))
         top, left = (224 - (y1 - y0)) // 2, (224 - (x1 - x0)) // 2
         frame[top : top + y1 - y0, left : left + x1 - x0] = pixels[y0:y1, x0:x1]
-        assert np.abs(in_frame(crop.window) - normalised(frame)).max() < 1e-5
+        assert np.abs(in_frame(crop.window) - normalized(frame)).max() < 1e-5
         measured += 1
     assert measured > 5
 
@@ -249,9 +249,9 @@ def test_small_masked_objects_are_measured_unless_their_padding_is_to_count():
         settings = CropSettings(mask="object", **settings)
         return next(crops(image, regions_of((200, 200), labels, settings), settings, labels))
 
-    assert "less than 1 % of the frame" in crop(normalise="pad-then-normalise").problem
+    assert "less than 1 % of the frame" in crop(normalize="pad-then-normalize").problem
     window = crop().window
-    assert np.array_equal(window, crop(normalise="normalise-then-pad").window)
+    assert np.array_equal(window, crop(normalize="normalize-then-pad").window)
     inside = image[0, 90:102, 90:102].astype(float)
     box = np.zeros((48, 48))
     box[18:30, 18:30] = inside
@@ -266,7 +266,7 @@ def test_mask_object_sees_every_plane():
     settings = CropSettings(mask="object", rescale_constant=0.5)
     found = list(crops(image, regions_of((60, 60), labels, settings), settings, labels))
     # each object fills its own box, so that the mask must not take anything away
-    plain = CropSettings(rescale_constant=0.5, normalise="normalise-then-pad")
+    plain = CropSettings(rescale_constant=0.5, normalize="normalize-then-pad")
     unmasked = list(crops(image, regions_of((60, 60), labels, plain), plain, labels))
     assert all(np.array_equal(a.window, b.window) for a, b in zip(found, unmasked, strict=True))
 
@@ -330,7 +330,7 @@ def test_a_crop_at_the_edge_keeps_its_shape_when_it_is_resized():
     labels = np.zeros((40, 100), np.int32)
     labels[10:30, 40:60] = 1
     image = np.random.default_rng(2).uniform(1, 2, (1, 40, 100)).astype(np.float32)
-    settings = CropSettings(rescale_constant=2.0, resize=160, normalise="normalise-then-pad")
+    settings = CropSettings(rescale_constant=2.0, resize=160, normalize="normalize-then-pad")
     (crop,) = crops(image, regions_of(labels.shape, labels, settings), settings, labels)
     filled = crop.window != 0
     assert filled.any(1).sum() == pytest.approx(80, abs=1)

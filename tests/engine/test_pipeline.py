@@ -14,7 +14,7 @@ SCREEN = """
 table: wells.csv
 out: found
 sphere: {controls: "Metadata_Role == 'negative'", regularization: 0.3, by: Metadata_Plate}
-evaluate: {label: Metadata_MoA, task: [knn, nsc], compound: Metadata_Compound, neighbours: 3}
+evaluate: {label: Metadata_MoA, task: [knn, nsc], compound: Metadata_Compound, neighbors: 3}
 report: {treatment: [Metadata_Compound, Metadata_Dose], title: "A 'title'"}
 """
 
@@ -52,7 +52,7 @@ def test_only_what_changed_is_done_again(folder, capsys):
     assert capsys.readouterr().out.count("done before") == 3
     assert {path.name: path.stat().st_mtime_ns for path in (folder / "found").iterdir()} == stamps
 
-    (folder / "screen.yaml").write_text(SCREEN.replace("neighbours: 3", "neighbours: 1"))
+    (folder / "screen.yaml").write_text(SCREEN.replace("neighbors: 3", "neighbors: 1"))
     assert main(run) == 0
     said = capsys.readouterr().out
     assert "== sphere: done before" in said
@@ -105,7 +105,7 @@ def test_steps_take_the_table_of_the_step_before(tmp_path):
         (SCREEN + "spere: {}", "unknown section spere"),
         (SCREEN.replace("controls:", "control:"), "section sphere: the following arguments are required: --controls"),
         (SCREEN.replace("by:", "per:"), "section sphere: unrecognized arguments: --per=Metadata_Plate"),
-        (SCREEN.replace("neighbours: 3", "neighbours: many"), "section evaluate: argument --neighbours: invalid int"),
+        (SCREEN.replace("neighbors: 3", "neighbors: many"), "section evaluate: argument --neighbors: invalid int"),
         (SCREEN.replace("table: wells.csv", ""), "there is nothing to sphere: add a section profile, or 'table: FILE'"),
         (SCREEN.replace("wells.csv", "other.csv"), "there is no file or folder 'other.csv'"),
         ("profile: {mode: tile}", "section profile needs 'input'"),

@@ -18,7 +18,7 @@ def write_pool(folder, rows):
     """A pool of PNG images: (file, category, split, bytes or None)."""
     folder.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(folder / "images.zip", "w") as archive:
-        lines = ["file,archive,category,split,source_repo,licence"]
+        lines = ["file,archive,category,split,source_repo,license"]
         for name, category, split, data in rows:
             lines.append(f"{name},images.zip,{category},{split},somebody/images,CC0")
             archive.writestr(name, as_png(PLANE) if data is None else data)

@@ -27,7 +27,7 @@ def folder(tmp_path_factory, embedder):
 
 
 @pytest.mark.parametrize("name", ["profiles.parquet", "profiles.csv"])
-def test_features_and_metadata_are_recognised(folder, name):
+def test_features_and_metadata_are_recognized(folder, name):
     table = load_profiles(str(folder / name))
     features = feature_columns("Nuclei", CHANNELS)
     assert [column for column in infer_cp_features(table) if "_Microsnoop_" in column] == features
@@ -36,7 +36,7 @@ def test_features_and_metadata_are_recognised(folder, name):
     np.testing.assert_allclose(table[features], read_table(folder).to_pandas()[features], rtol=1e-6)
 
 
-def test_aggregate_normalise_and_select(folder):
+def test_aggregate_normalize_and_select(folder):
     cells = load_profiles(str(folder / "profiles.parquet"))
     wells = aggregate(cells, strata=["Metadata_Plate", "Metadata_Well"], operation="mean")
     features = feature_columns("Nuclei", CHANNELS)

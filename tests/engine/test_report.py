@@ -116,7 +116,7 @@ def test_figures_say_what_is_known_of_the_screen(screen):
     np.testing.assert_allclose(position, dose, atol=0.4)
     assert found["Z'"] > 0.5
     expected = evaluation.knn_predict(screen.values, screen.column("Metadata_Plate"), None, 5)
-    assert found["Plate by neighbours"] == pytest.approx((expected == screen.column("Metadata_Plate")).mean())
+    assert found["Plate by neighbors"] == pytest.approx((expected == screen.column("Metadata_Plate")).mean())
     treated = screen.frame.assign(row=range(48))[~screen.negative]
     means = treated.groupby(["Metadata_Compound", "Metadata_Dose"])["row"].apply(lambda row: screen.values[row].mean(0))
     names = means.index.to_frame()
@@ -132,9 +132,9 @@ def test_blank_labels_are_none(frame):
     values = frame[FEATURES].to_numpy()
     found = {figure.name for figure in show.figures(Screen(frame.assign(Metadata_Kind=roles), values, meaning))}
     assert "Controls told apart" in found
-    assert not found & {"Kind by neighbours", "NSC"}
+    assert not found & {"Kind by neighbors", "NSC"}
     shown = data_of(make_report(frame.assign(Metadata_Kind=roles), FEATURES, ColumnRoles(label="Metadata_Kind")))
-    assert set(shown["colours"][0]["words"]) == {"negative", "positive", "(none)"}
+    assert set(shown["colors"][0]["words"]) == {"negative", "positive", "(none)"}
     assert set(shown["metadata"]["Kind"]) == {"negative", "positive", None}
     nothing = Screen(frame.assign(Metadata_Kind=None), values, meaning)
     assert "NSC" not in {figure.name for figure in show.figures(nothing)}
@@ -222,7 +222,7 @@ def test_the_page_in_a_browser(page_file, width):
         _click_a_point(page)
         chosen = page.find_element(By.CSS_SELECTOR, "#details h3").text
         assert re.fullmatch(r"P[12] [A-D]0[1-6]", chosen)
-        Select(page.find_element(By.ID, "map-colour")).select_by_visible_text("Dose")
+        Select(page.find_element(By.ID, "map-color")).select_by_visible_text("Dose")
         Select(page.find_element(By.ID, "plate-quantity")).select_by_visible_text("A feature")
         box = page.find_element(By.ID, "plate-feature")
         page.execute_script("arguments[0].value = arguments[1]; arguments[0].onchange()", box, FEATURES[5])

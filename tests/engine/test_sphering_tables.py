@@ -90,7 +90,7 @@ def test_blocks_weigh_what_they_are_told():
     assert controls[["Nuclei_Area", "Nuclei_Texture"]].var().sum() == pytest.approx(3, rel=1e-4)
 
 
-def test_regularisation_is_chosen_by_replicates():
+def test_regularization_is_chosen_by_replicates():
     rows = 200
     labels = np.resize(["DMSO", "DMSO", "a", "b", "c"], rows)
     values = RANDOM.normal(size=(rows, 30)) * np.r_[np.full(3, 30.0), np.ones(27)]

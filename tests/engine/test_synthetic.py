@@ -203,7 +203,7 @@ def test_plates_differ_in_background(screen):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_neighbouring_plates_are_apart_for_every_seed(seed):
+def test_neighboring_plates_are_apart_for_every_seed(seed):
     batches = [Batch.of_plate(plate, seed) for plate in range(4)]
     for one, other in itertools.pairwise(batches):
         assert abs(one.background - other.background) > 20
@@ -211,7 +211,7 @@ def test_neighbouring_plates_are_apart_for_every_seed(seed):
         assert np.hypot(*np.subtract(one.center, other.center)) > 0.2
 
 
-def test_vignetting_darkens_the_corner_farthest_from_the_optical_centre():
+def test_vignetting_darkens_the_corner_farthest_from_the_optical_center():
     dark_corner = Batch(center=(0.1, 0.1), vignetting=0.5).photograph(np.ones((3, 64, 64)), np.random.default_rng(0))
     assert dark_corner[:, 44:, 44:].mean() < 0.8 * dark_corner[:, :20, :20].mean()
 

@@ -1,4 +1,4 @@
-"""Pictures of cells: the right crops, in the right colours, at the same grey levels."""
+"""Pictures of cells: the right crops, in the right colors, at the same gray levels."""
 
 import io
 import json
@@ -12,7 +12,7 @@ from PIL import Image
 from microsnoop_engine.errors import InputError
 from microsnoop_engine.images.image_set import ImageSet, PlaneSource
 from microsnoop_engine.images.image_set_file import IMAGE_SETS, read_image_sets, write_image_sets
-from microsnoop_engine.reporting.thumbnails import SIDE, channel_colours, false_colours, thumbnails
+from microsnoop_engine.reporting.thumbnails import SIDE, channel_colors, false_colors, thumbnails
 from microsnoop_engine.tables.columns import BOX_COLUMNS
 from microsnoop_engine.tables.parquet_files import TABLE
 
@@ -73,14 +73,14 @@ def test_image_sets_survive(profiles):
     assert image_sets[2].channels["GFP"] == PlaneSource((profiles.parent / "A02_GFP.tif").resolve())
 
 
-def test_colours():
-    assert channel_colours(["GFP"]).tolist() == [[1, 1, 1]]
-    colours = channel_colours(["ER", "DNA", "a", "b", "c", "d"])
-    assert colours[1].argmax() == 2
-    assert len({tuple(colour) for colour in colours[:5]}) == 5
-    assert colours[5].tolist() == [0, 0, 0]
+def test_colors():
+    assert channel_colors(["GFP"]).tolist() == [[1, 1, 1]]
+    colors = channel_colors(["ER", "DNA", "a", "b", "c", "d"])
+    assert colors[1].argmax() == 2
+    assert len({tuple(color) for color in colors[:5]}) == 5
+    assert colors[5].tolist() == [0, 0, 0]
     crops = np.random.default_rng(0).random((4, 1, 5, 5))
-    grey = false_colours(crops, np.zeros(1), np.ones(1), np.ones((1, 3)))
-    assert grey.shape == (10, 15, 3)
-    np.testing.assert_allclose(grey[5:, :5, 0], 255 * crops[3, 0], atol=0.5)
-    assert not grey[5:, 5:].any()
+    gray = false_colors(crops, np.zeros(1), np.ones(1), np.ones((1, 3)))
+    assert gray.shape == (10, 15, 3)
+    np.testing.assert_allclose(gray[5:, :5, 0], 255 * crops[3, 0], atol=0.5)
+    assert not gray[5:, 5:].any()

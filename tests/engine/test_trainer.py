@@ -147,7 +147,7 @@ TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
 
 
 def test_a_step_of_two_processes_is_that_of_one(images, tmp_path):
-    script = Path(__file__).with_name("parallel_step.py")
+    script = Path(__file__).parents[1] / "helpers" / "parallel_step.py"
     for count in ("1", "2"):
         command = [sys.executable, *TORCHRUN, count, script, images, tmp_path]
         done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})

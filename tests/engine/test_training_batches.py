@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy import ndimage
 
-from microsnoop_engine.trainer.batches import Batches, CropBatch, normalise, patch_mask, variation
+from microsnoop_engine.trainer.batches import Batches, CropBatch, normalize, patch_mask, variation
 from microsnoop_engine.trainer.config import TrainConfig
 from microsnoop_engine.trainer.pool import Pool
 
@@ -50,10 +50,10 @@ def test_crops_are_what_scipy_interpolates(batches, plane):
 
 def test_percentiles_become_0_and_1():
     crops = torch.from_numpy(RANDOM.gamma(2, 50, (4, 1, 64, 64)).astype(np.float32))
-    result = normalise(crops).flatten(1).numpy()
+    result = normalize(crops).flatten(1).numpy()
     low, high = np.percentile(crops.flatten(1).numpy(), (1, 99), axis=1)
     np.testing.assert_allclose(result, (crops.flatten(1).numpy() - low[:, None]) / (high - low)[:, None], atol=0.02)
-    assert (normalise(torch.full((1, 1, 8, 8), 7.0)) == 0).all()
+    assert (normalize(torch.full((1, 1, 8, 8), 7.0)) == 0).all()
 
 
 def test_levels_of_the_image_keep_a_dim_crop_dim():

@@ -18,15 +18,15 @@ RANDOM = np.random.default_rng(0)
 
 def test_whitened_numbers_vary_equally_and_independently():
     embeddings = RANDOM.normal(size=(500, 12)) @ RANDOM.normal(size=(12, 12)) + 3
-    matrix, offset = fit_whitening(embeddings, regularisation=0)
+    matrix, offset = fit_whitening(embeddings, regularization=0)
     white = embeddings @ matrix + offset
     np.testing.assert_allclose(white.mean(0), 0, atol=1e-4)
     np.testing.assert_allclose(np.cov(white.T), np.eye(12), atol=1e-3)
 
 
-def test_regularisation_bounds_the_gain():
+def test_regularization_bounds_the_gain():
     embeddings = RANDOM.normal(size=(500, 3)) * [1, 1, 1e-6]
-    values = np.linalg.eigvalsh(fit_whitening(embeddings, regularisation=0.01)[0])
+    values = np.linalg.eigvalsh(fit_whitening(embeddings, regularization=0.01)[0])
     assert values.max() < 1 / np.sqrt(0.01 * embeddings.var(0, ddof=1).mean()) + 1e-3
     assert np.isfinite(fit_whitening(np.ones((5, 3)) * RANDOM.random((5, 1)))[0]).all()
 

@@ -1,4 +1,4 @@
-"""Normalisation of a crop against `np.percentile` on the frame that it stands in."""
+"""Normalization of a crop against `np.percentile` on the frame that it stands in."""
 
 import numpy as np
 import pytest
@@ -44,7 +44,7 @@ def test_percentiles_with_zeros(seed, zeros):
 @pytest.mark.parametrize("pad_first", [True, False])
 @pytest.mark.parametrize("low", [0.0, 400.0, -900.0])
 @pytest.mark.parametrize("seed", range(8))
-def test_window_equals_the_normalised_frame(seed, low, pad_first):
+def test_window_equals_the_normalized_frame(seed, low, pad_first):
     crop = random_crop(np.random.default_rng(seed), low)
     result, problem = normalize_crop(crop, pad_first)
     assert problem == ""
@@ -61,7 +61,7 @@ def test_window_is_the_smallest_that_holds_the_crop(shape):
 
 @pytest.mark.parametrize("shape", [(223, 224), (224, 224)])
 def test_nearly_full_frame(shape):
-    """So little padding that percentile 1 is not among its zeros: the padding is not 0 after normalisation."""
+    """So little padding that percentile 1 is not among its zeros: the padding is not 0 after normalization."""
     crop = np.random.default_rng(1).uniform(500, 900, shape).astype(np.float32)
     assert np.abs(normalize_crop(crop)[0] - slow_window(crop, True)).max() < 1e-5
 
@@ -73,7 +73,7 @@ def test_window_leaves_the_crop_alone():
     assert np.array_equal(crop, before)
 
 
-def test_normalisation_takes_scale_and_offset_away():
+def test_normalization_takes_scale_and_offset_away():
     crop = np.random.default_rng(3).random((224, 224), np.float32)
     assert normalize_crop(crop * 5000 + 300)[0] == pytest.approx(normalize_crop(crop)[0], abs=1e-4)
 
@@ -89,14 +89,14 @@ def test_normalisation_takes_scale_and_offset_away():
         (np.arange(400, dtype=np.float32).reshape(20, 20), "covers less than 1 % of the frame"),
     ],
 )
-def test_crops_that_cannot_be_normalised(crop, problem):
+def test_crops_that_cannot_be_normalized(crop, problem):
     result, found = normalize_crop(crop)
     assert result is None
     assert problem in found
 
 
 @pytest.mark.parametrize("shape", [(1, 2), (5, 5), (20, 20)])
-def test_tiny_crops_can_be_normalised_by_themselves(shape):
+def test_tiny_crops_can_be_normalized_by_themselves(shape):
     crop = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
     assert np.abs(frame_of(normalize_crop(crop, pad_first=False)[0]) - slow_window(crop, False)).max() < 1e-5
 

@@ -248,7 +248,7 @@ def test_arrays_larger_than_announced_or_allowed_are_refused(raw, tmp_path):
         ({"rescale_constant": "large"}, "rescale_constant is 'large': give a number"),
         ({"rescale_constant": 0}, "rescale_constant is 0"),
         ({"mask": "circle"}, "mask is 'circle': give one of box, object"),
-        ({"normalise": 3}, "normalise is '3'"),
+        ({"normalize": 3}, "normalize is '3'"),
     ],
 )
 def test_bad_inputs_are_refused_by_name(raw, tmp_path, inputs, said):

@@ -12,13 +12,13 @@ from microsnoop_engine.modes import measure as measuring
 from microsnoop_engine.modes.settings import CropSettings
 
 RANDOM = np.random.default_rng(3)
-GREY = RANDOM.integers(0, 250, (90, 70))
+GRAY = RANDOM.integers(0, 250, (90, 70))
 IMAGES = {
-    "8-bit": GREY.astype(np.uint8),
-    "16-bit": (GREY * 250).astype(np.uint16),
-    "32-bit": (GREY / 7 - 11).astype(np.float32),
+    "8-bit": GRAY.astype(np.uint8),
+    "16-bit": (GRAY * 250).astype(np.uint16),
+    "32-bit": (GRAY / 7 - 11).astype(np.float32),
     "RGB": RANDOM.integers(0, 256, (90, 70, 3)).astype(np.uint8),
-    "signed": (GREY * 100 - 9000).astype(np.int16),
+    "signed": (GRAY * 100 - 9000).astype(np.int16),
 }
 
 
@@ -63,7 +63,7 @@ def test_types(java, ij, embedder, tmp_path, kind):
     np.testing.assert_allclose(rows[feature_names(*names)], want, atol=1e-4)
 
 
-def test_colour_tables_do_not_change_the_numbers(java, ij, embedder, tmp_path):
+def test_color_tables_do_not_change_the_numbers(java, ij, embedder, tmp_path):
     tifffile.imwrite(tmp_path / "image.tif", IMAGES["RGB"], photometric="rgb")
     imp = ij.openImage(str(tmp_path / "image.tif"))
     ij.run(imp, "8-bit Color", "number=256")

@@ -162,7 +162,7 @@ def test_rows_are_added_to_the_window_as_to_the_table(java, ij, opened):
 
 def test_a_click_on_the_map_selects_the_object(java, ij, opened, field):
     ij.run(MEASURE, "objects=[ROI Manager] cluster=2")
-    ij.run("Microsnoop Embedding Map", "table=Results method=PCA colour=cluster")
+    ij.run("Microsnoop Embedding Map", "table=Results method=PCA color=cluster")
     windows = java.jimport("ij.WindowManager")
     map_window = windows.getCurrentWindow()
     assert str(map_window.getTitle()).startswith("Microsnoop map of Results")

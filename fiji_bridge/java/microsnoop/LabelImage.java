@@ -33,7 +33,7 @@ final class LabelImage {
                     + measured.getHeight() + ". Choose the label image of this image.");
         }
         if (imp.getType() == ImagePlus.COLOR_RGB) {
-            throw new Problem("The label image \"" + imp.getTitle() + "\" is a colour picture. Give one of 8, 16 or 32 bit "
+            throw new Problem("The label image \"" + imp.getTitle() + "\" is a color picture. Give one of 8, 16 or 32 bit "
                     + "in which the pixels of every object have its number.");
         }
         boolean single = imp.getStackSize() == 1;

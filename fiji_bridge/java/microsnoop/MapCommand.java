@@ -19,9 +19,9 @@ import java.util.regex.Pattern;
 
 /** Plugins > Microsnoop > Microsnoop Embedding Map: the rows of a table as points; similar ones lie close together. */
 public class MapCommand implements PlugIn {
-    private static final String[] KEYS = {"table", "method", "colour"};
+    private static final String[] KEYS = {"table", "method", "color"};
     private static final List<String> METHODS = Arrays.asList("PCA", "UMAP");
-    private static final List<String> COLOURS = Arrays.asList("cluster", "image", "none");
+    private static final List<String> COLORS = Arrays.asList("cluster", "image", "none");
     private static final Pattern FEATURE = Pattern.compile("Microsnoop_E\\d{3}_.+");
 
     @Override
@@ -33,12 +33,12 @@ public class MapCommand implements PlugIn {
             String text = Macro.getOptions();
             String table = "Results";
             String method = "PCA";
-            String colour = "cluster";
+            String color = "cluster";
             if (text != null || Reporter.unattended()) {
                 Map<String, String> words = Options.words(text == null ? "" : text, KEYS, new ArrayList<String>());
                 table = words.getOrDefault("table", table);
                 method = Options.choice("method", words.get("method"), method, METHODS);
-                colour = Options.choice("colour", words.get("colour"), colour, COLOURS);
+                color = Options.choice("color", words.get("color"), color, COLORS);
             } else {
                 Recorder.record = false;
                 GenericDialog dialog = new GenericDialog("Microsnoop Embedding Map");
@@ -49,7 +49,7 @@ public class MapCommand implements PlugIn {
                 }
                 dialog.addChoice("Table:", tables.toArray(new String[0]), tables.get(0));
                 dialog.addChoice("Method:", METHODS.toArray(new String[0]), method);
-                dialog.addChoice("Colour by:", COLOURS.toArray(new String[0]), colour);
+                dialog.addChoice("Color by:", COLORS.toArray(new String[0]), color);
                 dialog.addMessage("Click a point of the map to select its object.");
                 dialog.addHelp(HelpCommand.TEXT);
                 dialog.showDialog();
@@ -58,16 +58,16 @@ public class MapCommand implements PlugIn {
                 }
                 table = dialog.getNextChoice();
                 method = dialog.getNextChoice();
-                colour = dialog.getNextChoice();
+                color = dialog.getNextChoice();
                 Recorder.record = recording;
                 if (recording) {
                     Recorder.recordOption("table", table);
                     Recorder.recordOption("method", method);
-                    Recorder.recordOption("colour", colour);
+                    Recorder.recordOption("color", color);
                 }
             }
             Recorder.record = false;
-            map(table, method, colour);
+            map(table, method, color);
         } catch (Throwable error) {
             Reporter.report(error, interactive);
         } finally {
@@ -96,7 +96,7 @@ public class MapCommand implements PlugIn {
         return names;
     }
 
-    private static void map(String name, String method, String colour) throws Exception {
+    private static void map(String name, String method, String color) throws Exception {
         ResultsTable table =
                 name.equals("Results") ? ResultsTable.getResultsTable() : ResultsTable.getResultsTable(name);
         List<String> headings = table == null ? new ArrayList<String>() : features(table);
@@ -127,7 +127,7 @@ public class MapCommand implements PlugIn {
             for (int i = 0; explained instanceof List && i < ((List<?>) explained).size() && i < 2; i++) {
                 axes[i] += " (" + Math.round(100 * (Double) ((List<?>) explained).get(i)) + " % of the variance)";
             }
-            new MapWindow(table, name, points, groups(table, colour), axes).show();
+            new MapWindow(table, name, points, groups(table, color), axes).show();
             IJ.showStatus("Microsnoop: click a point to select its object");
         } finally {
             file.delete();
@@ -135,15 +135,15 @@ public class MapCommand implements PlugIn {
     }
 
     /** A group for every row: its cluster, or its image. */
-    private static String[] groups(ResultsTable table, String colour) {
+    private static String[] groups(ResultsTable table, String color) {
         String[] groups = new String[table.size()];
         int column = table.getColumnIndex(Output.CLUSTER);
         for (int row = 0; row < groups.length; row++) {
             groups[row] = "";
-            if (colour.equals("cluster") && column != ResultsTable.COLUMN_NOT_FOUND) {
+            if (color.equals("cluster") && column != ResultsTable.COLUMN_NOT_FOUND) {
                 double cluster = table.getValueAsDouble(column, row);
                 groups[row] = cluster > 0 ? "cluster " + (int) cluster : "no cluster";
-            } else if (colour.equals("image")) {
+            } else if (color.equals("image")) {
                 groups[row] = MapWindow.image(table.getLabel(row));
             }
         }

@@ -55,9 +55,9 @@ final class MapWindow extends MouseAdapter {
                 x[i] = points[rows.get(i)][0];
                 y[i] = points[rows.get(i)][1];
             }
-            Color colour = Output.colour(name.equals("no cluster") ? 0 : group + 1);
+            Color color = Output.color(name.equals("no cluster") ? 0 : group + 1);
             plot.setLineWidth(2);
-            plot.setColor(colour.darker(), colour);
+            plot.setColor(color.darker(), color);
             plot.add("circle", x, y);
         }
         plot.setColor(Color.BLACK);
@@ -145,7 +145,7 @@ final class MapWindow extends MouseAdapter {
         ij.IJ.showStatus("Microsnoop: " + labels[row]);
     }
 
-    /** The outline of a row: from the ROI Manager or the overlay by its name, else a square around its centre. */
+    /** The outline of a row: from the ROI Manager or the overlay by its name, else a square around its center. */
     private Roi roi(ImagePlus imp, String label, int row) {
         String name = label.substring(Math.min(label.length(), image(label).length() + 1));
         int number = value("ObjectNumber", row, 0);

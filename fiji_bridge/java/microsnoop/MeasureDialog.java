@@ -21,7 +21,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Vector;
 
-/** Asks what to measure; what does not apply to the chosen objects is greyed out. */
+/** Asks what to measure; what does not apply to the chosen objects is grayed out. */
 final class MeasureDialog implements DialogListener, ActionListener {
     private static Options last = new Options();
 
@@ -72,7 +72,7 @@ final class MeasureDialog implements DialogListener, ActionListener {
             dialog.addChoice("Slices:", new String[] {"current", "all"}, last.allSlices ? "all" : "current");
         }
         dialog.addNumericField("Clusters:", last.cluster, 0, 6, "0: none");
-        dialog.addCheckbox("Overlay coloured by cluster", last.overlay);
+        dialog.addCheckbox("Overlay colored by cluster", last.overlay);
         dialog.addStringField("Table:", last.table, 22);
         dialog.addCheckbox("Clear the table first", last.clear);
         dialog.addStringField("File (.csv or .parquet):", last.csv, 22);
@@ -85,7 +85,7 @@ final class MeasureDialog implements DialogListener, ActionListener {
         dialog.addCheckbox("Append to the file", last.append);
         dialog.addHelp(HelpCommand.TEXT);
         dialog.addDialogListener(this);
-        grey();
+        gray();
         dialog.showDialog();
         if (dialog.wasCanceled()) {
             return null;
@@ -144,11 +144,11 @@ final class MeasureDialog implements DialogListener, ActionListener {
 
     @Override
     public boolean dialogItemChanged(GenericDialog changed, AWTEvent event) {
-        grey();
+        gray();
         return true;
     }
 
-    private void grey() {
+    private void gray() {
         Vector<?> choices = dialog.getChoices();
         String objects = ((Choice) choices.get(0)).getSelectedItem();
         boolean whole = objects.equals(Options.WHOLE_IMAGE);

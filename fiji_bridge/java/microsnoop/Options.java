@@ -88,7 +88,7 @@ final class Options {
             throw new Problem("One cluster is none: give cluster=2 or more, or cluster=0 for no clusters.");
         }
         if (overlay && cluster == 0) {
-            throw new Problem("An overlay is coloured by cluster: give their number too, for example cluster=3.");
+            throw new Problem("An overlay is colored by cluster: give their number too, for example cluster=3.");
         }
     }
 

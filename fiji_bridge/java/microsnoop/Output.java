@@ -25,7 +25,7 @@ import java.util.Map;
 final class Output {
     static final String CLUSTER = "Microsnoop_Cluster";
     static final int DIMENSION = 256;
-    private static final int[] COLOURS = {
+    private static final int[] COLORS = {
         0x1f77b4, 0xff7f0e, 0x2ca02c, 0xd62728, 0x9467bd, 0x8c564b, 0xe377c2, 0xbcbd22, 0x17becf, 0x7f7f7f
     };
 
@@ -57,11 +57,11 @@ final class Output {
         }
     }
 
-    static Color colour(int cluster) {
+    static Color color(int cluster) {
         if (cluster <= 0) {
             return Color.LIGHT_GRAY;
         }
-        return cluster <= COLOURS.length ? new Color(COLOURS[cluster - 1]) : Color.getHSBColor(cluster * 0.618f, 0.8f, 0.9f);
+        return cluster <= COLORS.length ? new Color(COLORS[cluster - 1]) : Color.getHSBColor(cluster * 0.618f, 0.8f, 0.9f);
     }
 
     private static void cluster(Rows rows, int count) throws Problem, IOException {
@@ -255,7 +255,7 @@ final class Output {
         return file;
     }
 
-    /** Adds outlines coloured by cluster to the overlay, in place of those drawn before; the user's own stay. */
+    /** Adds outlines colored by cluster to the overlay, in place of those drawn before; the user's own stay. */
     private static void draw(Rows rows, Options options, ImagePlus imp) throws Problem {
         if (rows.whole) {
             return;
@@ -273,7 +273,7 @@ final class Output {
             if (row.roi != null) {
                 Roi roi = (Roi) row.roi.clone();
                 roi.setFillColor(null);
-                roi.setStrokeColor(colour(row.cluster));
+                roi.setStrokeColor(color(row.cluster));
                 roi.setStrokeWidth(Math.max(2, imp.getWidth() / 400));
                 add(overlay, roi, rows, row, imp);
             }
@@ -288,13 +288,13 @@ final class Output {
             images.computeIfAbsent(row.imageNumber, k -> new ArrayList<>()).add(row);
         }
         for (List<Rows.Row> here : images.values()) {
-            Map<Integer, Integer> colours = new HashMap<>();
+            Map<Integer, Integer> colors = new HashMap<>();
             for (Rows.Row row : here) {
-                colours.put(row.number, colour(row.cluster).getRGB() & 0xffffff);
+                colors.put(row.number, color(row.cluster).getRGB() & 0xffffff);
             }
             int[] pixels = labels.plane(here.get(0).slice, here.get(0).frame);
             for (int i = 0; i < pixels.length; i++) {
-                pixels[i] = colours.getOrDefault(pixels[i], 0);
+                pixels[i] = colors.getOrDefault(pixels[i], 0);
             }
             ImageRoi roi = new ImageRoi(0, 0, new ColorProcessor(imp.getWidth(), imp.getHeight(), pixels));
             roi.setZeroTransparent(true);

@@ -12,7 +12,7 @@ import java.util.List;
 
 /** The channels of an image: their names, and their pixels as a file for the engine. */
 final class Pixels {
-    private static final String[] COLOURS = {"Red", "Green", "Blue"};
+    private static final String[] COLORS = {"Red", "Green", "Blue"};
 
     final ImagePlus imp;
     /** Numbers of the channels, from 0. */
@@ -63,7 +63,7 @@ final class Pixels {
     /** Names of all channels: the labels of the slices where these tell them apart, else C1, C2, ... */
     static String[] names(ImagePlus imp) {
         if (imp.getType() == ImagePlus.COLOR_RGB) {
-            return COLOURS.clone();
+            return COLORS.clone();
         }
         int count = imp.getNChannels();
         if (count == 1) {

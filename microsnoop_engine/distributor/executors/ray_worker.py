@@ -77,12 +77,12 @@ class Embedding:
         assembly = ImageSetBatcher(self._embedder, self._job, self._memory)
         outcomes = []
         for image_set, pixels in zip(image_sets, read, strict=True):
-            assembly.take(image_set, self._labelled(image_set, pixels))
+            assembly.take(image_set, self._labeled(image_set, pixels))
             outcomes += [outcome for _, outcome in assembly.finished()]
         assembly.flush()
         return outcomes + [outcome for _, outcome in assembly.finished()]
 
-    def _labelled(self, image_set: ImageSet, pixels: Pixels | np.ndarray) -> Pixels | MicrosnoopError:
+    def _labeled(self, image_set: ImageSet, pixels: Pixels | np.ndarray) -> Pixels | MicrosnoopError:
         if self._find_objects is None:
             return pixels
         return attempt(image_set, lambda: add_labels(image_set, pixels, self._job, self._find_objects))

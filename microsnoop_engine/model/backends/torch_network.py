@@ -95,7 +95,7 @@ class FoldedStage(nn.Module):
     """A :class:`DownStage` in evaluation mode.
 
     A BatchNorm that follows a convolution, or precedes one without a ReLU between, is folded into its weights in
-    float32; two of five remain. Grey levels are not read in bfloat16, which has 8 bits for them.
+    float32; two of five remain. Gray levels are not read in bfloat16, which has 8 bits for them.
     """
 
     def __init__(self, stage: DownStage, kind: torch.dtype):

@@ -1,7 +1,7 @@
 "use strict";
 const data = JSON.parse(document.getElementById("data").textContent);
 const byId = (id) => document.getElementById(id);
-// Okabe and Ito's colours, which colour-blind people tell apart, then more for many categories.
+// Okabe and Ito's colors, which color-blind people tell apart, then more for many categories.
 const PALETTE = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#b8a90e", "#5d4ea8", "#8c564b", "#17becf",
   "#7f7f7f", "#aec7e8", "#98df8a", "#ff9896", "#c5b0d5"];
 const SYMBOLS = ["circle", "diamond", "square", "triangle-up", "cross"];
@@ -51,24 +51,24 @@ function drawScores() {
 }
 
 // ---- maps and the point that was clicked -----------------------------------------------------------------------------
-function traces(points, colour) {
+function traces(points, color) {
   const common = { type: data.map_rows.length > FEW_POINTS ? "scattergl" : "scatter", mode: "markers", x: points.x, y: points.y };
   const hover = "%{text}<extra></extra>";
-  if (colour === undefined) {
+  if (color === undefined) {
     const text = data.map_rows.map((row) => data.names[row]);
     return [{ ...common, text, customdata: data.map_rows, hovertemplate: hover, marker: { size: 8, color: PALETTE[0] } }];
   }
-  if (colour.numbers) {
-    const numbers = data.map_rows.map((row) => colour.numbers[row]);
-    const text = data.map_rows.map((row) => `${data.names[row]}<br>${colour.name} ${colour.numbers[row]}`);
-    const bar = { thickness: 10, len: 0.8, title: { text: colour.name, side: "right" } };
+  if (color.numbers) {
+    const numbers = data.map_rows.map((row) => color.numbers[row]);
+    const text = data.map_rows.map((row) => `${data.names[row]}<br>${color.name} ${color.numbers[row]}`);
+    const bar = { thickness: 10, len: 0.8, title: { text: color.name, side: "right" } };
     return [{ ...common, text, customdata: data.map_rows, hovertemplate: hover,
       marker: { size: 8, color: numbers, colorscale: "Viridis", colorbar: bar, line: { width: 0.5, color: "#fff" } } }];
   }
-  const words = [...new Set(data.map_rows.map((row) => colour.words[row]))].sort(
+  const words = [...new Set(data.map_rows.map((row) => color.words[row]))].sort(
     (a, b) => a.localeCompare(b, undefined, { numeric: true }));
   return words.map((word, number) => {
-    const at = data.map_rows.map((row, n) => n).filter((n) => colour.words[data.map_rows[n]] === word);
+    const at = data.map_rows.map((row, n) => n).filter((n) => color.words[data.map_rows[n]] === word);
     const control = at.every((n) => data.negative[data.map_rows[n]]);
     return {
       ...common, name: word, x: at.map((n) => points.x[n]), y: at.map((n) => points.y[n]),
@@ -89,7 +89,7 @@ function drawMaps() {
   fill(byId("map-kind"), kinds);
   byId("map-kind").value = kinds.indexOf("UMAP") >= 0 ? kinds.indexOf("UMAP") : 0;
   byId("map-kind-label").hidden = kinds.length < 2;
-  fill(byId("map-colour"), data.colours.map((colour) => colour.name));
+  fill(byId("map-color"), data.colors.map((color) => color.name));
   const plots = data.maps.map(() => byId("map-plots").appendChild(element("div")));
   const draw = () => data.maps.forEach((map, number) => {
     const points = map.kinds[kinds[byId("map-kind").value]];
@@ -98,11 +98,11 @@ function drawMaps() {
     const all = layout({ title: { text: map.title, font: { size: 14 }, x: 0.06, xanchor: "left" }, height: 460, xaxis: axis(points.axes[0]),
       yaxis: axis(points.axes[1]), margin: { l: 32, r: 8, t: 34, b: 40 } });
     all.legend = { orientation: "h", y: -0.1, font: { size: 11 } };
-    Plotly.react(plots[number], traces(points, data.colours[byId("map-colour").value]), all, CONFIG);
+    Plotly.react(plots[number], traces(points, data.colors[byId("map-color").value]), all, CONFIG);
   });
   draw();
   plots.forEach((plot) => plot.on("plotly_click", (event) => select(event.points[0].customdata)));
-  byId("map-colour").onchange = draw;
+  byId("map-color").onchange = draw;
   byId("map-kind").onchange = draw;
   byId("details").append(element("p", data.has_thumbnails
     ? "Click a point, or a well of a plate, to see some of its cells and what it is."
@@ -198,7 +198,7 @@ function drawPlates() {
   feature.onchange = draw;
 }
 
-// ---- doses, replicates, neighbours, sphering -------------------------------------------------------------------------
+// ---- doses, replicates, neighbors, sphering -------------------------------------------------------------------------
 function drawDoses() {
   if (!data.doses) return;
   show("dose");
@@ -278,7 +278,7 @@ function drawSphering() {
   if (!data.sphering.length) return;
   show("sphering");
   const heads = { group: "group", method: "method", n: "controls", p: "features", rank: "rank", condition: "condition",
-    regularization: "regularisation", epsilon: "epsilon", variance_kept: "variance whitened" };
+    regularization: "regularization", epsilon: "epsilon", variance_kept: "variance whitened" };
   const head = element("tr");
   Object.values(heads).forEach((text) => head.append(element("th", text)));
   const rows = data.sphering.map((entry) => {

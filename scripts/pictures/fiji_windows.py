@@ -1,6 +1,6 @@
 """Draws docs/images/fiji-*.png: the real windows of ImageJ, on a drawn field. Run by hand, on a virtual screen:
 
-xvfb-run -a -s "-screen 0 1400x1000x24" .venv/bin/python tests/fiji/draw_windows.py IMAGEJ [IJ.JAR]
+xvfb-run -a -s "-screen 0 1400x1000x24" .venv/bin/python scripts/pictures/fiji_windows.py IMAGEJ [IJ.JAR]
 
 IMAGEJ is a folder into which the plugin was installed (microsnoop install fiji IMAGEJ).
 """
@@ -113,7 +113,7 @@ def main(imagej, ij_jar="/usr/share/java/ij.jar"):
     table.toFront()
     time.sleep(1)
     grab("fiji-results.png", [window, table])
-    ij.run("Microsnoop Embedding Map", "table=Results method=PCA colour=cluster")
+    ij.run("Microsnoop Embedding Map", "table=Results method=PCA color=cluster")
     plotted = opened("Microsnoop map")
     plotted.setLocation(20, 150)
     time.sleep(1)

@@ -1,6 +1,6 @@
 """Draws docs/images/report.png: the top of a report, with the cells of a well.
 
-python tests/engine/draw_report.py demo/report.html docs/images/report.png
+PYTHONPATH=tests/helpers .venv/bin/python scripts/pictures/report.py demo/report.html docs/images/report.png
 """
 
 import base64
