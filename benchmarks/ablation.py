@@ -19,6 +19,7 @@ import torch
 from ablation_arms import ARMS, TABLES, Table
 from arms import Network, microsnoop
 from eval_sets import PROTOCOLS, EvalSet, read_development_set, read_set
+from get_data import DATA
 from representation import REPOSITORY, choices, predict
 
 from microsnoop_engine.checkpoints import find_weights, read_card
@@ -30,7 +31,7 @@ from microsnoop_engine.training_batches import Batches
 from microsnoop_engine.training_config import make_config
 from microsnoop_engine.whitening import fit_whitening
 
-POOL = REPOSITORY.parent / "shared" / "data" / "pool"
+POOL = DATA / "pool"
 SETS = ("mitocheck_phenotype", "yeast_protein", "wbc_multibatch", "chula_rbc12")
 
 HOW = (
