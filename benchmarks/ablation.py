@@ -19,6 +19,7 @@ import torch
 from ablation_arms import ARMS, TABLES, Table
 from arms import Network, microsnoop
 from eval_sets import PROTOCOLS, EvalSet, read_development_set, read_set
+from get_data import DATA
 from representation import REPOSITORY, choices, predict
 
 from microsnoop_engine.cli.console import Console
@@ -31,7 +32,7 @@ from microsnoop_engine.trainer.pool import read_pool
 from microsnoop_engine.trainer.train import train
 from microsnoop_engine.trainer.whitening import fit_whitening
 
-POOL = REPOSITORY.parent / "shared" / "data" / "pool"
+POOL = DATA / "pool"
 SETS = ("mitocheck_phenotype", "yeast_protein", "wbc_multibatch", "chula_rbc12")
 
 HOW = (

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from get_data import DATA
 
-FOLDER = Path(__file__).resolve().parents[2] / "shared" / "data" / "eval"
+FOLDER = DATA / "eval"
 BENCHMARK_CELLS = 600
 """Of each set, that the benchmark of the representation uses unless told otherwise."""
 SMALLEST_LABEL = 20

@@ -17,6 +17,7 @@ import openvino as ov
 import torch
 from arms import Network, microsnoop
 from eval_sets import PROTOCOLS, read_set
+from get_data import DATA
 from representation import REPOSITORY, predict, predict_within
 from throughput import machine, rate
 
@@ -29,7 +30,7 @@ from microsnoop_engine.trainer.pool import read_pool
 from microsnoop_engine.trainer.whitening import crops_like_cells
 
 FRAME, CALIBRATION, ALLOWED = 224, 320, 0.5
-POOL = REPOSITORY.parent / "shared" / "data" / "pool"
+POOL = DATA / "pool"
 HEAD = "| set | bfloat16 | int8 | difference |\n|---|---|---|---|"
 
 

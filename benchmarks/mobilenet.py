@@ -11,10 +11,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from get_data import DATA
 
-WEIGHTS = (
-    Path(__file__).resolve().parents[2] / "shared" / "data" / "peers" / "mobilenet_v1_1.0_224_imagenet_partial.npz"
-)
+WEIGHTS = DATA / "peers" / "mobilenet_v1_1.0_224_imagenet_partial.npz"
 STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2)
 """Of the blocks 1 to 12."""
 FRAME = 224

@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 import tifffile
+from eval_sets import FOLDER
 from throughput import BATCH, Collector, eager_rate, machine, timed
 
 from microsnoop_engine import __version__
@@ -34,7 +35,6 @@ from microsnoop_engine.segmentation.nuclei import segment_nuclei
 from microsnoop_engine.tables.parquet_files import TABLE, read_table
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-EVAL = REPOSITORY.parent / "shared" / "data" / "eval"
 PIECE = 213
 """Height and width of a field in pixels: nine of a well's image."""
 COMPARED = 100
@@ -100,7 +100,7 @@ def main() -> None:
 
 def write_fields(folder: Path, count: int) -> None:
     """That many fields of the DNA channel as TIFF, listed in all.csv."""
-    with np.load(EVAL / "bbbc013_translocation.npz") as data:
+    with np.load(FOLDER / "bbbc013_translocation.npz") as data:
         wells = data["images"][:, 1]
     with (folder / "all.csv").open("w", newline="") as file:
         writer = csv.writer(file)
@@ -195,7 +195,7 @@ def preparation_share(folder: Path) -> dict[str, float]:
 
 def small_cells(folder: Path) -> dict[str, float]:
     """Crops per second of the whole command on nuclei of 64 px, and of the eager float32 network on their frames."""
-    with np.load(EVAL / "mitocheck_phenotype.npz") as data:
+    with np.load(FOLDER / "mitocheck_phenotype.npz") as data:
         images = data["images"]
     np.savez(folder / "cells.npz", images=images)
     out = folder / "small"

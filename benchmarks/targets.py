@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from classical import measure_cell, otsu_mask, standardized
+from get_data import DATA
 from representation import REPOSITORY
 from scipy import ndimage
 
@@ -28,7 +29,7 @@ from microsnoop_engine.trainer.config import make_config
 from microsnoop_engine.trainer.pool import read_pool
 from microsnoop_engine.trainer.targets import Targets
 
-POOL = REPOSITORY.parent / "shared" / "data" / "pool"
+POOL = DATA / "pool"
 FRAME, BATCH = 64, 256
 """Pixels of the squares that are measured; squares at a time."""
 SMALLEST, LARGEST = 24, 128

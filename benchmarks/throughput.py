@@ -24,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 import tifffile
+from get_data import DATA
 
 from microsnoop_engine import __version__
 from microsnoop_engine.errors import DeviceError
@@ -35,7 +36,7 @@ from microsnoop_engine.modes.settings import CropSettings
 from microsnoop_engine.segmentation.nuclei import segment_nuclei
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-PLATE = REPOSITORY.parent / "shared" / "data" / "eval" / "bbbc013_translocation.npz"
+PLATE = DATA / "eval" / "bbbc013_translocation.npz"
 RESULTS = REPOSITORY / "benchmarks" / "results"
 CELLPROFILER = REPOSITORY / ".venv-cellprofiler" / "bin" / "python"
 BATCH = 32

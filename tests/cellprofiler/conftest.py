@@ -13,7 +13,6 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PLUGINS = REPOSITORY / "cellprofiler_plugins"
-BBBC013 = REPOSITORY.parent / "shared" / "data" / "eval" / "bbbc013_translocation.npz"
 
 os.environ.setdefault("MICROSNOOP_PYTHON", str(REPOSITORY / ".venv" / "bin" / "python"))
 if "JAVA_HOME" not in os.environ and shutil.which("javac"):
@@ -59,15 +58,6 @@ def engine_command(engine_python):
 
     yield _microsnoop_client.find_engine(engine_python)
     _microsnoop_client.close_engines()
-
-
-@pytest.fixture(scope="session")
-def bbbc013():
-    """The real plate: images (96, 2, 640, 640) of FKHR-GFP and DNA."""
-    if not BBBC013.exists():
-        pytest.skip(f"the BBBC013 plate is not at {BBBC013.relative_to(REPOSITORY.parent)} beside the repository")
-    with np.load(BBBC013) as data:
-        return dict(data)
 
 
 @pytest.fixture

@@ -15,23 +15,26 @@ from cellprofiler_core.pipeline import Pipeline
 from cellprofiler_core.utilities.core.modules import instantiate_module
 from conftest import PLUGINS, assert_gone, cmdline, run_engine_script
 from example_pipelines import EXAMPLES
+from real_crops import real_field
 
 MARK = "MICROSNOOP_TEST_RUN"
 CELLPROFILER = [sys.executable, "-m", "cellprofiler", "-c", "-r", "-L", "INFO"]
 WELLS = ("A01", "A06", "B12")
+WHOLE = "A01"
+"""The well that the test data have as a whole; of the others they have the same part that is used of it."""
 
 
-def write_wells(bbbc013, folder, height=140, width=240):
+def write_wells(folder):
     """Three wells of the real plate as TIFF files with a LoadData.csv; a part of each field, two tiles wide."""
     (folder / "images").mkdir(parents=True)
     rows = []
     for well in WELLS:
-        index = list(bbbc013["well"]).index(well)
+        image = real_field(f"bbbc013_{well}")
         row = {}
-        for channel, plane in zip(("GFP", "DNA"), bbbc013["images"][index]):
+        for channel, plane in zip(("GFP", "DNA"), image if well != WHOLE else image[:, 200:340, 200:440]):
             row[f"FileName_{channel}"] = f"{well}_{channel}.tif"
             row[f"PathName_{channel}"] = "images"
-            tifffile.imwrite(folder / "images" / f"{well}_{channel}.tif", plane[200 : 200 + height, 200 : 200 + width])
+            tifffile.imwrite(folder / "images" / f"{well}_{channel}.tif", plane)
         rows.append({**row, "Metadata_Plate": "BBBC013", "Metadata_Well": well, "Metadata_Row": well[0]})
     with (folder / "LoadData.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))

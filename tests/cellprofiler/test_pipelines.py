@@ -31,9 +31,9 @@ SYNTHETIC = ["DNA", "ER", "Actin"]
 
 
 @pytest.fixture(scope="module")
-def wells(bbbc013, tmp_path_factory):
+def wells(tmp_path_factory):
     """Folder with three wells of the real plate."""
-    return write_wells(bbbc013, tmp_path_factory.mktemp("real") / "input")
+    return write_wells(tmp_path_factory.mktemp("real") / "input")
 
 
 @pytest.fixture(scope="module")

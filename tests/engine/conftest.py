@@ -1,27 +1,18 @@
-"""What several test files share: the network, an embedder, real images where the data are at hand."""
+"""What several test files share: the network, an embedder, real images."""
 
 import itertools
 import os
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from real_crops import FIELDS, real_field
+from real_crops import real_crops as read_crops
 from screens import write_screen
 from several_workers import JOB, table_of
 
 from microsnoop_engine.distributor.run import profile
 from microsnoop_engine.images.load_data import from_load_data
-
-SHARED = Path(__file__).parents[3] / "shared" / "data"
-
-
-def shared_file(name):
-    """A file of the shared data; skips the test where it is absent."""
-    path = SHARED / name
-    if not path.is_file():
-        pytest.skip(f"needs {name} of the shared data beside the repository")
-    return path
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -71,20 +62,14 @@ def table_of_thirty(thirty_sets, tmp_path_factory, embedder):
 
 @pytest.fixture(scope="session")
 def real_crops():
-    """24 single-channel crops (64, 64) of cells of two kinds, as they come from the microscope."""
-    found = []
-    for name in ("mitocheck_phenotype", "yeast_protein"):
-        with np.load(shared_file(f"eval/{name}.npz")) as data:
-            images = data["images"]
-        found += list(images[:: len(images) // 12][:12, 0])
-    return found
+    """24 single-channel crops (64, 64) of cells, of several kinds and microscopes, not normalized."""
+    return read_crops()
 
 
 @pytest.fixture(scope="session")
 def bbbc013():
     """Two wells of a real plate: images (2, 2, 640, 640), channels FKHR-GFP and DNA."""
-    with np.load(shared_file("eval/bbbc013_translocation.npz")) as data:
-        return data["images"][[0, 40]], [str(name) for name in data["channels"]]
+    return np.stack([real_field(f"bbbc013_{well}") for well in ("A01", "D05")]), list(FIELDS["bbbc013_A01"])
 
 
 _BUCKETS = itertools.count(1)

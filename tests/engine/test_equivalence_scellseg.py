@@ -10,7 +10,6 @@ import tarfile
 import numpy as np
 import pytest
 import torch
-from conftest import shared_file
 from torch import nn
 
 from microsnoop_engine import load_model
@@ -127,7 +126,10 @@ def test_shipped_weights(scellseg, model):
 
 @torch.inference_mode()
 def test_imported_checkpoint(scellseg, tmp_path):
-    source = shared_file("weights/bootstrap.pth")
+    """A checkpoint in the reference's layout, saved from its network: float16, so that a weights file loses nothing."""
+    source = tmp_path / "reference.pth"
+    state = random_reference(scellseg).state_dict()
+    torch.save({"model": {k: v.half() if v.is_floating_point() else v for k, v in state.items()}}, source)
     theirs = Reference(scellseg).eval()
     theirs.load_state_dict(torch.load(source, weights_only=True)["model"])
     checkpoints.import_reference(source, tmp_path / "imported.safetensors", Card("imported"))

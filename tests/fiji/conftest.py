@@ -19,7 +19,6 @@ from microsnoop_engine.images.synthetic import render_field
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 IJ_JAR = os.environ.get("IJ_JAR", "/usr/share/java/ij.jar")
-BBBC013 = REPOSITORY.parent / "shared" / "data" / "eval" / "bbbc013_translocation.npz"
 CHANNELS = ["DNA", "ER", "Actin"]
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
-from conftest import BBBC013, CHANNELS, IJ_JAR, REPOSITORY, save_hyperstack
+from conftest import CHANNELS, IJ_JAR, REPOSITORY, save_hyperstack
+from real_crops import FIELDS, real_field
 
 from microsnoop_engine.cli.main import main
 from microsnoop_engine.images.synthetic import render_field
@@ -83,15 +84,11 @@ def test_a_file_per_channel_gives_the_same_rows(home, screen, tmp_path):
 
 
 def test_real_fields(home, tmp_path):
-    if not BBBC013.exists():
-        pytest.skip(f"the BBBC013 plate is not at {BBBC013.relative_to(REPOSITORY.parent)} beside the repository")
     images, results = tmp_path / "images", tmp_path / "results"
     images.mkdir()
-    with np.load(BBBC013) as data:
-        names = [str(name) for name in data["channels"]]
-        for index in (0, 60):
-            field = data["images"][index][:, :220, :220]
-            save_hyperstack(images / f"{data['well'][index]}.tif", field, "CYX", names)
+    for well in ("A01", "D05"):
+        field = real_field(f"bbbc013_{well}")[:, :220, :220]
+        save_hyperstack(images / f"{well}.tif", field, "CYX", list(FIELDS[f"bbbc013_{well}"]))
     run_macro(home, images, results)
     cells = pd.read_csv(results / "cells.csv")
     assert len(cells) > 25
