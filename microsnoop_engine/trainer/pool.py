@@ -117,7 +117,7 @@ def _indexed(path: Path, split: str) -> Iterator[Entry]:
                 archives[row["archive"]] = zipfile.ZipFile(path / row["archive"])
             except (OSError, zipfile.BadZipFile) as error:
                 raise InputError(f"'{path / row['archive']}' cannot be opened: {error}") from None
-        source = ", ".join(row[name] for name in ("source_repo", "license", "license") if row.get(name))
+        source = ", ".join(row[name] for name in ("source_repo", "license", "licence") if row.get(name))
         yield row["file"], row["category"], source or path.name, Path(row["file"]), archives[row["archive"]]
 
 

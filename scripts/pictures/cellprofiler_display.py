@@ -1,6 +1,6 @@
 """Draws what the module shows for a well of the synthetic screen, as docs/images/cellprofiler-display.png.
 
-PYTHONPATH=tests/helpers:tests/cellprofiler python scripts/pictures/cellprofiler_display.py    (in the CellProfiler environment)
+PYTHONPATH=tests/helpers:tests/cellprofiler .venv-cellprofiler/bin/python scripts/pictures/cellprofiler_display.py
 """
 
 import os
