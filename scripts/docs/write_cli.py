@@ -69,7 +69,7 @@ def _section(parser: argparse.ArgumentParser, summary: str, heading: str) -> Ite
 
 
 def _usage(parser: argparse.ArgumentParser) -> str:
-    formatter, parser.formatter_class = parser.formatter_class, partial(argparse.HelpFormatter, width=100)
+    formatter, parser.formatter_class = parser.formatter_class, partial(argparse.HelpFormatter, width=90)
     parser.color = False  # Python 3.14 colors it on a terminal
     label = "usage: "
     lines = parser.format_usage().rstrip().removeprefix(label).splitlines()

@@ -21,13 +21,13 @@ value out of range ends the command before it starts, and the message names the 
 
 [Train on your images](../how-to/train.md) explains how to use them.
 
-| setting | type | default | `contrast` | range | meaning |
-|---|---|---|---|---|---|
+| setting | default | `contrast` | type and range | meaning |
+|---|---|---|---|---|
 """
 
 
 def training_settings_page() -> str:
-    """Return the page as Markdown: a row per setting with type, default, range and meaning.
+    """Return the page as Markdown: a row per setting with default, type, range and meaning.
 
     Raises
     ------
@@ -45,12 +45,12 @@ def training_settings_page() -> str:
             continue
         if name not in meanings:
             raise ValueError(f"TrainConfig.{name} has no description in the docstring")
+        kind = str(attribute.annotation).replace("tuple[str, ...]", "list of str")
         cells = (
             f"`{name}`",
-            str(attribute.annotation).replace("tuple[str, ...]", "list of str"),
             _value(_evaluate(module, str(attribute.value))),
             _value(contrast[name]) if name in contrast else "",
-            ranges.get(name, ""),
+            f"{kind}, {ranges[name]}" if name in ranges else kind,
             meanings[name],
         )
         rows.append(f"| {' | '.join(cells)} |\n")
