@@ -1,0 +1,53 @@
+"""Every command and every script in the README and the documentation runs as it is written, on the demo screen."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+BLOCK = re.compile(r"^```(console|python)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+PAGES = [
+    page
+    for page in [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
+    if BLOCK.search(page.read_text(encoding="utf-8"))
+]
+IJ_JAR = Path(os.environ.get("IJ_JAR", "/usr/share/java/ij.jar"))
+
+
+def run(command, cwd):
+    """Run a command as in a terminal whose environment is active, and return what it printed."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = {**os.environ, "PATH": path, "MPLBACKEND": "agg"}
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    """A folder that looks like a checkout with the demo in it; what the pages write stays out of the real one."""
+    folder = tmp_path_factory.mktemp("checkout")
+    for name in ("examples", "docs"):
+        shutil.copytree(REPOSITORY / name, folder / name)
+    (folder / ".venv").symlink_to(sys.prefix)
+    run(["microsnoop", "demo", "--out", "demo"], folder)
+    return folder
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(REPOSITORY).as_posix())
+def test_a_page(page, checkout):
+    script = []
+    for kind, text in BLOCK.findall(page.read_text(encoding="utf-8")):
+        if kind == "python":
+            script.append(text)
+        elif "ij.jar" in text and not IJ_JAR.is_file():
+            pytest.skip(f"there is no ImageJ at {IJ_JAR}")
+        else:
+            run(["bash", "-e", "-c", text], checkout)
+    if script:
+        run([sys.executable, "-c", "\n".join(script)], checkout)
