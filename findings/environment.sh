@@ -1,5 +1,6 @@
-# Sourced by every script here: a temporary folder $T that goes away at the end, and `environment NAME PACKAGE==VERSION ...`,
-# which makes the virtual environment $T/NAME. Python 3.12 or PYTHON=/path/to/python; uv does the installing where it is there.
+# Sourced by every script here: a temporary folder $T that goes away at the end, and
+# `environment NAME PACKAGE==VERSION ...`, which makes the virtual environment $T/NAME.
+# Python 3.12 or PYTHON=/path/to/python; uv does the installing where it is there.
 T=$(mktemp -d)
 trap 'rm -rf "$T"' EXIT
 environment() {

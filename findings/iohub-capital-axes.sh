@@ -8,7 +8,7 @@ set -euo pipefail
 source "$(dirname "$0")/environment.sh"
 environment w iohub==0.3.11
 environment r ngio==1.1.3 bioio-ome-zarr==3.8.1 ngff-zarr==0.50.0 ome-zarr-models==1.8.1
-cd "$T"; w/bin/python -W ignore - 2>/dev/null <<'PY'
+cd "$T"; w/bin/python -W ignore - <<'PY'
 import numpy as np
 from iohub import open_ome_zarr
 

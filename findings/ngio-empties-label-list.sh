@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Versions: ngio 1.1.3 reads a store of ome-zarr 0.21.0 (zarr 3.4.2, OME-Zarr 0.5).
 # Expected: asking an image which labels it has only reads.
-# Seen: ome-zarr writes labels/ without a "version"; `list_labels()` takes that for a broken group, answers [] and
+# Seen: ome-zarr writes labels/ without a "version" (with one, the list is read); `list_labels()` answers [] and
 #       REWRITES the metadata on disk: the list ["nuclei"] is empty from then on for every other program too.
 #       A store of format 0.4 (zarr 2) is read rightly and stays as it was. Opened with mode "r" the answer is the
 #       same wrong [], but the file is left alone.
