@@ -72,7 +72,7 @@ class TableWriter:
         self._schema = layout.schema()
         self._layout = layout
         self._part_bytes = part_bytes
-        self._claim = folder_lock or FolderLock()
+        self._claim = claim or FolderLock()
         self._flushed = time.monotonic()
         self._measured: list[tuple[ImageSet, Measurement]] = []
         self._bytes = 0
@@ -140,7 +140,7 @@ class TableWriter:
             self._write_part()
 
     def _write_part(self) -> None:
-        name = f"part-{self._number:05d}{self._claim.ending}.parquet"
+        name = f"part-{self._number:05d}{self._claim.suffix}.parquet"
         measured, images = self._measured, self._images
         self._measured, self._images, self._bytes = [], [], 0
         with atomic_path(self.table / name) as temporary:

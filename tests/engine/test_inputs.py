@@ -276,7 +276,7 @@ BAD_TABLES = {
     ),
     "address of nothing": (
         "FileName_A,ObjectsURL_N\na,abc://x/a.tif\n",
-        "line 2, column ObjectsURL_N: 'abc://x/a.tif': nothing is known of abc: addresses",
+        "line 2, column ObjectsURL_N: 'abc://x/a.tif': abc: is no known store",
     ),
     "frame that is no number": ("FileName_A,Frame_A\na,two\n", "line 2, column Frame_A: 'two' is not a plane number"),
     "negative frame": ("FileName_A,Frame_A\na,-1\n", "column Frame_A: '-1' is not a plane number"),
