@@ -32,13 +32,15 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
     Examples
     --------
-    >>> folder = Path(tempfile.mkdtemp())
-    >>> with atomic_path(folder / "table.csv") as temporary:
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> table = Path(folder.name, "table.csv")
+    >>> with atomic_path(table) as temporary:
     ...     _ = temporary.write_text("a,b")
-    ...     (folder / "table.csv").exists()
+    ...     table.exists()
     False
-    >>> (folder / "table.csv").read_text()
+    >>> table.read_text()
     'a,b'
+    >>> folder.cleanup()
     """
     if is_remote(path):
         with tempfile.TemporaryDirectory(prefix="microsnoop-") as folder:

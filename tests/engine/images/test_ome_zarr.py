@@ -1,4 +1,4 @@
-"""OME-Zarr as the library ome-zarr writes it: the same table as from TIFF, and what is said of bad plates."""
+"""Read OME-Zarr as the library ome-zarr writes it: the table is that of TIFF, and bad fields are named."""
 
 import functools
 import http.server
@@ -22,7 +22,7 @@ from microsnoop_engine.errors import ImageError, InputError
 from microsnoop_engine.images.image_set import PlaneSource
 from microsnoop_engine.images.inputs import find_image_sets
 from microsnoop_engine.images.labels import read_labels
-from microsnoop_engine.images.ome_zarr import read_image
+from microsnoop_engine.images.ome_zarr_image import read_image
 from microsnoop_engine.images.planes import read_channels
 from microsnoop_engine.storage.paths import files_in, path_kind, upload
 from microsnoop_engine.tables.parquet_files import read_table
@@ -153,11 +153,11 @@ def test_a_single_image_and_its_levels(tmp_path, fields, version, caplog):
         cells = read_labels(found.labels["Cells"], "Cells", image.shape[1:])
         assert set(np.unique(cells)) == set(np.unique(labels[1]))
     assert image.shape == (2, 80, 100)
-    with pytest.raises(InputError, match=r"--level 2: '.*a\.zarr' has levels 0 to 1"):
+    with pytest.raises(InputError, match=r"`level` 2: '.*a\.zarr' has levels 0 to 1"):
         find_image_sets(tmp_path / "a.zarr", level=2)
     change(group, lambda found: found["multiscales"][0]["axes"][1].pop("unit"))
     shutil.copytree(tmp_path / "a.zarr", tmp_path / "b.zarr")
-    with pytest.raises(InputError, match=r"--pixel-size: '.*b\.zarr' does not state its pixel sizes: give --level"):
+    with pytest.raises(InputError, match=r"`pixel_size`: the metadata of '.*b\.zarr' hold no pixel sizes: use `level`"):
         find_image_sets(tmp_path / "b.zarr", pixel_size=1)
 
 
@@ -321,7 +321,7 @@ def test_chunks_that_a_label_image_lacks_are_background(plate, fields):
 
 def test_bad_label_images(plate):
     source = find_image_sets(plate)[1].labels["Nuclei"]
-    with pytest.raises(ImageError, match="is 200 x 160, but the image is 100 x 80"):
+    with pytest.raises(ImageError, match="labels are 200 x 160, but the image is 100 x 80 pixels"):
         read_labels(source, "Nuclei", (80, 100))
     with pytest.raises(ImageError, match="has levels 0 to 4: there is no level 5"):
         read_labels(PlaneSource(source.path, level=5), "Nuclei", (40, 50))
@@ -366,10 +366,10 @@ def test_bad_plates(plate, tmp_path):
     said(lambda found: found["plate"].update(rows=[]), "its plate metadata are damaged")
     said(lambda found: found.pop("plate"), "is no OME-Zarr plate and no OME-Zarr image")
     said(lambda found: found.update({"plate": None}), "its plate metadata are damaged")
-    with pytest.raises(InputError, match=r"A/1' is a well: give its plate, or one of its images"):
+    with pytest.raises(InputError, match=r"A/1' is a well: use its plate, or one of its images"):
         find_image_sets(plate / "A" / "1")
     (plate / "A/1/.zattrs").write_text('{"bioformats2raw.layout": 3}')
-    with pytest.raises(InputError, match=r"A/1' holds several images: give one of them, such as '.*A/1/0'"):
+    with pytest.raises(InputError, match=r"A/1' holds several images: use one of them, such as '.*A/1/0'"):
         find_image_sets(plate / "A" / "1")
     with pytest.raises(InputError, match=r"none\.zarr': there are no OME-Zarr metadata .*: check the path"):
         find_image_sets(tmp_path / "none.zarr")
@@ -384,8 +384,8 @@ def test_bad_plates(plate, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"pattern": "{Channel}"}, "--pattern goes with image files"),
-        ({"labels": "labels"}, "--labels goes with image files: OME-Zarr has its own channels and labels"),
+        ({"pattern": "{Channel}"}, "`pattern` goes with image files"),
+        ({"labels": "labels"}, "`labels` goes with image files: OME-Zarr has its own channels and labels"),
     ],
 )
 def test_options_that_do_not_go_with_a_plate(plate, options, message):
@@ -396,5 +396,5 @@ def test_options_that_do_not_go_with_a_plate(plate, options, message):
 @pytest.mark.parametrize(("name", "value"), [("level", 0), ("pixel_size", 1.0)])
 def test_options_that_go_with_a_plate_only(tmp_path, name, value):
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((9, 9), np.uint8))
-    with pytest.raises(InputError, match=f"--{name.replace('_', '-')} goes with an OME-Zarr plate or image"):
+    with pytest.raises(InputError, match=f"`{name}` goes with an OME-Zarr plate or image"):
         find_image_sets(tmp_path / "a.tif", **{name: value})

@@ -270,7 +270,7 @@ def run_without(code, **environment):
 
 
 USE = """
-from microsnoop_engine.cellpose_adapter import CellposeSegmenter
+from microsnoop_engine.segmentation.cellpose_adapter import CellposeSegmenter
 try:
     CellposeSegmenter("cyto3")
 except Exception as error:
