@@ -2,7 +2,7 @@
 
 A message says what is wrong, where (file, row, channel or setting) and what to do, in at most three lines.
 It writes the name of a parameter in backticks, as Python spells it: "`labels` goes with `mode` cells".
-The command line shows each of them as its own option (`--labels`); no module below it knows an option.
+The command line shows each as its own option, with dashes; no module below it knows an option.
 """
 
 from __future__ import annotations

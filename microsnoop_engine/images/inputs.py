@@ -75,14 +75,14 @@ def find_image_sets(
     >>> screen = Path(folder.name)
     >>> load_data = write_screen(screen, plates=1, shape=(64, 64), n_cells=1)
     >>> image_sets = find_image_sets(load_data)
-    >>> len(image_sets), list(image_sets[0].channels), list(image_sets[0].labels)
-    (24, ['DNA', 'ER', 'Actin'], ['Nuclei'])
+    >>> len(image_sets), list(image_sets[0].channels), image_sets[0].metadata["Compound"]
+    (24, ['DNA', 'ER', 'Actin'], 'DMSO')
 
-    The same images without the CSV:
+    The same images without the CSV, but with their label images:
 
     >>> image_sets = find_image_sets(screen / "images", "{Plate}/{Well}_s{Site}_{Channel}.tif", screen / "labels")
-    >>> image_sets[0].metadata
-    {'Plate': 'Plate1', 'Well': 'A01', 'Site': 1}
+    >>> image_sets[0].metadata, list(image_sets[0].labels)
+    ({'Plate': 'Plate1', 'Well': 'A01', 'Site': 1}, ['Nuclei'])
     >>> folder.cleanup()
     """
     path = as_path(path)

@@ -13,7 +13,7 @@ from .image_set import ImageSet, PlaneSource
 from .labels import ROI_SUFFIXES
 
 LABEL_ENDINGS = ("", "_labels", "_label", "_mask", "_masks", "_cp_masks", "_Nuclei", "_Cells")
-"""What the name of a label image may add to that of its image."""
+"""Endings that the name of a label image may add to that of its image."""
 ROI_ENDINGS = ("", "_RoiSet")
 
 

@@ -90,7 +90,7 @@ def _read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
 
 
 def _suffixes(header: Iterable[str], prefix: str) -> list[str]:
-    """Return what follows the prefix in the columns that have it."""
+    """Return the ends of the columns that begin with the prefix."""
     return [name[len(prefix) :] for name in header if name.startswith(prefix) and len(name) > len(prefix)]
 
 

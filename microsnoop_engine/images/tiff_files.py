@@ -20,7 +20,7 @@ def read_array(path: Path, stack: bool = False) -> NDArray[Any]:
 
     with tifffile.TiffFile(open_whole(path)) as tiff:
         series = tiff.series[0]
-        # tifffile reads what a file cut short lacks as zeros
+        # of a truncated file, tifffile reads the missing bytes as zeros
         ends = [
             offset + count
             for page in series.pages

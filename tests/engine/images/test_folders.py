@@ -72,11 +72,17 @@ def test_file_of_several_channels(tmp_path, name, options):
 
 
 BAD_PATTERNS = {
-    "without channel": ("{Well}.tif", r"`pattern` '{Well}.tif' has no {Channel}: put it where file names hold the channel"),
+    "without channel": (
+        "{Well}.tif",
+        r"`pattern` '{Well}.tif' has no {Channel}: put it where file names hold the channel",
+    ),
     "name twice": ("{Well}/{Well}_{Channel}.tif", "'{Well}' must be a word of letters that occurs once"),
     "name with a blank": ("{the well}_{Channel}.tif", "'{the well}' must be a word"),
     "empty name": ("{}_{Channel}.tif", "'{}' must be a word"),
-    "matches nothing": ("{Well}-{Channel}.tif", r"no file of .* fits the `pattern` .*; one of its files: 'A01_s1_DNA.tif'"),
+    "matches nothing": (
+        "{Well}-{Channel}.tif",
+        r"no file of .* fits the `pattern` .*; one of its files: 'A01_s1_DNA.tif'",
+    ),
 }
 
 

@@ -277,7 +277,9 @@ def test_values_out_of_range(tmp_path, wrong):
         write_screen(tmp_path / "screen", **(SMALL | wrong))
 
 
-@pytest.mark.parametrize(("phenotype", "dose", "message"), [("controll", 0, "compact_nuclei"), ("control", 1.5, "0 to 1")])
+@pytest.mark.parametrize(
+    ("phenotype", "dose", "message"), [("controll", 0, "compact_nuclei"), ("control", 1.5, "0 to 1")]
+)
 def test_unknown_phenotype_or_dose(phenotype, dose, message):
     with pytest.raises(InputError, match=message):
         render_field(phenotype, dose, np.random.default_rng(0))

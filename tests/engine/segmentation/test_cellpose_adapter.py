@@ -1,4 +1,4 @@
-"""The Cellpose adapter against the installed Cellpose, 3 or 4, and a network of it that is trained here on discs."""
+"""Segment drawn discs with the installed Cellpose, 3 or 4, by a network of it that is trained here."""
 
 import os
 import shutil

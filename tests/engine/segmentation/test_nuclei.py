@@ -1,4 +1,4 @@
-"""The built-in nuclei segmentation against the known nuclei of drawn fields, and on a real plate."""
+"""Segment drawn fields, whose nuclei are known, and fields of a real plate."""
 
 import numpy as np
 import pytest

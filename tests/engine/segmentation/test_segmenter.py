@@ -11,7 +11,7 @@ from microsnoop_engine.segmentation.segmenter import segmenter
 
 @pytest.mark.parametrize("name", ["otsu", "", "cellpose", "cellpose:", "Nuclei"])
 def test_unknown_segmentation(name):
-    with pytest.raises(InputError, match=rf"segmentation '{name}' is unknown: give 'nuclei' or 'cellpose:MODEL'"):
+    with pytest.raises(InputError, match=rf"segmentation '{name}' is unknown: use 'nuclei' or 'cellpose:MODEL'"):
         segmenter(name)
 
 
