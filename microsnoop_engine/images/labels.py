@@ -18,7 +18,7 @@ MAX_LABEL = np.iinfo(np.int32).max
 _MASK = "a black-and-white mask: every object of a label image has its own number"
 
 
-def read_labels(source: PlaneSource, objects: str, shape: tuple[int, int]) -> NDArray[np.integer[Any]]:
+def read_labels(source: PlaneSource, objects: str, shape: tuple[int, ...]) -> NDArray[np.integer[Any]]:
     """Read a label image, or the outlines of a ROI file of ImageJ.
 
     Parameters
@@ -57,7 +57,7 @@ def read_labels(source: PlaneSource, objects: str, shape: tuple[int, int]) -> ND
         raise ImageError(str(error), source.path, objects) from None
 
 
-def check_labels(labels: ArrayLike, shape: tuple[int, int]) -> NDArray[np.integer[Any]]:
+def check_labels(labels: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.integer[Any]]:
     """Check that an array holds labels of an image.
 
     Parameters
@@ -97,7 +97,7 @@ def check_labels(labels: ArrayLike, shape: tuple[int, int]) -> NDArray[np.intege
     return labels
 
 
-def _read_rois(path: Path, objects: str, shape: tuple[int, int]) -> NDArray[np.int32]:
+def _read_rois(path: Path, objects: str, shape: tuple[int, ...]) -> NDArray[np.int32]:
     """Read the outlines of a ROI file as label planes (p, h, w)."""
     try:
         from .imagej_roi import RoiError, read_rois

@@ -54,7 +54,7 @@ def split_masks(boxes: NDArray[np.integer[Any]], masks: NDArray[Any]) -> list[ND
 def label_planes(
     boxes: NDArray[np.integer[Any]],
     masks: Sequence[NDArray[np.bool_]],
-    shape: tuple[int, int],
+    shape: tuple[int, ...],
     max_planes: int | None = None,
 ) -> Iterator[NDArray[np.int32]]:
     """Draw outlines into label planes, those that overlap into different ones.
