@@ -25,11 +25,11 @@ def test_load_data_with_addresses(tmp_path, screen, bucket):
     )
     (tmp_path / "local.csv").write_text(content)
     upload_text(bucket / "deep" / "csv" / "LoadData.csv", content.replace(address, "../images"))
-    wanted = [tifffile.imread(screen.with_name(name)) for name in ("DNA1.tif", "GFP0.tif", "labels.tif")]
+    expected = [tifffile.imread(screen.with_name(name)) for name in ("DNA1.tif", "GFP0.tif", "labels.tif")]
     for path in (tmp_path / "local.csv", bucket / "deep" / "csv" / "LoadData.csv"):
         (found,) = find_image_sets(path)
         planes = [read_plane(source, "") for source in (*found.channels.values(), *found.labels.values())]
-        assert all(np.array_equal(*pair) for pair in zip(planes, wanted, strict=True))
+        assert all(np.array_equal(*pair) for pair in zip(planes, expected, strict=True))
     upload_text(bucket / "absolute.csv", f"FileName_DNA,PathName_DNA\nDNA1.tif,{screen.parent}\n")
     (found,) = find_image_sets(bucket / "absolute.csv")
     assert found.channels["DNA"].path == screen.with_name("DNA1.tif")

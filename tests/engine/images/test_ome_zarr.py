@@ -1,10 +1,7 @@
 """Read OME-Zarr as the library ome-zarr writes it: the table is that of TIFF, and bad fields are named."""
 
-import functools
-import http.server
 import json
 import shutil
-import threading
 import warnings
 from pathlib import Path
 
@@ -12,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
+from stores import http_server, put
 
 from microsnoop_engine import CropSettings
 from microsnoop_engine.cli.main import main
@@ -24,7 +22,7 @@ from microsnoop_engine.images.inputs import find_image_sets
 from microsnoop_engine.images.labels import read_labels
 from microsnoop_engine.images.ome_zarr_image import read_image
 from microsnoop_engine.images.planes import read_channels
-from microsnoop_engine.storage.paths import files_in, path_kind, upload
+from microsnoop_engine.storage.paths import files_in, path_kind
 from microsnoop_engine.tables.parquet_files import read_table
 
 zarr = pytest.importorskip("zarr", "3")
@@ -73,9 +71,9 @@ def write_plate(path, fields, version="0.4", labels=None, **options):
     write_plate_metadata(root, ["A"], [str(n + 1) for n in range(len(wells))], wells[::-1], fmt=fmt, name="P1")
     for number, well in enumerate(wells):
         group = root.require_group(well)
-        own = fields[2 * number : 2 * number + 2]
-        write_well_metadata(group, [f"field{n}" for n in range(len(own))], fmt=fmt)
-        for n, image in enumerate(own):
+        well_fields = fields[2 * number : 2 * number + 2]
+        write_well_metadata(group, [f"field{n}" for n in range(len(well_fields))], fmt=fmt)
+        for n, image in enumerate(well_fields):
             planes = {name: planes[2 * number + n] for name, planes in (labels or {}).items()}
             write_field(group.require_group(f"field{n}"), image, planes, version=version, **options)
     return path
@@ -103,16 +101,10 @@ def write_tiffs(folder, images, labels):
     for n, (image, plane) in enumerate(zip(images, labels, strict=True)):
         for name, array in zip(("DNA", "GFP", "Nuclei"), (*image, plane), strict=True):
             tifffile.imwrite(folder / f"{name}{n}.tif", array)
-        place = f"P1,A{n // 2 + 1:02d},{n % 2 + 1},A/{n // 2 + 1}/field{n % 2}"
-        lines.append(f"DNA{n}.tif,GFP{n}.tif,Nuclei{n}.tif,{place}")
+        metadata = f"P1,A{n // 2 + 1:02d},{n % 2 + 1},A/{n // 2 + 1}/field{n % 2}"
+        lines.append(f"DNA{n}.tif,GFP{n}.tif,Nuclei{n}.tif,{metadata}")
     (folder / "LoadData.csv").write_text("\n".join(lines) + "\n")
     return folder / "LoadData.csv"
-
-
-def put(path, folder):
-    for place in files_in(folder):
-        upload(folder / place, path.joinpath(*place.parts))
-    return path
 
 
 def test_the_table_of_a_plate_is_that_of_the_same_fields_as_tiff(tmp_path, fields, bucket, embedder):
@@ -121,12 +113,12 @@ def test_the_table_of_a_plate_is_that_of_the_same_fields_as_tiff(tmp_path, field
         profile(image_sets, resolve_job(image_sets, CropSettings(), ["GFP"]), embedder, out)
         return read_table(out)
 
-    wanted = measured(write_tiffs(tmp_path / "tiff", *fields), tmp_path / "out")
-    assert wanted.num_rows == 10
+    expected = measured(write_tiffs(tmp_path / "tiff", *fields), tmp_path / "out")
+    assert expected.num_rows == 10
     for version in FORMATS:
         plate = write_plate(tmp_path / f"{version}.ome.zarr", fields[0], version, {"Nuclei": fields[1]})
-        assert measured(plate, tmp_path / f"out{version}").equals(wanted)
-        assert measured(put(bucket / plate.name, plate), bucket / f"out{version}").equals(wanted)
+        assert measured(plate, tmp_path / f"out{version}").equals(expected)
+        assert measured(put(bucket / plate.name, plate), bucket / f"out{version}").equals(expected)
 
 
 def test_real_fields(tmp_path, bbbc013):
@@ -228,19 +220,12 @@ def test_another_level_is_another_run(plate, capsys):
 def test_an_image_by_http(tmp_path, fields, s3_server):
     write_field(zarr.open_group(tmp_path / "a.zarr", mode="w", zarr_format=2), fields[0][0])
 
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *arguments):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(tmp_path)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    (found,) = find_image_sets(f"http://127.0.0.1:{server.server_port}/a.zarr")
-    assert np.array_equal(read_channels(found, ["DNA", "GFP"]), fields[0][0])
-    server.shutdown()
-    server.server_close()
+    with http_server(tmp_path) as address:
+        (found,) = find_image_sets(f"{address}/a.zarr")
+        assert np.array_equal(read_channels(found, ["DNA", "GFP"]), fields[0][0])
 
 
-# what is damaged or missing, and what is said of it
+# what is damaged or missing, and the error that names it
 
 
 @pytest.fixture(scope="module")
@@ -314,7 +299,7 @@ def test_only_the_chunks_of_the_channel_are_read(plate, fields):
 
 
 def test_chunks_that_a_label_image_lacks_are_background(plate, fields):
-    chunks = [place for place in files_in(plate / "A/1/field0/labels/Nuclei/s0") if place.name.isdigit()]
+    chunks = [path for path in files_in(plate / "A/1/field0/labels/Nuclei/s0") if path.name.isdigit()]
     assert 0 < len(chunks) < 4
     assert np.array_equal(read_labels(find_image_sets(plate)[0].labels["Nuclei"], "", (160, 200)), fields[1][0])
 
@@ -350,7 +335,7 @@ def test_a_bad_well_is_named_and_the_others_are_measured(plate, tmp_path, first)
 
 
 def test_bad_plates(plate, tmp_path):
-    def said(edit, message):
+    def refused(edit, message):
         found = json.loads((plate / ".zattrs").read_text())
         edit(found)
         other = tmp_path / "other.zarr"
@@ -359,13 +344,13 @@ def test_bad_plates(plate, tmp_path):
         with pytest.raises(InputError, match=message):
             find_image_sets(other)
 
-    said(
+    refused(
         lambda found: found["plate"].pop("wells"), r"other\.zarr': its plate metadata are damaged \(KeyError\('wells'\)"
     )
-    said(lambda found: found["plate"].update(wells=[]), "the plate has no wells")
-    said(lambda found: found["plate"].update(rows=[]), "its plate metadata are damaged")
-    said(lambda found: found.pop("plate"), "is no OME-Zarr plate and no OME-Zarr image")
-    said(lambda found: found.update({"plate": None}), "its plate metadata are damaged")
+    refused(lambda found: found["plate"].update(wells=[]), "the plate has no wells")
+    refused(lambda found: found["plate"].update(rows=[]), "its plate metadata are damaged")
+    refused(lambda found: found.pop("plate"), "is no OME-Zarr plate and no OME-Zarr image")
+    refused(lambda found: found.update({"plate": None}), "its plate metadata are damaged")
     with pytest.raises(InputError, match=r"A/1' is a well: use its plate, or one of its images"):
         find_image_sets(plate / "A" / "1")
     (plate / "A/1/.zattrs").write_text('{"bioformats2raw.layout": 3}')

@@ -28,7 +28,7 @@ def test_planes_are_as_few_as_the_overlaps_allow():
 
 
 @pytest.mark.parametrize(
-    ("boxes", "masks", "said"),
+    ("boxes", "masks", "message"),
     [
         (BOXES, FLAT[:-1], "but the boxes cover"),
         (BOXES[:0], FLAT[:0], "n at least 1"),
@@ -36,6 +36,6 @@ def test_planes_are_as_few_as_the_overlaps_allow():
         (np.array([[5, 5, 5, 9]]), FLAT[:0], "box 1 is empty"),
     ],
 )
-def test_boxes_and_masks_that_do_not_go_together(boxes, masks, said):
-    with pytest.raises(InputError, match=said):
+def test_boxes_and_masks_that_do_not_go_together(boxes, masks, message):
+    with pytest.raises(InputError, match=message):
         split_masks(boxes, masks)

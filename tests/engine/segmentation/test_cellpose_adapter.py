@@ -194,9 +194,9 @@ def test_built_in_models_by_name(models, generation, weights, discs):
     for name, file in files.items():
         path = models.MODEL_DIR / file
         shutil.copy(weights, path)
-        own = models.CellposeModel(pretrained_model=name).eval(plane)[0]
-        assert own.any()
-        np.testing.assert_array_equal(CellposeSegmenter(name).segment(plane), own)
+        expected = models.CellposeModel(pretrained_model=name).eval(plane)[0]
+        assert expected.any()
+        np.testing.assert_array_equal(CellposeSegmenter(name).segment(plane), expected)
         path.unlink()
 
 

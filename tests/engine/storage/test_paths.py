@@ -59,8 +59,8 @@ def test_missing_files_and_buckets(bucket, screen, capsys):
     with pytest.raises(ImageError, match=r"cannot be read .*damaged or incomplete"):
         read_plane(PlaneSource(bucket / "cut.tif"), "DNA")
     assert main(["profile", str(screen), *OPTIONS, "--out", "s3://no-such-bucket/out"]) == 1
-    said = capsys.readouterr().err
-    assert said == "microsnoop profile: 's3://no-such-bucket/out': there is no bucket 'no-such-bucket'\n"
+    error = capsys.readouterr().err
+    assert error == "microsnoop profile: 's3://no-such-bucket/out': there is no bucket 'no-such-bucket'\n"
     for table in ("none", ""):
         with pytest.raises(InputError, match="there is no table at"):
             read_table(bucket / table)
@@ -83,10 +83,10 @@ def test_a_store_that_does_not_answer_stops_the_run(new_connections, screen, s3_
     new_connections.setenv("AWS_MAX_ATTEMPTS", "1")
     mode = ["--mode", "image", "--device", "cpu", "--quiet", "--out", str(screen.parent / "out")]
     assert main(["profile", str(screen.parent / "far.csv"), *mode]) == 1
-    said = capsys.readouterr().err
-    assert said.startswith("microsnoop profile: 's3://")
-    assert "the store does not answer (Could not connect to the endpoint URL" in said
-    assert "Traceback" not in said
+    error = capsys.readouterr().err
+    assert error.startswith("microsnoop profile: 's3://")
+    assert "the store does not answer (Could not connect to the endpoint URL" in error
+    assert "Traceback" not in error
     with pytest.raises(UnreachableError, match="does not answer"):
         find_image_sets("s3://bucket/folder")
 

@@ -38,16 +38,16 @@ def test_the_table_of_a_bucket_is_that_of_the_disk(tmp_path, screen, bucket, cap
     put(bucket / "screen", screen.parent)
     out = bucket / "results" / "one"
     assert main(["profile", f"{bucket}screen/LoadData.csv", *OPTIONS, "--csv", "--out", str(out)]) == 1
-    said = capsys.readouterr().err
-    assert f"file '{bucket}screen/missing.tif', channel 'DNA': there is no such file" in said
-    assert "Traceback" not in said
+    error = capsys.readouterr().err
+    assert f"file '{bucket}screen/missing.tif', channel 'DNA': there is no such file" in error
+    assert "Traceback" not in error
     assert main(["profile", str(screen), *OPTIONS, "--csv", "--out", str(tmp_path / "out")]) == 1
     assert read_table(out).equals(read_table(tmp_path / "out"))
-    here, there = ([place.parts[0] for place in files_in(folder)] for folder in (tmp_path / "out", out))
+    here, there = ([path.parts[0] for path in files_in(folder)] for folder in (tmp_path / "out", out))
     assert there == here[1:]
     assert here[0] == ".lock"
-    entries, wanted = read_manifest(out / MANIFEST), read_manifest(tmp_path / "out" / MANIFEST)
-    assert [entry["images"] for entry in entries[1:]] == [entry["images"] for entry in wanted[1:]]
+    entries, expected = read_manifest(out / MANIFEST), read_manifest(tmp_path / "out" / MANIFEST)
+    assert [entry["images"] for entry in entries[1:]] == [entry["images"] for entry in expected[1:]]
     assert read_bytes(out / "profiles.csv") == read_bytes(tmp_path / "out" / "profiles.csv")
     lists = [pd.read_csv(io.BytesIO(read_bytes(folder / "images.csv"))) for folder in (out, tmp_path / "out")]
     pd.testing.assert_frame_equal(*(found.drop(columns="File") for found in lists))
