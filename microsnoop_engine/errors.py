@@ -1,11 +1,17 @@
-"""The errors of the package: one family, each member also the standard error a caller would expect."""
+"""Define the errors that microsnoop raises on purpose: one family, each also the standard error a caller expects.
+
+A message says what is wrong, where (file, row, channel or setting) and what to do, in at most three lines.
+It writes the name of a parameter in backticks, as Python spells it: "`labels` goes with `mode` cells".
+The command line shows each as its own option, with dashes; no module below it knows an option.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
 
 
 class MicrosnoopError(Exception):
-    """Base of every error that microsnoop raises on purpose.
-
-    The message says what is wrong, where (file, row, channel, setting) and what to do.
-    """
+    """Base of every error that microsnoop raises on purpose."""
 
 
 class InputError(MicrosnoopError, ValueError):
@@ -18,31 +24,31 @@ class ImageError(MicrosnoopError, OSError):
     Parameters
     ----------
     message : str
-        What is wrong and what to do.
-    path : str
+        The problem and the remedy, without the path and the channel.
+    path : str or Path
         The file.
     channel : str
-        The channel (or object set) that the file was to provide.
+        The channel, or the object set, that the file provides.
     """
 
-    def __init__(self, message: str, path: str = "", channel: str = ""):
+    def __init__(self, message: str, path: str | Path = "", channel: str = "") -> None:
         super().__init__(message)
         self.path = str(path)
         self.channel = channel
 
 
 class StorageError(InputError):
-    """A file or bucket of an object store that is missing, or may not be read or written.
+    """A file or bucket of an object store that is missing, or that may not be read or written.
 
     Parameters
     ----------
-    path : Path
+    path : str or Path
         The address.
     reason : str
-        What is wrong and what to do.
+        The problem and the remedy.
     """
 
-    def __init__(self, path: object, reason: str):
+    def __init__(self, path: str | Path, reason: str) -> None:
         super().__init__(str(path), reason)
         self.path = str(path)
         self.reason = reason
@@ -52,7 +58,7 @@ class StorageError(InputError):
 
 
 class UnreachableError(StorageError):
-    """A store that does not answer or takes no credentials: nothing in it can be read or written."""
+    """A store that does not answer or accepts no credentials: nothing in it can be read or written."""
 
 
 class WeightsError(MicrosnoopError, ValueError):
@@ -60,13 +66,28 @@ class WeightsError(MicrosnoopError, ValueError):
 
 
 class DeviceError(MicrosnoopError, RuntimeError):
-    """A device or backend that is not there or failed."""
+    """A device or backend that is missing or failed."""
 
 
 class MissingExtraError(MicrosnoopError, ImportError):
-    """An optional package that is not installed; the message names the command that installs it."""
+    """An optional package that is not installed.
 
-    def __init__(self, package: str, extra: str, purpose: str):
+    Parameters
+    ----------
+    package : str
+        The package to install.
+    extra : str
+        The extra of microsnoop that installs it.
+    purpose : str
+        The task that needs it; begins the message.
+
+    Examples
+    --------
+    >>> print(MissingExtraError("zarr>=3", "zarr", "reading 'plate.zarr'"))
+    reading 'plate.zarr' needs the package 'zarr>=3': pip install "microsnoop[zarr]"
+    """
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
         super().__init__(package, extra, purpose)
 
     def __str__(self) -> str:
@@ -83,11 +104,19 @@ class Cancelled(MicrosnoopError):
 
 
 def first_line(error: BaseException) -> str:
-    """The first line that an error says; its kind where it says nothing.
+    r"""Return the first line of an error's message; the name of its type if it has none.
+
+    Parameters
+    ----------
+    error : BaseException
+
+    Returns
+    -------
+    str
 
     Examples
     --------
-    >>> first_line(KeyError()), first_line(ValueError("bad\\nand long"))
+    >>> first_line(KeyError()), first_line(ValueError("bad\nand long"))
     ('KeyError', 'bad')
     """
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -195,12 +195,14 @@ def run_profile(options: argparse.Namespace) -> int:
     if options.rois and (options.mode != "cells" or options.segment or options.labels):
         raise InputError("--rois goes with --mode cells, and without --segment and --labels")
     image_sets = find_image_sets(
-        options.input, options.pattern, options.labels, options.objects or "Nuclei", options.level, options.pixel_size
+        options.input,
+        options.pattern,
+        options.labels,
+        options.objects or "Nuclei",
+        options.level,
+        options.pixel_size,
+        options.rois,
     )
-    if options.rois:
-        from ..images.labels import with_rois
-
-        image_sets = with_rois(image_sets, options.rois, options.objects or "Nuclei")
     job = resolve_job(image_sets, settings, channels, options.objects, options.segment, options.segment_channel)
     engine = _make_engine(options)
     console = Console(options.quiet, options.json)

@@ -23,7 +23,6 @@ from ..errors import (
 from ..images.image_set import ImageSet
 from ..images.labels import read_labels
 from ..images.planes import read_channels
-from ..modes.validation import check_labels
 from ..segmentation.segmenter import Segmenter
 from .job import Job
 
@@ -153,5 +152,4 @@ def add_labels(image_set: ImageSet, image: np.ndarray, job: Job, find_objects: S
         raise InputError(
             f"no labels of the object set '{job.objects}': there are {', '.join(image_set.labels) or 'none at all'}"
         )
-    shape = image.shape[1:]
-    return channels, check_labels(read_labels(image_set.labels[job.objects], job.objects, shape), shape)
+    return channels, read_labels(image_set.labels[job.objects], job.objects, image.shape[1:])

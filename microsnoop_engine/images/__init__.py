@@ -1,3 +1,8 @@
-"""Turn files into image sets, planes and labels.
+"""Find image sets in the user's files, and read their planes and labels.
 
-May import: storage, errors."""
+A reader of an input is one module with one function that returns a list of ImageSet (`load_data`, `folders`, `npz`,
+`ome_zarr`); `inputs` chooses among them. A reader of a file format is one module with `read_array` and
+`channel_names` (`tiff_files`, `picture_files`, `bioio_files`); `formats` chooses by the suffix.
+
+May import: storage, errors.
+"""

@@ -2,84 +2,151 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePath
 
 from ..errors import InputError, UnreachableError
-from ..storage.paths import files_in, is_remote
+from ..storage.paths import STORE_READERS, files_in, is_remote
 from .formats import SUFFIXES, channel_names
-from .image_set import ImageSet, PlaneSource, typed_metadata
+from .image_set import ImageSet, Metadata, PlaneSource, typed_metadata
 
-READERS = 16
-"""Headers of files in a store that are read at once."""
+log = logging.getLogger(__name__)
 
 
 def from_folder(folder: Path, pattern: str | None = None) -> list[ImageSet]:
-    """Image sets of a folder: grouped by the pattern, or every file an image set of its own."""
-    places = [place for place in files_in(folder) if not any(part.startswith(".") for part in place.parts)]
-    images = [place for place in places if place.suffix.lower() in SUFFIXES]
+    """Find the image sets of a folder and its subfolders.
+
+    Parameters
+    ----------
+    folder : Path
+        On a disk or in a store. Hidden files and folders are passed over.
+    pattern : str, optional
+        The form of a file's path in the folder, as for :func:`pattern_expression`: files that differ in ``{Channel}``
+        alone are one image set. Without it, every file is an image set.
+
+    Returns
+    -------
+    list of ImageSet
+        Numbered from 1, in the order of their metadata, or of the files.
+
+    Raises
+    ------
+    InputError
+        If the folder holds no images, or the pattern is wrong or fits none of them.
+    UnreachableError
+        If a store does not answer or accepts no credentials.
+    """
+    files = [path for path in files_in(folder) if not any(part.startswith(".") for part in path.parts)]
+    images = [path for path in files if path.suffix.lower() in SUFFIXES]
     if not images:
-        hint = ": give one of its .npz files" if any(place.suffix.lower() == ".npz" for place in places) else ""
+        hint = ": name one of its .npz files" if any(path.suffix.lower() == ".npz" for path in files) else ""
         raise InputError(f"folder '{folder}' holds no images ({', '.join(SUFFIXES)}){hint}")
-    if pattern is None:
+    return _by_pattern(folder, images, pattern) if pattern is not None else _each_file(folder, images)
 
-        def alone(number: int, place: PurePath) -> ImageSet:
-            metadata = {"Folder": place.parent.as_posix()} if len(place.parts) > 1 else {}
-            return image_set_of_file(number, folder.joinpath(*place.parts), metadata)
 
-        with ThreadPoolExecutor(READERS if is_remote(folder) else 1) as pool:
-            return list(pool.map(alone, range(1, len(images) + 1), images))
+def _each_file(folder: Path, images: list[PurePath]) -> list[ImageSet]:
+    """Take every file as an image set; its folder is metadata."""
+
+    def read(number: int, path: PurePath) -> ImageSet:
+        metadata = {"Folder": path.parent.as_posix()} if len(path.parts) > 1 else {}
+        return image_set_of_file(number, folder.joinpath(*path.parts), metadata)
+
+    with ThreadPoolExecutor(STORE_READERS if is_remote(folder) else 1) as pool:
+        return list(pool.map(read, range(1, len(images) + 1), images))
+
+
+def _by_pattern(folder: Path, images: list[PurePath], pattern: str) -> list[ImageSet]:
+    """Group the files that fit the pattern by everything in their path but the channel."""
     expression = pattern_expression(pattern)
     groups: dict[tuple[str, ...], dict[str, PlaneSource]] = {}
-    for place in images:
-        match = expression.fullmatch(place.as_posix())
+    for path in images:
+        match = expression.fullmatch(path.as_posix())
         if match is None:
             continue
         values = match.groupdict()
         channel = values.pop("Channel")
         # the values and the pattern make up the path, so no other file has the same ones
-        groups.setdefault(tuple(values.values()), {})[channel] = PlaneSource(folder.joinpath(*place.parts))
+        groups.setdefault(tuple(values.values()), {})[channel] = PlaneSource(folder.joinpath(*path.parts))
     if not groups:
         example = images[0].as_posix()
-        raise InputError(f"no file of '{folder}' fits the pattern '{pattern}'; a file there: '{example}'")
+        raise InputError(f"no file of '{folder}' fits the `pattern` '{pattern}'; one of its files: '{example}'")
     names = [name for name in expression.groupindex if name != "Channel"]
     return typed_metadata(
         [
-            ImageSet(number, channels, {}, dict(zip(names, key, strict=True)))
-            for number, (key, channels) in enumerate(sorted(groups.items()), start=1)
+            ImageSet(number, channels, {}, dict(zip(names, values, strict=True)))
+            for number, (values, channels) in enumerate(sorted(groups.items()), start=1)
         ]
     )
 
 
 def pattern_expression(pattern: str) -> re.Pattern[str]:
-    """The regular expression of a pattern such as ``{Plate}/{Well}_s{Site}_{Channel}.tif``.
+    """Turn a pattern of file paths into a regular expression.
+
+    Parameters
+    ----------
+    pattern : str
+        A path relative to the folder, in which every ``{Name}`` stands for one or more characters but a slash. One of
+        the names is ``{Channel}``. Backslashes are slashes.
+
+    Returns
+    -------
+    re.Pattern
+        With a group for every name.
 
     Raises
     ------
     InputError
-        If ``{Channel}`` is missing, or a name is unfit or stands twice.
+        If ``{Channel}`` is missing, or a name is no word or occurs twice.
+
+    Examples
+    --------
+    >>> expression = pattern_expression("{Plate}/{Well}_s{Site}_{Channel}.tif")
+    >>> expression.fullmatch("P1/A01_s2_DNA.tif").groupdict()
+    {'Plate': 'P1', 'Well': 'A01', 'Site': '2', 'Channel': 'DNA'}
     """
     parts = re.split(r"\{([^{}]*)\}", pattern.replace("\\", "/"))
     names = parts[1::2]
     if "Channel" not in names:
-        raise InputError(f"pattern '{pattern}' has no {{Channel}}: name the part that tells the channel")
+        raise InputError(f"`pattern` '{pattern}' has no {{Channel}}: put it where file names hold the channel")
     for name in names:
         if not re.fullmatch(r"[A-Za-z]\w*", name) or names.count(name) > 1:
-            raise InputError(f"pattern '{pattern}': '{{{name}}}' must be a word of letters that stands once")
+            raise InputError(f"`pattern` '{pattern}': '{{{name}}}' must be a word of letters that occurs once")
     expression = "".join(f"(?P<{part}>[^/]+?)" if n % 2 else re.escape(part) for n, part in enumerate(parts))
     return re.compile(expression)
 
 
-def image_set_of_file(number: int, path: Path, metadata: dict[str, str]) -> ImageSet:
-    metadata = {"File": path.name, **metadata}
+def image_set_of_file(number: int, path: Path, metadata: Metadata) -> ImageSet:
+    """Take an image file as an image set.
+
+    Parameters
+    ----------
+    number : int
+        ImageNumber, from 1.
+    path : Path
+        A file with one of `SUFFIXES`.
+    metadata : mapping
+        Added to the metadata ``File``, the name of the file.
+
+    Returns
+    -------
+    ImageSet
+        With the channels that the file's header names; with one channel, ``Image``, if the file has one plane or
+        cannot be read, which is reported when its pixels are.
+
+    Raises
+    ------
+    UnreachableError
+        If a store does not answer or accepts no credentials.
+    """
     try:
         names = channel_names(path)
     except UnreachableError:
         raise
+    # whatever is wrong with the file, the reader of its pixels meets it again and reports it with the file's name
     except Exception:
-        # the reader will meet the same fault and report it with the file's name
+        log.debug("the header of '%s' cannot be read", path, exc_info=True)
         names = []
-    if not names:
-        return ImageSet(number, {"Image": PlaneSource(path)}, {}, metadata)
-    return ImageSet(number, {name: PlaneSource(path, index) for index, name in enumerate(names)}, {}, metadata)
+    channels = {name: PlaneSource(path, index) for index, name in enumerate(names)} or {"Image": PlaneSource(path)}
+    return ImageSet(number, channels, {}, {"File": path.name, **metadata})

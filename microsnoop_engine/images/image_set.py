@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+Metadata = Mapping[str, str | int | float]
 
 
 @dataclass(frozen=True)
 class PlaneSource:
-    """Where one plane is.
+    """The location of one plane.
 
     Attributes
     ----------
     path : Path
-        An image file, a .npz file, or the group of an OME-Zarr image.
+        An image file, a .npz file, a ROI file of ImageJ, or the group of an OME-Zarr image.
     index : int, optional
         Plane of a multi-plane file (its channel, page, depth or time point), from 0.
     row : int, optional
-        Row of the array of a .npz file.
+        Row of the array of a .npz file, from 0.
     array : str
         Name of the array of a .npz file.
     level : int, optional
@@ -32,9 +35,15 @@ class PlaneSource:
     level: int | None = None
 
     def key(self) -> list[str | int | None]:
-        """What tells the plane from every other one, for a run that goes on to know its inputs again."""
-        found = [str(self.path.resolve()), self.index, self.row]
-        return found if self.level is None else [*found, self.level]
+        """Return the identity of the plane, by which a resumed run recognizes its inputs.
+
+        Returns
+        -------
+        list
+            Absolute path, index and row, and the level if there is one; can be written as JSON.
+        """
+        key = [str(self.path.resolve()), self.index, self.row]
+        return key if self.level is None else [*key, self.level]
 
 
 @dataclass(frozen=True)
@@ -45,24 +54,43 @@ class ImageSet:
     ----------
     number : int
         ImageNumber, from 1.
-    channels : dict of str to Source
-    labels : dict of str to Source
+    channels : dict of str to PlaneSource
+        By the name of the channel.
+    labels : dict of str to PlaneSource
         Label images by the name of their object set.
-    metadata : dict of str to str, int or float
-        Without the ``Metadata_`` prefix.
+    metadata : mapping of str to str, int or float
+        Plate, well, site and the like, without the ``Metadata_`` prefix.
     """
 
     number: int
     channels: dict[str, PlaneSource]
     labels: dict[str, PlaneSource] = field(default_factory=dict)
-    metadata: dict[str, str | int | float] = field(default_factory=dict)
+    metadata: Metadata = field(default_factory=dict)
 
 
-def typed_metadata(sets: list[ImageSet]) -> list[ImageSet]:
-    """The image sets with the metadata that are plain numbers throughout turned into int or float."""
-    converters = {}
-    for name in dict.fromkeys(name for s in sets for name in s.metadata):
-        values = [str(s.metadata.get(name, "")) for s in sets]
+def typed_metadata(image_sets: Sequence[ImageSet]) -> list[ImageSet]:
+    """Turn metadata into int or float if all their values are plain numbers.
+
+    A number with a leading zero (``007``) or a plus sign is text.
+
+    Parameters
+    ----------
+    image_sets : sequence of ImageSet
+        With metadata as text.
+
+    Returns
+    -------
+    list of ImageSet
+
+    Examples
+    --------
+    >>> wells = [ImageSet(n, {}, {}, {"Site": f"{n}", "Well": f"0{n}"}) for n in (1, 2)]
+    >>> typed_metadata(wells)[1].metadata
+    {'Site': 2, 'Well': '02'}
+    """
+    converters: dict[str, Callable[[str | int | float], str | int | float]] = {}
+    for name in dict.fromkeys(name for image_set in image_sets for name in image_set.metadata):
+        values = [str(image_set.metadata.get(name, "")) for image_set in image_sets]
         if all(re.fullmatch(r"-?(0|[1-9]\d{0,17})", value) for value in values):
             converters[name] = int
         elif all(re.fullmatch(r"-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?", value) for value in values):
@@ -70,7 +98,8 @@ def typed_metadata(sets: list[ImageSet]) -> list[ImageSet]:
         else:
             converters[name] = str
     return [
-        ImageSet(s.number, s.channels, s.labels, {k: converters[k](v) for k, v in s.metadata.items()}) for s in sets
+        replace(image_set, metadata={name: converters[name](value) for name, value in image_set.metadata.items()})
+        for image_set in image_sets
     ]
 
 
@@ -78,5 +107,11 @@ _NUCLEAR = re.compile(r"dna|dapi|hoechst|draq|nucle|h2b", re.IGNORECASE)
 
 
 def is_nuclear(channel: str) -> bool:
-    """Whether a channel is named like a stain of nuclei."""
+    """Return True if a channel has the name of a stain of nuclei.
+
+    Examples
+    --------
+    >>> is_nuclear("DAPI"), is_nuclear("Actin")
+    (True, False)
+    """
     return bool(_NUCLEAR.search(channel))

@@ -1,4 +1,4 @@
-"""Which images a table of profiles came from: written beside it, read back by what shows crops."""
+"""Write the image sets of a table of profiles beside it, and read them back to show crops."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from ..errors import InputError
 from ..storage.atomic import write_atomic
@@ -13,45 +14,75 @@ from ..storage.paths import as_path, path_kind, read_bytes
 from .image_set import ImageSet, PlaneSource
 
 IMAGE_SETS = "image_sets.json"
+"""Name of the file in a results folder."""
 
 
 def write_image_sets(folder: Path, image_sets: Sequence[ImageSet], channels: Sequence[str]) -> None:
-    """Write ``image_sets.json`` to the folder of a profile run; paths become absolute."""
+    """Write ``image_sets.json`` to the folder of a profile run.
 
-    def described(source: PlaneSource) -> dict:
-        return {**asdict(source), "path": str(source.path.resolve())}
+    Parameters
+    ----------
+    folder : Path
+        Where the table of profiles is.
+    image_sets : sequence of ImageSet
+        Their numbers and channels are written, with absolute paths.
+    channels : sequence of str
+        The channels that were measured.
 
+    Raises
+    ------
+    StorageError, OSError
+        If the file cannot be written.
+    """
     entries = [
-        {"number": entry.number, "channels": {name: described(source) for name, source in entry.channels.items()}}
-        for entry in image_sets
+        {
+            "number": image_set.number,
+            "channels": {
+                name: {**asdict(source), "path": str(source.path.resolve())}
+                for name, source in image_set.channels.items()
+            },
+        }
+        for image_set in image_sets
     ]
-    found = {"channels": list(channels), "image_sets": entries}
-    write_atomic(folder / IMAGE_SETS, json.dumps(found).encode())
+    content = {"channels": list(channels), "image_sets": entries}
+    write_atomic(folder / IMAGE_SETS, json.dumps(content).encode())
 
 
 def read_image_sets(folder: Path) -> tuple[dict[int, ImageSet], list[str]]:
-    """The image sets of a profile run by number, and the names of the channels that were measured.
+    """Read ``image_sets.json`` from the folder of a profile run.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the table of profiles is.
+
+    Returns
+    -------
+    image_sets : dict of int to ImageSet
+        By their number, without labels and metadata.
+    channels : list of str
+        The channels that were measured.
 
     Raises
     ------
     InputError
-        If the folder has no such list, or it is damaged.
+        If the folder has no such file, or it is damaged.
     """
     path = folder / IMAGE_SETS
     if path_kind(path) is None:
         raise InputError(f"'{folder}' is no folder of 'microsnoop profile': there is no '{IMAGE_SETS}' in it")
     try:
-        found = json.loads(read_bytes(path))
+        content = json.loads(read_bytes(path))
         image_sets = {
             entry["number"]: ImageSet(
-                entry["number"],
-                {
-                    name: PlaneSource(**{**source, "path": as_path(source["path"])})
-                    for name, source in entry["channels"].items()
-                },
+                entry["number"], {name: _plane_source(source) for name, source in entry["channels"].items()}
             )
-            for entry in found["image_sets"]
+            for entry in content["image_sets"]
         }
-        return image_sets, found["channels"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"'{path}' is damaged ({error}): run 'microsnoop profile' again, it writes it anew") from None
+        return image_sets, content["channels"]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"'{path}' is damaged ({error}): run 'microsnoop profile' again to rewrite it") from None
+
+
+def _plane_source(fields: dict[str, Any]) -> PlaneSource:
+    return PlaneSource(**{**fields, "path": as_path(fields["path"])})

@@ -17,17 +17,60 @@ from .image_set import ImageSet, PlaneSource, typed_metadata
 
 
 def from_load_data(path: Path) -> list[ImageSet]:
-    """Image sets of a CellProfiler LoadData CSV.
+    """Find the image sets of a CellProfiler LoadData CSV.
 
-    Columns ``FileName_X`` with ``PathName_X``, or ``URL_X``, give channel X (``Frame_X`` its plane);
-    ``ObjectsFileName_X`` with ``ObjectsPathName_X``, or ``ObjectsURL_X``, the labels of object set X; ``Metadata_X``
-    metadata. Paths may be relative to the folder of the CSV, which may be in an object store, and addresses in one.
+    Parameters
+    ----------
+    path : Path
+        On a disk or in a store. Its columns are ``FileName_X`` with ``PathName_X``, or ``URL_X``, the file of channel X
+        (``Frame_X``, from 0, its plane); ``ObjectsFileName_X`` with ``ObjectsPathName_X``, or ``ObjectsURL_X``, the
+        labels of object set X; and ``Metadata_X``. Paths may be relative to the folder of the CSV.
+
+    Returns
+    -------
+    list of ImageSet
+        One per row; numbered from 1 unless there is a column ``ImageNumber``. Files need not exist.
 
     Raises
     ------
     InputError
-        Naming the file, and the row and column where there is one.
+        If the CSV cannot be used; the message names the file, and the line and column where there is one.
+    StorageError, OSError
+        If the CSV cannot be read.
     """
+    header, rows = _read_rows(path)
+    channels = list(dict.fromkeys([*_suffixes(header, "FileName_"), *_suffixes(header, "URL_")]))
+    if not channels:
+        raise InputError(
+            f"'{path}' has no column FileName_<channel> or URL_<channel>; its columns: {', '.join(header)}"
+        )
+    objects = list(dict.fromkeys([*_suffixes(header, "ObjectsFileName_"), *_suffixes(header, "ObjectsURL_")]))
+    image_sets = []
+    for number, (line, row) in enumerate(rows, start=1):
+        where = f"'{path}', line {line}"
+        if len(row) != len(header):
+            raise InputError(f"{where}: {len(row)} values for {len(header)} columns")
+        values = {name: cell.strip() for name, cell in zip(header, row, strict=True)}
+        if values.get("ImageNumber"):
+            if not values["ImageNumber"].isdecimal():
+                raise InputError(f"{where}: ImageNumber is '{values['ImageNumber']}', not a number")
+            number = int(values["ImageNumber"])
+        images = _plane_sources(values, channels, "", path.parent, where)
+        labels = _plane_sources(values, objects, "Objects", path.parent, where)
+        if not images:
+            raise InputError(f"{where}: no channel has a file")
+        metadata = {name: values[f"Metadata_{name}"] for name in _suffixes(header, "Metadata_")}
+        image_sets.append(ImageSet(number, images, labels, metadata))
+    if not image_sets:
+        raise InputError(f"'{path}' has a header but no rows")
+    number, count = Counter(image_set.number for image_set in image_sets).most_common(1)[0]
+    if count > 1:
+        raise InputError(f"'{path}': {count} rows have the ImageNumber {number}")
+    return typed_metadata(image_sets)
+
+
+def _read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """Read the header and the other rows that are not blank, with their line numbers."""
     try:
         reader = csv.reader(io.StringIO(read_bytes(path).decode("utf-8-sig"), newline=""))
         rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
@@ -40,52 +83,32 @@ def from_load_data(path: Path) -> list[ImageSet]:
     header = [name.strip() for name in rows[0][1]]
     if len(header) == 1 and re.search("[;\t]", header[0]):
         raise InputError(f"'{path}' is separated by semicolons or tabs: save it with commas")
-    twice = sorted({name for name in header if header.count(name) > 1})
-    if twice:
-        raise InputError(f"'{path}' has these columns more than once: {', '.join(twice)}")
-    channels = list(dict.fromkeys([*_named(header, "FileName_"), *_named(header, "URL_")]))
-    if not channels:
-        raise InputError(
-            f"'{path}' has no column FileName_<channel> or URL_<channel>; its columns: {', '.join(header)}"
-        )
-    objects = list(dict.fromkeys([*_named(header, "ObjectsFileName_"), *_named(header, "ObjectsURL_")]))
-    sets = []
-    for line, row in rows[1:]:
-        if len(row) != len(header):
-            raise InputError(f"'{path}', line {line}: {len(row)} values for {len(header)} columns")
-        values = {name: cell.strip() for name, cell in zip(header, row, strict=True)}
-        where = f"'{path}', line {line}"
-        number = len(sets) + 1
-        if values.get("ImageNumber"):
-            if not values["ImageNumber"].isdecimal():
-                raise InputError(f"{where}: ImageNumber is '{values['ImageNumber']}', not a number")
-            number = int(values["ImageNumber"])
-        images = {name: source for name in channels if (source := _source(values, name, "", path.parent, where))}
-        labels = {name: source for name in objects if (source := _source(values, name, "Objects", path.parent, where))}
-        if not images:
-            raise InputError(f"{where}: no channel has a file")
-        metadata = {name: values[f"Metadata_{name}"] for name in _named(header, "Metadata_")}
-        sets.append(ImageSet(number, images, labels, metadata))
-    if not sets:
-        raise InputError(f"'{path}' has a header but no rows")
-    numbers = [s.number for s in sets]
-    number, count = Counter(numbers).most_common(1)[0]
-    if count > 1:
-        raise InputError(f"'{path}': ImageNumber {number} stands in {count} rows")
-    return typed_metadata(sets)
+    repeated = sorted({name for name in header if header.count(name) > 1})
+    if repeated:
+        raise InputError(f"'{path}' has these columns more than once: {', '.join(repeated)}")
+    return header, rows[1:]
 
 
-def _named(header: Iterable[str], prefix: str) -> list[str]:
+def _suffixes(header: Iterable[str], prefix: str) -> list[str]:
+    """Return the ends of the columns that begin with the prefix."""
     return [name[len(prefix) :] for name in header if name.startswith(prefix) and len(name) > len(prefix)]
 
 
-def _source(values: dict[str, str], name: str, prefix: str, base: Path, where: str) -> PlaneSource | None:
+def _plane_sources(
+    values: dict[str, str], names: Iterable[str], prefix: str, base: Path, where: str
+) -> dict[str, PlaneSource]:
+    """Return the sources of the channels or object sets that have a file in this row."""
+    sources = {name: _plane_source(values, name, prefix, base, where) for name in names}
+    return {name: source for name, source in sources.items() if source}
+
+
+def _plane_source(values: dict[str, str], name: str, prefix: str, base: Path, where: str) -> PlaneSource | None:
     url, file = values.get(f"{prefix}URL_{name}", ""), values.get(f"{prefix}FileName_{name}", "")
     if not url and not file:
         return None
     column = f"{prefix}URL_{name}" if url else f"{prefix}PathName_{name}"
     try:
-        path = _from_url(base, url) if url else _inside(_inside(base, values.get(column, "")), file)
+        path = _path_of_url(base, url) if url else _join(_join(base, values.get(column, "")), file)
     except InputError as error:
         raise InputError(f"{where}, column {column}: {error}") from None
     frame = values.get(f"{prefix}Frame_{name}", "")
@@ -94,25 +117,21 @@ def _source(values: dict[str, str], name: str, prefix: str, base: Path, where: s
     return PlaneSource(path, int(frame) if frame else None)
 
 
-def _from_url(base: Path, url: str) -> Path:
+def _path_of_url(base: Path, url: str) -> Path:
     scheme = urlparse(url).scheme
     if scheme == "file":
         return base / url2pathname(urlparse(url).path)
+    # a scheme of one letter is a drive of Windows
     if len(scheme) > 1 and not ADDRESS.match(url):
-        raise InputError(f"{scheme}: addresses cannot be read; give file:, s3://, gs:// or https://")
-    return _inside(base, url)
+        raise InputError(f"{scheme}: addresses cannot be read; use file:, s3://, gs:// or https://")
+    return _join(base, url)
 
 
-def _inside(folder: Path, place: str) -> Path:
-    """A place counted from a folder, or an address, or an absolute path."""
-    if ADDRESS.match(place):
-        return as_path(place)
-    local = _local(place)
+def _join(folder: Path, location: str) -> Path:
+    """Return a path relative to a folder, an absolute path or an address as a path; backslashes are slashes."""
+    if ADDRESS.match(location):
+        return as_path(location)
+    path = Path(location.replace("\\", "/"))
     if not is_remote(folder):
-        return folder / local
-    return local if local.is_absolute() else folder.joinpath(*local.parts).resolve()
-
-
-def _local(place: str) -> Path:
-    """A path as written on any system: the backslashes of Windows become slashes."""
-    return Path(place.replace("\\", "/"))
+        return folder / path
+    return path if path.is_absolute() else folder.joinpath(*path.parts).resolve()

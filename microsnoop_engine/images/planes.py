@@ -3,29 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ..errors import ImageError, MissingExtraError, StorageError, UnreachableError
+from ..errors import ImageError, MissingExtraError, StorageError, UnreachableError, first_line
 from ..storage.paths import MISSING, as_path, is_remote
 from .formats import read_array
 from .image_set import ImageSet, PlaneSource
-from .npz import read_row
+from .npz_arrays import read_row
 
 
-def read_channels(image_set: ImageSet, names: Sequence[str]) -> np.ndarray:
-    """The channels of an image set, in the order of ``names``.
+def read_channels(image_set: ImageSet, names: Sequence[str]) -> NDArray[Any]:
+    """Read channels of an image set.
+
+    Parameters
+    ----------
+    image_set : ImageSet
+    names : sequence of str
+        The channels to read.
 
     Returns
     -------
     array (c, h, w)
+        In the order of ``names``; in the files' dtype, unscaled (in a common one where the files differ).
 
     Raises
     ------
     ImageError
         If a channel is missing, unreadable, not a plane of finite numbers, or of another size than the first.
+    MissingExtraError
+        If the package that reads the format is not installed.
+    UnreachableError
+        If the store of the files does not answer or accepts no credentials.
     """
-    planes = []
+    planes: list[NDArray[Any]] = []
     for name in names:
         if name not in image_set.channels:
             raise ImageError(f"channel '{name}' is missing; there are {', '.join(image_set.channels)}", channel=name)
@@ -45,39 +59,44 @@ def read_channels(image_set: ImageSet, names: Sequence[str]) -> np.ndarray:
     return np.stack(planes)
 
 
-def read_plane(source: PlaneSource, name: str) -> np.ndarray:
-    """One plane (h, w) of integers, floats or booleans.
+def read_plane(source: PlaneSource, name: str) -> NDArray[Any]:
+    """Read one plane.
 
     Parameters
     ----------
-    source : Source
+    source : PlaneSource
     name : str
         Channel or object set, for the error.
+
+    Returns
+    -------
+    array (h, w)
+        Integers, floats or booleans, unscaled.
 
     Raises
     ------
     ImageError
+        If the file is missing, unreadable, or holds no such plane.
+    MissingExtraError
+        If the package that reads the format is not installed.
+    UnreachableError
+        If the store of the file does not answer or accepts no credentials.
     """
     path = as_path(source.path)
     if source.level is None and not is_remote(path) and not path.is_file():
         raise ImageError(MISSING, path, name)
     try:
-        if source.level is not None:
-            from .ome_zarr import read_zarr_plane
-
-            array = read_zarr_plane(source, name)
-        elif source.row is not None:
-            array = read_row(path, source.array, source.row)
-        else:
-            array = read_array(path, stack=source.index is not None)
+        array = _read(source, path, name)
     except ImageError as error:
         raise ImageError(str(error), error.path or path, name) from None
     except (MissingExtraError, UnreachableError):
         raise
     except StorageError as error:
         raise ImageError(error.reason, path, name) from None
+    # the library of a format may raise anything on a damaged file
     except Exception as error:
-        raise ImageError(f"cannot be read ({_reason(error)}): is it damaged or incomplete?", path, name) from error
+        reason = first_line(error)[:200]
+        raise ImageError(f"cannot be read ({reason}): is it damaged or incomplete?", path, name) from error
     if array.ndim == 2 and source.level is None:
         array = array[None]
     if array.ndim == 3:
@@ -86,8 +105,8 @@ def read_plane(source: PlaneSource, name: str) -> np.ndarray:
             raise ImageError(f"has planes 0 to {len(array) - 1}: there is no plane {index}", path, name)
         if source.index is None and len(array) > 1:
             raise ImageError(
-                f"has {len(array)} planes or colors where one was expected: write one plane, or say which in a column "
-                "Frame_.. of a LoadData CSV",
+                f"has {len(array)} planes or colors where one was expected: write one plane, or choose one by a column "
+                "Frame_<channel> of a LoadData CSV",
                 path,
                 name,
             )
@@ -97,10 +116,23 @@ def read_plane(source: PlaneSource, name: str) -> np.ndarray:
     return array
 
 
-def plane_size(plane: np.ndarray) -> str:
+def _read(source: PlaneSource, path: Path, name: str) -> NDArray[Any]:
+    """Read the file of a plane: the plane, or all planes of the file."""
+    if source.level is not None:
+        from .ome_zarr_image import read_zarr_plane
+
+        return read_zarr_plane(source, name)
+    if source.row is not None:
+        return read_row(path, source.array, source.row)
+    return read_array(path, stack=source.index is not None)
+
+
+def plane_size(plane: NDArray[Any]) -> str:
+    """Return width x height of a plane (h, w), for messages.
+
+    Examples
+    --------
+    >>> plane_size(np.zeros((480, 640)))
+    '640 x 480'
+    """
     return f"{plane.shape[-1]} x {plane.shape[-2]}"
-
-
-def _reason(error: Exception) -> str:
-    text = str(error).strip().splitlines()
-    return text[0][:200] if text else type(error).__name__

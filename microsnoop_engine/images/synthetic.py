@@ -1,7 +1,6 @@
-"""A small synthetic Cell-Painting-like screen: seeded, with known phenotypes, doses, plate effects and nuclei.
+"""Draw a small synthetic screen like Cell Painting: seeded, with known phenotypes, doses, plate effects and nuclei.
 
-Everything is drawn from formulas, no image of a real cell is involved: that a method works here says nothing yet
-about real cells.
+Everything is drawn from formulas without an image of a real cell: a method that works here may fail on real cells.
 """
 
 from __future__ import annotations
@@ -12,34 +11,68 @@ import math
 import shutil
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tifffile
+from numpy.typing import NDArray
 from scipy import ndimage
 
-from microsnoop_engine.errors import InputError
+from ..errors import InputError
 
 CHANNELS = ("DNA", "ER", "Actin")
 WELLS = tuple(f"{row}{column:02d}" for row in "ABCD" for column in range(1, 7))
-DOSES = (0.5, 1.0)  # fractions of the full effect, both given of every compound
-_CELL_RADIUS = 40.0
-_PHOTONS = np.array([700.0, 420.0, 520.0])
+DOSES = (0.5, 1.0)
+"""Fractions of the full effect; every compound has both."""
+_CELL_RADIUS = 40.0  # pixels
+_PHOTONS = np.array([700.0, 420.0, 520.0])  # of each channel, where its stain has the relative brightness 1
+
+Floats = NDArray[np.floating[Any]]
+Row = dict[str, str | int | float]
 
 
 @dataclass(frozen=True)
 class Look:
-    """How a cell looks; every value is one number, or an array (n,) with one per cell."""
+    """The look of one kind of cell, or of n cells.
 
-    nucleus_radius: float | np.ndarray = 13.0  # pixels
-    nucleus_intensity: float | np.ndarray = 1.0
-    fragmentation: float | np.ndarray = 0.0  # 0: one smooth nucleus; 1: lobes that only just touch
-    er_intensity: float | np.ndarray = 1.0
-    er_coarseness: float | np.ndarray = 0.0  # share of swollen cords in place of the fine network
-    elongation: float | np.ndarray = 1.25  # length of the cell over its width, at constant area
-    fibres: float | np.ndarray = 0.15  # brightness of the actin fibres along the cell
+    Attributes
+    ----------
+    nucleus_radius : float or array (n,)
+        Pixels.
+    nucleus_intensity, er_intensity : float or array (n,)
+        Relative brightness of the stain.
+    fragmentation : float or array (n,)
+        0 is one smooth nucleus, 1 are lobes that only just touch.
+    er_coarseness : float or array (n,)
+        Share of swollen cords in place of the fine network, 0 to 1.
+    elongation : float or array (n,)
+        Length of the cell over its width, at constant area.
+    fibres : float or array (n,)
+        Relative brightness of the actin fibres along the cell.
+    """
 
-    def toward(self, other: Look, response: np.ndarray) -> Look:
-        """The look of cells that went this share (n,) of the way to another look."""
+    nucleus_radius: float | Floats = 13.0
+    nucleus_intensity: float | Floats = 1.0
+    fragmentation: float | Floats = 0.0
+    er_intensity: float | Floats = 1.0
+    er_coarseness: float | Floats = 0.0
+    elongation: float | Floats = 1.25
+    fibres: float | Floats = 0.15
+
+    def toward(self, other: Look, response: Floats) -> Look:
+        """Return the looks of cells between this look and another.
+
+        Parameters
+        ----------
+        other : Look
+        response : array (n,)
+            Each cell's share of the way, 0 for this look and 1 for the other.
+
+        Returns
+        -------
+        Look
+            Of arrays (n,).
+        """
         pairs = {field.name: (getattr(self, field.name), getattr(other, field.name)) for field in fields(self)}
         return Look(**{name: start + response * (end - start) for name, (start, end) in pairs.items()})
 
@@ -51,26 +84,58 @@ PHENOTYPES = {
     "coarse_er": Look(er_coarseness=1.0, er_intensity=1.5),
     "stretched_actin": Look(elongation=3.6, fibres=1.1),
 }
-# Two invented compounds an effect, so that the search for another compound of the same effect has an answer.
 COMPOUNDS = {f"SYN-{i}{j}": effect for i, effect in enumerate(PHENOTYPES) if effect != "control" for j in (1, 2)}
+"""Invented compounds with their phenotypes; two of each, so that every compound has another of the same effect."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """The staining, microscope and camera that the wells of one plate share."""
+    """The staining, microscope and camera that the wells of one plate share.
 
-    stain: tuple[float, float, float] = (1.0, 1.0, 1.0)  # brightness of each channel
-    background: float = 30.0  # photons per pixel
-    gain: float = 8.0  # counts per photon
-    offset: float = 200.0  # counts in the dark
-    read_noise: float = 3.0  # standard deviation, photons
-    vignetting: float = 0.2  # share of the light lost in the darkest corner
-    center: tuple[float, float] = (0.5, 0.5)  # optical center (y, x), fractions of the field
-    blur: float = 1.1  # standard deviation of the point spread function, pixels
+    Attributes
+    ----------
+    stain : tuple of float
+        Relative brightness of each channel.
+    background : float
+        Photons per pixel.
+    gain : float
+        Counts per photon.
+    offset : float
+        Counts in the dark.
+    read_noise : float
+        Standard deviation, in photons.
+    vignetting : float
+        Share of the light lost in the darkest corner, 0 to 1.
+    center : tuple of float
+        Optical center (y, x), in fractions of the field.
+    blur : float
+        Standard deviation of the point spread function, in pixels.
+    """
+
+    stain: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    background: float = 30.0
+    gain: float = 8.0
+    offset: float = 200.0
+    read_noise: float = 3.0
+    vignetting: float = 0.2
+    center: tuple[float, float] = (0.5, 0.5)
+    blur: float = 1.1
 
     @classmethod
     def of_plate(cls, plate: int, seed: int = 0) -> Batch:
-        """The batch of the plate with this index, from 0."""
+        """Draw the batch of a plate.
+
+        Parameters
+        ----------
+        plate : int
+            Index of the plate, from 0.
+        seed : int
+            Of the screen, from 0.
+
+        Returns
+        -------
+        Batch
+        """
         rng = np.random.default_rng([seed, plate])
         # Steps of the golden ratio keep neighboring plates at least 0.38 of the range apart.
         phase = (np.random.default_rng(seed).random() + plate * 0.618034) % 1.0
@@ -85,15 +150,29 @@ class Batch:
             blur=rng.uniform(1.0, 1.4),
         )
 
-    def photograph(self, scene: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """The counts (c, h, w) that the camera reads from a scene (c, h, w) in relative brightness."""
+    def photograph(self, scene: Floats, rng: np.random.Generator) -> NDArray[np.uint16]:
+        """Photograph a scene.
+
+        Parameters
+        ----------
+        scene : array (3, h, w)
+            Relative brightness of the stains, from 0.
+        rng : numpy.random.Generator
+            Of the noise.
+
+        Returns
+        -------
+        array (3, h, w), uint16
+            The counts of the camera.
+        """
         light = scene * (_PHOTONS * self.stain)[:, None, None]
         sharp, haze = (ndimage.gaussian_filter(light, (0, blur, blur)) for blur in (self.blur, 10))
         y, x = (np.linspace(0, 1, size) - middle for size, middle in zip(scene.shape[1:], self.center, strict=True))
         distance = y[:, None] ** 2 + x**2
         photons = (0.85 * sharp + 0.15 * haze + self.background) * (1 - self.vignetting * distance / distance.max())
         detected = rng.poisson(photons) + rng.normal(0, self.read_noise, photons.shape)
-        return np.clip(np.rint(self.offset + self.gain * detected), 0, 65535).astype(np.uint16)
+        counts: Floats = np.clip(np.rint(self.offset + self.gain * detected), 0, 65535)
+        return counts.astype(np.uint16)
 
 
 def render_field(
@@ -103,8 +182,10 @@ def render_field(
     shape: tuple[int, int] = (256, 256),
     n_cells: int = 11,
     batch: Batch | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Draw one field of view. Time and memory grow with its pixels times its cells: meant for up to 512 x 512.
+) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
+    """Draw one field of view.
+
+    Time and memory grow with its pixels times its cells: meant for up to 512 x 512 pixels.
 
     Parameters
     ----------
@@ -113,19 +194,19 @@ def render_field(
     dose : float
         Mean share of the full effect, 0 to 1; single cells respond a little more or less.
     rng : numpy.random.Generator
-        The only source of chance: the same state gives the same pixels.
+        The only source of randomness: the same state draws the same pixels.
     shape : tuple of int
         Height and width in pixels, at least 64 each.
     n_cells : int
         Number of cells; fewer where the field has no room for more.
     batch : Batch, optional
-        Staining, microscope and camera.
+        Staining, microscope and camera; the default is a plate without a batch effect.
 
     Returns
     -------
-    image : ndarray of uint16, (3, h, w)
+    image : array (3, h, w), uint16
         The channels in the order of `CHANNELS`.
-    labels : ndarray of uint16, (h, w)
+    labels : array (h, w), uint16
         The nuclei, numbered from 1 without gaps; all lobes of a nucleus share a number.
 
     Raises
@@ -134,11 +215,13 @@ def render_field(
         For an unknown phenotype or a value out of range.
     """
     if phenotype not in PHENOTYPES:
-        raise InputError(f"unknown phenotype {phenotype!r}; choose one of {', '.join(PHENOTYPES)}")
+        raise InputError(f"`phenotype` {phenotype!r} is unknown: choose one of {', '.join(PHENOTYPES)}")
     if not 0 <= dose <= 1:
-        raise InputError(f"dose is a share of the full effect, 0 to 1; got {dose}")
+        raise InputError(f"`dose` is a share of the full effect, 0 to 1; got {dose}")
     if min(shape) < 64 or n_cells < 1:
-        raise InputError(f"a field needs 64 x 64 pixels and one cell at least; got shape {shape}, n_cells {n_cells}")
+        raise InputError(
+            f"a field needs 64 x 64 pixels and one cell at least; got `shape` {shape}, `n_cells` {n_cells}"
+        )
 
     centers = _scatter(rng, n_cells, shape)
     n = len(centers)
@@ -167,7 +250,7 @@ def render_field(
     dna = (look.nucleus_intensity * ploidy)[nucleus] * np.sqrt(np.clip(2.5 * (1 - inside), 0, 1)) * chromatin
 
     fine, swollen = (np.exp(-((_noise(rng, shape, grain) / 0.55) ** 2)) for grain in (1.8, 4.5))
-    coarse = np.clip(look.er_coarseness[cell], 0, 1)
+    coarse = np.clip(np.asarray(look.er_coarseness)[cell], 0, 1)
     around = np.exp(-2.2 * np.clip(nearest, 0, None)) * np.where(is_nucleus, 0.3, 1)
     er_stain, actin_stain = np.exp(rng.normal(0, 0.15, (2, n)))
     er = (look.er_intensity * er_stain)[cell] * body * around * (0.3 + 1.3 * (fine + coarse * (swollen - fine)))
@@ -177,7 +260,7 @@ def render_field(
     bundles = _noise(rng, (256, 256), 1.3)
     strands = ndimage.map_coordinates(bundles, [across, along / 12 + 53 * cell], order=1, mode="grid-wrap")
     cortex = 0.55 * np.exp(-((depth / 0.09) ** 2)) * (nearest < 1.1) * (1 + 0.35 * _noise(rng, shape, 4))
-    actin = actin_stain[cell] * (body * (0.14 + look.fibres[cell] * np.clip(strands, 0, None)) + cortex)
+    actin = actin_stain[cell] * (body * (0.14 + np.asarray(look.fibres)[cell] * np.clip(strands, 0, None)) + cortex)
 
     image = (batch or Batch()).photograph(np.clip([dna + 0.03 * body, er, actin], 0, None), rng)
     labels = np.unique(np.where(is_nucleus, nucleus + 1, 0), return_inverse=True)[1]
@@ -187,21 +270,25 @@ def render_field(
 def write_screen(
     folder: str | Path, plates: int = 2, seed: int = 0, shape: tuple[int, int] = (256, 256), n_cells: int = 11
 ) -> Path:
-    """Write a screen: 24 wells a plate, one site a well; 8 wells of DMSO, 8 compounds at two doses.
+    """Draw a screen and write it to a folder: 24 wells a plate, 8 of DMSO and 16 of 8 compounds at two doses.
 
     The folder gets ``images/PLATE/WELL_s1_CHANNEL.tif``, ``labels/PLATE/WELL_s1_Nuclei.tif`` (the true nuclei),
     ``platemap.csv``, ``LoadData.csv`` (its paths relative to itself, so that the folder can be moved) and
-    ``synthetic_screen.json`` (how it was made), all at once when everything is drawn. A folder that already holds
-    this very screen is left as it is.
+    ``synthetic_screen.json`` (its parameters), all at once when everything is drawn. A folder that already holds the
+    same screen is left as it is.
 
     Parameters
     ----------
-    folder : path
-        New, empty, or holding this very screen.
-    plates, seed : int
-        Number of plates, each with its own layout and batch effect; a well's pixels depend on seed, plate and well.
-    shape, n_cells : tuple of int, int
-        Height and width of a field in pixels, and the mean number of cells in it.
+    folder : str or Path
+        New, empty, or holding the same screen.
+    plates : int
+        Number of plates, each with its own layout and batch effect.
+    seed : int
+        From 0. The pixels of a well depend on the seed, its plate and its position.
+    shape : tuple of int
+        Height and width of a field in pixels, at least 64 each.
+    n_cells : int
+        Mean number of cells in a field.
 
     Returns
     -------
@@ -214,15 +301,16 @@ def write_screen(
         If the folder holds anything else, or a value is out of range.
     """
     if plates < 1 or seed < 0:
-        raise InputError(f"a screen needs one plate at least and a seed from 0; got plates {plates}, seed {seed}")
+        raise InputError(f"a screen needs one plate at least and a seed from 0; got `plates` {plates}, `seed` {seed}")
     folder, card = Path(folder), "synthetic_screen.json"
-    recipe = {"generator": "microsnoop_engine.synthetic 1", "plates": plates, "seed": seed, "n_cells": n_cells}
-    recipe = json.dumps(recipe | {"height": shape[0], "width": shape[1]}, indent=2) + "\n"
+    # this name, although the module has moved, is in the folders of earlier versions, which are to be kept
+    parameters = {"generator": "microsnoop_engine.synthetic 1", "plates": plates, "seed": seed, "n_cells": n_cells}
+    recipe = json.dumps(parameters | {"height": shape[0], "width": shape[1]}, indent=2) + "\n"
     if (folder / card).is_file() and (folder / card).read_text() == recipe:
         return folder / "LoadData.csv"
     draft = folder / ".unfinished"  # inside, because an empty folder may be a mount point that cannot be replaced
     if folder.exists() and (not folder.is_dir() or any(item != draft for item in folder.iterdir())):
-        raise InputError(f"{folder} already holds something else; choose a new or empty folder for the screen")
+        raise InputError(f"'{folder}' already holds something else: choose a new or empty `folder` for the screen")
 
     shutil.rmtree(draft, ignore_errors=True)
     try:
@@ -238,28 +326,32 @@ def write_screen(
     return folder / "LoadData.csv"
 
 
-def _each(values: np.ndarray) -> np.ndarray:
-    """One value per cell, ready to combine with (n, h, w)."""
-    return values.astype(np.float32)[:, None, None]
+def _each(values: Any) -> NDArray[np.float32]:
+    """Shape one value per cell (n,) to combine with (n, h, w)."""
+    return np.asarray(values, np.float32)[:, None, None]
 
 
-def _scatter(rng: np.random.Generator, n: int, shape: tuple[int, int]) -> np.ndarray:
-    """Up to n centers (n, 2), far enough apart that no two nuclei touch."""
-    centers: list[np.ndarray] = []
+def _scatter(rng: np.random.Generator, n: int, shape: tuple[int, int]) -> Floats:
+    """Draw up to n centers (n, 2), far enough apart that no two nuclei touch."""
+    centers: list[Floats] = []
     for candidate in rng.uniform(6, np.array(shape) - 6, size=(60 * n, 2)):
         if len(centers) < n and all(np.hypot(*(candidate - other)) > 37 for other in centers):
             centers.append(candidate)
     return np.array(centers)
 
 
-def _noise(rng: np.random.Generator, shape: tuple[int, int], grain: float) -> np.ndarray:
-    """Smooth noise of mean 0 and variance 1; `grain` is the standard deviation of its blobs in pixels."""
-    noise = ndimage.gaussian_filter(rng.standard_normal(shape, np.float32), grain, mode="wrap")
-    return (noise - noise.mean()) / noise.std()
+def _noise(rng: np.random.Generator, shape: tuple[int, int], grain: float) -> NDArray[np.float32]:
+    """Draw smooth noise of mean 0 and variance 1; `grain` is the standard deviation of its blobs in pixels."""
+    noise: NDArray[np.float32] = ndimage.gaussian_filter(rng.standard_normal(shape, np.float32), grain, mode="wrap")
+    normalized: NDArray[np.float32] = (noise - noise.mean()) / noise.std()
+    return normalized
 
 
-def _nuclear_distance(rng: np.random.Generator, u: np.ndarray, v: np.ndarray, look: Look) -> np.ndarray:
-    """Distance (n, h, w) to each nucleus, below 1 inside it: a union of discs that coincide in a healthy nucleus."""
+def _nuclear_distance(rng: np.random.Generator, u: Floats, v: Floats, look: Look) -> Floats:
+    """Draw nuclei: the distance (n, h, w) to each, below 1 inside it.
+
+    A nucleus is a union of discs, which coincide if it is healthy.
+    """
     n = len(u)
     radius = look.nucleus_radius * np.exp(rng.normal(0, 0.06, n))
     stretch, turn = np.sqrt(rng.uniform(1.0, 1.35, n)), rng.uniform(0, 2 * np.pi, n)
@@ -275,7 +367,8 @@ def _nuclear_distance(rng: np.random.Generator, u: np.ndarray, v: np.ndarray, lo
     return nearest
 
 
-def _write_plate(folder: Path, plate: int, seed: int, shape: tuple[int, int], n_cells: int) -> list[dict]:
+def _write_plate(folder: Path, plate: int, seed: int, shape: tuple[int, int], n_cells: int) -> list[Row]:
+    """Draw and write the images of a plate, and return its rows of the LoadData CSV."""
     name = f"Plate{plate + 1}"
     images, labels = folder / "images" / name, folder / "labels" / name
     images.mkdir(parents=True)
@@ -290,10 +383,10 @@ def _write_plate(folder: Path, plate: int, seed: int, shape: tuple[int, int], n_
         rng = np.random.default_rng([seed, plate, position])
         cells = round(n_cells * rng.uniform(0.8, 1.2))
         image, nuclei = render_field(phenotype, dose, rng, shape, cells, Batch.of_plate(plate, seed))
-        row = {}
+        row: Row = {}
         for channel, pixels in zip(CHANNELS, image, strict=True):
             row |= {f"FileName_{channel}": f"{well}_s1_{channel}.tif", f"PathName_{channel}": f"images/{name}"}
-            tifffile.imwrite(images / row[f"FileName_{channel}"], pixels, compression="zlib", metadata=None)
+            tifffile.imwrite(images / f"{well}_s1_{channel}.tif", pixels, compression="zlib", metadata=None)
         tifffile.imwrite(labels / f"{well}_s1_Nuclei.tif", nuclei, compression="zlib", metadata=None)
         row |= {"Metadata_Plate": name, "Metadata_Well": well, "Metadata_Site": 1, "Metadata_Compound": compound}
         row |= {"Metadata_Dose": dose, "Metadata_Role": "treated" if dose else "negative"}
@@ -301,7 +394,7 @@ def _write_plate(folder: Path, plate: int, seed: int, shape: tuple[int, int], n_
     return rows
 
 
-def _write_csv(path: Path, rows: list[dict]) -> None:
+def _write_csv(path: Path, rows: list[Row]) -> None:
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()

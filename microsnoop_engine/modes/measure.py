@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..images.labels import check_labels
 from ..model.embedder import Embedder
 from .crops import Crops, crops, unresized
 from .regions import Regions, regions_of
@@ -16,7 +17,7 @@ from .settings import CropSettings
 if TYPE_CHECKING:
     pass
 from .batcher import Batcher
-from .validation import check_image, check_labels
+from .validation import check_image
 
 
 @dataclass

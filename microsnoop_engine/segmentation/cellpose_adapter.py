@@ -1,4 +1,4 @@
-"""Cellpose labels: one image plane in, one label plane out, with whichever of Cellpose 3 and 4 is installed."""
+"""Segment a plane with the installed Cellpose, version 3 or 4."""
 
 from __future__ import annotations
 
@@ -8,19 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import DeviceError, InputError, MissingExtraError, WeightsError, first_line
 
-# A weight that every file of a generation's network has.
 SIGNATURE = {"output.2.weight": 3, "W2": 4}
+"""A weight that every network of a version of Cellpose has."""
 INSTALL = {3: 'pip install "cellpose>=3.1,<4"', 4: 'pip install "cellpose>=4.2,<5"'}
 FULL_SCALE = 65535.0
+"""Maximum of the planes that Cellpose gets, that of 16 bits."""
 
 
 class CellposeSegmenter:
     """A Cellpose network, loaded once.
 
-    Nothing is ever downloaded, and no model is ever taken in the place of another.
+    It downloads nothing, and never replaces a model by another one.
 
     Parameters
     ----------
@@ -33,13 +35,13 @@ class CellposeSegmenter:
     Raises
     ------
     MissingExtraError
-        Cellpose is not installed.
+        If Cellpose is not installed.
     InputError
-        The installed Cellpose has no model of this name.
+        If the installed Cellpose has no model of this name.
     WeightsError
-        The weight file is missing, damaged, or of another network or Cellpose version.
+        If the weight file is missing, damaged, or of another network or Cellpose version.
     DeviceError
-        The device is not there, or Cellpose is installed but does not start.
+        If the device is missing, or Cellpose is installed but does not start.
 
     Examples
     --------
@@ -47,32 +49,32 @@ class CellposeSegmenter:
     >>> labels = segmenter.segment(plane)  # doctest: +SKIP
     """
 
-    def __init__(self, model: str, device: str = "cpu"):
+    def __init__(self, model: str, device: str = "cpu") -> None:
         models = _import_models()
         self.device = _torch_device(device)
         self._network = _load(models, model, _weight_file(models, model), self.device)
 
-    def segment(self, plane: np.ndarray) -> np.ndarray:
+    def segment(self, plane: NDArray[Any]) -> NDArray[np.int32]:
         """Find the objects of one plane.
 
-        The objects are taken to be as large as those that the model was trained on; their size is not estimated.
+        Cellpose expects objects as large as those that the model was trained on; their size is not estimated.
 
         Parameters
         ----------
         plane : array (h, w)
-            Intensities of any real dtype and scale.
+            Intensities of any real dtype and scale, finite.
 
         Returns
         -------
-        array (h, w) of int32
-            0 for background, 1..n for the objects. A constant plane has none.
+        array (h, w), int32
+            0 is background, 1..n are the objects. A constant plane has none.
 
         Raises
         ------
         InputError
-            The array is not one plane of real numbers, or has pixels that are NaN or infinite.
+            If the array is not one plane of real numbers, or has pixels that are NaN or infinite.
         DeviceError
-            The network failed on the device, e.g. for lack of memory.
+            If the network failed on the device, e.g. for lack of memory.
         """
         plane = np.asarray(plane)
         if plane.ndim != 2 or plane.size == 0 or plane.dtype.kind not in "buif":
@@ -81,10 +83,10 @@ class CellposeSegmenter:
                 f"{plane.dtype}"
             )
         plane = plane.astype(np.float64)
-        bad = plane.size - np.count_nonzero(np.isfinite(plane))
-        if bad:
+        n_invalid = plane.size - np.count_nonzero(np.isfinite(plane))
+        if n_invalid:
             raise InputError(
-                f"{bad} of {plane.size} pixels of the plane to segment are NaN or infinite; fill them first"
+                f"{n_invalid} of {plane.size} pixels of the plane to segment are NaN or infinite; fill them first"
             )
         low, span = plane.min(), np.ptp(plane)
         if span == 0:
@@ -100,7 +102,7 @@ class CellposeSegmenter:
 
 
 def _import_models() -> Any:
-    """The module ``cellpose.models``."""
+    """Return the module ``cellpose.models``."""
     try:
         from cellpose import models
     except ModuleNotFoundError as error:
@@ -114,11 +116,13 @@ def _import_models() -> Any:
     return models
 
 
-def _generation() -> int:
+def _installed_generation() -> int:
+    """Return the major version of the installed Cellpose."""
     return int(version("cellpose").partition(".")[0])
 
 
 def _torch_device(name: str) -> Any:
+    """Return the torch.device of a name, if it can be used."""
     import torch
 
     try:
@@ -130,9 +134,9 @@ def _torch_device(name: str) -> Any:
 
 
 def _weight_file(models: Any, model: str) -> Path:
-    """The weight file of a built-in model or of a path; an error where there is none."""
+    """Return the weight file of a built-in model or of a path; raise an error if there is none."""
     if model in models.MODEL_NAMES:
-        path = models.MODEL_DIR / (f"{model}torch_0" if model in ("cyto", "cyto2", "nuclei") else model)
+        path = Path(models.MODEL_DIR) / (f"{model}torch_0" if model in ("cyto", "cyto2", "nuclei") else model)
         if not path.is_file():
             raise WeightsError(
                 f"the weights of the Cellpose model '{model}' are not on this computer: {path} is missing. Download "
@@ -155,9 +159,9 @@ def _weight_file(models: Any, model: str) -> Path:
 
 
 def _load(models: Any, model: str, path: Path, device: Any) -> Any:
-    """The Cellpose network with the weights of a file, every one of them.
+    """Load a Cellpose network with all the weights of a file.
 
-    Cellpose itself loads what fits and leaves the rest of the network random, so the file is compared with it.
+    Cellpose itself loads the weights that fit and leaves the rest of the network random, so the two are compared.
     """
     import torch
 
@@ -174,10 +178,10 @@ def _load(models: Any, model: str, path: Path, device: Any) -> Any:
             f"{path} holds the weights of another network: give a weight file of Cellpose 3 (but not of its "
             "transformers) or of Cellpose 4"
         )
-    if generation != _generation():
+    if generation != _installed_generation():
         raise WeightsError(
             f"{path} is a weight file of Cellpose {generation}, but Cellpose {version('cellpose')} is installed: "
-            f"{INSTALL[generation]}, or give a weight file of Cellpose {_generation()}"
+            f"{INSTALL[generation]}, or give a weight file of Cellpose {_installed_generation()}"
         )
     # Cellpose 3 knows the object diameter of a built-in model by its name.
     by_name = generation == 3 and model in models.MODEL_NAMES
@@ -185,15 +189,15 @@ def _load(models: Any, model: str, path: Path, device: Any) -> Any:
     try:
         network = models.CellposeModel(device=device, **source)
     except (RuntimeError, ValueError, KeyError, NameError) as error:
-        raise WeightsError(f"Cellpose {version('cellpose')} cannot load {path}: {error}") from error
-    wrong = [
+        raise WeightsError(f"Cellpose {version('cellpose')} cannot load {path}: {first_line(error)}") from error
+    missing = [
         key
         for key, value in network.net.state_dict().items()
         if shapes.get(key) != tuple(value.shape) and not key.startswith("diam_")
     ]
-    if wrong:
+    if missing:
         raise WeightsError(
-            f"{path} lacks {len(wrong)} of the weights of Cellpose {version('cellpose')}, such as "
-            f"{', '.join(wrong[:3])}: download or copy it again"
+            f"{path} lacks {len(missing)} of the weights of Cellpose {version('cellpose')}, such as "
+            f"{', '.join(missing[:3])}: download or copy it again"
         )
     return network

@@ -3,35 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import InputError
 from .nuclei import segment_nuclei
 
-Segmenter = Callable[[np.ndarray], np.ndarray]
+Segmenter = Callable[[NDArray[Any]], NDArray[np.int32]]
 
 
 def segmenter(name: str, device: str = "cpu") -> Segmenter:
-    """The function that turns a plane (h, w) into labels (h, w).
+    """Return the function that finds the objects of a plane.
 
     Parameters
     ----------
     name : str
         ``nuclei``, or ``cellpose:MODEL`` with the name of a Cellpose model or the path of its weights.
     device : str
-        Where Cellpose computes.
+        The device of Cellpose: ``cpu``, ``cuda``, ``cuda:1`` or ``mps``. The other segmenters use the CPU.
+
+    Returns
+    -------
+    callable
+        From a plane (h, w) to labels (h, w), int32: 0 is background, 1..n are the objects.
 
     Raises
     ------
     InputError
-        For any other name.
+        If there is no such segmenter, or no such model of the installed Cellpose.
+    MissingExtraError, WeightsError, DeviceError
+        If Cellpose is not installed, or its weights or the device cannot be used.
+
+    Examples
+    --------
+    >>> plane = np.zeros((40, 40))
+    >>> plane[10:20, 5:15] = plane[25:35, 20:30] = 1.0
+    >>> segmenter("nuclei")(plane).max().item()
+    2
     """
     if name == "nuclei":
         return segment_nuclei
     kind, _, model = name.partition(":")
     if kind != "cellpose" or not model:
-        raise InputError(f"segmentation '{name}' is unknown: give 'nuclei' or 'cellpose:MODEL' (name or path)")
+        raise InputError(f"segmentation '{name}' is unknown: use 'nuclei' or 'cellpose:MODEL' (name or path)")
     from .cellpose_adapter import CellposeSegmenter
 
     return CellposeSegmenter(model, device=device).segment

@@ -1,4 +1,4 @@
-"""Writing files so that no reader ever sees half of one, on a disk and in an object store."""
+"""Write files so that no reader ever sees half of one, on a disk and in an object store."""
 
 from __future__ import annotations
 
@@ -13,12 +13,34 @@ from .paths import is_remote, upload
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """A temporary path on the disk that takes the place of ``path`` when the block ends without an error.
+    """Write a file in one step: the caller fills a temporary one, which then replaces it.
+
+    Parameters
+    ----------
+    path : Path
+        The file, new or existing, on a disk or in a store.
+
+    Yields
+    ------
+    Path
+        A temporary file on the disk. It replaces ``path`` if the block ends without an error, and is deleted else.
+
+    Raises
+    ------
+    StorageError
+        If the store refuses the file.
 
     Examples
     --------
-    >>> with writing(Path("table.csv")) as temporary:
-    ...     temporary.write_text("a,b")
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> table = Path(folder.name, "table.csv")
+    >>> with atomic_path(table) as temporary:
+    ...     _ = temporary.write_text("a,b")
+    ...     table.exists()
+    False
+    >>> table.read_text()
+    'a,b'
+    >>> folder.cleanup()
     """
     if is_remote(path):
         with tempfile.TemporaryDirectory(prefix="microsnoop-") as folder:
@@ -28,36 +50,66 @@ def atomic_path(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Write ``data`` to ``path`` in one step."""
+    """Write a file in one step.
+
+    Parameters
+    ----------
+    path : Path
+        The file, new or existing, on a disk or in a store.
+    data : bytes
+        The content of the file.
+
+    Raises
+    ------
+    StorageError
+        If the store refuses the file.
+    """
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)
 
 
 class AppendFile:
-    """A file that grows by a line at a time, each of them safe before the next step.
+    """A file to which lines are added, each of them on the disk before the next step.
 
-    A disk appends; an object store cannot, and gets the whole file anew with every line.
+    A disk appends; an object store cannot, so the whole file is uploaded with every line.
 
     Parameters
     ----------
     path : Path
+        The file; its former content is replaced.
     data : bytes
-        What it begins with; what it held before is replaced.
+        The content to begin with.
+
+    Raises
+    ------
+    StorageError
+        If the store refuses the file.
     """
 
-    def __init__(self, path: Path, data: bytes):
+    def __init__(self, path: Path, data: bytes) -> None:
         self._path = path
         self._data = data if is_remote(path) else b""
         write_atomic(path, data)
 
     def append(self, line: bytes) -> None:
-        """Add a line, which ends in a line feed."""
+        """Add a line.
+
+        Parameters
+        ----------
+        line : bytes
+            Ends in a line feed.
+
+        Raises
+        ------
+        StorageError
+            If the store refuses the file.
+        """
         if is_remote(self._path):
             self._data += line
             write_atomic(self._path, self._data)

@@ -1,4 +1,4 @@
-"""One run at a time in an output folder: a lock on a disk, a mark with the name of the last comer in a store."""
+"""Keep a second run out of an output folder: by a lock on a disk, by an owner file in a store."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..errors import ResumeError
 from .atomic import write_atomic
 from .paths import is_remote, read_if_there, remove
 
 LOCK = ".lock"
-MARK = ".writer.json"
+OWNER = ".writer.json"
+"""File in a store with the run, host, process and start time of the last run that opened the folder."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +29,9 @@ class FolderLock:
     Attributes
     ----------
     suffix : str
-        Goes into the names of this run's files, where another run might write at the same time.
+        Part of the names of this run's files in a store, where another run may write at the same time; else blank.
     check : callable
-        Raises ResumeError if another run took over.
+        Raises ResumeError if another run has taken the folder over.
     """
 
     suffix: str = ""
@@ -40,46 +42,61 @@ class FolderLock:
 def folder_lock(folder: Path) -> Iterator[FolderLock]:
     """Keep other runs out of a folder while the block runs.
 
-    A disk has a lock, which goes with the process: a second run is refused. A store has none: a run leaves its mark
-    there, so a second one takes over, and the first one, which looks for its mark before it enters a part, stops.
+    A disk has a lock, which ends with the process: a second run is refused. An object store has none: a newer run
+    takes ownership, and the older one notices before its next part and stops.
+
+    Parameters
+    ----------
+    folder : Path
+        An existing folder, or an address in a store.
+
+    Yields
+    ------
+    FolderLock
 
     Raises
     ------
     ResumeError
         If another process has the lock.
+    StorageError
+        If the store refuses the owner file.
     """
     if is_remote(folder):
-        with _marked(folder) as found:
-            yield found
+        with _ownership(folder) as lock:
+            yield lock
         return
     from filelock import FileLock, Timeout
 
     try:
-        lock = FileLock(folder / LOCK).acquire(timeout=0)
+        file_lock = FileLock(folder / LOCK).acquire(timeout=0)
     except Timeout:
-        raise ResumeError(f"another run is writing to '{folder}': wait for it, or give another --out folder") from None
-    with lock:
+        raise ResumeError(
+            f"another run is writing to '{folder}': wait for it, or choose another `out` folder"
+        ) from None
+    with file_lock:
         yield FolderLock()
 
 
 @contextmanager
-def _marked(folder: Path) -> Iterator[FolderLock]:
-    mine = {"run": uuid.uuid4().hex, "host": socket.gethostname(), "process": os.getpid(), "since": time.ctime()}
-    path = folder / MARK
+def _ownership(folder: Path) -> Iterator[FolderLock]:
+    """Own a folder of a store until another run takes it over."""
+    run = uuid.uuid4().hex
+    this_run = {"run": run, "host": socket.gethostname(), "process": os.getpid(), "since": time.ctime()}
+    path = folder / OWNER
 
-    def other() -> dict | None:
-        """The mark of another run; an empty one where ours is gone."""
-        found = json.loads(read_if_there(path) or "{}")
-        return None if found.get("run") == mine["run"] else found
+    def other_owner() -> dict[str, Any] | None:
+        """Return the owner file of another run, {} if there is no owner file, None if this run is the owner."""
+        owner: dict[str, Any] = json.loads(read_if_there(path) or "{}")
+        return None if owner.get("run") == run else owner
 
     def check() -> None:
-        if (found := other()) is not None:
-            who = f"on {found['host']} (process {found['process']}, since {found['since']})" if found else "meanwhile"
+        if (owner := other_owner()) is not None:
+            place = f"on {owner['host']} (process {owner['process']}, since {owner['since']})" if owner else "meanwhile"
             raise ResumeError(
-                f"another run {who} has taken over '{folder}', so this one stops: let only one run write to a folder"
+                f"another run {place} has taken over '{folder}', so this one stops: let only one run write to a folder"
             )
 
-    write_atomic(path, json.dumps(mine).encode())
-    yield FolderLock(f"-{mine['run'][:8]}", check)
-    if other() is None:
+    write_atomic(path, json.dumps(this_run).encode())
+    yield FolderLock(f"-{run[:8]}", check)
+    if other_owner() is None:
         remove(path)

@@ -1,8 +1,9 @@
-"""Files on a disk and in object stores by one kind of path: what a store lacks is made up for here.
+"""Read, list and copy files on a disk and in object stores by one kind of path.
 
 A path is a :class:`pathlib.Path`, or a ``UPath`` of the package universal-pathlib for an address such as
-``s3://bucket/folder``. An object store has no folders, no rename, no append and no lock; an object that is written
-appears whole or not at all.
+``s3://bucket/folder``. Both have the same methods, so annotations say Path; only this package of the engine needs to
+tell them apart (:func:`is_remote`). An object store has no folders, no rename, no append and no lock; an object that is
+written appears whole or not at all.
 """
 
 from __future__ import annotations
@@ -13,79 +14,112 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO
+from pathlib import Path, PurePath, PurePosixPath
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeGuard, TypeVar, cast
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
 from ..errors import InputError, MicrosnoopError, MissingExtraError, StorageError, UnreachableError, first_line
 
+if TYPE_CHECKING:
+
+    class RemotePath(Path):
+        """A UPath to the type checker: the methods of Path, which it has, and these attributes."""
+
+        fs: Any
+        path: str
+        protocol: str
+        storage_options: dict[str, Any]
+
+
 ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
+"""Beginning of the address of a store; a drive of Windows (``C:\\``) is none."""
+MISSING = "there is no such file"
+STORE_READERS = 16
+"""Small files (headers, metadata) of a store to read at once: each waits for the network, none for the processor."""
+
 _BUCKETS = ("s3", "s3a", "gs", "gcs")
-"""Stores whose ``mkdir`` would make a bucket, and which have options of their own below."""
+"""Stores whose ``mkdir`` would make a bucket, and whose listings are not to be cached."""
 _HEADER_BLOCK = 64 << 10
+"""Bytes of a remote file to fetch at once for its header."""
+_NO_BUCKET = "bucket does not exist"
+_STORE_PACKAGES = frozenset(
+    ("adlfs", "aiobotocore", "aiohttp", "asyncio", "azure", "botocore", "fsspec", "gcsfs", "google", "s3fs")
+)
+"""Packages whose exceptions are failures of a store, as those of the operating system are."""
+
+Content = TypeVar("Content")
 
 
-def as_path(place: str | Path) -> Path:
-    """The path of a file or folder, or of an address of any store that fsspec knows.
+def as_path(location: str | Path) -> Path:
+    """Return the path of a file or folder, or of an address of any store that fsspec knows.
 
     Parameters
     ----------
-    place : str or Path
+    location : str or Path
         ``folder/file``, ``file:///folder/file``, ``s3://bucket/key``, ``gs://bucket/key``, ``https://..``; a path is
         returned as it is.
+
+    Returns
+    -------
+    Path
+        A UPath, which has the methods of Path, for an address in a store.
 
     Raises
     ------
     MissingExtraError
         If a package that the address needs is not installed.
     InputError
-        If nothing is known of such addresses.
+        If no store has such addresses.
+
+    Examples
+    --------
+    >>> as_path("file:///data/plate1").as_posix()
+    '/data/plate1'
     """
-    if not isinstance(place, str):
-        return place
-    match = ADDRESS.match(place)
+    if not isinstance(location, str):
+        return location
+    match = ADDRESS.match(location)
     if match is None:
-        return Path(place)
+        return Path(location)
     protocol = match[1].lower()
     if protocol == "file":
-        return Path(url2pathname(urlparse(place).path))
+        return Path(url2pathname(urlparse(location).path))
     try:
         from fsspec import get_filesystem_class
         from upath import UPath
     except ImportError:
-        raise MissingExtraError("universal-pathlib", "cloud", f"'{place}'") from None
+        raise MissingExtraError("universal-pathlib", "cloud", f"'{location}'") from None
     try:
         get_filesystem_class(protocol)
     except ImportError as error:
-        raise MissingExtraError(error.name or first_line(error), "cloud", f"'{place}'") from None
+        raise MissingExtraError(error.name or first_line(error), "cloud", f"'{location}'") from None
     except ValueError:
-        raise InputError(f"'{place}': nothing is known of {protocol}: addresses; give s3://, gs:// or a path") from None
-    # what other processes write meanwhile must be seen
-    options = {"use_listings_cache": False} if protocol in _BUCKETS else {}
-    return UPath(place, **options)
+        raise InputError(f"'{location}': {protocol}: is no known store; use s3://, gs://, https:// or a path") from None
+    # files that other processes write meanwhile must be seen
+    options: dict[str, Any] = {"use_listings_cache": False} if protocol in _BUCKETS else {}
+    return cast(Path, UPath(location, **options))
 
 
 def quiet_stores() -> None:
-    """Let the packages of stores log nothing in this process: what they raise is said once, by us."""
+    """Silence the loggers of the stores' packages in this process: their exceptions are reported once, by us."""
     for package in ("aiobotocore", "botocore", "gcsfs", "s3fs"):
         logging.getLogger(package).setLevel(logging.CRITICAL)
 
 
-def is_remote(path: Path) -> bool:
-    """Whether a path is an address in a store."""
+def is_remote(path: Path) -> TypeGuard[RemotePath]:
+    """Return True for an address in a store, False for a path on a disk."""
     return not isinstance(path, Path)
-
-
-MISSING = "there is no such file"
-_NO_BUCKET = "bucket does not exist"
-_OF_STORES = {"adlfs", "aiobotocore", "aiohttp", "asyncio", "azure", "botocore", "fsspec", "gcsfs", "google", "s3fs"}
-"""Packages whose errors are those of a store, as errors of the operating system are."""
 
 
 @contextmanager
 def store_errors(path: Path) -> Iterator[None]:
-    """Says what is wrong where a store fails in the block; errors of a disk stay as they are.
+    """Turn a failure of a store in the block into an error that explains it; errors of a disk pass unchanged.
+
+    Parameters
+    ----------
+    path : Path
+        The address that the block reads or writes.
 
     Raises
     ------
@@ -97,35 +131,45 @@ def store_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        of_a_store = isinstance(error, OSError) or type(error).__module__.split(".")[0] in _OF_STORES
-        if not is_remote(path) or not of_a_store or isinstance(error, MicrosnoopError):
+        store_failed = isinstance(error, OSError) or type(error).__module__.split(".")[0] in _STORE_PACKAGES
+        if not is_remote(path) or not store_failed or isinstance(error, MicrosnoopError):
             raise
-        said = first_line(error)
+        message = first_line(error)
         if isinstance(error, (FileNotFoundError, NotADirectoryError)):
-            bucket = path.parts[0].strip("/") if _NO_BUCKET in said else ""
+            bucket = path.parts[0].strip("/") if _NO_BUCKET in message else ""
             raise StorageError(path, f"there is no bucket '{bucket}'" if bucket else MISSING) from None
-        if isinstance(error, PermissionError) or re.search("forbidden|denied", said, re.IGNORECASE):
-            raise StorageError(path, f"access is denied ({said}): check the credentials and the rights") from None
-        if "credential" in said.lower():
+        if isinstance(error, PermissionError) or re.search("forbidden|denied", message, re.IGNORECASE):
+            raise StorageError(path, f"access is denied ({message}): check the credentials and the rights") from None
+        if "credential" in message.lower():
             raise UnreachableError(
                 path,
-                f"there are no credentials ({said}): set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
+                f"there are no credentials ({message}): set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
                 "AWS_PROFILE or GOOGLE_APPLICATION_CREDENTIALS, or FSSPEC_S3_ANON=true for a public bucket",
             ) from None
-        raise UnreachableError(path, f"the store does not answer ({said}): check the network and the address") from None
+        raise UnreachableError(
+            path, f"the store does not answer ({message}): check the network and the address"
+        ) from None
 
 
 def path_kind(path: Path) -> str | None:
-    """``file``, ``folder``, or None where there is nothing."""
+    """Return ``"file"`` or ``"folder"``, or None if the path does not exist.
+
+    Raises
+    ------
+    StorageError
+        If the bucket does not exist or the store refuses the request.
+    """
     if not is_remote(path):
         return "folder" if path.is_dir() else "file" if path.exists() else None
     with store_errors(path):
-        entry = _or_none(lambda: path.fs.info(path.path))
-    return entry and ("folder" if entry["type"] == "directory" else "file")
+        entry: dict[str, Any] | None = _unless_missing(lambda: path.fs.info(path.path))
+    if entry is None:
+        return None
+    return "folder" if entry["type"] == "directory" else "file"
 
 
-def _or_none(read: Callable[[], Any]) -> Any:
-    """What is read, None if there is no such file; a missing bucket stays an error."""
+def _unless_missing(read: Callable[[], Content]) -> Content | None:
+    """Return the result of ``read``, or None if it finds no file; a missing bucket stays an error."""
     try:
         return read()
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -134,55 +178,123 @@ def _or_none(read: Callable[[], Any]) -> Any:
         return None
 
 
-def files_in(folder: Path) -> list[Path]:
-    """All files in a folder and its folders, in order, relative to it."""
+def files_in(folder: Path) -> list[PurePath]:
+    """List all files in a folder and its subfolders.
+
+    Parameters
+    ----------
+    folder : Path
+        A folder of a disk, or an address in a store; an empty list results if it does not exist.
+
+    Returns
+    -------
+    list of PurePath
+        Paths relative to the folder, sorted. ``folder.joinpath(*path.parts)`` is the file.
+
+    Raises
+    ------
+    StorageError
+        If the bucket does not exist or the store refuses the request.
+    """
     if not is_remote(folder):
         return sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     root = folder.path.rstrip("/") + "/"
     with store_errors(folder):
-        found = folder.fs.find(folder.path)
-    # an object whose name ends in a slash stands for a folder
-    return sorted(PurePosixPath(name[len(root) :]) for name in found if name.startswith(root) and name[-1] != "/")
+        names: list[str] = folder.fs.find(folder.path)
+    # an object whose name ends in a slash marks a folder
+    return sorted(PurePosixPath(name[len(root) :]) for name in names if name.startswith(root) and name[-1] != "/")
 
 
 def folders_in(folder: Path) -> list[str]:
-    """Names of the folders directly in a folder, in order."""
+    """List the names of the folders directly in a folder, sorted; none if it does not exist.
+
+    Raises
+    ------
+    StorageError
+        If the bucket does not exist or the store refuses the request.
+    """
     if not is_remote(folder):
         return sorted(path.name for path in folder.glob("*") if path.is_dir())
     if path_kind(folder) is None:
         return []
     with store_errors(folder):
-        found = folder.fs.ls(folder.path, detail=True)
-    return sorted(PurePosixPath(entry["name"]).name for entry in found if entry["type"] == "directory")
+        entries: list[dict[str, Any]] = folder.fs.ls(folder.path, detail=True)
+    return sorted(PurePosixPath(entry["name"]).name for entry in entries if entry["type"] == "directory")
 
 
 def read_bytes(path: Path) -> bytes:
-    """What a file holds."""
+    """Read a whole file.
+
+    Raises
+    ------
+    StorageError
+        If a file of a store is missing or cannot be read.
+    OSError
+        The same of a disk.
+    """
     with store_errors(path):
-        return path.fs.cat_file(path.path) if is_remote(path) else path.read_bytes()
+        return _read(path)
 
 
 def read_if_there(path: Path) -> bytes | None:
-    """What a file holds, None if there is none."""
+    """Read a whole file; None if there is no such file.
+
+    Raises
+    ------
+    StorageError
+        If a store refuses the request.
+    OSError
+        If a disk does.
+    """
     with store_errors(path):
-        return _or_none(lambda: path.fs.cat_file(path.path) if is_remote(path) else path.read_bytes())
+        return _unless_missing(lambda: _read(path))
+
+
+def _read(path: Path) -> bytes:
+    if not is_remote(path):
+        return path.read_bytes()
+    content: bytes = path.fs.cat_file(path.path)
+    return content
 
 
 def open_whole(path: Path) -> Path | BinaryIO:
-    """A file to be read as a whole: its path on a disk, its bytes in memory from a store."""
+    """Return a file for a reader that needs all of it: its path on a disk, its bytes in memory from a store.
+
+    Raises
+    ------
+    StorageError
+        If a file of a store is missing or cannot be read.
+    """
     return io.BytesIO(read_bytes(path)) if is_remote(path) else path
 
 
 def open_header(path: Path) -> BinaryIO:
-    """A file opened to read some of its bytes, such as a header."""
+    """Open a file to read some of its bytes, such as a header, without fetching the rest from a store.
+
+    Raises
+    ------
+    StorageError
+        If a file of a store is missing or cannot be read.
+    OSError
+        The same of a disk.
+    """
     if not is_remote(path):
         return path.open("rb")
     with store_errors(path):
-        return path.fs.open(path.path, "rb", block_size=_HEADER_BLOCK)
+        file: BinaryIO = path.fs.open(path.path, "rb", block_size=_HEADER_BLOCK)
+    return file
 
 
 def make_folder(path: Path) -> None:
-    """A folder with those above it, where there are folders."""
+    """Make a folder and those above it, unless they exist or the store has no folders.
+
+    Raises
+    ------
+    StorageError
+        If a store refuses the request.
+    OSError
+        If a disk does.
+    """
     if not is_remote(path):
         path.mkdir(parents=True, exist_ok=True)
     elif path.protocol not in _BUCKETS:
@@ -190,23 +302,53 @@ def make_folder(path: Path) -> None:
             path.fs.makedirs(path.path, exist_ok=True)
 
 
-def upload(file: Path, path: Path) -> None:
-    """Copy a file of the disk to a store."""
-    with store_errors(path):
-        path.fs.put_file(str(file), path.path)
+def upload(file: Path, target: Path) -> None:
+    """Copy a file of the disk to a store.
+
+    Parameters
+    ----------
+    file : Path
+        On the disk.
+    target : Path
+        Its address in the store; an existing object is replaced.
+
+    Raises
+    ------
+    StorageError
+        If the store refuses the file.
+    """
+    address = cast("RemotePath", target)
+    with store_errors(target):
+        address.fs.put_file(str(file), address.path)
 
 
 def copy(source: Path, target: Path) -> None:
-    """Copy a file on a disk, or within a store."""
+    """Copy a file on a disk, or within one store; an existing target is replaced.
+
+    Raises
+    ------
+    StorageError
+        If a store refuses the request.
+    OSError
+        If a disk does.
+    """
     if not is_remote(source):
         shutil.copy2(source, target)
         return
     with store_errors(source):
-        source.fs.cp_file(source.path, target.path)
+        source.fs.cp_file(source.path, cast("RemotePath", target).path)
 
 
 def remove(path: Path) -> None:
-    """Delete a file, if it is there."""
+    """Delete a file, if it exists.
+
+    Raises
+    ------
+    StorageError
+        If a store refuses the request.
+    OSError
+        If a disk does.
+    """
     if not is_remote(path):
         path.unlink(missing_ok=True)
     elif path_kind(path):
@@ -215,12 +357,31 @@ def remove(path: Path) -> None:
 
 
 def for_arrow(path: Path) -> tuple[str, Any]:
-    """A path as Arrow takes it: a name, and the file system that it counts in (None for the disk)."""
+    """Return a path as PyArrow takes it.
+
+    Returns
+    -------
+    name : str
+        The path in its file system.
+    filesystem : fsspec.AbstractFileSystem or None
+        None for the disk.
+    """
     return (path.path, path.fs) if is_remote(path) else (str(path), None)
 
 
 def stream_for_arrow(path: Path) -> Any:
-    """A file as Arrow reads it from its beginning, decompressed where its name says so."""
+    """Open a file for PyArrow to read from its beginning, decompressed if its suffix names a compression.
+
+    Returns
+    -------
+    str or pyarrow.NativeFile
+        The path itself on a disk, which PyArrow opens.
+
+    Raises
+    ------
+    StorageError
+        If a file of a store is missing or cannot be read.
+    """
     if not is_remote(path):
         return str(path)
     from pyarrow.fs import FSSpecHandler, PyFileSystem

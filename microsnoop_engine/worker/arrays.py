@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from ..images.npz import read_header
+from ..images.npz_arrays import read_header
 
 NUMBERS = "uifb"
 

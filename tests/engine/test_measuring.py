@@ -6,11 +6,12 @@ import torch
 
 from microsnoop_engine import CropSettings, Embedder, measure
 from microsnoop_engine.errors import InputError
+from microsnoop_engine.images.labels import check_labels
 from microsnoop_engine.images.synthetic import render_field
 from microsnoop_engine.modes.batcher import Batcher
 from microsnoop_engine.modes.measure import Measurement, mean_of_rows, start_measurement
 from microsnoop_engine.modes.regions import Regions, cell_regions, tile_regions
-from microsnoop_engine.modes.validation import check_image, check_labels
+from microsnoop_engine.modes.validation import check_image
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from microsnoop_engine.errors import Cancelled, InputError
-from microsnoop_engine.images import labels as rois
-from microsnoop_engine.images.outlines import label_planes, split_masks
+from microsnoop_engine.errors import Cancelled
+from microsnoop_engine.modes import outlines
 from microsnoop_engine.modes.measure import measure
 from microsnoop_engine.modes.outlines import measure_rois
 from microsnoop_engine.modes.settings import CropSettings
@@ -28,7 +27,7 @@ def alone(number):
 @pytest.mark.parametrize("settings", [CropSettings(), CropSettings(mask="object", rescale_constant=0.6)])
 @pytest.mark.parametrize("planes", [1, 16])
 def test_every_outline_is_measured_as_if_it_were_alone(embedder, monkeypatch, settings, planes):
-    monkeypatch.setattr(rois, "PLANE_BYTES", planes * 4 * 100 * 120)
+    monkeypatch.setattr(outlines, "PLANE_BYTES", planes * 4 * 100 * 120)
     told = []
     found = measure_rois(embedder, IMAGE, BOXES, FLAT, settings, lambda *progress: told.append(progress))
     for row in range(4):
@@ -43,13 +42,6 @@ def test_every_outline_is_measured_as_if_it_were_alone(embedder, monkeypatch, se
     assert all(current <= maximum == 10 for current, maximum in told)
 
 
-def test_planes_are_as_few_as_the_overlaps_allow():
-    (planes,) = label_planes(BOXES, MASKS, (100, 120))
-    assert len(planes) == 3
-    for number in range(4):
-        assert ((planes == number + 1).any(0) == (alone(number) > 0)).all()
-
-
 def test_a_measurement_can_be_stopped(embedder):
     def stop(current, maximum):
         raise Cancelled
@@ -57,17 +49,3 @@ def test_a_measurement_can_be_stopped(embedder):
     many = np.tile(BOXES[:1], (20, 1))
     with pytest.raises(Cancelled):
         measure_rois(embedder, IMAGE, many, np.tile(MASKS[0].ravel(), 20), on_batch=stop)
-
-
-@pytest.mark.parametrize(
-    ("boxes", "masks", "said"),
-    [
-        (BOXES, FLAT[:-1], "but the boxes cover"),
-        (BOXES[:0], FLAT[:0], "n at least 1"),
-        (BOXES.astype(float), FLAT, "give integers"),
-        (np.array([[5, 5, 5, 9]]), FLAT[:0], "box 1 is empty"),
-    ],
-)
-def test_boxes_and_masks_that_do_not_go_together(boxes, masks, said):
-    with pytest.raises(InputError, match=said):
-        split_masks(boxes, masks)

@@ -1,4 +1,4 @@
-"""The Cellpose adapter against the installed Cellpose, 3 or 4, and a network of it that is trained here on discs."""
+"""Segment drawn discs with the installed Cellpose, 3 or 4, by a network of it that is trained here."""
 
 import os
 import shutil
@@ -194,9 +194,9 @@ def test_built_in_models_by_name(models, generation, weights, discs):
     for name, file in files.items():
         path = models.MODEL_DIR / file
         shutil.copy(weights, path)
-        own = models.CellposeModel(pretrained_model=name).eval(plane)[0]
-        assert own.any()
-        np.testing.assert_array_equal(CellposeSegmenter(name).segment(plane), own)
+        expected = models.CellposeModel(pretrained_model=name).eval(plane)[0]
+        assert expected.any()
+        np.testing.assert_array_equal(CellposeSegmenter(name).segment(plane), expected)
         path.unlink()
 
 
@@ -270,7 +270,7 @@ def run_without(code, **environment):
 
 
 USE = """
-from microsnoop_engine.cellpose_adapter import CellposeSegmenter
+from microsnoop_engine.segmentation.cellpose_adapter import CellposeSegmenter
 try:
     CellposeSegmenter("cyto3")
 except Exception as error:

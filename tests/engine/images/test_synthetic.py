@@ -1,4 +1,4 @@
-"""The synthetic screen: what is written, and that its phenotypes and batch effects can be measured from outside."""
+"""Check the files of the synthetic screen, and measure its phenotypes and batch effects from outside."""
 
 import csv
 import itertools
@@ -241,7 +241,7 @@ def test_another_screen_is_not_overwritten(screen):
 
 def test_a_folder_of_other_content_is_refused_and_left_alone(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(InputError, match="choose a new or empty folder"):
+    with pytest.raises(InputError, match="choose a new or empty `folder`"):
         write_screen(tmp_path, **SMALL)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
@@ -277,7 +277,9 @@ def test_values_out_of_range(tmp_path, wrong):
         write_screen(tmp_path / "screen", **(SMALL | wrong))
 
 
-@pytest.mark.parametrize(("phenotype", "dose", "says"), [("controll", 0, "compact_nuclei"), ("control", 1.5, "0 to 1")])
-def test_unknown_phenotype_or_dose(phenotype, dose, says):
-    with pytest.raises(InputError, match=says):
+@pytest.mark.parametrize(
+    ("phenotype", "dose", "message"), [("controll", 0, "compact_nuclei"), ("control", 1.5, "0 to 1")]
+)
+def test_unknown_phenotype_or_dose(phenotype, dose, message):
+    with pytest.raises(InputError, match=message):
         render_field(phenotype, dose, np.random.default_rng(0))

@@ -1,4 +1,4 @@
-"""The real images of the tests: what the loader promises, their size, and a line on the origin of every file."""
+"""Check the real images of the tests: their shapes, their size on the disk, and the origin of every file."""
 
 import re
 

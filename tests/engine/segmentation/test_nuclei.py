@@ -1,13 +1,11 @@
-"""The built-in nuclei segmentation against the known nuclei of drawn fields, and on a real plate."""
+"""Segment drawn fields, whose nuclei are known, and fields of a real plate."""
 
 import numpy as np
 import pytest
 from scipy import ndimage, optimize
 
-from microsnoop_engine.errors import InputError
 from microsnoop_engine.images.synthetic import render_field
 from microsnoop_engine.segmentation.nuclei import segment_nuclei
-from microsnoop_engine.segmentation.segmenter import segmenter
 
 
 def overlaps(truth, found):
@@ -82,14 +80,3 @@ def test_real_plate(bbbc013):
         inside = image[channels.index("DNA")][found > 0].mean()
         assert inside > 2 * image[channels.index("DNA")][found == 0].mean()
         assert all(ndimage.label(found == number)[1] == 1 for number in range(1, 20))
-
-
-@pytest.mark.parametrize("name", ["otsu", "", "cellpose", "cellpose:", "Nuclei"])
-def test_unknown_segmentation(name):
-    with pytest.raises(InputError, match=rf"segmentation '{name}' is unknown: give 'nuclei' or 'cellpose:MODEL'"):
-        segmenter(name)
-
-
-def test_segmenter_of_nuclei():
-    image, _ = render_field("control", 0.0, np.random.default_rng(2))
-    assert np.array_equal(segmenter("nuclei")(image[0]), segment_nuclei(image[0]))

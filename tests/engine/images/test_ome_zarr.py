@@ -1,10 +1,7 @@
-"""OME-Zarr as the library ome-zarr writes it: the same table as from TIFF, and what is said of bad plates."""
+"""Read OME-Zarr as the library ome-zarr writes it: the table is that of TIFF, and bad fields are named."""
 
-import functools
-import http.server
 import json
 import shutil
-import threading
 import warnings
 from pathlib import Path
 
@@ -12,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
+from stores import http_server, put
 
 from microsnoop_engine import CropSettings
 from microsnoop_engine.cli.main import main
@@ -22,9 +20,9 @@ from microsnoop_engine.errors import ImageError, InputError
 from microsnoop_engine.images.image_set import PlaneSource
 from microsnoop_engine.images.inputs import find_image_sets
 from microsnoop_engine.images.labels import read_labels
-from microsnoop_engine.images.ome_zarr import read_image
+from microsnoop_engine.images.ome_zarr_image import read_image
 from microsnoop_engine.images.planes import read_channels
-from microsnoop_engine.storage.paths import files_in, path_kind, upload
+from microsnoop_engine.storage.paths import files_in, path_kind
 from microsnoop_engine.tables.parquet_files import read_table
 
 zarr = pytest.importorskip("zarr", "3")
@@ -73,9 +71,9 @@ def write_plate(path, fields, version="0.4", labels=None, **options):
     write_plate_metadata(root, ["A"], [str(n + 1) for n in range(len(wells))], wells[::-1], fmt=fmt, name="P1")
     for number, well in enumerate(wells):
         group = root.require_group(well)
-        own = fields[2 * number : 2 * number + 2]
-        write_well_metadata(group, [f"field{n}" for n in range(len(own))], fmt=fmt)
-        for n, image in enumerate(own):
+        well_fields = fields[2 * number : 2 * number + 2]
+        write_well_metadata(group, [f"field{n}" for n in range(len(well_fields))], fmt=fmt)
+        for n, image in enumerate(well_fields):
             planes = {name: planes[2 * number + n] for name, planes in (labels or {}).items()}
             write_field(group.require_group(f"field{n}"), image, planes, version=version, **options)
     return path
@@ -103,16 +101,10 @@ def write_tiffs(folder, images, labels):
     for n, (image, plane) in enumerate(zip(images, labels, strict=True)):
         for name, array in zip(("DNA", "GFP", "Nuclei"), (*image, plane), strict=True):
             tifffile.imwrite(folder / f"{name}{n}.tif", array)
-        place = f"P1,A{n // 2 + 1:02d},{n % 2 + 1},A/{n // 2 + 1}/field{n % 2}"
-        lines.append(f"DNA{n}.tif,GFP{n}.tif,Nuclei{n}.tif,{place}")
+        metadata = f"P1,A{n // 2 + 1:02d},{n % 2 + 1},A/{n // 2 + 1}/field{n % 2}"
+        lines.append(f"DNA{n}.tif,GFP{n}.tif,Nuclei{n}.tif,{metadata}")
     (folder / "LoadData.csv").write_text("\n".join(lines) + "\n")
     return folder / "LoadData.csv"
-
-
-def put(path, folder):
-    for place in files_in(folder):
-        upload(folder / place, path.joinpath(*place.parts))
-    return path
 
 
 def test_the_table_of_a_plate_is_that_of_the_same_fields_as_tiff(tmp_path, fields, bucket, embedder):
@@ -121,12 +113,12 @@ def test_the_table_of_a_plate_is_that_of_the_same_fields_as_tiff(tmp_path, field
         profile(image_sets, resolve_job(image_sets, CropSettings(), ["GFP"]), embedder, out)
         return read_table(out)
 
-    wanted = measured(write_tiffs(tmp_path / "tiff", *fields), tmp_path / "out")
-    assert wanted.num_rows == 10
+    expected = measured(write_tiffs(tmp_path / "tiff", *fields), tmp_path / "out")
+    assert expected.num_rows == 10
     for version in FORMATS:
         plate = write_plate(tmp_path / f"{version}.ome.zarr", fields[0], version, {"Nuclei": fields[1]})
-        assert measured(plate, tmp_path / f"out{version}").equals(wanted)
-        assert measured(put(bucket / plate.name, plate), bucket / f"out{version}").equals(wanted)
+        assert measured(plate, tmp_path / f"out{version}").equals(expected)
+        assert measured(put(bucket / plate.name, plate), bucket / f"out{version}").equals(expected)
 
 
 def test_real_fields(tmp_path, bbbc013):
@@ -153,11 +145,11 @@ def test_a_single_image_and_its_levels(tmp_path, fields, version, caplog):
         cells = read_labels(found.labels["Cells"], "Cells", image.shape[1:])
         assert set(np.unique(cells)) == set(np.unique(labels[1]))
     assert image.shape == (2, 80, 100)
-    with pytest.raises(InputError, match=r"--level 2: '.*a\.zarr' has levels 0 to 1"):
+    with pytest.raises(InputError, match=r"`level` 2: '.*a\.zarr' has levels 0 to 1"):
         find_image_sets(tmp_path / "a.zarr", level=2)
     change(group, lambda found: found["multiscales"][0]["axes"][1].pop("unit"))
     shutil.copytree(tmp_path / "a.zarr", tmp_path / "b.zarr")
-    with pytest.raises(InputError, match=r"--pixel-size: '.*b\.zarr' does not state its pixel sizes: give --level"):
+    with pytest.raises(InputError, match=r"`pixel_size`: the metadata of '.*b\.zarr' hold no pixel sizes: use `level`"):
         find_image_sets(tmp_path / "b.zarr", pixel_size=1)
 
 
@@ -228,19 +220,12 @@ def test_another_level_is_another_run(plate, capsys):
 def test_an_image_by_http(tmp_path, fields, s3_server):
     write_field(zarr.open_group(tmp_path / "a.zarr", mode="w", zarr_format=2), fields[0][0])
 
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *arguments):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(tmp_path)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    (found,) = find_image_sets(f"http://127.0.0.1:{server.server_port}/a.zarr")
-    assert np.array_equal(read_channels(found, ["DNA", "GFP"]), fields[0][0])
-    server.shutdown()
-    server.server_close()
+    with http_server(tmp_path) as address:
+        (found,) = find_image_sets(f"{address}/a.zarr")
+        assert np.array_equal(read_channels(found, ["DNA", "GFP"]), fields[0][0])
 
 
-# what is damaged or missing, and what is said of it
+# what is damaged or missing, and the error that names it
 
 
 @pytest.fixture(scope="module")
@@ -314,14 +299,14 @@ def test_only_the_chunks_of_the_channel_are_read(plate, fields):
 
 
 def test_chunks_that_a_label_image_lacks_are_background(plate, fields):
-    chunks = [place for place in files_in(plate / "A/1/field0/labels/Nuclei/s0") if place.name.isdigit()]
+    chunks = [path for path in files_in(plate / "A/1/field0/labels/Nuclei/s0") if path.name.isdigit()]
     assert 0 < len(chunks) < 4
     assert np.array_equal(read_labels(find_image_sets(plate)[0].labels["Nuclei"], "", (160, 200)), fields[1][0])
 
 
 def test_bad_label_images(plate):
     source = find_image_sets(plate)[1].labels["Nuclei"]
-    with pytest.raises(ImageError, match="is 200 x 160, but the image is 100 x 80"):
+    with pytest.raises(ImageError, match="labels are 200 x 160, but the image is 100 x 80 pixels"):
         read_labels(source, "Nuclei", (80, 100))
     with pytest.raises(ImageError, match="has levels 0 to 4: there is no level 5"):
         read_labels(PlaneSource(source.path, level=5), "Nuclei", (40, 50))
@@ -350,7 +335,7 @@ def test_a_bad_well_is_named_and_the_others_are_measured(plate, tmp_path, first)
 
 
 def test_bad_plates(plate, tmp_path):
-    def said(edit, message):
+    def refused(edit, message):
         found = json.loads((plate / ".zattrs").read_text())
         edit(found)
         other = tmp_path / "other.zarr"
@@ -359,17 +344,17 @@ def test_bad_plates(plate, tmp_path):
         with pytest.raises(InputError, match=message):
             find_image_sets(other)
 
-    said(
+    refused(
         lambda found: found["plate"].pop("wells"), r"other\.zarr': its plate metadata are damaged \(KeyError\('wells'\)"
     )
-    said(lambda found: found["plate"].update(wells=[]), "the plate has no wells")
-    said(lambda found: found["plate"].update(rows=[]), "its plate metadata are damaged")
-    said(lambda found: found.pop("plate"), "is no OME-Zarr plate and no OME-Zarr image")
-    said(lambda found: found.update({"plate": None}), "its plate metadata are damaged")
-    with pytest.raises(InputError, match=r"A/1' is a well: give its plate, or one of its images"):
+    refused(lambda found: found["plate"].update(wells=[]), "the plate has no wells")
+    refused(lambda found: found["plate"].update(rows=[]), "its plate metadata are damaged")
+    refused(lambda found: found.pop("plate"), "is no OME-Zarr plate and no OME-Zarr image")
+    refused(lambda found: found.update({"plate": None}), "its plate metadata are damaged")
+    with pytest.raises(InputError, match=r"A/1' is a well: use its plate, or one of its images"):
         find_image_sets(plate / "A" / "1")
     (plate / "A/1/.zattrs").write_text('{"bioformats2raw.layout": 3}')
-    with pytest.raises(InputError, match=r"A/1' holds several images: give one of them, such as '.*A/1/0'"):
+    with pytest.raises(InputError, match=r"A/1' holds several images: use one of them, such as '.*A/1/0'"):
         find_image_sets(plate / "A" / "1")
     with pytest.raises(InputError, match=r"none\.zarr': there are no OME-Zarr metadata .*: check the path"):
         find_image_sets(tmp_path / "none.zarr")
@@ -384,8 +369,8 @@ def test_bad_plates(plate, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"pattern": "{Channel}"}, "--pattern goes with image files"),
-        ({"labels": "labels"}, "--labels goes with image files: OME-Zarr has its own channels and labels"),
+        ({"pattern": "{Channel}"}, "`pattern` goes with image files"),
+        ({"labels": "labels"}, "`labels` goes with image files: OME-Zarr has its own channels and labels"),
     ],
 )
 def test_options_that_do_not_go_with_a_plate(plate, options, message):
@@ -396,5 +381,5 @@ def test_options_that_do_not_go_with_a_plate(plate, options, message):
 @pytest.mark.parametrize(("name", "value"), [("level", 0), ("pixel_size", 1.0)])
 def test_options_that_go_with_a_plate_only(tmp_path, name, value):
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((9, 9), np.uint8))
-    with pytest.raises(InputError, match=f"--{name.replace('_', '-')} goes with an OME-Zarr plate or image"):
+    with pytest.raises(InputError, match=f"`{name}` goes with an OME-Zarr plate or image"):
         find_image_sets(tmp_path / "a.tif", **{name: value})

@@ -1,0 +1,118 @@
+"""Match label images and ROI files to image sets by the names of their files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ..errors import InputError
+from ..storage.paths import files_in, path_kind
+from .formats import SUFFIXES
+from .image_set import ImageSet, PlaneSource
+from .labels import ROI_SUFFIXES
+
+LABEL_ENDINGS = ("", "_labels", "_label", "_mask", "_masks", "_cp_masks", "_Nuclei", "_Cells")
+"""Endings that the name of a label image may add to that of its image."""
+ROI_ENDINGS = ("", "_RoiSet")
+
+
+def match_labels(image_sets: Sequence[ImageSet], folder: Path, objects: str) -> list[ImageSet]:
+    """Match the label images of a folder to image sets.
+
+    Parameters
+    ----------
+    image_sets : sequence of ImageSet
+    folder : Path
+        Its files, or those of its subfolders, have the name of one of the image set's files, with or without the name
+        of the channel, and with or without one of `LABEL_ENDINGS` or the name of the object set.
+    objects : str
+        Name of the object set.
+
+    Returns
+    -------
+    list of ImageSet
+        With these labels in place of their own. A label image that is missing is reported with its image set.
+
+    Raises
+    ------
+    InputError
+        If there is no such folder, or files and image sets do not match one to one.
+    """
+    if path_kind(folder) != "folder":
+        raise InputError(f"`labels`: there is no folder '{folder}'")
+    by_stem: dict[str, list[Path]] = {}
+    for path in files_in(folder):
+        if path.suffix.lower() in SUFFIXES:
+            by_stem.setdefault(path.stem, []).append(folder.joinpath(*path.parts))
+    matched = []
+    owners: dict[Path, int] = {}
+    for image_set in image_sets:
+        file = _label_image(image_set, folder, objects, by_stem)
+        if file in owners and path_kind(file):
+            raise InputError(f"`labels`: '{file}' fits image set {owners[file]} as well as {image_set.number}")
+        owners[file] = image_set.number
+        matched.append(replace(image_set, labels={objects: PlaneSource(file)}))
+    return matched
+
+
+def _label_image(image_set: ImageSet, folder: Path, objects: str, by_stem: dict[str, list[Path]]) -> Path:
+    """Return the only label image of an image set; if there is none, the path that it would have."""
+    sources = image_set.channels.values()
+    stems = [source.path.stem for source in sources]
+    stems += [stem.removesuffix(f"_{name}") for stem, name in zip(stems, image_set.channels, strict=True)]
+    names = [f"{stem}{ending}" for stem in stems for ending in (*LABEL_ENDINGS, f"_{objects}")]
+    images = {source.path.resolve() for source in sources}
+    matches = {path for name in names for path in by_stem.get(name, []) if path.resolve() not in images}
+    if len(matches) > 1:
+        # plates may have files of the same names, in folders of the same name
+        parents = {source.path.parent.name for source in sources}
+        matches = {path for path in matches if path.parent.name in parents} or matches
+    if len(matches) > 1:
+        listed = ", ".join(sorted(f"'{path}'" for path in matches))
+        raise InputError(f"`labels`: image set {image_set.number} has more than one label image: {listed}")
+    return matches.pop() if matches else folder / f"{stems[0]}.tif"
+
+
+def match_rois(image_sets: Sequence[ImageSet], path: Path, objects: str) -> list[ImageSet]:
+    """Match a ROI file of ImageJ to the only image set, or those of a folder to several.
+
+    Parameters
+    ----------
+    image_sets : sequence of ImageSet
+    path : Path
+        A .zip or .roi file; or a folder, in which ``field1.tif`` has ``field1.zip`` or ``field1_RoiSet.zip``.
+    objects : str
+        Name of the object set.
+
+    Returns
+    -------
+    list of ImageSet
+        With these outlines in place of their labels. A ROI file that is missing is reported with its image set.
+
+    Raises
+    ------
+    InputError
+        If there is no such file or folder, one file is to serve several image sets, or several files one.
+    """
+    if path.is_dir():
+        return [replace(each, labels={objects: PlaneSource(_roi_file(path, each))}) for each in image_sets]
+    if not path.is_file() or path.suffix.lower() not in ROI_SUFFIXES:
+        raise InputError(f"`rois`: '{path}' is no ROI file of ImageJ (.zip, .roi) and no folder of such files")
+    if len(image_sets) != 1:
+        raise InputError(
+            f"`rois`: '{path}' is one file, but there are {len(image_sets)} image sets: use a folder with a file for "
+            "each, named like its image (field1.tif: field1.zip)"
+        )
+    return [replace(image_sets[0], labels={objects: PlaneSource(path)})]
+
+
+def _roi_file(folder: Path, image_set: ImageSet) -> Path:
+    """Return the only ROI file of an image set; if there is none, the path that it would have."""
+    stems = list(dict.fromkeys(source.path.stem for source in image_set.channels.values()))
+    names = [f"{stem}{ending}{suffix}" for stem in stems for ending in ROI_ENDINGS for suffix in ROI_SUFFIXES]
+    files = [folder / name for name in names if (folder / name).is_file()]
+    if len(files) > 1:
+        listed = ", ".join(f"'{file}'" for file in files)
+        raise InputError(f"`rois`: image set {image_set.number} has more than one ROI file: {listed}")
+    return files[0] if files else folder / names[0]

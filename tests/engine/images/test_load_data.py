@@ -1,0 +1,158 @@
+"""Find image sets in LoadData CSVs, and name the line and column of one that cannot be used."""
+
+import re
+
+import numpy as np
+import pytest
+import tifffile
+from image_files import SMALL_PLANES, read, touch
+
+from microsnoop_engine.errors import ImageError, InputError
+from microsnoop_engine.images.image_set import PlaneSource
+from microsnoop_engine.images.inputs import find_image_sets
+from microsnoop_engine.images.labels import read_labels
+from microsnoop_engine.images.planes import read_channels
+
+
+def table(folder, content, encoding="utf-8"):
+    (folder / "LoadData.csv").write_bytes(content.encode(encoding))
+    return folder / "LoadData.csv"
+
+
+def test_load_data(tmp_path):
+    touch(tmp_path, "img/a1.tif", "img/a2.tif", "img/b1.tif", "img/b2.tif")
+    path = table(
+        tmp_path,
+        "ImageNumber,FileName_DNA,PathName_DNA,FileName_GFP,PathName_GFP,Metadata_Plate,Metadata_Site,Metadata_Dose\n"
+        f"3,a1.tif,img,a2.tif,{tmp_path / 'img'},P1,1,0.5\n"
+        "7,b1.tif,img/,b2.tif,./img,P2,02,1e-3\n",
+    )
+    sets = find_image_sets(path)
+    assert [s.number for s in sets] == [3, 7]
+    assert [s.metadata for s in sets] == [
+        {"Plate": "P1", "Site": "1", "Dose": 0.5},
+        {"Plate": "P2", "Site": "02", "Dose": 0.001},
+    ]
+    assert np.array_equal(read(sets, ["DNA", "GFP"]), SMALL_PLANES[:4].reshape(2, 2, 20, 30))
+
+
+def test_load_data_as_spreadsheets_write_it(tmp_path):
+    """A byte order mark, CRLF, quotes, blanks around names, and empty lines at the end."""
+    touch(tmp_path, "a, b.tif")
+    content = '\ufeff"FileName_DNA", Metadata_Well\r\n"a, b.tif", A01 \r\n\r\n,\r\n'
+    sets = find_image_sets(table(tmp_path, content))
+    assert [(s.number, s.metadata) for s in sets] == [(1, {"Well": "A01"})]
+    assert np.array_equal(read(sets, ["DNA"])[0][0], SMALL_PLANES[0])
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "sub\\deep,x 1.tif",
+        ".\\sub\\deep,x 1.tif",
+        "sub,deep\\x 1.tif",
+        "sub/deep\\,x 1.tif",
+        "sub,deep/x 1.tif",
+        ",sub/deep/x 1.tif",
+    ],
+)
+def test_load_data_with_paths_of_other_systems(tmp_path, row):
+    touch(tmp_path, "sub/deep/x 1.tif")
+    sets = find_image_sets(table(tmp_path, f"PathName_DNA,FileName_DNA\n{row}\n"))
+    assert np.array_equal(read(sets, ["DNA"])[0][0], SMALL_PLANES[0])
+
+
+@pytest.mark.parametrize("address", ["absolute", "sub/x 1.tif", "sub\\x 1.tif", "file:sub/x%201.tif"])
+def test_load_data_with_addresses(tmp_path, address):
+    touch(tmp_path, "sub/x 1.tif")
+    address = (tmp_path / "sub/x 1.tif").as_uri() if address == "absolute" else address
+    sets = find_image_sets(table(tmp_path, f"URL_DNA,ObjectsURL_Nuclei\n{address},{address}\n"))
+    assert np.array_equal(read(sets, ["DNA"])[0][0], SMALL_PLANES[0])
+    assert np.array_equal(read_labels(sets[0].labels["Nuclei"], "Nuclei", (20, 30)), SMALL_PLANES[0])
+
+
+def test_load_data_with_frames(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", SMALL_PLANES[:3], photometric="minisblack")
+    sets = find_image_sets(table(tmp_path, "FileName_A,Frame_A,FileName_B,Frame_B\na.tif,2,a.tif,0\n"))
+    assert np.array_equal(read(sets, ["A", "B"])[0], SMALL_PLANES[[2, 0]])
+
+
+def test_load_data_with_objects(tmp_path):
+    touch(tmp_path, "a.tif", "labels/n.tif")
+    content = "FileName_DNA,ObjectsFileName_Nuclei,ObjectsPathName_Nuclei,ObjectsFileName_Cells\na.tif,n.tif,labels,\n"
+    (image_set,) = find_image_sets(table(tmp_path, content))
+    assert image_set.labels == {"Nuclei": PlaneSource(tmp_path / "labels/n.tif")}
+    assert list(image_set.channels) == ["DNA"]
+
+
+def test_load_data_where_a_channel_is_blank(tmp_path):
+    touch(tmp_path, "a.tif")
+    (image_set,) = find_image_sets(table(tmp_path, "FileName_DNA,FileName_GFP\na.tif,\n"))
+    with pytest.raises(ImageError, match="channel 'GFP' is missing; there are DNA"):
+        read_channels(image_set, ["DNA", "GFP"])
+
+
+@pytest.mark.parametrize(
+    ("values", "typed"),
+    [
+        (["1", "-20"], [1, -20]),
+        (["1", "2.5"], [1.0, 2.5]),
+        (["1e3", "0"], [1000.0, 0.0]),
+        (["01", "2"], ["01", "2"]),
+        (["1", ""], ["1", ""]),
+        (["nan", "1"], ["nan", "1"]),
+        (["1" * 18, "1"], [int("1" * 18), 1]),
+        (["+1", "1"], ["+1", "1"]),
+        (["1_000", "1"], ["1_000", "1"]),
+        (["٣", "1"], ["٣", "1"]),
+    ],
+)
+def test_types_of_metadata(tmp_path, values, typed):
+    content = "FileName_DNA,Metadata_X\n" + "".join(f"a.tif,{value}\n" for value in values)
+    found = [s.metadata["X"] for s in find_image_sets(table(tmp_path, content))]
+    assert found == typed
+    assert {type(value) for value in found} == {type(typed[0])}
+
+
+BAD_TABLES = {
+    "empty": ("", "is empty"),
+    "blank": ("\n\n", "is empty"),
+    "header only": ("FileName_DNA\n", "has a header but no rows"),
+    "no file column": (
+        "Image,Metadata_Well\na.tif,A01\n",
+        r"has no column FileName_<channel> .*: Image, Metadata_Well",
+    ),
+    "column without a channel": ("FileName_\na.tif\n", "has no column FileName_<channel>"),
+    "duplicate columns": ("FileName_A,FileName_A\na,b\n", "has these columns more than once: FileName_A"),
+    "short row": ("FileName_A,FileName_B\na,b\n\nc\n", "line 4: 1 values for 2 columns"),
+    "long row": ("FileName_A\na\nb,c\n", "line 3: 2 values for 1 columns"),
+    "semicolons": ("FileName_A;FileName_B\na;b\n", "is separated by semicolons or tabs: save it with commas"),
+    "address of OMERO": (
+        "URL_A\nomero:iid=3\n",
+        "line 2, column URL_A: omero: addresses cannot be read; use file:, s3:",
+    ),
+    "address of nothing": (
+        "FileName_A,ObjectsURL_N\na,abc://x/a.tif\n",
+        "line 2, column ObjectsURL_N: 'abc://x/a.tif': abc: is no known store",
+    ),
+    "frame that is no number": ("FileName_A,Frame_A\na,two\n", "line 2, column Frame_A: 'two' is not a plane number"),
+    "negative frame": ("FileName_A,Frame_A\na,-1\n", "column Frame_A: '-1' is not a plane number"),
+    "ImageNumber that is no number": ("ImageNumber,FileName_A\nx,a\n", "line 2: ImageNumber is 'x', not a number"),
+    "ImageNumber in superscript": ("ImageNumber,FileName_A\n²,a\n", "line 2: ImageNumber is '²', not a number"),
+    "duplicate ImageNumber": ("ImageNumber,FileName_A\n4,a\n4,b\n", "2 rows have the ImageNumber 4"),
+    "row without files": ("FileName_A,Metadata_W\na,1\n,2\n", "line 3: no channel has a file"),
+    "endless field": ("FileName_A\n" + "x" * 200_000 + "\n", "line 2: field larger than field limit"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_TABLES)
+def test_bad_load_data(tmp_path, kind):
+    content, message = BAD_TABLES[kind]
+    with pytest.raises(InputError, match=rf"'{re.escape(str(tmp_path))}.LoadData\.csv'.*{message}"):
+        find_image_sets(table(tmp_path, content))
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_load_data_that_is_not_utf_8(tmp_path, encoding):
+    with pytest.raises(InputError, match=r"LoadData.csv' is not text in UTF-8: save it as 'CSV UTF-8'"):
+        find_image_sets(table(tmp_path, "FileName_µ\na.tif\n", encoding))
