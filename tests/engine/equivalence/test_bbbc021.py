@@ -11,7 +11,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from microsnoop_engine.cli.main import main
 from microsnoop_engine.evaluation.metrics import nsc, treatment_scores
 
-TREATMENTS = pd.read_csv(Path(__file__).with_name("data") / "bbbc021_treatments.csv", dtype=str)
+TREATMENTS = pd.read_csv(Path(__file__).parents[1] / "data" / "bbbc021_treatments.csv", dtype=str)
 COMPOUNDS, MOAS, WEEKS, PLATES = (
     TREATMENTS[f"Metadata_{name}"].to_numpy() for name in ("Compound", "MoA", "Weeks", "Plates")
 )
