@@ -18,7 +18,7 @@ from ..storage.paths import as_path
 from ..tables.features import is_microsnoop, select_features
 from ..tables.formats import check_output, open_table, write_table
 from ..tables.queries import select_rows
-from ..tables.source import FeatureTable, TableSource, errors_name, read_frame
+from ..tables.source import FeatureTable, TableSource, name_in_errors, read_frame
 from .handcrafted import robust_z, uninformative
 from .spherize import SpheringWarning, Spherize, save_spherings
 
@@ -103,7 +103,7 @@ def sphere(
         check_output(as_path(save), (".safetensors",))
     source = open_table(table, objects)
     names, frame = select_features(source, features), read_frame(source)
-    with errors_name(table):
+    with name_in_errors(table):
         result = sphere_frame(
             frame,
             names,

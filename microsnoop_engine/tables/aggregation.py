@@ -14,7 +14,7 @@ from .features import select_features
 from .formats import check_output, open_table, write_table
 from .grouping import aggregate_groups
 from .joining import join_platemap
-from .source import FeatureTable, TableSource, errors_name, in_memory
+from .source import FeatureTable, TableSource, in_memory, name_in_errors
 
 LEVELS = ("image", "well", "treatment")
 
@@ -76,7 +76,7 @@ def aggregate(
         check_output(as_path(out))
     source = open_table(table, objects)
     names = select_features(source, features)
-    with errors_name(table):
+    with name_in_errors(table):
         _check_level(source, level, treatment)
         frame = _images_or_wells(source, level, names, statistic, 1 if level == "treatment" else min_objects)
         if platemap is not None:

@@ -10,7 +10,7 @@ import pandas as pd
 from ..evaluation.table import evaluate_frame
 from .features import select_features
 from .formats import open_table
-from .source import TableSource, errors_name, read_frame
+from .source import TableSource, name_in_errors, read_frame
 
 
 def evaluate(
@@ -54,7 +54,7 @@ def evaluate(
     """
     source = open_table(table, objects)
     names, frame = select_features(source, features), read_frame(source)
-    with errors_name(table):
+    with name_in_errors(table):
         return evaluate_frame(
             frame,
             names,

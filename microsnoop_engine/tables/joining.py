@@ -14,7 +14,7 @@ from ..storage.paths import as_path
 from .columns import IMAGE_NUMBER, METADATA, OBJECT_NUMBER, PLATE, TABLE_NUMBER, WELL
 from .features import select_features
 from .formats import check_output, open_table, write_table
-from .source import FeatureTable, TableSource, errors_name, read_frame
+from .source import FeatureTable, TableSource, name_in_errors, read_frame
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +111,7 @@ def combine(
     sources = [open_table(table, objects) for table in (first, second)]
     features = list(dict.fromkeys(name for source in sources for name in select_features(source)))
     a, b = (read_frame(source) for source in sources)
-    with errors_name(first, second):
+    with name_in_errors(first, second):
         joined = join_tables(a, b, on)
     if out is not None:
         write_table(joined, out, features)

@@ -104,7 +104,7 @@ def rows_per_chunk(columns: int) -> int:
 
 
 @contextmanager
-def errors_name(*tables: object) -> Iterator[None]:
+def name_in_errors(*tables: object) -> Iterator[None]:
     """Put the paths of tables before the message of an :class:`.InputError` that names none of them.
 
     Parameters

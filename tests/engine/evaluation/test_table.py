@@ -9,7 +9,7 @@ from microsnoop_engine.evaluation.table import evaluate_frame
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"tasks": ["nsc"]}, "task 'nsc' needs `compound`"),
         ({"tasks": ["nscb"], "compound": "c"}, "needs `compound` and `batch`"),
@@ -22,9 +22,9 @@ from microsnoop_engine.evaluation.table import evaluate_frame
         ({"tasks": []}, "`tasks` has '': choose some of"),
     ],
 )
-def test_tasks_that_cannot_be_done_are_said(options, said):
+def test_tasks_that_cannot_be_done_are_refused(options, message):
     frame = pd.DataFrame({"l": ["a", "b"] * 5, "c": ["x"] * 10, "f": np.arange(1.0, 11.0)})
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         evaluate_frame(frame, ["f"], **{"label": "l", **options})
     with pytest.raises(InputError, match="no row has both a label"):
         evaluate_frame(frame.assign(l=None), ["f"], "l", ["knn"])

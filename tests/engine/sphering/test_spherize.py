@@ -103,7 +103,7 @@ def test_saved_transforms_are_the_same(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (lambda x: x[:1], r"1 sample\(s\).* a minimum of 2 is required"),
         (lambda x: x[0], "Expected 2D array, got 1D array"),
@@ -111,8 +111,8 @@ def test_saved_transforms_are_the_same(tmp_path):
         (lambda x: np.where(np.arange(12) > 9, 4.0, x), "columns 10, 11 are constant over the controls"),
     ],
 )
-def test_controls_that_cannot_be_used_are_refused(change, said):
-    with pytest.raises(InputError, match=said):
+def test_controls_that_cannot_be_used_are_refused(change, message):
+    with pytest.raises(InputError, match=message):
         Spherize().fit(change(CONTROLS))
 
 

@@ -84,7 +84,7 @@ def test_rows_without_features_stay_without():
     assert sphere_frame(frame, DEEP, QUERY).dropped == {DEEP[2]: "missing values"}
 
 
-def test_blocks_weigh_what_they_are_told():
+def test_blocks_have_the_weights_that_are_set():
     found = sphere_frame(FRAME, [*DEEP, *HAND], QUERY, regularization=0.0, weights={"microsnoop": 1, "classical": 3})
     controls = found.frame[found.frame["Metadata_T"] == "DMSO"]
     assert controls[DEEP].var().sum() == pytest.approx(1, rel=1e-4)
@@ -116,7 +116,7 @@ def test_regularization_is_chosen_by_replicates():
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"controls": "Metadata_T == 'water'"}, "no row is a control"),
         ({"by": "Metadata_Week"}, "`by`: the table has no column Metadata_Week"),
@@ -129,9 +129,9 @@ def test_regularization_is_chosen_by_replicates():
         ({"controls": "Metadata_T == 'DMSO' and Metadata_Plate == 'P1'", "by": "Metadata_Plate"}, "group 'P2' has 0"),
     ],
 )
-def test_what_cannot_be_done_is_said(change, said):
+def test_what_cannot_be_done_is_refused(change, message):
     options = {"controls": QUERY, **change}
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         sphere_frame(FRAME, DEEP, **options)
     with pytest.raises(InputError, match="no feature is left"):
         sphere_frame(FRAME, ["Nuclei_Flat"], QUERY)

@@ -22,7 +22,7 @@ def test_levels_follow_each_other(cells):
 
 
 @pytest.mark.parametrize(
-    ("change", "options", "said"),
+    ("change", "options", "message"),
     [
         ({}, {"level": "plate"}, "`level` is 'plate'"),
         ({}, {"level": "treatment"}, "`level` treatment needs `treatment`"),
@@ -31,9 +31,9 @@ def test_levels_follow_each_other(cells):
         ({}, {"level": "treatment", "treatment": ["Metadata_Drug"]}, "has no column Metadata_Drug"),
     ],
 )
-def test_tables_without_what_a_level_needs_are_said(cells, change, options, said):
+def test_tables_without_what_a_level_needs_are_refused(cells, change, options, message):
     frame = pd.read_parquet(cells / "cells.parquet").drop(columns=list(change))
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         aggregate(in_memory(frame, cells), **options)
 
 

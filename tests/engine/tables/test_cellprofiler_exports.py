@@ -1,4 +1,4 @@
-"""CellProfiler's exports: object sets joined by their parents, and what is said about broken ones."""
+"""CellProfiler's exports: object sets joined by their parents, and the messages about broken ones."""
 
 import sqlite3
 
@@ -77,7 +77,7 @@ def test_images_without_objects(tmp_path):
     assert whole(open_table(tmp_path))["Metadata_Well"].tolist() == ["A01", "A02", "A03"]
 
 
-def test_exports_that_do_not_belong_together_are_said(tmp_path):
+def test_exports_that_do_not_belong_together_are_refused(tmp_path):
     write_csv_folder(tmp_path)
     NUCLEI.to_csv(tmp_path / "MyExpt_Speckles.csv", index=False)
     with pytest.raises(InputError, match=r"Speckles\) are not all parents of one of them"):
@@ -89,7 +89,7 @@ def test_exports_that_do_not_belong_together_are_said(tmp_path):
         open_table(tmp_path)
 
 
-def test_rows_out_of_order_are_said(tmp_path):
+def test_rows_out_of_order_are_refused(tmp_path):
     IMAGE.to_csv(tmp_path / "Image.csv", index=False)
     NUCLEI[::-1].to_csv(tmp_path / "Nuclei.csv", index=False)
     with pytest.raises(InputError, match="rows of image 1 come after those of image 3: sort the table"):

@@ -1,4 +1,4 @@
-"""Tables of other programs: what is read, how object sets are joined, and what is said about broken ones."""
+"""Tables of every format: what is read and written, and the messages about broken ones."""
 
 import gzip
 import re
@@ -59,7 +59,7 @@ def test_a_table_in_memory_is_opened_as_it_is():
         source.chunks(["Metadata_Dose"])
 
 
-def test_features_are_told_from_the_rest(tmp_path):
+def test_features_are_separated_from_the_rest(tmp_path):
     CELLS.assign(Nuclei_Parent_Cells=1, Count_Nuclei=2, Nuclei_Note="x", Nuclei_AreaShape_Center_X=3.0).to_csv(
         tmp_path / "cells.csv", index=False
     )
@@ -68,8 +68,8 @@ def test_features_are_told_from_the_rest(tmp_path):
     assert select_features(source, "classical") == ["Nuclei_AreaShape_Area"]
     assert select_features(source) == ["Nuclei_Microsnoop_E000_DNA", "Nuclei_AreaShape_Area"]
     assert select_features(source, "Nuclei_.*Center_X") == ["Nuclei_Location_Center_X", "Nuclei_AreaShape_Center_X"]
-    for which, said in (("Cells_.*", "no features \\('Cells_"), ("(", "is no regular expression")):
-        with pytest.raises(InputError, match=said):
+    for which, message in (("Cells_.*", "no features \\('Cells_"), ("(", "is no regular expression")):
+        with pytest.raises(InputError, match=message):
             select_features(source, which)
     assert select_features(source, ["Nuclei_AreaShape_Area"]) == ["Nuclei_AreaShape_Area"]
     with pytest.raises(InputError, match="has no column Nuclei_Area; it has Metadata_Plate"):
@@ -83,7 +83,7 @@ def broken(folder, name, content):
 
 
 @pytest.mark.parametrize(
-    ("make", "said"),
+    ("make", "message"),
     [
         (lambda f: f / "nothing.csv", "there is no file or folder"),
         (lambda f: f, "neither .parquet files nor a CellProfiler export"),
@@ -97,8 +97,8 @@ def broken(folder, name, content):
         (lambda f: sqlite3.connect(f / "a.db").close() or f / "a.db", "holds no CellProfiler export"),
     ],
 )
-def test_broken_tables_are_said(tmp_path, make, said):
-    with pytest.raises(InputError, match=said):
+def test_broken_tables_are_refused(tmp_path, make, message):
+    with pytest.raises(InputError, match=message):
         whole(open_table(make(tmp_path)))
 
 
@@ -127,16 +127,16 @@ def test_columns_that_look_whole_at_first_may_have_fractions_and_empty_ones_word
 
 
 @pytest.mark.parametrize(
-    ("first", "last", "said"),
+    ("first", "last", "message"),
     [
         ("P1,0.125", "P1,oops", "column x: .*'oops'"),
         ("P1,123", "P1,oops", "column x, which holds numbers: .*'oops'"),
         ("24121,1.5", "P2,1.5", "column Metadata_Plate, which holds numbers: .*'P2'"),
     ],
 )
-def test_a_word_among_numbers_is_placed(tmp_path, first, last, said):
+def test_a_word_among_numbers_is_placed(tmp_path, first, last, message):
     path = write_long(tmp_path / "a.csv", "Metadata_Plate,x", first, [last])
-    with pytest.raises(InputError, match=rf"a\.csv', in line \d+ .*{said}.*correct this value") as caught:
+    with pytest.raises(InputError, match=rf"a\.csv', in line \d+ .*{message}.*correct this value") as caught:
         whole(open_table(path))
     assert 1 < int(re.search(r"in line (\d+)", str(caught.value))[1]) <= 1_500_002
 

@@ -40,7 +40,7 @@ def test_rows(query, rows):
 
 
 @pytest.mark.parametrize(
-    ("query", "said"),
+    ("query", "message"),
     [
         ("__import__('os').system('true') == 0", "is no column, word, number or list"),
         ("Metadata_role.str.len() == 3", "is no column, word, number or list"),
@@ -57,8 +57,8 @@ def test_rows(query, rows):
         ("[x for x in y]", "is no comparison"),
     ],
 )
-def test_anything_else_is_refused(query, said):
+def test_anything_else_is_refused(query, message):
     with pytest.raises(InputError) as caught:
         select_rows(FRAME, query)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert "write it like" in str(caught.value)

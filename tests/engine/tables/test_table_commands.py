@@ -19,9 +19,9 @@ def test_from_cells_to_figures(cells, monkeypatch, capsys):
     assert "80 rows of 955 objects, 9 features: wells.parquet" in capsys.readouterr().out
     query = "Metadata_Treatment == 'DMSO'"
     assert run("sphere", "wells.parquet", "--controls", query, "--by", "Metadata_Plate", "--save", "s.safetensors") == 0
-    said = capsys.readouterr()
-    assert "P1: 8 controls, 9 features, rank 7" in said.out
-    assert "WARNING: P1: only 8 controls for 9 features" in said.err
+    output = capsys.readouterr()
+    assert "P1: 8 controls, 9 features, rank 7" in output.out
+    assert "WARNING: P1: only 8 controls for 9 features" in output.err
     assert run("sphere", "wells.parquet", "--controls", query, "--regularization", "0.1") == 0
     sphered = pd.read_parquet("sphered.parquet")
     assert len(sphered) == 80
