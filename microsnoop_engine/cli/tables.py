@@ -192,7 +192,8 @@ def run_combine(options: argparse.Namespace) -> int:
     """Join two tables, such as Microsnoop's and CellProfiler's columns, on their keys."""
     from ..tables.joining import combine
 
-    result = combine(*options.tables, options.on, objects=options.objects, out=options.out)
+    first, second = options.tables
+    result = combine(first, second, options.on, objects=options.objects, out=options.out)
     for path, count in zip(options.tables, result.unmatched, strict=True):
         if count:
             _say(options, f"{count} rows of {path} have no partner and are left out")

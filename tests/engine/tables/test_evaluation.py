@@ -15,7 +15,5 @@ def test_a_path_and_a_table_in_memory_have_the_same_scores(cells):
     expected = evaluate_frame(frame, features, "Metadata_Half", neighbors=3)
     assert evaluate(frame, "Metadata_Half", neighbors=3) == expected
     assert evaluate(cells / "halves.csv", "Metadata_Half", features=".*Microsnoop.*", neighbors=3) == expected
-    with pytest.raises(
-        InputError, match=r"csv': `label`: the table has no column Metadata_MoA; it has Meta"
-    ):
+    with pytest.raises(InputError, match=r"csv': `label`: the table has no column Metadata_MoA; it has Meta"):
         evaluate(cells / "halves.csv", "Metadata_MoA")
