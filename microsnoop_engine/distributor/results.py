@@ -72,7 +72,7 @@ class TableWriter:
         self._schema = layout.schema()
         self._layout = layout
         self._part_bytes = part_bytes
-        self._claim = claim or FolderLock()
+        self._claim = folder_lock or FolderLock()
         self._flushed = time.monotonic()
         self._measured: list[tuple[ImageSet, Measurement]] = []
         self._bytes = 0
