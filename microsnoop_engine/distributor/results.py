@@ -144,7 +144,7 @@ class TableWriter:
         measured, images = self._measured, self._images
         self._measured, self._images, self._bytes = [], [], 0
         with atomic_path(self.table / name) as temporary:
-            batches = [self._layout.batch(measured)] if measured else []
+            batches = [self._rows(measured)] if measured else []
             pq.write_table(pa.Table.from_batches(batches, self._schema), temporary, compression="zstd")
         try:
             self._lock.check()
@@ -155,6 +155,26 @@ class TableWriter:
         self.done.update((image["number"], image) for image in images)
         self._number += 1
         self._flushed = time.monotonic()
+
+    def _rows(self, measured: list[tuple[ImageSet, Measurement]]) -> pa.RecordBatch:
+        """Arrange the rows of image sets as a batch of the table."""
+        counts = [len(measurement.features) for _, measurement in measured]
+        metadata = {
+            name: [
+                image_set.metadata.get(name)
+                for (image_set, _), count in zip(measured, counts, strict=True)
+                for _ in range(count)
+            ]
+            for name in self._layout.metadata
+        }
+        names = ("object_number", "center", "box", "border") if self._layout.located else ()
+        regions = [measurement.regions for _, measurement in measured]
+        return self._layout.rows(
+            np.concatenate([measurement.features for _, measurement in measured]),
+            np.repeat([image_set.number for image_set, _ in measured], counts),
+            metadata,
+            **{name: np.concatenate([getattr(part, name) for part in regions]) for name in names},
+        )
 
     def finish(self) -> None:
         """Write what is left; a run without a single row leaves a table without rows."""

@@ -21,7 +21,7 @@ from ..errors import ImageError, MicrosnoopError
 from ..images.image_set import ImageSet
 from ..model.checkpoints import Card
 from ..model.embedder import Embedder
-from ..tables.layout import layout_of
+from ..tables.layout import Layout, metadata_types
 from .assembly import Outcome
 from .executors.local import LocalExecutor
 from .job import Job
@@ -161,7 +161,8 @@ def profile(
     """
     start = partial(LocalExecutor, engine) if isinstance(engine, Embedder) else engine
     with start(job, memory) as running:
-        layout = layout_of(image_sets, job.channels, job.objects, running.card.dimension)
+        metadata = metadata_types(image_set.metadata for image_set in image_sets)
+        layout = Layout(job.objects, tuple(job.channels), metadata, running.card.dimension)
         run = describe_run(image_sets, job, running.card, running.precision)
         if shard:
             run |= {"shard": str(shard)}

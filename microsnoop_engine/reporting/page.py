@@ -20,8 +20,7 @@ from .. import __version__
 from ..errors import InputError
 from ..evaluation.table import has_word
 from ..sphering.spherize import Spherize
-from ..tables.aggregation import COUNT
-from ..tables.columns import IMAGE_NUMBER, METADATA, OBJECT_NUMBER, PLATE, WELL
+from ..tables.columns import COUNT, IMAGE_NUMBER, METADATA, OBJECT_NUMBER, PLATE, WELL
 from . import panels as show
 from .figures import screen_scores
 from .screen import ColumnRoles, Screen

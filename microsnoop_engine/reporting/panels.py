@@ -12,8 +12,7 @@ import pandas as pd
 from ..evaluation import controls as assay
 from ..evaluation.embedding_map import principal_components, umap
 from ..evaluation.table import has_word
-from ..tables.aggregation import COUNT
-from ..tables.columns import METADATA, PLATE, WELL
+from ..tables.columns import COUNT, METADATA, PLATE, WELL
 from .figures import score_or_none, treatment_means
 from .screen import Screen, short_name
 

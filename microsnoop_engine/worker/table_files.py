@@ -69,22 +69,12 @@ def _table(exchange: ArrayTransport, inputs: dict[str, Any]) -> pa.Table:
     if not channels or features.shape[1] % len(channels):
         raise InputError(f"{features.shape[1]} features do not go with {len(channels)} channels")
     layout = Layout(str(inputs.get("objects") or "Objects"), channels, kinds, features.shape[1] // len(channels))
-    columns: list[Any] = [[kinds[name](value) for value in values] for name, values in metadata.items()]
-    numbers = (
-        exchange.receive("image_number", inputs["image_number"]) if "image_number" in inputs else np.ones(count, int)
-    )
-    columns.append(numbers.astype(np.int64))
-    if layout.located:
-        named = {name: exchange.receive(name, inputs[name]) for name in ("object_number", "center", "box", "border")}
-        y0, x0, y1, x1 = named["box"].T
-        columns += [named["object_number"].astype(np.int64), named["center"][:, 1], named["center"][:, 0]]
-        columns += [x0, y0, x1, y1, named["border"].astype(np.int8)]
-    columns += list(features.T)
-    if any(len(column) != count for column in columns):
-        raise InputError(f"the columns of the table have other lengths than its {count} rows of features")
-    schema = layout.schema()
-    arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
-    return pa.Table.from_arrays(arrays, schema=schema)
+    image_number = np.ones(count, np.int64)
+    if "image_number" in inputs:
+        image_number = exchange.receive("image_number", inputs["image_number"])
+    names = ("object_number", "center", "box", "border") if layout.located else ()
+    located = {name: exchange.receive(name, inputs[name]) for name in names}
+    return pa.Table.from_batches([layout.rows(features, image_number, metadata, **located)])
 
 
 def _write_csv(table: pa.Table, existing: Path | None, temporary: Path) -> None:

@@ -73,7 +73,7 @@ def test_a_run_that_stopped_in_the_middle_goes_on(folder, capsys):
     wrong = SCREEN.replace("label: Metadata_MoA", "label: Metadata_Moa")
     (folder / "screen.yaml").write_text(wrong)
     assert main(run) == 1
-    assert "there is no column 'Metadata_Moa'" in capsys.readouterr().err
+    assert "has no column Metadata_Moa" in capsys.readouterr().err
     (folder / "screen.yaml").write_text(SCREEN)
     assert main(run) == 0
     assert "== sphere: done before" in capsys.readouterr().out

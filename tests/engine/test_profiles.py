@@ -16,7 +16,7 @@ from microsnoop_engine.images.image_set import ImageSet
 from microsnoop_engine.modes.measure import CropFailure, Measurement
 from microsnoop_engine.modes.regions import Regions
 from microsnoop_engine.tables.columns import feature_columns, parse_feature
-from microsnoop_engine.tables.layout import Layout, layout_of
+from microsnoop_engine.tables.layout import Layout, metadata_types
 from microsnoop_engine.tables.parquet_files import TABLE, read_table
 
 RUN = {"inputs": "abc", "mode": "cells", "channels": ("DNA", "GFP")}
@@ -106,7 +106,7 @@ def test_metadata_of_mixed_kinds_become_text(tmp_path):
         ImageSet(1, {}, {}, {"A": 1, "B": 1, "C": True, "D": 2.5}),
         ImageSet(2, {}, {}, {"A": "x", "B": 2.5, "C": False}),
     ]
-    layout = layout_of(sets, ["DNA"], "Image", 4)
+    layout = Layout("Image", ("DNA",), metadata_types(s.metadata for s in sets), 4)
     assert layout.metadata == {"A": str, "B": str, "C": str, "D": float}
     writer = TableWriter(tmp_path, layout, RUN)
     for s in sets:

@@ -16,7 +16,6 @@ from microsnoop_engine.evaluation.metrics import (
     nearest,
     nsc,
     silhouette,
-    treatment_scores,
 )
 
 LINE = np.array([[0.0], [1.0], [10.0], [11.0], [2.0], [12.5]])
@@ -121,16 +120,16 @@ def test_nsc_and_nscb_by_hand():
     compound = np.array(["a1", "a1", "a2", "b1", "b2", "c1"])
     plate = np.array(["p1", "p2", "p2", "p3", "p4", "p4"])
     week = np.array([1, 1, 2, 2, 2, 2])
-    scores = treatment_scores(features, moa, compound, plate, week)
+    by_compound, by_plate, by_week = (nsc(features, moa, compound, batch) for batch in (None, plate, week))
     # without c1, whose mechanism has no second compound: 0 -> 6 A, 4 -> 6 A, 6 -> 4 A, 40 -> 43 B, 43 -> 40 B
-    assert scores["nsc"].predictions.tolist() == ["A", "A", "A", "B", "B"]
-    assert (scores["nsc"].accuracy, scores["nsc"].left_out) == (1.0, 1)
+    assert by_compound.predictions.tolist() == ["A", "A", "A", "B", "B"]
+    assert (by_compound.accuracy, by_compound.left_out) == (1.0, 1)
     # 4 shares its plate with its only partner of another compound: left out too
-    assert scores["nscb_plate"].rows.tolist() == [0, 2, 3, 4]
-    assert (scores["nscb_plate"].accuracy, scores["nscb_plate"].left_out) == (1.0, 2)
+    assert by_plate.rows.tolist() == [0, 2, 3, 4]
+    assert (by_plate.accuracy, by_plate.left_out) == (1.0, 2)
     # both B of week 2
-    assert scores["nscb_week"].rows.tolist() == [0, 1, 2]
-    assert (scores["nscb_week"].accuracy, scores["nscb_week"].left_out) == (1.0, 3)
+    assert by_week.rows.tolist() == [0, 1, 2]
+    assert (by_week.accuracy, by_week.left_out) == (1.0, 3)
 
 
 def test_nsc_does_not_let_a_compound_answer_for_itself():
@@ -208,11 +207,11 @@ def test_a_label_with_one_member_is_named(function):
         (lambda x, y: knn_predict(x, y, k=6), "k is 6, but row 0 has 5 candidates"),
         (lambda x, y: knn_predict(x, y, [0, 0, 0, 0, 1, 1], k=3), "row 0 has 2 candidates"),
         (lambda x, y: knn_predict(x, y, k=0), "k is 0"),
-        (lambda x, y: knn_predict(x, y, k=1, metric="manhattan"), "metric is 'manhattan'"),
+        (lambda x, y: knn_predict(x, y, k=1, metric="manhattan"), "`metric` is 'manhattan'"),
         (lambda x, y: knn_predict(x * 0, y, k=1), "row 0 is all zeros"),
         (lambda x, y: knn_predict(x, y[:3], k=1), "labels"),
         (lambda x, y: knn_predict(x, y, [0, 1], k=1), "one group per row"),
-        (lambda x, y: silhouette(x, y, "manhattan"), "metric is 'manhattan'"),
+        (lambda x, y: silhouette(x, y, "manhattan"), "`metric` is 'manhattan'"),
         (lambda x, y: silhouette(x, np.repeat("a", 6)), "all labels are 'a'"),
         (lambda x, y: cross_validated_predict(x, y), "label 'a' has 3 rows"),
         (lambda x, y: cross_validated_predict(x, y, folds=1), "folds is 1"),

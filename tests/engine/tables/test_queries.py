@@ -40,23 +40,25 @@ def test_rows(query, rows):
 
 
 @pytest.mark.parametrize(
-    ("query", "said"),
+    ("query", "message"),
     [
         ("__import__('os').system('true') == 0", "is no column, word, number or list"),
         ("Metadata_role.str.len() == 3", "is no column, word, number or list"),
         ("Metadata_role", "is no comparison"),
-        ("Metadata_role == negative", "there is no column 'negative' (words stand in quotes)"),
+        ("Metadata_role == negative", "there is no column 'negative' (write words in quotes)"),
         ("Metadata_role = 'negative'", "cannot be read"),
         ("Metadata_dose == '3'", "the column Metadata_dose holds numbers, not such as '3'"),
         ("Metadata_role == 3", "the column Metadata_role holds words"),
         ("Metadata_role in 'negative'", "by 'in', with a list"),
         ("Metadata_role is 'negative'", "does not compare"),
+        ("Metadata_role == Metadata_dose", "the column Metadata_role holds words, not such as Metadata_dose"),
+        ("Metadata_role == -'negative'", "is no column, word, number or list"),
         ("", "cannot be read"),
         ("[x for x in y]", "is no comparison"),
     ],
 )
-def test_anything_else_is_refused(query, said):
+def test_anything_else_is_refused(query, message):
     with pytest.raises(InputError) as caught:
         select_rows(FRAME, query)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert "write it like" in str(caught.value)

@@ -68,15 +68,15 @@ def test_a_score_reads_as_per_cent():
 
 
 @pytest.mark.parametrize(
-    ("labels", "predictions", "extra"),
+    ("labels", "predictions", "extra", "message"),
     [
-        ([], [], {}),
-        ([1], [1, 2], {}),
-        ([1, 2], [1, 2], {"groups": [1]}),
-        ([1], [1], {"level": 95}),
-        ([1], [1], {"resamples": 0}),
+        ([], [], {}, "0 labels, 0 predictions and 0 groups: their numbers must be equal, and at least one"),
+        ([1], [1, 2], {}, "1 labels, 2 predictions and 1 groups"),
+        ([1, 2], [1, 2], {"groups": [1]}, "2 labels, 2 predictions and 1 groups"),
+        ([1], [1], {"level": 95}, "level is 95 and resamples 1000: the level must be between 0 and 1"),
+        ([1], [1], {"resamples": 0}, "resamples 0: .* resamples 1 or more"),
     ],
 )
-def test_arguments_that_do_not_fit(labels, predictions, extra):
-    with pytest.raises(InputError, match="give"):
+def test_arguments_that_do_not_fit(labels, predictions, extra, message):
+    with pytest.raises(InputError, match=message):
         score_predictions(labels, predictions, **extra)

@@ -1,4 +1,4 @@
-"""Bad tables and arguments by the real command: what is said, and that an older result stays as it was."""
+"""Bad tables and arguments by the real command: the message, and that an older result stays as it was."""
 
 import gzip
 import re
@@ -136,15 +136,15 @@ CSV = CELLS.to_csv(index=False)
 # kind: command, builder of the table, further words, what the message has to hold
 BAD = {
     "no file": ("aggregate", lambda folder: folder / "cells.csv", [], "no file or folder '{table}'"),
-    "unknown kind of file": ("aggregate", file("cells.xlsx", b"PK"), [], "'{table}' is no table .* give .parquet"),
-    "empty file": ("aggregate", file("cells.csv", b""), [], "'{table}' .*Empty CSV file; write it anew"),
+    "unknown kind of file": ("aggregate", file("cells.xlsx", b"PK"), [], "'{table}' is no table .* choose a .parquet"),
+    "empty file": ("aggregate", file("cells.csv", b""), [], "'{table}' .*Empty CSV file; write it again"),
     "header only": ("aggregate", file("cells.csv", f"Metadata_Well,{AREA}\n"), [], "'{table}' has no rows"),
     "no rows in Parquet": ("sphere", data_set(CELLS[:0]), CONTROLS, "'{table}' has no rows"),
     "no feature": (
         "aggregate",
         cells(**dict.fromkeys([*DEEP, AREA])),
         [],
-        r"'{table}' has no features \(all\) among its columns Metadata_Plate, .*--features",
+        r"'{table}' has no features \(all\) among its columns Metadata_Plate, .*\Wfeatures",
     ),
     "no metadata": ("aggregate", file("cells.csv", "x,y\n1,2\n"), [], "'{table}' has no column Metadata_Well: add it"),
     "no image number": (
@@ -164,7 +164,7 @@ BAD = {
         "sphere",
         cells("cells.csv", **{AREA: changed(AREA, [0, 1], "big")}),
         CONTROLS,
-        f"'{{table}}', column {AREA}: 'big' in data row 1 is no number: .*--features",
+        f"'{{table}}', column {AREA}: 'big' in data row 1 is no number: .*leave the column out with .*features",
     ),
     "word in a database": (
         "aggregate",
@@ -182,13 +182,13 @@ BAD = {
         "aggregate",
         file("cells.csv.gz", gzip.compress(CSV.encode())[:-60]),
         [],
-        "'{table}' .*Truncated compressed stream; write it anew",
+        "'{table}' .*Truncated compressed stream; write it again",
     ),
     "gzip cut short after the first block": (
         "aggregate",
         file("cells.csv.gz", gzip.compress((CSV + CSV.partition("\n")[2] * 4000).encode(), 1)[:-100]),
         [],
-        "'{table}' is damaged: Truncated compressed stream; write it anew",
+        "'{table}' is damaged: Truncated compressed stream; write it again",
     ),
     "not gzip": ("aggregate", file("cells.csv.gz", CSV), [], "'{table}' .*incorrect header check"),
     "Parquet cut short": (
@@ -201,7 +201,7 @@ BAD = {
         "aggregate",
         damaged(cells(), lambda data: data[:20] + bytes(400) + data[420:]),
         [],
-        "'{table}' is damaged: .*write it anew",
+        "'{table}' is damaged: .*write it again",
     ),
     "Parquet files of two kinds": (
         "aggregate",
@@ -231,19 +231,31 @@ BAD = {
         "aggregate",
         export(Image=IMAGES, Nuclei=NUCLEI.assign(ObjectNumber=1)),
         [],
-        "'{table}', Nuclei: image 1 has an object .*more than once",
+        "'{table}', Nuclei: object 1 of image 1 comes more than once: remove the copies",
     ),
     "parent twice": (
         "aggregate",
         export(Image=IMAGES, Cells=NUCLEI.assign(Parent_Nuclei=1), Nuclei=NUCLEI.assign(ObjectNumber=1)),
         [],
-        "'{table}', Nuclei: image 1 has an object .*more than once",
+        "'{table}', Nuclei: object 1 of image 1 comes more than once: remove the copies",
     ),
     "images without a number": (
         "aggregate",
         export(Image=IMAGES.drop(columns="ImageNumber"), Nuclei=NUCLEI),
         [],
-        "'{table}', Image: there is no column ImageNumber; export it anew",
+        "'{table}', Image has no column ImageNumber; it has Metadata_Plate",
+    ),
+    "object without an image number": (
+        "aggregate",
+        export(Image=IMAGES, Nuclei=NUCLEI.assign(ImageNumber=[1, None, 2])),
+        [],
+        "'{table}', Nuclei: a row after image 1 has no ImageNumber: fill it in, or remove the row",
+    ),
+    "objects without any image number": (
+        "aggregate",
+        export(Image=IMAGES, Nuclei=NUCLEI.assign(ImageNumber=np.nan)),
+        [],
+        "'{table}', Nuclei: the first row has no ImageNumber: fill it in, or remove the row",
     ),
     "no objects at all": ("aggregate", export(Image=IMAGES, Nuclei=NUCLEI[:0]), [], "'{table}' has no rows"),
     "unknown objects": (
@@ -256,13 +268,13 @@ BAD = {
         "aggregate",
         database(Nuclei=NUCLEI, Wells=IMAGES),
         [],
-        "'{table}' .*Per_Image.* but Nuclei, Wells: give a file of ExportToDatabase",
+        "'{table}' .*Per_Image.* but Nuclei, Wells: choose a file of ExportToDatabase",
     ),
     "database without image numbers": (
         "aggregate",
         database(Per_Image=IMAGES.drop(columns="ImageNumber"), Per_Nuclei=NUCLEI),
         [],
-        "'{table}', Image: there is no column ImageNumber",
+        "'{table}', Image has no column ImageNumber; it has Metadata_Plate",
     ),
     "no database": (
         "aggregate",
@@ -274,17 +286,22 @@ BAD = {
         "aggregate",
         damaged(cells("cells.sqlite"), lambda data: data[: len(data) // 2]),
         [],
-        "'{table}'.*malformed; export it anew",
+        "'{table}'.*malformed; export it again",
     ),
-    "no AnnData": ("aggregate", file("cells.h5ad", b"HDF"), [], "'{table}' cannot be read as AnnData: .*write it anew"),
+    "no AnnData": (
+        "aggregate",
+        file("cells.h5ad", b"HDF"),
+        [],
+        "'{table}' cannot be read as AnnData: .*write it again",
+    ),
     "AnnData cut short": (
         "aggregate",
         damaged(cells("cells.h5ad"), lambda data: data[:3000]),
         [],
         "'{table}'.*truncat",
     ),
-    "another HDF5 file": ("aggregate", other_hdf5, [], "'{table}' cannot be read as AnnData: .*write it anew"),
-    "names twice in AnnData": ("aggregate", names_twice, [], "'{table}': a name stands twice in var"),
+    "another HDF5 file": ("aggregate", other_hdf5, [], "'{table}' cannot be read as AnnData: .*write it again"),
+    "names twice in AnnData": ("aggregate", names_twice, [], "'{table}': var has a name more than once"),
     "features matching nothing": (
         "aggregate",
         cells(),
@@ -292,13 +309,18 @@ BAD = {
         r"'{table}' has no features \('Foci",
     ),
     "features no expression": ("sphere", cells(), [*CONTROLS, "--features", "("], r"'\(' is no regular expression: "),
-    "keys as features": ("aggregate", cells(), ["--features", ".*"], "'{table}': ImageNumber .* is no feature"),
+    "keys as features": (
+        "aggregate",
+        cells(),
+        ["--features", ".*"],
+        "'{table}': column ImageNumber defines the groups and .*narrow .*features",
+    ),
     "unknown level": ("aggregate", cells(), ["--level", "plate"], "--level: invalid choice: 'plate' .*'treatment'"),
-    "treatment not said": (
+    "treatment missing": (
         "aggregate",
         cells(),
         ["--level", "treatment"],
-        "'{table}': .*needs .*--treatment Metadata_",
+        r"'{table}': \Wlevel\W treatment needs \W+treatment",
     ),
     "treatment without column": (
         "aggregate",
@@ -309,8 +331,8 @@ BAD = {
     "too few objects": (
         "aggregate",
         cells(),
-        ["--least", "99"],
-        "'{table}': no group .* 99 objects or more: lower --le",
+        ["--min-objects", "99"],
+        r"'{table}': no group .* 99 objects or more: lower \W+min.objects",
     ),
     "no platemap": ("aggregate", cells(), MAP, "no file or folder '{folder}/map.csv'"),
     "platemap of other wells": (
@@ -329,13 +351,13 @@ BAD = {
         "aggregate",
         beside(cells(), map=WELLS.drop(columns="Metadata_Plate")),
         MAP,
-        "'{folder}/map.csv' has no column Metadata_Plate: .*--on",
+        r"on\W+: '{folder}/map.csv' has no column Metadata_Plate; it has Metadata_Well",
     ),
     "unknown key of the platemap": (
         "aggregate",
         beside(cells(), map=WELLS),
         [*MAP, "--on", "Metadata_Barcode"],
-        "'{table}': the table has no column Metadata_Barcode: .*--on",
+        r"'{table}': \W+on\W*: the table has no column Metadata_Barcode; it has",
     ),
     "controls without features": (
         "sphere",
@@ -390,7 +412,7 @@ BAD = {
         "sphere",
         cells(),
         ["--controls", "Metadata_Plate == 'P1'", "--by", "Metadata_Plate"],
-        "'{table}': group 'P2' has 0 control rows: sphere without --by",
+        r"'{table}': group 'P2' has 0 control rows, two are needed: sphere without \W+by",
     ),
     "rows without a group": (
         "sphere",
@@ -402,46 +424,66 @@ BAD = {
         "sphere",
         cells(),
         [*CONTROLS, "--by", "Metadata_Week"],
-        "'{table}': .*no column 'Metadata_Week'",
+        "'{table}': .*the table has no column Metadata_Week",
     ),
-    "unknown rule": ("sphere", cells(), [*CONTROLS, "--regularization", "elbow"], "'{table}': .*'elbow': give knee"),
+    "unknown rule": ("sphere", cells(), [*CONTROLS, "--regularization", "elbow"], "'{table}': .*'elbow': choose knee"),
     "weights of nothing": ("sphere", cells(), [*CONTROLS, "--weights", "1,2"], "--weights: write microsnoop=1,classi"),
-    "transform to a pickle": ("sphere", cells(), [*CONTROLS, "--save", "{folder}/a.pkl"], "a.pkl': give .*safetensors"),
+    "transform to a pickle": (
+        "sphere",
+        cells(),
+        [*CONTROLS, "--save", "{folder}/a.pkl"],
+        "a.pkl': choose .*tensors",
+    ),
     "no label column": (
         "evaluate",
         cells(),
         ["--label", "Metadata_MoA"],
-        "'{table}': --label: .*no column 'Metadata_MoA",
+        r"'{table}': \W+label\W*: the table has no column Metadata_MoA",
     ),
     "label constant": (
         "evaluate",
         cells(Metadata_Role="x"),
         [*ROLE, "--task", "linear"],
-        "'{table}': --label: all .*'x'",
+        r"'{table}': \W+label\W*: all .*'x'",
     ),
-    "label missing": ("evaluate", cells(Metadata_Role=None, Metadata_Note="x"), ROLE, "no column 'Metadata_Role'"),
+    "label missing": (
+        "evaluate",
+        cells(Metadata_Role=None, Metadata_Note="x"),
+        ROLE,
+        "no column Metadata_Role; it",
+    ),
     "label on one row": ("evaluate", cells(Metadata_Role=changed("Metadata_Role", [5], "rare")), ROLE, "2 rows: rare"),
     "one group": (
         "evaluate",
         cells(Metadata_Plate="P1"),
         [*ROLE, "--task", "map", "--groups", "Metadata_Plate"],
-        "'{table}': --groups: all rows have the same 'Metadata_Plate', 'P1'",
+        r"'{table}': \W+groups\W*: all rows have the same 'Metadata_Plate', 'P1'",
     ),
     "label in one group": (
         "evaluate",
         cells(Metadata_Plate=CELLS["Metadata_Role"]),
         [*ROLE, "--task", "map", "--groups", "Metadata_Plate"],
-        "'{table}': task 'map': every 'Metadata_Role' lies in one 'Metadata_Plate'",
+        "'{table}': the task 'map': every 'Metadata_Role' lies in one 'Metadata_Plate'",
     ),
-    "unknown task": ("evaluate", cells(), [*ROLE, "--task", "moa"], "'{table}': task is 'moa': give some of knn"),
-    "no task": ("evaluate", cells(), [*ROLE, "--task", ","], "'{table}': task is '': give some of knn"),
-    "compound not said": ("evaluate", cells(), [*ROLE, "--task", "nsc"], "'{table}': task 'nsc' needs --compound"),
+    "unknown task": (
+        "evaluate",
+        cells(),
+        [*ROLE, "--task", "moa"],
+        r"'{table}': \W+tasks?\W* has 'moa': choose some of",
+    ),
+    "no task": ("evaluate", cells(), [*ROLE, "--task", ","], r"'{table}': \W+tasks?\W* has '': choose some of knn"),
+    "compound missing": (
+        "evaluate",
+        cells(),
+        [*ROLE, "--task", "nsc"],
+        r"'{table}': .*task 'nsc' needs \W+compound",
+    ),
     "too many neighbors": ("evaluate", cells(), [*ROLE[:3], "99"], "'{table}': k is 99, but row 0 has 47 candidates"),
     "tables without a common key": (
         "combine",
         beside(cells(), other=CELLS[[AREA]]),
         ["{folder}/other.csv"],
-        "'{table}' and '{folder}/other.csv': the tables share no keys .*--on",
+        r"'{table}' and '{folder}/other.csv': the tables share no keys .*key columns with \W+on",
     ),
     "key twice": (
         "combine",
@@ -453,7 +495,7 @@ BAD = {
         "combine",
         beside(cells(), other=CELLS.assign(ImageNumber=CELLS["ImageNumber"] + 99)),
         ["{folder}/other.csv"],
-        "'{table}' and .*no row of the two tables fits by ImageNumber, ObjectNumber",
+        "'{table}' and .*no ImageNumber, ObjectNumber is in both tables",
     ),
     "keys of two kinds": (
         "combine",
@@ -474,22 +516,22 @@ def attempt(words, capsys):
         code = main(words)
     except SystemExit as ended:
         code = ended.code
-    said = capsys.readouterr()
-    assert said.out == ""
-    return code, said.err
+    output = capsys.readouterr()
+    assert output.out == ""
+    return code, output.err
 
 
 @pytest.mark.filterwarnings("ignore:Variable names are not unique")
 @pytest.mark.parametrize("kind", BAD)
-def test_bad_tables_are_said_and_the_older_result_stays(tmp_path, capsys, kind):
-    command, make, words, said = BAD[kind]
+def test_bad_tables_are_refused_and_the_older_result_stays(tmp_path, capsys, kind):
+    command, make, words, pattern = BAD[kind]
     table, older = make(tmp_path), tmp_path / "older.csv"
     older.write_text("the older result\n")
     files = sorted(tmp_path.rglob("*"))
     out = [] if command == "evaluate" else ["--out", older]
     code, message = attempt(placed([command, table, *words, *out], tmp_path, table), capsys)
     assert code == (2 if "error: argument" in message else 1)
-    assert re.search(placed([said], tmp_path, table)[0], message), message
+    assert re.search(placed([pattern], tmp_path, table)[0], message), message
     assert len(message.splitlines()[-1]) < 1000
     assert older.read_bytes() == b"the older result\n"
     assert sorted(tmp_path.rglob("*")) == files
@@ -497,26 +539,26 @@ def test_bad_tables_are_said_and_the_older_result_stays(tmp_path, capsys, kind):
 
 @pytest.mark.parametrize("command", ["aggregate", "sphere", "combine"])
 @pytest.mark.parametrize(
-    ("out", "said"),
+    ("out", "pattern"),
     [
-        ("wells.xlsx", r"wells\.xlsx': give a name that ends in \.parquet, \.csv"),
-        ("cells.parquet/wells.csv", r"wells\.csv' cannot be written \(File exists\): choose another place"),
-        ("folder.csv", r"folder\.csv' is a folder: give another name"),
+        ("wells.xlsx", r"wells\.xlsx': choose a name that ends in \.parquet, \.csv"),
+        ("cells.parquet/wells.csv", r"wells\.csv' cannot be written \(File exists\): choose another folder"),
+        ("folder.csv", r"folder\.csv' is a folder: choose another name"),
         pytest.param(
             "/proc/wells.csv",
-            r"'/proc/wells\.csv' cannot be written \(.+\): choose another place",
+            r"'/proc/wells\.csv' cannot be written \(.+\): choose another folder",
             marks=pytest.mark.skipif(sys.platform != "linux", reason="where nobody may write"),
         ),
     ],
 )
-def test_results_that_cannot_be_written_are_said_before_the_work(tmp_path, capsys, command, out, said):
+def test_results_that_cannot_be_written_are_refused_before_the_work(tmp_path, capsys, command, out, pattern):
     table = cells()(tmp_path)
     (tmp_path / "folder.csv").mkdir()
     words = {"aggregate": [], "sphere": CONTROLS, "combine": [table]}[command]
-    table.write_bytes(b"PAR1")  # would be said, had it been read
+    table.write_bytes(b"PAR1")  # would be refused, had it been read
     code, message = attempt([str(word) for word in (command, table, *words, "--out", tmp_path / out)], capsys)
     assert code == 1
-    assert re.search(said, message), message
+    assert re.search(pattern, message), message
     assert table.read_bytes() == b"PAR1"
 
 

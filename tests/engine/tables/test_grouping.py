@@ -1,4 +1,4 @@
-"""Aggregation: against pandas on the whole table, whatever the chunks; what is missing stays missing."""
+"""Groups of rows: against pandas on the whole table, whatever the chunks; what is missing stays missing."""
 
 from pathlib import Path
 
@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from microsnoop_engine.errors import InputError
-from microsnoop_engine.tables import aggregation
-from microsnoop_engine.tables.aggregation import COUNT, aggregate
+from microsnoop_engine.tables import grouping
+from microsnoop_engine.tables.columns import COUNT
+from microsnoop_engine.tables.grouping import aggregate_groups
 from microsnoop_engine.tables.source import TableSource
 
 RANDOM = np.random.default_rng(0)
@@ -36,16 +37,16 @@ def source(table, rows=37):
 @pytest.mark.parametrize("statistic", ["mean", "median"])
 @pytest.mark.parametrize("rows", [7, 37, 1000])
 def test_equals_pandas_on_the_whole_table(statistic, rows, monkeypatch):
-    monkeypatch.setattr(aggregation, "PARTIALS", 3)
-    monkeypatch.setattr(aggregation, "MEDIAN_BYTES", 2 * 8 * ROWS)
-    found = aggregate(source(TABLE, rows), WELLS, ["a", "b", "c"], statistic)
+    monkeypatch.setattr(grouping, "PARTIALS", 3)
+    monkeypatch.setattr(grouping, "MEDIAN_BYTES", 2 * 8 * ROWS)
+    found = aggregate_groups(source(TABLE, rows), WELLS, ["a", "b", "c"], statistic)
     wanted = TABLE.groupby(WELLS)[["a", "b", "c"]].agg(statistic).reset_index()
     pd.testing.assert_frame_equal(found[[*WELLS, "a", "b", "c"]], wanted, check_dtype=False, rtol=1e-6)
     assert found[COUNT].tolist() == TABLE.groupby(WELLS).size().tolist()
 
 
 def test_metadata_of_a_group_are_kept_and_those_of_objects_are_not():
-    found = aggregate(source(TABLE), WELLS, ["a"])
+    found = aggregate_groups(source(TABLE), WELLS, ["a"])
     assert list(found.columns) == [*WELLS, "Metadata_Dose", COUNT, "a"]
     assert (found.set_index("Metadata_Well")["Metadata_Dose"]["A01"] == 1.0).all()
     assert found.set_index("Metadata_Well")["Metadata_Dose"]["A02"].isna().all()
@@ -53,15 +54,15 @@ def test_metadata_of_a_group_are_kept_and_those_of_objects_are_not():
 
 def test_what_is_missing_stays_missing():
     table = TABLE.assign(b=np.where(TABLE["Metadata_Well"] == "A02", np.nan, TABLE["b"]), a=np.inf)
-    found = aggregate(source(table), ["Metadata_Well"], ["a", "b"]).set_index("Metadata_Well")
+    found = aggregate_groups(source(table), ["Metadata_Well"], ["a", "b"]).set_index("Metadata_Well")
     assert np.isnan(found["b"]["A02"])
     assert found["b"].notna().sum() == 2
     assert found["a"].isna().all()
 
 
 def test_counts_go_on_from_level_to_level():
-    images = aggregate(source(TABLE), [*WELLS, "ImageNumber"], ["a"])
-    wells = aggregate(source(images), WELLS, ["a"])
+    images = aggregate_groups(source(TABLE), [*WELLS, "ImageNumber"], ["a"])
+    wells = aggregate_groups(source(images), WELLS, ["a"])
     assert wells[COUNT].sum() == ROWS
     wanted = images.groupby(WELLS)["a"].mean()
     np.testing.assert_allclose(wells["a"], wanted)
@@ -69,23 +70,25 @@ def test_counts_go_on_from_level_to_level():
 
 def test_small_groups_are_left_out():
     sizes = TABLE.groupby(WELLS).size()
-    found = aggregate(source(TABLE), WELLS, ["a"], least=int(sizes.max()))
+    found = aggregate_groups(source(TABLE), WELLS, ["a"], min_objects=int(sizes.max()))
     assert len(found) == (sizes == sizes.max()).sum()
-    with pytest.raises(InputError, match=r"no group of Metadata_Plate, Metadata_Well has 501 objects"):
-        aggregate(source(TABLE), WELLS, ["a"], least=501)
+    with pytest.raises(
+        InputError, match=r"no group of Metadata_Plate, Metadata_Well has 501 objects or more: lower `min_objects`"
+    ):
+        aggregate_groups(source(TABLE), WELLS, ["a"], min_objects=501)
 
 
 def test_groups_without_a_name_are_kept():
     table = TABLE.assign(Metadata_Well=TABLE["Metadata_Well"].where(TABLE["Metadata_Well"] != "A02"))
-    found = aggregate(source(table), ["Metadata_Well"], ["a"])
+    found = aggregate_groups(source(table), ["Metadata_Well"], ["a"])
     assert found["Metadata_Well"].isna().sum() == 1
     assert found[COUNT].sum() == ROWS
 
 
 def test_words_are_no_features():
     with pytest.raises(InputError, match="columns Metadata_Well hold words"):
-        aggregate(source(TABLE), ["Metadata_Plate"], ["a", "Metadata_Well"])
-    with pytest.raises(InputError, match="statistic is 'mode'"):
-        aggregate(source(TABLE), ["Metadata_Plate"], ["a"], "mode")
+        aggregate_groups(source(TABLE), ["Metadata_Plate"], ["a", "Metadata_Well"])
+    with pytest.raises(InputError, match="`statistic` is 'mode'"):
+        aggregate_groups(source(TABLE), ["Metadata_Plate"], ["a"], "mode")
     with pytest.raises(InputError, match="has no column Metadata_Row"):
-        aggregate(source(TABLE), ["Metadata_Row"], ["a"])
+        aggregate_groups(source(TABLE), ["Metadata_Row"], ["a"])

@@ -9,9 +9,9 @@ import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
 from microsnoop_engine.cli.main import main
-from microsnoop_engine.evaluation.metrics import nsc, treatment_scores
+from microsnoop_engine.evaluation.metrics import nsc
 
-TREATMENTS = pd.read_csv(Path(__file__).with_name("data") / "bbbc021_treatments.csv", dtype=str)
+TREATMENTS = pd.read_csv(Path(__file__).parents[1] / "data" / "bbbc021_treatments.csv", dtype=str)
 COMPOUNDS, MOAS, WEEKS, PLATES = (
     TREATMENTS[f"Metadata_{name}"].to_numpy() for name in ("Compound", "MoA", "Weeks", "Plates")
 )
@@ -91,15 +91,15 @@ def right_in_own_week():
 
 
 def test_scores_by_week_and_by_plate():
-    scores = treatment_scores(known_features(), MOAS, COMPOUNDS, PLATES, WEEKS)
-    assert {name: (len(match.rows), match.left_out) for name, match in scores.items()} == {
-        "nsc": (103, 0),
-        "nscb_plate": (98, 5),
-        "nscb_week": (92, 11),
-    }
-    assert scores["nsc"].accuracy == pytest.approx(right_in_own_week().mean())
-    assert 0.3 < scores["nsc"].accuracy < 0.9
-    assert scores["nscb_week"].accuracy == 1
+    by_compound, by_plate, by_week = (nsc(known_features(), MOAS, COMPOUNDS, b) for b in (None, PLATES, WEEKS))
+    assert [(len(match.rows), match.left_out) for match in (by_compound, by_plate, by_week)] == [
+        (103, 0),
+        (98, 5),
+        (92, 11),
+    ]
+    assert by_compound.accuracy == pytest.approx(right_in_own_week().mean())
+    assert 0.3 < by_compound.accuracy < 0.9
+    assert by_week.accuracy == 1
     # a plate is no batch: 70 of the 92 treatments still have a neighbor of their own week
     asked = np.flatnonzero(~IN_ONE_WEEK)
     same_week = (COMPOUNDS[asked, None] != COMPOUNDS[asked]) & (PLATES[asked, None] != PLATES[asked])
@@ -136,11 +136,11 @@ def test_from_wells_by_the_commands(tmp_path, capsys):
     treatment = ["--level", "treatment", "--treatment", "Metadata_Compound,Metadata_Concentration"]
     target = tmp_path / "treatments.parquet"
     aggregate = ["aggregate", str(tmp_path / "wells.csv"), *treatment, "--out", str(target), "--features", "Nuclei_F.*"]
-    assert main([*aggregate, "--list", "Metadata_Week"]) == 0
+    assert main([*aggregate, "--keep-values", "Metadata_Week"]) == 0
     assert sorted(pd.read_parquet(target)["Metadata_Week"]) == sorted(" ".join(sorted(w.split())) for w in WEEKS)
     capsys.readouterr()
     columns = ["--label", "Metadata_MoA", "--compound", "Metadata_Compound", "--batch", "Metadata_Week"]
     assert main(["evaluate", str(target), *columns, "--task", "nscb", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["rows"] == 92
-    assert main([*aggregate, "--list", "Metadata_Month"]) == 1
-    assert "--list: the wells have no column Metadata_Month" in capsys.readouterr().err
+    assert main([*aggregate, "--keep-values", "Metadata_Month"]) == 1
+    assert "the table of wells has no column Metadata_Month" in capsys.readouterr().err

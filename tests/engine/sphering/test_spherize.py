@@ -4,6 +4,8 @@ import json
 
 import numpy as np
 import pytest
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from microsnoop_engine.errors import InputError
 from microsnoop_engine.sphering.spherize import METHODS, SpheringWarning, Spherize, knee, load_spherings, save_spherings
@@ -101,24 +103,36 @@ def test_saved_transforms_are_the_same(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
-        (lambda x: x[:1], "there are 1 control rows"),
-        (lambda x: x[0], r"features have shape \(12,\)"),
+        (lambda x: x[:1], r"1 sample\(s\).* a minimum of 2 is required"),
+        (lambda x: x[0], "Expected 2D array, got 1D array"),
         (lambda x: np.where(np.arange(12) == 3, np.nan, x), "columns 3 hold NaN"),
         (lambda x: np.where(np.arange(12) > 9, 4.0, x), "columns 10, 11 are constant over the controls"),
     ],
 )
-def test_controls_that_cannot_be_used_are_refused(change, said):
-    with pytest.raises(InputError, match=said):
+def test_controls_that_cannot_be_used_are_refused(change, message):
+    with pytest.raises(InputError, match=message):
         Spherize().fit(change(CONTROLS))
 
 
 @pytest.mark.parametrize("regularization", ["elbow", -1.0, True, float("nan")])
 def test_unknown_settings_are_refused(regularization):
-    with pytest.raises(InputError, match="regularization is"):
+    with pytest.raises(InputError, match="`regularization` is"):
         Spherize(regularization=regularization).fit(CONTROLS)
-    with pytest.raises(InputError, match="method is 'zcacor'"):
+    with pytest.raises(InputError, match="`method` is 'zcacor'"):
         Spherize("zcacor").fit(CONTROLS)
-    with pytest.raises(InputError, match="there are 3 columns, but the sphering was fitted on 12"):
+    with pytest.raises(InputError, match="X has 3 features, but Spherize is expecting 12"):
         Spherize().fit(CONTROLS).transform(TREATED[:, :3])
+
+
+@pytest.mark.filterwarnings("ignore::microsnoop_engine.sphering.spherize.SpheringWarning")
+@parametrize_with_checks([Spherize()])
+def test_conventions_of_scikit_learn(estimator, check):
+    check(estimator)
+
+
+def test_a_transform_that_is_not_fitted_is_refused():
+    for method in ("transform", "inverse_transform"):
+        with pytest.raises(NotFittedError, match="This Spherize instance is not fitted yet"):
+            getattr(Spherize(), method)(TREATED)

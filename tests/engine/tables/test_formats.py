@@ -1,4 +1,4 @@
-"""Tables of other programs: what is read, how object sets are joined, and what is said about broken ones."""
+"""Tables of every format: what is read and written, and the messages about broken ones."""
 
 import gzip
 import re
@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from microsnoop_engine.errors import InputError
-from microsnoop_engine.tables.aggregation import aggregate
-from microsnoop_engine.tables.features import channels_of, select_features
+from microsnoop_engine.tables.features import select_features
 from microsnoop_engine.tables.formats import open_table, write_table
+from microsnoop_engine.tables.grouping import aggregate_groups
 
 CELLS = pd.DataFrame(
     {
@@ -51,7 +51,15 @@ def test_formats_give_the_same_table(tmp_path, kind):
         source.chunks(["Metadata_Dose"])
 
 
-def test_features_are_told_from_the_rest(tmp_path):
+def test_a_table_in_memory_is_opened_as_it_is():
+    source = open_table(CELLS)
+    assert open_table(source) is source
+    pd.testing.assert_frame_equal(whole(source), CELLS)
+    with pytest.raises(InputError, match="'DataFrame' has no column Metadata_Dose"):
+        source.chunks(["Metadata_Dose"])
+
+
+def test_features_are_separated_from_the_rest(tmp_path):
     CELLS.assign(Nuclei_Parent_Cells=1, Count_Nuclei=2, Nuclei_Note="x", Nuclei_AreaShape_Center_X=3.0).to_csv(
         tmp_path / "cells.csv", index=False
     )
@@ -60,75 +68,12 @@ def test_features_are_told_from_the_rest(tmp_path):
     assert select_features(source, "classical") == ["Nuclei_AreaShape_Area"]
     assert select_features(source) == ["Nuclei_Microsnoop_E000_DNA", "Nuclei_AreaShape_Area"]
     assert select_features(source, "Nuclei_.*Center_X") == ["Nuclei_Location_Center_X", "Nuclei_AreaShape_Center_X"]
-    for which, said in (("Cells_.*", "no features \\('Cells_"), ("(", "is no regular expression")):
-        with pytest.raises(InputError, match=said):
+    for which, message in (("Cells_.*", "no features \\('Cells_"), ("(", "is no regular expression")):
+        with pytest.raises(InputError, match=message):
             select_features(source, which)
-    assert channels_of(["Cells_Microsnoop_E001_ER", "Cells_Microsnoop_E000_ER", "x"]) == {
-        "Cells ER": ["Cells_Microsnoop_E001_ER", "Cells_Microsnoop_E000_ER"]
-    }
-
-
-IMAGE = pd.DataFrame({"ImageNumber": [1, 2, 3], "Metadata_Well": ["A01", "A02", "A03"], "Count_Nuclei": [2, 0, 1]})
-NUCLEI = pd.DataFrame({"ImageNumber": [1, 1, 3], "ObjectNumber": [1, 2, 1], "Texture_1": [0.1, 0.2, 0.3]})
-OBJECTS = {
-    "Nuclei": NUCLEI.assign(Number_Object_Number=NUCLEI.ObjectNumber),
-    # the second cell lies around the first nucleus
-    "Cells": NUCLEI.assign(Parent_Nuclei=[2, 1, 1], Texture_1=[1.0, 2.0, 3.0]),
-    "Cytoplasm": NUCLEI.assign(Parent_Nuclei=[2, 1, 1], Parent_Cells=[1, 2, 1], Texture_1=[10.0, 20.0, 30.0]),
-}
-
-
-def write_csv_folder(folder, prefix="MyExpt_"):
-    IMAGE.to_csv(folder / f"{prefix}Image.csv", index=False)
-    for name, table in OBJECTS.items():
-        table.assign(Metadata_Well="repeated").to_csv(folder / f"{prefix}{name}.csv", index=False)
-    (folder / f"{prefix}Experiment.csv").write_text("Key,Value\nversion,4\n")
-    return folder
-
-
-def write_sqlite(folder, prefix="MyExpt_"):
-    path = folder / "screen.sqlite"
-    with sqlite3.connect(path) as connection:
-        image = IMAGE.rename(columns=lambda name: name if name == "ImageNumber" else f"Image_{name}")
-        image.to_sql(f"{prefix}Per_Image", connection, index=False)
-        for name, table in OBJECTS.items():
-            own = {column: f"{name}_{column}" for column in table.columns if column != "ImageNumber"}
-            own["ObjectNumber"] = f"{name}_Number_Object_Number"
-            table = table.drop(columns="Number_Object_Number", errors="ignore").rename(columns=own)
-            table.sample(frac=1, random_state=1).to_sql(f"{prefix}Per_{name}", connection, index=False)
-    return path
-
-
-@pytest.mark.parametrize("write", [write_csv_folder, write_sqlite])
-def test_object_sets_are_joined_by_their_parents(tmp_path, write):
-    source = open_table(write(tmp_path))
-    table = whole(source).sort_values(["ImageNumber", "ObjectNumber"])
-    assert table["Cytoplasm_Texture_1"].tolist() == [10, 20, 30]
-    assert table["Cells_Texture_1"].tolist() == [1, 2, 3]
-    assert table["Nuclei_Texture_1"].tolist() == [0.2, 0.1, 0.3]
-    assert table["Metadata_Well"].tolist() == ["A01", "A01", "A03"]
-    assert table["ObjectNumber"].tolist() == [1, 2, 1]
-    assert table["Image_Count_Nuclei"].tolist() == [2, 2, 1]
-    assert sorted(select_features(source)) == ["Cells_Texture_1", "Cytoplasm_Texture_1", "Nuclei_Texture_1"]
-    nuclei = whole(open_table(tmp_path if write is write_csv_folder else source.path, "Nuclei"))
-    assert sorted(nuclei["Nuclei_Texture_1"]) == [0.1, 0.2, 0.3]
-    assert "Cells_Texture_1" not in nuclei
-
-
-def test_a_single_table_of_objects(tmp_path):
-    with sqlite3.connect(tmp_path / "one.db") as connection:
-        IMAGE.assign(TableNumber=7).to_sql("Per_Image", connection, index=False)
-        one = NUCLEI.rename(columns={"Texture_1": "Cells_Texture_1"}).assign(TableNumber=7)
-        one.to_sql("Per_Object", connection, index=False)
-    table = whole(open_table(tmp_path / "one.db"))
-    assert table["Cells_Texture_1"].tolist() == [0.1, 0.2, 0.3]
-    assert table["Metadata_Well"].tolist() == ["A01", "A01", "A03"]
-    assert set(table["TableNumber"]) == {7}
-
-
-def test_images_without_objects(tmp_path):
-    IMAGE.to_csv(tmp_path / "Image.csv", index=False)
-    assert whole(open_table(tmp_path))["Metadata_Well"].tolist() == ["A01", "A02", "A03"]
+    assert select_features(source, ["Nuclei_AreaShape_Area"]) == ["Nuclei_AreaShape_Area"]
+    with pytest.raises(InputError, match="has no column Nuclei_Area; it has Metadata_Plate"):
+        select_features(source, ["Nuclei_Area"])
 
 
 def broken(folder, name, content):
@@ -138,7 +83,7 @@ def broken(folder, name, content):
 
 
 @pytest.mark.parametrize(
-    ("make", "said"),
+    ("make", "message"),
     [
         (lambda f: f / "nothing.csv", "there is no file or folder"),
         (lambda f: f, "neither .parquet files nor a CellProfiler export"),
@@ -152,8 +97,8 @@ def broken(folder, name, content):
         (lambda f: sqlite3.connect(f / "a.db").close() or f / "a.db", "holds no CellProfiler export"),
     ],
 )
-def test_broken_tables_are_said(tmp_path, make, said):
-    with pytest.raises(InputError, match=said):
+def test_broken_tables_are_refused(tmp_path, make, message):
+    with pytest.raises(InputError, match=message):
         whole(open_table(make(tmp_path)))
 
 
@@ -174,22 +119,24 @@ def test_columns_that_look_whole_at_first_may_have_fractions_and_empty_ones_word
     assert table["ImageNumber"].dtype == table["Metadata_Barcode"].dtype == np.int64
     assert table["Metadata_Barcode"].unique().tolist() == [2**53, 2**53 + 1]
     pd.testing.assert_frame_equal(table.fillna(-1), pd.read_csv(path, low_memory=False).fillna(-1), check_dtype=False)
-    found = aggregate(open_table(path), ["Metadata_Dose"], ["Nuclei_Area", "Nuclei_Gap"]).set_index("Metadata_Dose")
+    found = aggregate_groups(open_table(path), ["Metadata_Dose"], ["Nuclei_Area", "Nuclei_Gap"]).set_index(
+        "Metadata_Dose"
+    )
     assert found["Nuclei_Area"].tolist() == [10.25, 10, 11]
     assert found["Nuclei_Gap"].dropna().to_dict() == {0.5: 7.5}
 
 
 @pytest.mark.parametrize(
-    ("first", "last", "said"),
+    ("first", "last", "message"),
     [
         ("P1,0.125", "P1,oops", "column x: .*'oops'"),
         ("P1,123", "P1,oops", "column x, which holds numbers: .*'oops'"),
         ("24121,1.5", "P2,1.5", "column Metadata_Plate, which holds numbers: .*'P2'"),
     ],
 )
-def test_a_word_among_numbers_is_placed(tmp_path, first, last, said):
+def test_a_word_among_numbers_is_placed(tmp_path, first, last, message):
     path = write_long(tmp_path / "a.csv", "Metadata_Plate,x", first, [last])
-    with pytest.raises(InputError, match=rf"a\.csv', in line \d+ .*{said}.*correct this value") as caught:
+    with pytest.raises(InputError, match=rf"a\.csv', in line \d+ .*{message}.*correct this value") as caught:
         whole(open_table(path))
     assert 1 < int(re.search(r"in line (\d+)", str(caught.value))[1]) <= 1_500_002
 
@@ -197,25 +144,6 @@ def test_a_word_among_numbers_is_placed(tmp_path, first, last, said):
 def test_dates_stay_as_they_are_written(tmp_path):
     (tmp_path / "a.csv").write_text("Metadata_Date,Metadata_Time,x\n2024-02-01,2024-02-01 10:00:00,1\n")
     assert whole(open_table(tmp_path / "a.csv")).iloc[0].tolist() == ["2024-02-01", "2024-02-01 10:00:00", 1]
-
-
-def test_exports_that_do_not_belong_together_are_said(tmp_path):
-    write_csv_folder(tmp_path)
-    NUCLEI.to_csv(tmp_path / "MyExpt_Speckles.csv", index=False)
-    with pytest.raises(InputError, match=r"Speckles\) are not all parents of one of them"):
-        open_table(tmp_path)
-    with pytest.raises(InputError, match="has no objects 'Foci'; it has Cells"):
-        open_table(tmp_path, "Foci")
-    IMAGE.to_csv(tmp_path / "OtherImage.csv", index=False)
-    with pytest.raises(InputError, match="holds several CellProfiler exports"):
-        open_table(tmp_path)
-
-
-def test_rows_out_of_order_are_said(tmp_path):
-    IMAGE.to_csv(tmp_path / "Image.csv", index=False)
-    NUCLEI[::-1].to_csv(tmp_path / "Nuclei.csv", index=False)
-    with pytest.raises(InputError, match="rows of image 1 come after those of image 3: sort the table"):
-        whole(open_table(tmp_path))
 
 
 @pytest.mark.parametrize("ending", [".parquet", ".csv", ".csv.gz", ".h5ad"])
@@ -238,7 +166,7 @@ def test_sqlite_is_written(tmp_path):
     with pytest.raises(InputError, match="SQLite holds at most 2000 columns, the table has 2001"):
         write_table(pd.DataFrame(np.zeros((1, 2001))).rename(columns=str), tmp_path / "wide.sqlite", [])
     assert not (tmp_path / "wide.sqlite").exists()
-    with pytest.raises(InputError, match=r"give a name that ends in \.parquet"):
+    with pytest.raises(InputError, match=r"choose a name that ends in \.parquet"):
         write_table(CELLS, tmp_path / "cells.xlsx", [])
 
 
