@@ -1,7 +1,7 @@
-"""`python -m microsnoop_engine`: the `microsnoop` command."""
+"""Run the ``microsnoop`` command by ``python -m microsnoop_engine``, as hosts do."""
 
 import sys
 
-from .cli import main
+from .cli.main import main
 
 sys.exit(main())

@@ -7,7 +7,7 @@ import pytest
 PAGES = """
 import resource, sys
 import numpy as np
-from microsnoop_engine.machine import keep_freed_memory
+from microsnoop_engine.trainer.memory import keep_freed_memory
 
 if sys.argv[1] == "keep":
     keep_freed_memory()

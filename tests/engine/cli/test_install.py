@@ -38,13 +38,13 @@ def test_the_module_comes_with_its_helpers_and_the_way_to_this_engine(tmp_path):
 
 
 def test_every_plugin_file_is_installed():
-    source = Path(__file__).parents[2] / "cellprofiler_plugins"
+    source = Path(__file__).parents[3] / "cellprofiler_plugins"
     assert sorted(FILES) == sorted(path.name for path in source.glob("*.py") if path.name != "__init__.py")
 
 
 def test_a_folder_in_which_cellprofiler_would_not_start_is_refused(tmp_path):
     (tmp_path / "setup.py").write_text("")
-    with pytest.raises(InputError, match=r"setup\.py, with which CellProfiler would not start"):
+    with pytest.raises(InputError, match=r"setup\.py, so CellProfiler would not start"):
         install_cellprofiler(tmp_path)
 
 
@@ -90,7 +90,7 @@ def test_the_plugin_for_imagej_comes_with_the_way_to_this_engine(tmp_path):
 
 
 def test_a_folder_without_plugins_is_refused(tmp_path):
-    with pytest.raises(InputError, match="has no folder 'plugins': give the folder of Fiji or ImageJ"):
+    with pytest.raises(InputError, match="has no folder 'plugins': name the folder of Fiji or ImageJ"):
         install_fiji(tmp_path)
 
 
@@ -106,9 +106,9 @@ def test_the_command_for_fiji_says_what_to_restart(tmp_path):
     environment = {"HOME": str(tmp_path), "USERPROFILE": str(tmp_path), "PATH": ""}
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 1
-    assert "no Fiji or ImageJ was found: give its folder" in done.stderr
+    assert "no Fiji or ImageJ was found: name its folder" in done.stderr
     (tmp_path / "Fiji.app" / "plugins").mkdir(parents=True)
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
     assert f"installed the Microsnoop plugin in {tmp_path / 'Fiji.app' / 'plugins'}" in done.stdout
-    assert "start Fiji or ImageJ anew: Plugins > Microsnoop > Measure Microsnoop Features" in done.stdout
+    assert "restart Fiji or ImageJ: Plugins > Microsnoop > Measure Microsnoop Features" in done.stdout

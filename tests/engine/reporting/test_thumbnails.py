@@ -54,7 +54,7 @@ def test_what_cannot_be_shown_is_said(profiles):
     frame = pd.DataFrame({"Metadata_Plate": ["P1"], "Metadata_Well": ["A01"]})
     with pytest.raises(InputError, match="has no column Metadata_Compound"):
         thumbnails(frame.assign(Metadata_Compound="x"), ["Metadata_Compound"], profiles)
-    with pytest.raises(InputError, match="no row of the table fits"):
+    with pytest.raises(InputError, match="no row of the table matches"):
         thumbnails(frame.assign(Metadata_Well="H12"), KEYS, profiles)
     (profiles.parent / "A01_GFP.tif").unlink()
     with pytest.raises(InputError, match=r"A01_GFP.tif': there is no such file"):

@@ -36,7 +36,7 @@ def test_profile_says_where_the_table_is_and_what_is_in_it(tmp_path):
     assert len(rows) == 7
     np.testing.assert_allclose(float(rows[1][-1]), table.iloc[0, -1], rtol=1e-6)
     again = microsnoop("profile", tmp_path / "LoadData.csv", "--out", tmp_path / "out", *FAST)
-    assert "measured 3 of 3 image sets (3 of them before)" in again.stdout
+    assert "measured 3 of 3 image sets (3 in an earlier run)" in again.stdout
 
 
 def test_failed_image_sets_are_listed_and_exit_with_1(tmp_path):
@@ -104,14 +104,18 @@ def test_a_folder_with_a_pattern_and_nuclei_that_are_found(tmp_path):
     [
         (["profile", "nowhere", "--out", "out"], 1, "no file or folder 'nowhere'"),
         (["profile", "LoadData.csv", "--out", "out", "--channels", "DNA,ER"], 1, "no channel 'ER'; there are DNA, GFP"),
-        (["profile", "LoadData.csv", "--out", "out", "--channels", "DNA,DNA"], 1, "'DNA' stands twice"),
+        (["profile", "LoadData.csv", "--out", "out", "--channels", "DNA,DNA"], 1, "--channels: 'DNA' is listed twice"),
         (
             ["profile", "LoadData.csv", "--out", "out", "--objects", "Cells"],
             1,
             "no label images of 'Cells', only of Nuclei",
         ),
         (["profile", "LoadData.csv", "--out", "out", "--segment", "cells"], 1, "segmentation 'cells' is unknown"),
-        (["profile", "LoadData.csv", "--out", "out", "--mode", "tile", "--objects", "X"], 1, "goes with --mode cells"),
+        (
+            ["profile", "LoadData.csv", "--out", "out", "--mode", "tile", "--objects", "X"],
+            1,
+            "--objects goes with --mode cells",
+        ),
         (
             ["profile", "LoadData.csv", "--out", "out", "--segment", "nuclei", "--segment-channel", "ER"],
             1,
@@ -125,16 +129,16 @@ def test_a_folder_with_a_pattern_and_nuclei_that_are_found(tmp_path):
         ),
         (["profile", "LoadData.csv", "--out", "out", "--weights", "resnet"], 1, "no weights named 'resnet'"),
         (["profile", "LoadData.csv", "--out", "out", "--device", ABSENT], 1, f"no '{ABSENT}' device"),
-        (["profile", "LoadData.csv", "--out", "LoadData.csv"], 1, "--out 'LoadData.csv' is a file: give a folder"),
+        (["profile", "LoadData.csv", "--out", "LoadData.csv"], 1, "--out: 'LoadData.csv' is a file; choose a folder"),
         (["profile", "LoadData.csv", "--out", "out", "--labels", "nowhere"], 1, "no folder 'nowhere'"),
         (["profile", "LoadData.csv", "--out", "out", "--pattern", "{Channel}.tif"], 1, "--pattern goes with a folder"),
-        (["profile", "LoadData.csv"], 2, "--out --beside is required"),
-        (["profile", "LoadData.csv", "--out", "out", "--batch-size", "0"], 2, "give 1 or more"),
-        (["profile", "LoadData.csv", "--out", "out", "--memory", "-1"], 2, "give a number above 0"),
+        (["profile", "LoadData.csv"], 2, "-o/--out --inside-input is required"),
+        (["profile", "LoadData.csv", "--out", "out", "--batch-size", "0"], 2, "it must be 1 or more"),
+        (["profile", "LoadData.csv", "--out", "out", "--memory", "-1"], 2, "it must be above 0"),
         (["profile", "LoadData.csv", "--out", "out", "--mode", "cell"], 2, "invalid choice: 'cell'"),
         (["weights", "info", "nowhere.safetensors"], 1, "no weights file at 'nowhere.safetensors'"),
         (["weights", "import", "nowhere.pth"], 1, "no checkpoint at 'nowhere.pth'"),
-        (["install", "cellprofiler", "LoadData.csv"], 1, "LoadData.csv' is a file: give a folder"),
+        (["install", "cellprofiler", "LoadData.csv"], 1, "LoadData.csv' is a file; name a folder"),
         ([], 2, "COMMAND"),
     ],
 )

@@ -5,9 +5,9 @@ import shlex
 
 import pandas as pd
 import pytest
-from test_report import screen_table
+from wells import screen_table
 
-from microsnoop_engine.cli.main import main
+from microsnoop_engine.cli.main import build_parser, main
 from microsnoop_engine.cli.pipeline import plan_steps, read_sections
 
 SCREEN = """
@@ -80,14 +80,15 @@ def test_a_run_that_stopped_in_the_middle_goes_on(folder, capsys):
 
 
 def test_steps_take_the_table_of_the_step_before(tmp_path):
-    (tmp_path / "screen.yaml").write_text(
+    path = tmp_path / "screen.yaml"
+    path.write_text(
         "profile: {input: images, rescale_constant: 0.6, drop_border: true, csv: false}\n"
         "aggregate:\n"
         "sphere: {controls: a == 1, weights: {microsnoop: 1, classical: 2}}\n"
         "evaluate: {label: Metadata_MoA}\n"
         "report: {label: Metadata_Other}\n"
     )
-    steps = plan_steps(read_sections(tmp_path / "screen.yaml"), tmp_path / "screen.yaml")
+    steps = plan_steps(read_sections(path), path, build_parser().parse_args)
     assert [step.name for step in steps] == ["profile", "aggregate", "sphere", "evaluate", "report"]
     assert str(steps[0]) == "microsnoop profile images --out=results/profiles --rescale-constant=0.6 --drop-border"
     assert steps[1].arguments[0] == "results/profiles/profiles.parquet"
@@ -101,12 +102,15 @@ def test_steps_take_the_table_of_the_step_before(tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("spere: {}", "has no section; there are profile, aggregate"),
+        ("spere: {}", "has no section: add some of profile, aggregate"),
         (SCREEN + "spere: {}", "unknown section spere"),
         (SCREEN.replace("controls:", "control:"), "section sphere: the following arguments are required: --controls"),
         (SCREEN.replace("by:", "per:"), "section sphere: unrecognized arguments: --per=Metadata_Plate"),
         (SCREEN.replace("neighbors: 3", "neighbors: many"), "section evaluate: argument --neighbors: invalid int"),
-        (SCREEN.replace("table: wells.csv", ""), "there is nothing to sphere: add a section profile, or 'table: FILE'"),
+        (
+            SCREEN.replace("table: wells.csv", ""),
+            "there is no table to sphere: add a section profile",
+        ),
         (SCREEN.replace("wells.csv", "other.csv"), "there is no file or folder 'other.csv'"),
         ("profile: {mode: tile}", "section profile needs 'input'"),
         ("sphere: [1, 2]", "section sphere must hold 'setting: value' lines"),
