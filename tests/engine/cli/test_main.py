@@ -1,5 +1,6 @@
-"""The command as it is typed: what it says, what it writes, how it exits."""
+"""Test the command as it is typed: its messages, files and exit codes."""
 
+import argparse
 import csv
 import json
 import subprocess
@@ -11,6 +12,7 @@ import tifffile
 from screens import write_screen
 
 from microsnoop_engine import __version__
+from microsnoop_engine.cli.main import build_parser, with_flags
 from microsnoop_engine.tables.parquet_files import read_table
 
 ABSENT = "cuda" if sys.platform == "darwin" else "mps"
@@ -151,6 +153,80 @@ def test_what_cannot_be_done_is_said_in_one_line(tmp_path, arguments, code, said
     assert done.stdout == ""
 
 
+@pytest.mark.parametrize("quiet", [[], ["--quiet"]])
+def test_every_failure_is_printed_once(tmp_path, quiet):
+    path = write_screen(tmp_path, 3, FileName_GFP=["GFP0.tif", "gone.tif", "GFP1.tif"])
+    done = microsnoop("profile", path, "--out", tmp_path / "out", *FAST, *quiet)
+    assert done.returncode == 1
+    assert done.stderr.count("gone.tif") == 1
+    assert done.stderr.count("1 image sets could not be measured") == 1
+
+
+def test_of_many_failures_the_first_are_printed(tmp_path):
+    path = write_screen(tmp_path, 25, FileName_GFP=["gone.tif"] * 25)
+    done = microsnoop("profile", path, "--out", tmp_path / "out", *FAST)
+    assert done.stderr.count("gone.tif") == 20
+    assert f"further failures are only listed in {tmp_path / 'out' / 'images.csv'}" in done.stderr
+    assert "25 image sets could not be measured" in done.stderr
+    with (tmp_path / "out" / "images.csv").open() as file:
+        assert [row["Status"] for row in csv.DictReader(file)] == ["failed"] * 25
+
+
+def test_any_gpu_may_be_chosen():
+    parser = build_parser()
+    options = parser.parse_args(["profile", "images", "-o", "out", "--device", "cuda:1"])
+    assert options.device == "cuda:1"
+    assert parser.parse_args(["worker", "--device", "cuda:0"]).device == "cuda:0"
+    for device in ("cuda:", "cuda:x", "gpu"):
+        with pytest.raises(SystemExit) as stop:
+            parser.parse_args(["worker", "--device", device])
+        assert stop.value.code == 2
+
+
+def commands_of(parser, name=""):
+    """Parsers of all commands by name, sub-commands included."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for choice, command in action.choices.items():
+                yield f"{name} {choice}".strip(), command
+                yield from commands_of(command, f"{name} {choice}".strip())
+
+
+def test_every_out_has_a_short_form():
+    outs = {
+        name: action.option_strings
+        for name, command in commands_of(build_parser())
+        for action in command._actions
+        if action.dest == "out"
+    }
+    assert {"profile", "report", "demo", "aggregate", "sphere", "train"} < set(outs)
+    assert {name: strings for name, strings in outs.items() if strings != ["-o", "--out"]} == {}
+
+
+def test_parameters_in_messages_become_flags():
+    parser = build_parser()
+    options = parser.parse_args(["profile", "images", "--out", "x", "--shard", "1/2"])
+    message = "`segment_channel`: no 'ER'; set `model`, `out` or `input`, not `crops`"
+    expected = "--segment-channel: no 'ER'; set --weights, --out or INPUT, not `crops`"
+    assert with_flags(message, parser, options) == expected
+    options = parser.parse_args(["install", "cellprofiler", "here"])
+    assert (
+        with_flags("`folder` is a file; `set_plugin_folder`", parser, options) == "DIR is a file; --set-plugin-folder"
+    )
+
+
+def test_a_reader_of_the_output_may_stop_early():
+    command = f"{sys.executable} -m microsnoop_engine weights info | head -n 1"
+    done = subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("{\n", "")
+    script = (
+        "import os, sys\nos.close(0)\nreader, writer = os.pipe()\nos.dup2(writer, 1)\nos.close(reader)\n"
+        "from microsnoop_engine.cli.main import main\nsys.exit(main(['weights', 'info']))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
 def test_weights_info():
     card = json.loads(microsnoop("weights", "info").stdout)
     assert card["name"] == "microsnoop-base"
@@ -168,7 +244,8 @@ def test_help_imports_nothing_heavy():
     script = (
         "import sys\nfrom microsnoop_engine.cli.main import main\n"
         "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
-        "heavy = {'torch', 'openvino', 'scipy', 'skimage', 'pyarrow', 'tifffile', 'appose'} & set(sys.modules)\n"
+        "heavy = {'torch', 'openvino', 'ray', 'sklearn', 'anndata', 'scipy', 'skimage', 'pandas', 'pyarrow'}\n"
+        "heavy = (heavy | {'tifffile', 'appose', 'zarr'}) & set(sys.modules)\n"
         "assert not heavy, heavy"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)

@@ -1,8 +1,11 @@
-"""Shares of a run: together they are the run, and what is missing or foreign is named."""
+"""Test merging the shards of a run, and the messages about missing, unfinished or foreign shards."""
 
 import csv
 import json
 import shutil
+import signal
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
@@ -86,6 +89,45 @@ def test_a_lost_part_leaves_the_old_table(shares):
     next((shares / "shard-0001-of-0003" / "profiles.parquet").glob("*.parquet")).unlink()
     with pytest.raises(InputError, match="is missing: delete"):
         merge(shares)
+    assert read_table(shares).equals(before)
+
+
+KILLED_MERGE = """
+import os, signal, sys
+from pathlib import Path
+from microsnoop_engine.distributor.merge import merge
+
+rename = Path.rename
+
+def rename_and_die(path, target):
+    rename(path, target)
+    if path.name == sys.argv[2]:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+Path.rename = rename_and_die
+merge(Path(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize("renamed", ["profiles.parquet", ".profiles.parquet.new"])
+def test_a_killed_merge_loses_no_table_and_is_completed_by_the_next_one(screen, shares, renamed):
+    """Kill it after the old table gave its name away, and after the new one took it."""
+    merge(shares)
+    before = read_table(shares)
+    command = [sys.executable, "-c", KILLED_MERGE, str(shares), renamed]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    assert not (shares / "manifest.jsonl").exists()
+    part = next((shares / "shard-0001-of-0003" / "profiles.parquet").glob("*.parquet"))
+    part.rename(shares / "elsewhere")
+    with pytest.raises(InputError, match="is missing: delete"):
+        merge(shares)
+    assert read_table(shares).equals(before)
+    assert main(["profile", str(screen), *MODE, "--out", str(shares)]) == 1  # no manifest: nothing to continue
+    (shares / "elsewhere").rename(part)
+    merge(shares)
+    assert read_table(shares).equals(before)
+    assert [path.name for path in shares.glob(".*") if path.name != ".lock"] == []
+    assert main(["profile", str(screen), *MODE, "--out", str(shares)]) == 1
     assert read_table(shares).equals(before)
 
 

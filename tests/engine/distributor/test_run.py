@@ -1,5 +1,6 @@
-"""A run over many image sets: order, bad image sets, resuming after a kill, and memory."""
+"""Test a run over many image sets: order, failures, the results folder, resuming after a kill, and memory."""
 
+import csv
 import json
 import os
 import signal
@@ -15,9 +16,12 @@ from screens import write_screen
 from several_workers import assert_same_table, table_of
 
 from microsnoop_engine import CropSettings
+from microsnoop_engine.distributor.compute import ComputeSettings
 from microsnoop_engine.distributor.job import Job
-from microsnoop_engine.distributor.run import run_job
-from microsnoop_engine.errors import ImageError, ResumeError
+from microsnoop_engine.distributor.merge import merge
+from microsnoop_engine.distributor.run import profile, run_job
+from microsnoop_engine.errors import ImageError, InputError, ResumeError
+from microsnoop_engine.images.image_set_file import read_image_sets
 from microsnoop_engine.images.load_data import from_load_data
 from microsnoop_engine.modes.measure import measure
 
@@ -135,6 +139,86 @@ def test_two_runs_never_write_to_one_folder(tmp_path, embedder):
     with FileLock(tmp_path / "out" / ".lock"), pytest.raises(ResumeError, match="another run is writing to"):
         run_job(sets, JOB, embedder, tmp_path / "out")
     assert run_job(sets, JOB, embedder, tmp_path / "out").rows == 2
+
+
+def statuses(folder):
+    with (folder / "images.csv").open(newline="") as file:
+        return [row["Status"] for row in csv.DictReader(file)]
+
+
+def test_profile_leaves_a_complete_folder(tmp_path, embedder):
+    path = write_screen(tmp_path, 3, FileName_DNA=["DNA0.tif", "missing.tif", "DNA2.tif"])
+    summary = profile(path, tmp_path / "out", JOB.settings, channels=["GFP", "DNA"], embedder=embedder, csv=True)
+    assert (summary.rows, summary.image_sets, summary.dimension, summary.features) == (4, 3, 256, 512)
+    assert [failure.number for failure in summary.failures] == [2]
+    assert summary.csv == tmp_path / "out" / "profiles.csv"
+    assert summary.table.is_dir()
+    assert statuses(tmp_path / "out") == ["done", "failed", "done"]
+    image_sets, channels = read_image_sets(tmp_path / "out")
+    assert (list(image_sets), channels) == ([1, 2, 3], ["GFP", "DNA"])
+    sets = from_load_data(path)
+    again = profile(sets, str(tmp_path / "out"), JOB.settings, channels=["GFP", "DNA"], embedder=embedder)
+    assert (again.resumed, again.crops) == (2, 0)
+
+
+def test_a_strict_stop_leaves_a_complete_folder(tmp_path, embedder):
+    path = write_screen(tmp_path, 4, FileName_DNA=["DNA0.tif", "DNA1.tif", "missing.tif", "DNA3.tif"])
+    with pytest.raises(ImageError, match="image set 3"):
+        profile(path, tmp_path / "out", JOB.settings, embedder=embedder, strict=True)
+    assert statuses(tmp_path / "out") == ["done", "done", "failed", "not reached"]
+    assert list(read_image_sets(tmp_path / "out")[0]) == [1, 2, 3, 4]
+    assert len(table_of(tmp_path / "out")) == 4
+
+
+def test_an_interrupt_leaves_a_complete_folder(tmp_path, embedder):
+    def interrupt(done, total):
+        raise KeyboardInterrupt
+
+    path = write_screen(tmp_path, 4)
+    for shard in ("1/2", "2/2"):
+        with pytest.raises(KeyboardInterrupt):
+            profile(path, tmp_path / "out", JOB.settings, embedder=embedder, on_progress=interrupt, shard=shard)
+    assert statuses(tmp_path / "out" / "shard-0002-of-0002") == ["done", "not reached"]
+    with pytest.raises(InputError, match=r"shard 1/2 in .* is not finished: run it again"):
+        merge(tmp_path / "out")
+    for shard in ("1/2", "2/2"):
+        profile(path, tmp_path / "out", JOB.settings, embedder=embedder, shard=shard)
+    assert merge(tmp_path / "out").rows == 8
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"pattern": "{Channel}.tif"}, "`pattern` goes with a path as `input`"),
+        ({"out": None}, "`out` is missing: it is needed where `input` is a list"),
+        ({"compute": ComputeSettings()}, "`embedder` and `compute` exclude each other"),
+        ({"labels": "labels", "segment": "nuclei"}, "`labels` goes with `mode` cells, and without `segment`"),
+        ({"rois": "rois", "labels": "labels"}, "`rois` goes with `mode` cells, and without `segment` and `labels`"),
+        ({"channels": ["ER"]}, "`channels`: there is no channel 'ER'; there are DNA, GFP"),
+        ({"shard": "4/3"}, "shard '4/3' must be I/N"),
+    ],
+)
+def test_arguments_that_cannot_be_used_are_named(tmp_path, embedder, arguments, message):
+    sets = from_load_data(write_screen(tmp_path, 1))
+    with pytest.raises(InputError, match=message):
+        profile(sets, **{"out": tmp_path / "out", "embedder": embedder, **arguments})
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"executor": "dask"}, "`executor` is 'dask': it must be one of local, ray"),
+        ({"ray_address": "auto"}, "`ray_address` goes with `executor` ray"),
+        ({"executor": "ray", "devices": ["cpu"]}, "`devices` are those of this machine"),
+        ({"device": "cuda:1", "devices": ["0"]}, "`device` is for a single process"),
+        ({"executor": "ray", "threads": 2}, "`threads` is for this machine"),
+        ({"worker_timeout": 0}, "`worker_timeout` is 0: it must be above 0"),
+    ],
+)
+def test_compute_settings_that_exclude_each_other_are_named(settings, message):
+    with pytest.raises(InputError, match=message):
+        ComputeSettings(**settings)
 
 
 SCRIPT = """

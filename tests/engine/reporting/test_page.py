@@ -1,4 +1,4 @@
-"""The report: its numbers against closed forms and other functions, and the page in a real browser."""
+"""Test the report of a screen, also in a real browser."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from wells import FEATURES, ROLES, screen_table
 from microsnoop_engine.cli.main import main
 from microsnoop_engine.errors import InputError
 from microsnoop_engine.reporting import panels
-from microsnoop_engine.reporting.page import make_page, matching_rows
+from microsnoop_engine.reporting.page import make_page, matching_rows, report
 from microsnoop_engine.reporting.scores import screen_scores
 from microsnoop_engine.reporting.screen import ColumnRoles, Screen
 
@@ -62,6 +62,33 @@ def test_rows_before_sphering_are_found_in_any_order(frame):
         matching_rows(frame.iloc[1:], frame)
     with pytest.raises(InputError, match="several rows"):
         matching_rows(pd.concat([frame, frame]), frame)
+
+
+def test_rows_of_tables_without_keys_are_not_matched_by_their_order(frame):
+    """Treatment tables are matched by their metadata, tables without metadata not at all."""
+    treatments = frame.drop(columns=["Metadata_Plate", "Metadata_Well"]).drop_duplicates(
+        ["Metadata_Compound", "Metadata_Dose"]
+    )
+    shuffled = treatments.sample(frac=1, random_state=1)
+    np.testing.assert_array_equal(matching_rows(shuffled, treatments)[FEATURES], treatments[FEATURES])
+    with pytest.raises(InputError, match="`before`: the tables share no keys"):
+        matching_rows(shuffled[FEATURES], treatments)
+    with pytest.raises(InputError, match="`before`: several rows"):
+        matching_rows(frame[["Metadata_Role", *FEATURES]], frame[["Metadata_Role", *FEATURES]])
+
+
+def test_report_takes_tables_in_memory(frame, tmp_path):
+    before = frame.sample(frac=1, random_state=2)
+    path = report(frame, tmp_path / "new" / "screen.html", ROLES, before=before, commands=["microsnoop sphere"])
+    assert path == tmp_path / "new" / "screen.html"
+    page = path.read_text(encoding="utf-8")
+    assert "<title>Screen</title>" in page
+    data = data_of(page)
+    assert data["commands"] == ["microsnoop sphere"]
+    assert data["scores"]
+    assert all(score["before"] == score["after"] for score in data["scores"])
+    with pytest.raises(InputError, match=r"`out`: '.*page.txt' must end in .html"):
+        report(frame, tmp_path / "page.txt")
 
 
 def test_of_a_large_table_rows_are_drawn(frame, monkeypatch):
