@@ -29,7 +29,7 @@ class Console:
         Print one JSON object at the end instead of text.
     """
 
-    def __init__(self, quiet: bool = False, as_json: bool = False):
+    def __init__(self, quiet: bool = False, as_json: bool = False) -> None:
         self._quiet = quiet
         self._json = as_json
 

@@ -83,7 +83,7 @@ def build_parser() -> argparse.ArgumentParser:
 class _ExactParser(argparse.ArgumentParser):
     """Refuse abbreviated options, whose meaning would change with every new option."""
 
-    def __init__(self, **settings: Any):
+    def __init__(self, **settings: Any) -> None:
         super().__init__(allow_abbrev=False, **settings)
 
 

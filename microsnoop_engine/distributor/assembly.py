@@ -51,7 +51,7 @@ class ImageSetBatcher:
         Called after each batch.
     """
 
-    def __init__(self, embedder: Embedder, job: Job, memory: int, on_batch: Callable[[], None] | None = None):
+    def __init__(self, embedder: Embedder, job: Job, memory: int, on_batch: Callable[[], None] | None = None) -> None:
         self._batcher = Batcher(embedder)
         self._dimension = embedder.card.dimension
         self._job = job

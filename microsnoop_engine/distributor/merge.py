@@ -28,7 +28,7 @@ _NEW, _OLD = f".{TABLE}.new", f".{TABLE}.old"
 
 @dataclass(frozen=True)
 class MergeSummary:
-    """Count what was merged.
+    """Count the merged shards, rows and image sets.
 
     Attributes
     ----------
@@ -154,7 +154,7 @@ def _read_image_sets(shards: Sequence[Path]) -> tuple[list[ImageSet], list[str]]
 
 
 def _restore_old_table(folder: Path) -> None:
-    """Give the old table its name back, if a merge was killed before the new table took it."""
+    """Rename the old table back if a merge was killed before the new table took its name, and clean up."""
     if is_remote(folder):
         return
     if (folder / _OLD).exists() and not (folder / TABLE).exists():

@@ -194,7 +194,7 @@ def attempt(image_set: ImageSet, step: Callable[[], Result]) -> Result | ImageEr
         raise
     except (ImageError, InputError) as error:
         return error
-    except Exception as error:
+    except Exception as error:  # of any kind: one damaged image set must not end the run
         log.debug("image set %d", image_set.number, exc_info=True)
         return InputError(f"unexpected {type(error).__name__}: {error}")
 

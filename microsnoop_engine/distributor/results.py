@@ -68,7 +68,7 @@ class TableWriter:
         run: dict[str, Any],
         part_bytes: int = PART_BYTES,
         lock: FolderLock | None = None,
-    ):
+    ) -> None:
         self.table = folder / TABLE
         self._schema = layout.schema()
         self._layout = layout

@@ -190,8 +190,8 @@ def run_job(
         Of the whole run, also where a shard of them is measured.
     job : Job
     executor : Embedder or callable
-        An embedder, to measure in this process; or what builds an executor from the job and the bytes for images and
-        rows.
+        An embedder, to measure in this process; or a function that builds an executor from the job and the bytes for
+        images and rows.
     folder : Path
         Results folder.
     memory : int

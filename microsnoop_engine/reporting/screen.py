@@ -40,7 +40,7 @@ class Screen:
         If a column does not exist, or the dose holds no numbers.
     """
 
-    def __init__(self, frame: pd.DataFrame, values: NDArray[Any], roles: ColumnRoles):
+    def __init__(self, frame: pd.DataFrame, values: NDArray[Any], roles: ColumnRoles) -> None:
         check_roles(roles, frame)
         self.frame, self.roles = frame, roles
         self.values: NDArray[np.float64] = np.asarray(values, np.float64)

@@ -1,4 +1,4 @@
-"""Define what an executor does, and start and stop those that have workers."""
+"""Define the interface of executors, and start and stop those that have workers."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class WorkerExecutor(ABC):
     card: Card
     precision: str
 
-    def __init__(self, timeout: float):
+    def __init__(self, timeout: float) -> None:
         self._timeout = timeout
         self._has_started = False
 

@@ -23,7 +23,7 @@ class LocalExecutor:
         Bytes for images that are read ahead and rows that are not written yet.
     """
 
-    def __init__(self, embedder: Embedder, job: Job, memory: int):
+    def __init__(self, embedder: Embedder, job: Job, memory: int) -> None:
         self.card, self.precision = embedder.card, embedder.precision
         self._embedder, self._job, self._memory = embedder, job, memory
         self._segment = job.segmenter(embedder.device)

@@ -68,7 +68,7 @@ class ProcessExecutor(WorkerExecutor):
         settings: dict[str, Any],
         timeout: float,
         threads: int | None = None,
-    ):
+    ) -> None:
         super().__init__(timeout)
         self._job, self._settings = job, settings
         self._slots = device_slots(devices, threads)
@@ -172,7 +172,7 @@ class _Worker:
 
     def __init__(
         self, slot: DeviceSlot, arguments: tuple[Any, ...], events: queue.Queue[tuple[_Worker, tuple[Any, ...]]]
-    ):
+    ) -> None:
         context = multiprocessing.get_context("spawn")
         self.slot = slot
         self.ready = False
@@ -226,6 +226,6 @@ class _Worker:
                 self._events.put((self, event))
         except (EOFError, OSError):
             pass
-        except Exception as error:
+        except Exception as error:  # of any kind: unpickling may raise it, and the worker is replaced
             self._events.put((self, ("fault", f"its message cannot be read: {error}")))
         self._events.put((self, ("lost",)))

@@ -72,7 +72,7 @@ class ActorPool:
         calls: RemoteCalls,
         arguments: tuple[Any, ...],
         on_ready: Callable[[ActorPool, Card, str], None],
-    ):
+    ) -> None:
         self.batch_size = 1
         self._ray, self._calls, self._arguments, self._on_ready = ray, calls, arguments, on_ready
         self._actors: list[Actor] = []

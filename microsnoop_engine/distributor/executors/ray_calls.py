@@ -20,7 +20,7 @@ class RemoteCalls:
     ray : module
     """
 
-    def __init__(self, ray: Any):
+    def __init__(self, ray: Any) -> None:
         self._ray = ray
         self._handlers: dict[Any, Handler] = {}
         self._tasks: set[Any] = set()

@@ -91,7 +91,7 @@ def connect(ray: Any, address: str | None) -> None:
     Raises
     ------
     DeviceError
-        If nothing answers at the address, or what answers is no cluster of this version of Ray.
+        If nothing answers at the address, or another program or another version of Ray does.
     """
     address = address or os.environ.get("RAY_ADDRESS") or "local"
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
@@ -102,7 +102,7 @@ def connect(ray: Any, address: str | None) -> None:
     on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(address=address, **options)
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit) as error:  # Ray exits where something else answers
         reason = first_line(error) if isinstance(error, Exception) else "the program that answers is no Ray cluster"
         raise DeviceError(f"Ray at '{address}': {reason}") from error
     if threading.current_thread() is threading.main_thread():

@@ -1,7 +1,7 @@
 """Measure image sets on a Ray cluster.
 
 Tasks read and segment wherever there are cores; one actor per GPU (or per node) embeds. These are plain tasks and
-actors, not Ray Data, which repeats without end what kills its worker. Ray's own retries are disabled:
+actors, not Ray Data, which retries a task that kills its worker without end. Ray's own retries are disabled:
 :class:`.schedule.Schedule` counts the losses of each image set.
 """
 
@@ -58,7 +58,9 @@ class RayExecutor(WorkerExecutor):
         If no worker can measure anything.
     """
 
-    def __init__(self, job: Job, memory: int, settings: dict[str, Any], timeout: float, address: str | None = None):
+    def __init__(
+        self, job: Job, memory: int, settings: dict[str, Any], timeout: float, address: str | None = None
+    ) -> None:
         super().__init__(timeout)
         self._ray = import_ray()
         self._job, self._memory, self._settings, self._address = job, memory, settings, address
@@ -122,7 +124,7 @@ class _Run:
         job: Job,
         memory: int,
         folder: str,
-    ):
+    ) -> None:
         self._ray, self._calls, self._actors, self._schedule, self._memory = ray, calls, actors, schedule, memory
         self._reader = ClusterReader(ray, calls, schedule, job, folder)
         self._recent_crops: deque[int] = deque(maxlen=100)

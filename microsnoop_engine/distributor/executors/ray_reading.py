@@ -36,7 +36,7 @@ class ClusterReader:
         Bytes of the largest image set so far.
     """
 
-    def __init__(self, ray: Any, calls: RemoteCalls, schedule: Schedule, job: Job, folder: str):
+    def __init__(self, ray: Any, calls: RemoteCalls, schedule: Schedule, job: Job, folder: str) -> None:
         self.ready: deque[tuple[ImageSet, Any]] = deque()
         self.largest = 0
         self._calls, self._schedule, self._job, self._folder = calls, schedule, job, folder

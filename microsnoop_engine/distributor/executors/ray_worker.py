@@ -1,4 +1,4 @@
-"""Define what runs on the nodes of a Ray cluster: tasks that read and segment, actors that embed."""
+"""Read and segment image sets in tasks of a Ray cluster, and embed them in its actors."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Embedding:
         Folder that relative paths refer to.
     """
 
-    def __init__(self, device: str, threads: int, settings: dict[str, Any], job: Job, memory: int, folder: str):
+    def __init__(self, device: str, threads: int, settings: dict[str, Any], job: Job, memory: int, folder: str) -> None:
         self._device, self._threads, self._settings = device, threads, settings
         self._job, self._memory, self._folder = job, memory, folder
 

@@ -28,7 +28,7 @@ class Schedule:
         Number of image sets that may be under way in any case.
     """
 
-    def __init__(self, image_sets: Sequence[ImageSet], memory: int, workers: int):
+    def __init__(self, image_sets: Sequence[ImageSet], memory: int, workers: int) -> None:
         self._new = deque(image_sets)
         self._suspects: deque[ImageSet] = deque()
         self._under_way: deque[ImageSet] = deque()
