@@ -1,4 +1,4 @@
-"""What `microsnoop install` writes; tests/cellprofiler and tests/fiji run it."""
+"""Test the files that `microsnoop install` writes; tests/cellprofiler and tests/fiji run them."""
 
 import subprocess
 import sys
@@ -62,7 +62,7 @@ def test_preferences_are_read_and_only_the_folder_is_changed(tmp_path):
 
 
 @pytest.mark.parametrize("preferences", [PREFERENCES, "ShowSampling=1\n", None])
-def test_the_command_prints_what_is_left_to_do(tmp_path, preferences):
+def test_the_command_prints_the_remaining_steps(tmp_path, preferences):
     if preferences:
         (tmp_path / "CellProfilerLocal.cfg").write_text(preferences)
     command = [sys.executable, "-m", "microsnoop_engine", "install", "cellprofiler", tmp_path / "plugins"]
@@ -101,7 +101,7 @@ def test_fiji_is_found_where_people_put_it(tmp_path):
     assert found == [tmp_path / "Desktop" / "Fiji.app", tmp_path / "Downloads" / "ImageJ"]
 
 
-def test_the_command_for_fiji_says_what_to_restart(tmp_path):
+def test_the_command_for_fiji_asks_for_a_restart(tmp_path):
     command = [sys.executable, "-m", "microsnoop_engine", "install", "fiji"]
     environment = {"HOME": str(tmp_path), "USERPROFILE": str(tmp_path), "PATH": ""}
     done = subprocess.run(command, capture_output=True, text=True, env=environment)

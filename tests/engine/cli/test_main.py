@@ -24,7 +24,7 @@ def microsnoop(*arguments, **options):
     return subprocess.run(command, capture_output=True, text=True, **options)
 
 
-def test_profile_says_where_the_table_is_and_what_is_in_it(tmp_path):
+def test_profile_prints_its_files_and_their_content(tmp_path):
     done = microsnoop("profile", write_screen(tmp_path, 3), "--out", tmp_path / "out", "--csv", *FAST)
     assert done.returncode == 0, done.stderr
     assert "measured 3 of 3 image sets" in done.stdout
@@ -63,7 +63,7 @@ def test_failed_image_sets_are_listed_and_exit_with_1(tmp_path):
     assert "no such file" in strict.stderr
 
 
-def test_quiet_says_nothing(tmp_path):
+def test_quiet_prints_nothing(tmp_path):
     done = microsnoop("profile", write_screen(tmp_path, 1), "--out", tmp_path / "out", "--quiet", *FAST)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
@@ -102,7 +102,7 @@ def test_a_folder_with_a_pattern_and_nuclei_that_are_found(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "message"),
     [
         (["profile", "nowhere", "--out", "out"], 1, "no file or folder 'nowhere'"),
         (["profile", "LoadData.csv", "--out", "out", "--channels", "DNA,ER"], 1, "no channel 'ER'; there are DNA, GFP"),
@@ -144,11 +144,11 @@ def test_a_folder_with_a_pattern_and_nuclei_that_are_found(tmp_path):
         ([], 2, "COMMAND"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_one_line(tmp_path, arguments, code, said):
+def test_mistakes_are_named_in_one_line(tmp_path, arguments, code, message):
     write_screen(tmp_path, 1)
     done = microsnoop(*arguments, cwd=tmp_path)
     assert done.returncode == code, done.stderr
-    assert said in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
 
@@ -234,7 +234,7 @@ def test_weights_info():
     assert card["license"]
 
 
-def test_every_help_text_says_what_the_rescale_constant_is():
+def test_help_explains_the_rescale_constant():
     text = " ".join(microsnoop("profile", "--help").stdout.split())
     assert "half width of the crop in units of the object's longer side" in text
     assert "0.6 suits whole cells" in text

@@ -1,4 +1,4 @@
-"""A screen by one file: the whole chain, what is done again and what is not, and what is wrong with a file."""
+"""Test running a screen file: the whole chain, repeated and skipped steps, and mistakes in a file."""
 
 import json
 import shlex
@@ -26,10 +26,10 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_a_file_does_what_its_commands_do(folder, capsys, monkeypatch):
+def test_a_file_gives_the_same_results_as_its_commands(folder, capsys, monkeypatch):
     assert main(["run", str(folder / "screen.yaml")]) == 0
-    said = capsys.readouterr().out
-    lines = [line.removeprefix("== microsnoop ") for line in said.splitlines() if line.startswith("== microsnoop")]
+    output = capsys.readouterr().out
+    lines = [line.removeprefix("== microsnoop ") for line in output.splitlines() if line.startswith("== microsnoop")]
     assert lines[0].startswith("sphere wells.csv --out=found/sphered.parquet")
     monkeypatch.chdir(folder)
     by_hand = [part.replace("found", "by_hand") for part in shlex.split(lines[0])]
@@ -44,7 +44,7 @@ def test_a_file_does_what_its_commands_do(folder, capsys, monkeypatch):
         assert json.dumps(line)[1:-1] in page
 
 
-def test_only_what_changed_is_done_again(folder, capsys):
+def test_only_outdated_steps_are_repeated(folder, capsys):
     run = ["run", str(folder / "screen.yaml")]
     assert main(run) == 0
     stamps = {path.name: path.stat().st_mtime_ns for path in (folder / "found").iterdir()}
@@ -54,9 +54,9 @@ def test_only_what_changed_is_done_again(folder, capsys):
 
     (folder / "screen.yaml").write_text(SCREEN.replace("neighbors: 3", "neighbors: 1"))
     assert main(run) == 0
-    said = capsys.readouterr().out
-    assert "== sphere: done before" in said
-    assert "== microsnoop evaluate" in said
+    output = capsys.readouterr().out
+    assert "== sphere: done before" in output
+    assert "== microsnoop evaluate" in output
 
     (folder / "found" / "report.html").unlink()
     assert main(run) == 0
@@ -68,7 +68,7 @@ def test_only_what_changed_is_done_again(folder, capsys):
     assert "done before" not in capsys.readouterr().out
 
 
-def test_a_run_that_stopped_in_the_middle_goes_on(folder, capsys):
+def test_a_stopped_run_continues(folder, capsys):
     run = ["run", str(folder / "screen.yaml")]
     wrong = SCREEN.replace("label: Metadata_MoA", "label: Metadata_Moa")
     (folder / "screen.yaml").write_text(wrong)
@@ -100,7 +100,7 @@ def test_steps_take_the_table_of_the_step_before(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("spere: {}", "has no section: add some of profile, aggregate"),
         (SCREEN + "spere: {}", "unknown section spere"),
@@ -117,10 +117,10 @@ def test_steps_take_the_table_of_the_step_before(tmp_path):
         ("sphere: {a: b", "is not YAML"),
     ],
 )
-def test_what_is_wrong_with_a_file(folder, capsys, text, said):
+def test_mistakes_in_a_file_are_named(folder, capsys, text, message):
     (folder / "screen.yaml").write_text(text)
     assert main(["run", str(folder / "screen.yaml")]) == 1
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert not list(folder.glob("*/sphered.parquet"))
 
 

@@ -10,7 +10,7 @@ from microsnoop_engine.images.load_data import from_load_data
 JOB = Job(("DNA", "GFP"), "Nuclei", CropSettings(rescale_constant=3.0))
 
 
-def test_what_is_read_ahead_fits_the_memory(tmp_path):
+def test_image_sets_read_ahead_fit_the_memory(tmp_path):
     sets = from_load_data(write_screen(tmp_path, 30))
     one = 2 * 96 * 96 * 2 + 96 * 96 * 2
     for memory, ahead in ((1, 1), (3 * one, 3), (1 << 30, 8)):

@@ -1,4 +1,4 @@
-"""The table on disk: its columns, what a stopped run leaves behind, and that every form of it says the same."""
+"""Test the table of a results folder: its parts, resuming a stopped run, and its CSV form."""
 
 import csv
 import json
@@ -93,7 +93,7 @@ def test_run_without_a_single_image_set(tmp_path):
     assert read_table(tmp_path).schema.equals(LAYOUT.schema())
 
 
-def test_manifest_counts_what_could_not_be_measured(tmp_path):
+def test_manifest_counts_unmeasured_rows(tmp_path):
     found = measurement(1)
     found.features[1, 4:] = np.nan
     found.problems.append(CropFailure(6, 1, "constant"))
@@ -221,7 +221,7 @@ def test_missing_values_in_csv(tmp_path):
     assert float(row["Nuclei_Microsnoop_E000_GFP"]) == pytest.approx(found.features[0, 4])
 
 
-def test_read_table_of_every_place(tmp_path):
+def test_read_table_of_folder_data_set_or_file(tmp_path):
     write(tmp_path / "out", [1, 2], part_bytes=1)
     pq.write_table(read_table(tmp_path / "out"), tmp_path / "one.parquet")
     tables = [read_table(path) for path in (tmp_path / "out", tmp_path / "out" / TABLE, tmp_path / "one.parquet")]

@@ -57,7 +57,7 @@ def test_the_order_of_the_columns_is_that_of_the_channels_asked_for(tmp_path, em
     np.testing.assert_allclose(a[b.columns].filter(like="_Microsnoop_"), b.filter(like="_Microsnoop_"), atol=1e-6)
 
 
-def test_bad_image_sets_are_reported_and_the_run_goes_on(tmp_path, embedder):
+def test_bad_image_sets_are_reported_and_the_run_continues(tmp_path, embedder):
     names = ["DNA0.tif", "missing.tif", "broken.tif", "small.tif", "DNA1.tif", "nan.tif"]
     path = write_screen(tmp_path, 6, FileName_DNA=names)
     (tmp_path / "broken.tif").write_bytes((tmp_path / "DNA0.tif").read_bytes()[:-3000])
@@ -66,10 +66,10 @@ def test_bad_image_sets_are_reported_and_the_run_goes_on(tmp_path, embedder):
     report = run_job(from_load_data(path), JOB, embedder, tmp_path / "out")
     assert sorted(report.images) == [1, 5]
     assert [failure.number for failure in report.failures] == [2, 3, 4, 6]
-    said = [str(failure) for failure in report.failures]
-    assert all("DNA" in line or "GFP" in line for line in said)
+    messages = [str(failure) for failure in report.failures]
+    assert all("DNA" in line or "GFP" in line for line in messages)
     for line, name, reason in zip(
-        said, names[1:4] + names[5:], ["no such file", "incomplete", "50", "NaN"], strict=True
+        messages, names[1:4] + names[5:], ["no such file", "incomplete", "50", "NaN"], strict=True
     ):
         assert reason in line
         assert name in line or reason == "50"
@@ -81,7 +81,7 @@ def test_bad_image_sets_are_reported_and_the_run_goes_on(tmp_path, embedder):
     assert sorted(table_of(tmp_path / "out")["ImageNumber"]) == [1, 1, 2, 2, 5, 5]
 
 
-def test_strict_stops_at_once_and_keeps_what_was_done(tmp_path, embedder):
+def test_strict_stops_at_once_and_keeps_its_rows(tmp_path, embedder):
     names = ["DNA0.tif", "DNA1.tif", "missing.tif", "DNA3.tif"]
     sets = from_load_data(write_screen(tmp_path, 4, FileName_DNA=names))
     with pytest.raises(ImageError, match=r"image set 3, file '.*missing.tif', channel 'DNA': there is no such file"):
@@ -117,18 +117,18 @@ def test_a_plate_without_any_object_leaves_a_table_without_rows(tmp_path, embedd
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (lambda sets: (sets[:2], JOB), "image sets"),
         (lambda sets: (sets, Job(("DNA",), "Nuclei", JOB.settings)), "channels"),
         (lambda sets: (sets, Job(JOB.channels, "Nuclei", CropSettings(rescale_constant=0.6))), "settings"),
     ],
 )
-def test_the_folder_of_another_run_is_refused(tmp_path, embedder, change, said):
+def test_the_folder_of_another_run_is_refused(tmp_path, embedder, change, message):
     sets = from_load_data(write_screen(tmp_path, 3))
     run_job(sets, JOB, embedder, tmp_path / "out")
     before = table_of(tmp_path / "out")
-    with pytest.raises(ResumeError, match=f"{said}.*Choose another folder|{said}"):
+    with pytest.raises(ResumeError, match=f"{message}.*Choose another folder|{message}"):
         run_job(*change(sets), embedder, tmp_path / "out")
     assert table_of(tmp_path / "out").equals(before)
 
@@ -250,7 +250,7 @@ def wait_for_parts(manifest, count):
     pytest.fail("the run wrote no parts")
 
 
-def test_a_killed_run_goes_on_where_it_was_with_the_same_table(tmp_path, embedder):
+def test_a_killed_run_continues_with_the_same_table(tmp_path, embedder):
     path = write_screen(tmp_path, 30)
     killed = start(path, tmp_path / "killed")
     for parts in (3, 12):

@@ -17,7 +17,7 @@ def frame():
 @pytest.mark.parametrize(
     ("well", "position"), [("A01", (0, 0)), ("h12", (7, 11)), ("P24", (15, 23)), ("AF48", (31, 47)), ("12", None)]
 )
-def test_wells_have_places(well, position):
+def test_wells_have_positions(well, position):
     assert well_position(well) == position
 
 

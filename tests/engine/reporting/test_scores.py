@@ -15,7 +15,7 @@ def screen():
     return Screen(frame.drop(columns=FEATURES), frame[FEATURES].to_numpy(), ROLES)
 
 
-def test_figures_say_what_is_known_of_the_screen(screen):
+def test_scores_agree_with_other_functions(screen):
     found = {score.name: score.value for score in screen_scores(screen)}
     assert found["Controls told apart"] == 1
     like_the_positive = screen.frame["Metadata_Compound"].isin(["a", "b"]).to_numpy()

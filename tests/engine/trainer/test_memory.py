@@ -1,3 +1,5 @@
+"""Test that freed memory stays with the process."""
+
 import platform
 import subprocess
 import sys

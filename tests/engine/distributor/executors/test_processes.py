@@ -1,4 +1,4 @@
-"""Several processes make the table that one makes, whatever happens to them on the way."""
+"""Test that several processes make the same table as one, also when workers are killed or hang."""
 
 import json
 import multiprocessing
@@ -28,7 +28,7 @@ TWO = partial(ProcessExecutor, devices=["cpu", "cpu"], settings=SETTINGS, timeou
 OPTIONS = ["--channels", "DNA", "--rescale-constant", "3", "--precision", "float32", "--batch-size", "8"]
 
 
-def test_two_processes_write_what_one_writes(tmp_path, embedder):
+def test_two_processes_write_the_same_as_one(tmp_path, embedder):
     names = [f"DNA{n % 4}.tif" for n in range(12)]
     names[5] = "missing.tif"
     sets = from_load_data(write_screen(tmp_path, 12, FileName_DNA=names))
@@ -115,7 +115,7 @@ sys.exit(microsnoop_engine.cli.main.main(sys.argv[1:]))
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGKILL"])
-def test_an_ended_run_leaves_no_process_and_keeps_what_was_done(tmp_path, name):
+def test_an_ended_run_leaves_no_process_and_keeps_its_rows(tmp_path, name):
     path = write_screen(tmp_path, 400)
     arguments = ["profile", str(path), *OPTIONS, "--out", str(tmp_path / "out"), "--devices", "cpu,cpu"]
     run = subprocess.Popen(
@@ -129,9 +129,9 @@ def test_an_ended_run_leaves_no_process_and_keeps_what_was_done(tmp_path, name):
         os.killpg(run.pid, signal.SIGINT)  # Ctrl-C in a terminal reaches every process
     else:
         os.kill(run.pid, getattr(signal, name))
-    said = run.communicate()[1]
+    stderr = run.communicate()[1]
     assert run.returncode == {"SIGINT": 1, "SIGTERM": 143, "SIGKILL": -9}[name]
-    assert "Traceback" not in said
+    assert "Traceback" not in stderr
     wait_until(lambda: not any(map(psutil.pid_exists, processes)), 20)
     assert len(table_of(tmp_path / "out")) > 0
 
@@ -166,7 +166,7 @@ def test_processes_share_the_cores():
         errors.DeviceError("no GPU"),
     ],
 )
-def test_errors_keep_what_they_say_on_their_way_from_a_worker(error):
+def test_errors_of_workers_keep_their_messages(error):
     arrived = pickle.loads(pickle.dumps(error))
     assert type(arrived) is type(error)
     assert (str(arrived), vars(arrived)) == (str(error), vars(error))

@@ -1,4 +1,4 @@
-"""A local Ray cluster of several nodes makes the table of one process, whatever is lost on the way."""
+"""Test that a local Ray cluster of several nodes makes the same table as one process, also when workers are lost."""
 
 import json
 import socket
@@ -56,7 +56,7 @@ def actors():
     return [process for process in psutil.process_iter(["name", "cmdline"]) if "Embedding" in str(process.info)]
 
 
-def test_a_cluster_writes_what_one_process_writes_but_for_a_reader_that_crashes(tmp_path, executor, embedder, capfd):
+def test_a_cluster_writes_the_same_as_one_process_but_for_a_reader_that_crashes(tmp_path, executor, embedder, capfd):
     names = [f"DNA{n % 4}.tif" for n in range(12)]
     names[3], names[6] = "missing.tif", "crash.czi"
     sets = from_load_data(write_screen(tmp_path, 12, FileName_DNA=names))
@@ -78,7 +78,7 @@ def test_a_cluster_writes_what_one_process_writes_but_for_a_reader_that_crashes(
     assert len(one) > 1
 
 
-def test_the_command_finds_nuclei_on_a_cluster_and_goes_on_elsewhere(tmp_path, cluster, monkeypatch, capfd):
+def test_the_command_segments_on_a_cluster_and_continues_elsewhere(tmp_path, cluster, monkeypatch, capfd):
     write_screen(tmp_path, 4, FileName_DNA=["DNA0.tif", "late.tif", "DNA2.tif", "DNA3.tif"])
     monkeypatch.chdir(tmp_path)
     run = ["profile", "LoadData.csv", "--channels", "GFP", "--segment", "nuclei", "--segment-channel", "DNA", "--json"]
