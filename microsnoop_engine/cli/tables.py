@@ -141,7 +141,7 @@ def _add_table(parser: argparse.ArgumentParser) -> None:
 
 def _add_out(parser: argparse.ArgumentParser, default: str) -> None:
     parser.add_argument(
-        "--out", type=path_argument, default=Path(default), metavar="FILE", help=f"{OUT_HELP}; default: {default}"
+        "-o", "--out", type=path_argument, default=Path(default), metavar="FILE", help=f"{OUT_HELP}; default: {default}"
     )
     parser.add_argument("--quiet", action="store_true", help="print errors only")
 

@@ -21,7 +21,7 @@ from microsnoop_engine.cli.pipeline import plan_steps, read_sections
 from microsnoop_engine.distributor.job import Job
 from microsnoop_engine.distributor.merge import merge
 from microsnoop_engine.distributor.results import MANIFEST, read_manifest, resume_table
-from microsnoop_engine.distributor.run import profile
+from microsnoop_engine.distributor.run import run_job
 from microsnoop_engine.errors import InputError, ResumeError
 from microsnoop_engine.images.image_set_file import read_image_sets
 from microsnoop_engine.images.inputs import find_image_sets
@@ -86,12 +86,12 @@ SCRIPT = """
 import sys
 from microsnoop_engine import CropSettings, Embedder
 from microsnoop_engine.distributor.job import Job
-from microsnoop_engine.distributor.run import profile
+from microsnoop_engine.distributor.run import run_job
 from microsnoop_engine.images.inputs import find_image_sets
 from microsnoop_engine.storage.paths import as_path
 embedder = Embedder(device="cpu", precision="float32", batch_size=8, threads=2)
 job = Job(("DNA", "GFP"), "Nuclei", CropSettings(rescale_constant=3.0))
-profile(find_image_sets(sys.argv[1]), job, embedder, as_path(sys.argv[2]), part_bytes=1)
+run_job(find_image_sets(sys.argv[1]), job, embedder, as_path(sys.argv[2]), part_bytes=1)
 """
 
 
@@ -110,7 +110,7 @@ def test_a_killed_run_goes_on_where_it_was_with_the_same_table(tmp_path, embedde
     upload_text(out / "profiles.parquet" / "part-00099.parquet", "half a part")
     subprocess.run(command, check=True)
     assert read_manifest(out / MANIFEST)[: len(before)] == before
-    profile(find_image_sets(screen), JOB, embedder, tmp_path / "whole")
+    run_job(find_image_sets(screen), JOB, embedder, tmp_path / "whole")
     assert_same_table(out, table_of(tmp_path / "whole"))
     assert path_kind(out / ".writer.json") is None
 

@@ -1,4 +1,4 @@
-"""What is next, what is tried again, and in which order things come out."""
+"""Test the order of image sets, retries after a lost worker, and the order of results."""
 
 import numpy as np
 
@@ -47,7 +47,7 @@ def test_rows_that_wait_for_their_turn_fit_the_memory_but_every_worker_has_somet
         assert schedule.next() is not None
 
 
-def test_what_was_lost_with_a_worker_is_tried_alone_and_not_for_ever():
+def test_suspects_are_retried_alone_and_not_without_end():
     schedule = Schedule(SETS[:3], 1 << 20, 2)
     first, second, third = (schedule.next() for _ in range(3))
     schedule.put(third, rows())

@@ -1,15 +1,17 @@
-"""Shares of a run: together they are the run, and what is missing or foreign is named."""
+"""Test merging the shards of a run, and the messages about missing, unfinished or foreign shards."""
 
 import csv
 import json
 import shutil
+import signal
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
 
 from microsnoop_engine.cli.main import main
 from microsnoop_engine.distributor.merge import merge
-from microsnoop_engine.distributor.shards import Shard
 from microsnoop_engine.errors import InputError
 from microsnoop_engine.images.synthetic import write_screen
 from microsnoop_engine.tables.parquet_files import read_table
@@ -48,19 +50,10 @@ def shares(shared_out, tmp_path):
     return tmp_path / "out"
 
 
-def test_shares_are_disjoint_and_complete():
-    sets = list(range(23))
-    parts = [Shard(number, 5).of(sets) for number in range(1, 6)]
-    assert sorted(one for part in parts for one in part) == sets
-    assert {len(part) for part in parts} <= {4, 5}
-    assert Shard.of_folder(Shard(3, 12).folder) == Shard(3, 12)
-    assert Shard.of_folder("profiles.parquet") is None
-
-
 def test_merged_shares_are_the_whole_run(screen, shares, tmp_path, capsys):
     assert main(["profile", str(screen), *MODE, "--out", str(tmp_path / "whole")]) == 1
     assert main(["merge", str(shares)]) == 1  # as one image set could not be measured
-    assert "6 rows of 6 image sets from 3 shares" in capsys.readouterr().out
+    assert "6 rows of 6 image sets from 3 shards" in capsys.readouterr().out
     tables = [
         read_table(path).to_pandas().sort_values("ImageNumber", ignore_index=True)
         for path in (shares, tmp_path / "whole")
@@ -81,11 +74,11 @@ def test_merged_shares_are_the_whole_run(screen, shares, tmp_path, capsys):
 
 def test_missing_and_unfinished_shares_are_named(shares, capsys):
     shutil.move(shares / "shard-0002-of-0003", shares.parent / "elsewhere")
-    with pytest.raises(InputError, match="lacks 1 of 3 shares: 2/3"):
+    with pytest.raises(InputError, match="lacks 1 of 3 shards: 2/3"):
         merge(shares)
     shutil.move(shares.parent / "elsewhere", shares / "shard-0002-of-0003")
     (shares / "shard-0003-of-0003" / "images.csv").unlink()
-    with pytest.raises(InputError, match=r"share 3/3 in .* is not finished: run it again"):
+    with pytest.raises(InputError, match=r"shard 3/3 in .* is not finished: run it again"):
         merge(shares)
     assert not (shares / "profiles.parquet").exists()
 
@@ -99,19 +92,58 @@ def test_a_lost_part_leaves_the_old_table(shares):
     assert read_table(shares).equals(before)
 
 
+KILLED_MERGE = """
+import os, signal, sys
+from pathlib import Path
+from microsnoop_engine.distributor.merge import merge
+
+rename = Path.rename
+
+def rename_and_die(path, target):
+    rename(path, target)
+    if path.name == sys.argv[2]:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+Path.rename = rename_and_die
+merge(Path(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize("renamed", ["profiles.parquet", ".profiles.parquet.new"])
+def test_a_killed_merge_loses_no_table_and_is_completed_by_the_next_one(screen, shares, renamed):
+    """Kill it after the old table gave its name away, and after the new one took it."""
+    merge(shares)
+    before = read_table(shares)
+    command = [sys.executable, "-c", KILLED_MERGE, str(shares), renamed]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    assert not (shares / "manifest.jsonl").exists()
+    part = next((shares / "shard-0001-of-0003" / "profiles.parquet").glob("*.parquet"))
+    part.rename(shares / "elsewhere")
+    with pytest.raises(InputError, match="is missing: delete"):
+        merge(shares)
+    assert read_table(shares).equals(before)
+    assert main(["profile", str(screen), *MODE, "--out", str(shares)]) == 1  # no manifest: nothing to continue
+    (shares / "elsewhere").rename(part)
+    merge(shares)
+    assert read_table(shares).equals(before)
+    assert [path.name for path in shares.glob(".*") if path.name != ".lock"] == []
+    assert main(["profile", str(screen), *MODE, "--out", str(shares)]) == 1
+    assert read_table(shares).equals(before)
+
+
 def test_shares_of_different_runs_are_refused(screen, shares):
     shutil.rmtree(shares / "shard-0001-of-0003")
     other = [*MODE, "--scale", "0.5"]
     assert main(["profile", str(screen), *other, "--out", str(shares), "--shard", "1/3"]) == 0
-    with pytest.raises(InputError, match="shares 1/3 and 2/3 are of different runs: settings differ"):
+    with pytest.raises(InputError, match="shards 1/3 and 2/3 are of different runs: settings differ"):
         merge(shares)
     (shares / "shard-0001-of-0004").mkdir()
-    with pytest.raises(InputError, match="shares of 3 and of 4"):
+    with pytest.raises(InputError, match="shards of 3 and of 4"):
         merge(shares)
 
 
 def test_a_folder_without_shares(tmp_path):
-    with pytest.raises(InputError, match="holds no shares"):
+    with pytest.raises(InputError, match="holds no shards"):
         merge(tmp_path)
 
 

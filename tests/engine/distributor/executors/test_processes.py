@@ -1,4 +1,4 @@
-"""Several processes make the table that one makes, whatever happens to them on the way."""
+"""Test that several processes make the same table as one, also when workers are killed or hang."""
 
 import json
 import multiprocessing
@@ -17,23 +17,24 @@ from several_workers import JOB, READER, SETTINGS, assert_same_table, at, table_
 
 from microsnoop_engine import errors
 from microsnoop_engine.cli.main import main
+from microsnoop_engine.distributor.executors.device_slots import device_slots
 from microsnoop_engine.distributor.executors.machine import usable_cores
-from microsnoop_engine.distributor.executors.processes import ProcessExecutor, device_slots
-from microsnoop_engine.distributor.run import profile
+from microsnoop_engine.distributor.executors.processes import ProcessExecutor
+from microsnoop_engine.distributor.run import run_job
 from microsnoop_engine.errors import DeviceError, InputError
 from microsnoop_engine.images.load_data import from_load_data
 
-TWO = partial(ProcessExecutor, devices=["cpu", "cpu"], settings=SETTINGS)
+TWO = partial(ProcessExecutor, devices=["cpu", "cpu"], settings=SETTINGS, timeout=1800)
 OPTIONS = ["--channels", "DNA", "--rescale-constant", "3", "--precision", "float32", "--batch-size", "8"]
 
 
-def test_two_processes_write_what_one_writes(tmp_path, embedder):
+def test_two_processes_write_the_same_as_one(tmp_path, embedder):
     names = [f"DNA{n % 4}.tif" for n in range(12)]
     names[5] = "missing.tif"
     sets = from_load_data(write_screen(tmp_path, 12, FileName_DNA=names))
     reports = [
-        profile(sets, JOB, engine, tmp_path / name, part_bytes=8_000)
-        for name, engine in (("one", embedder), ("two", TWO))
+        run_job(sets, JOB, executor, tmp_path / name, part_bytes=8_000)
+        for name, executor in (("one", embedder), ("two", TWO))
     ]
     assert_same_table(tmp_path / "two", table_of(tmp_path / "one"))
     one, two = (
@@ -50,8 +51,7 @@ def test_the_command_resumes_in_any_engine_and_shards_go_with_devices(tmp_path, 
     path = write_screen(tmp_path, 6, FileName_DNA=["DNA0.tif", "late.tif", "DNA2.tif", "DNA3.tif", "DNA0.tif", "x.tif"])
     run = ["profile", str(path), *OPTIONS, "--quiet", "--out", str(tmp_path / "out"), "--shard", "2/2"]
     assert main([*run, "--devices", "cpu,cpu"]) == 1
-    said = capsys.readouterr().err
-    assert "2 image sets could not be measured" in said
+    assert "2 image sets could not be measured" in capsys.readouterr().err
     (tmp_path / "late.tif").write_bytes((tmp_path / "DNA1.tif").read_bytes())
     assert main(run) == 1
     share = tmp_path / "out" / "shard-0002-of-0002"
@@ -70,7 +70,7 @@ def test_a_screen_file_may_name_devices(tmp_path):
 
 
 def test_a_killed_worker_costs_no_row(tmp_path, thirty_sets, table_of_thirty, caplog):
-    report = profile(
+    report = run_job(
         thirty_sets, JOB, TWO, tmp_path, on_progress=at(5, lambda: multiprocessing.active_children()[0].kill())
     )
     assert report.failures == []
@@ -82,9 +82,9 @@ def test_a_hung_worker_is_replaced(tmp_path, thirty_sets, table_of_thirty, caplo
     def stop():
         os.kill(multiprocessing.active_children()[0].pid, signal.SIGSTOP)
 
-    report = profile(thirty_sets, JOB, partial(TWO, patience=8), tmp_path, on_progress=at(5, stop))
+    report = run_job(thirty_sets, JOB, partial(TWO, timeout=8), tmp_path, on_progress=at(5, stop))
     assert report.failures == []
-    assert "no sign of life for 8 s" in caplog.text
+    assert "no progress for 8 s" in caplog.text
     assert_same_table(tmp_path, table_of_thirty)
 
 
@@ -97,7 +97,7 @@ def test_an_image_set_that_kills_its_workers_fails_alone(tmp_path, monkeypatch):
     names[6] = "crash.czi"
     sets = from_load_data(write_screen(tmp_path, 12, FileName_DNA=names))
     (tmp_path / "crash.czi").write_bytes(b"ZISRAWFILE")
-    report = profile(sets, JOB, TWO, tmp_path / "out")
+    report = run_job(sets, JOB, TWO, tmp_path / "out")
     assert [(f.number, f.error) for f in report.failures] == [(7, "killed the worker 3 times: signal SIGSEGV")]
     assert list(report.images) == [1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 12]
 
@@ -115,7 +115,7 @@ sys.exit(microsnoop_engine.cli.main.main(sys.argv[1:]))
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGKILL"])
-def test_an_ended_run_leaves_no_process_and_keeps_what_was_done(tmp_path, name):
+def test_an_ended_run_leaves_no_process_and_keeps_its_rows(tmp_path, name):
     path = write_screen(tmp_path, 400)
     arguments = ["profile", str(path), *OPTIONS, "--out", str(tmp_path / "out"), "--devices", "cpu,cpu"]
     run = subprocess.Popen(
@@ -129,32 +129,32 @@ def test_an_ended_run_leaves_no_process_and_keeps_what_was_done(tmp_path, name):
         os.killpg(run.pid, signal.SIGINT)  # Ctrl-C in a terminal reaches every process
     else:
         os.kill(run.pid, getattr(signal, name))
-    said = run.communicate()[1]
+    stderr = run.communicate()[1]
     assert run.returncode == {"SIGINT": 1, "SIGTERM": 143, "SIGKILL": -9}[name]
-    assert "Traceback" not in said
+    assert "Traceback" not in stderr
     wait_until(lambda: not any(map(psutil.pid_exists, processes)), 20)
     assert len(table_of(tmp_path / "out")) > 0
 
 
 def test_devices_that_are_not_there_are_named(tmp_path, thirty_sets, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5")
-    assert [place.device for place in device_slots(["0", "1"])] == ["4", "5"]
+    assert [slot.device for slot in device_slots(["0", "1"])] == ["4", "5"]
     for devices in (["2"], ["gpu"], [""], []):
-        with pytest.raises(InputError, match="--devices"):
+        with pytest.raises(InputError, match="`devices`"):
             device_slots(devices)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     with pytest.raises(DeviceError, match=r"device '99': .*cuda"):
-        profile(thirty_sets, JOB, partial(ProcessExecutor, devices=["99"]), tmp_path)
-    assert main(["profile", "x", "--out", "y", "--devices", "cpu", "--engine", "ray"]) == 1
+        run_job(thirty_sets, JOB, partial(ProcessExecutor, devices=["99"], settings={}, timeout=60), tmp_path)
+    assert main(["profile", "x", "--out", "y", "--devices", "cpu", "--executor", "ray"]) == 1
 
 
 def test_processes_share_the_cores():
     cores = usable_cores()
     found = device_slots(["cpu"] * len(cores))
-    assert sorted(core for place in found for core in place.cores) == sorted(cores)
-    assert {place.threads for place in found} == {1}
-    assert [place.threads for place in device_slots(["cpu", "cpu"], threads=6)] == [3, 3]
-    assert [len(place.cores) for place in device_slots(["cpu"])] == [len(cores)]
+    assert sorted(core for slot in found for core in slot.cores) == sorted(cores)
+    assert {slot.threads for slot in found} == {1}
+    assert [slot.threads for slot in device_slots(["cpu", "cpu"], threads=6)] == [3, 3]
+    assert [len(slot.cores) for slot in device_slots(["cpu"])] == [len(cores)]
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_processes_share_the_cores():
         errors.DeviceError("no GPU"),
     ],
 )
-def test_errors_keep_what_they_say_on_their_way_from_a_worker(error):
+def test_errors_of_workers_keep_their_messages(error):
     arrived = pickle.loads(pickle.dumps(error))
     assert type(arrived) is type(error)
     assert (str(arrived), vars(arrived)) == (str(error), vars(error))

@@ -1,4 +1,4 @@
-"""The table on disk: its columns, what a stopped run leaves behind, and that every form of it says the same."""
+"""Test the table of a results folder: its parts, resuming a stopped run, and its CSV form."""
 
 import csv
 import json
@@ -15,7 +15,6 @@ from microsnoop_engine.errors import InputError, ResumeError
 from microsnoop_engine.images.image_set import ImageSet
 from microsnoop_engine.modes.measure import CropFailure, Measurement
 from microsnoop_engine.modes.regions import Regions
-from microsnoop_engine.tables.columns import feature_columns, parse_feature
 from microsnoop_engine.tables.layout import Layout, metadata_types
 from microsnoop_engine.tables.parquet_files import TABLE, read_table
 
@@ -45,43 +44,6 @@ def write(folder, numbers, **options):
             writer.write(image_set(number), measurement(number))
     writer.finish()
     return writer
-
-
-def test_columns():
-    """The names that CellProfiler users know, in their order, with types that keep what they hold."""
-    assert [(field.name, str(field.type)) for field in LAYOUT.schema()] == [
-        ("Metadata_Well", "string"),
-        ("Metadata_Site", "int64"),
-        ("Metadata_Dose", "double"),
-        ("ImageNumber", "int64"),
-        ("ObjectNumber", "int64"),
-        ("Nuclei_Location_Center_X", "float"),
-        ("Nuclei_Location_Center_Y", "float"),
-        ("Metadata_Crop_MinX", "int32"),
-        ("Metadata_Crop_MinY", "int32"),
-        ("Metadata_Crop_MaxX", "int32"),
-        ("Metadata_Crop_MaxY", "int32"),
-        ("Metadata_Object_TouchesBorder", "int8"),
-        *((f"Nuclei_Microsnoop_E00{n}_{channel}", "float") for channel in ("DNA", "GFP") for n in range(4)),
-    ]
-
-
-def test_columns_of_whole_images():
-    names = Layout("Image", ("DNA",), {}, dimension=2).schema().names
-    assert names == ["ImageNumber", "Image_Microsnoop_E000_DNA", "Image_Microsnoop_E001_DNA"]
-
-
-@pytest.mark.parametrize("channel", ["DNA", "my_channel", "Microsnoop_E001_x", "µ 1"])
-@pytest.mark.parametrize("objects", ["Nuclei", "My_Cells", "Image"])
-def test_names_of_features_can_be_taken_apart(objects, channel):
-    for index, name in enumerate(feature_columns(objects, [channel], 1001)):
-        found = parse_feature(name)
-        assert (found.objects, found.index, found.channel) == (objects, index, channel)
-
-
-@pytest.mark.parametrize("name", ["ImageNumber", "Metadata_Well", "Nuclei_AreaShape_Area", "_Microsnoop_E000_DNA"])
-def test_other_columns_are_no_features(name):
-    assert parse_feature(name) is None
 
 
 def test_values_are_where_they_belong(tmp_path):
@@ -131,7 +93,7 @@ def test_run_without_a_single_image_set(tmp_path):
     assert read_table(tmp_path).schema.equals(LAYOUT.schema())
 
 
-def test_manifest_counts_what_could_not_be_measured(tmp_path):
+def test_manifest_counts_unmeasured_rows(tmp_path):
     found = measurement(1)
     found.features[1, 4:] = np.nan
     found.problems.append(CropFailure(6, 1, "constant"))
@@ -194,10 +156,10 @@ def test_resume_after_a_crash_before_the_manifest(tmp_path):
 @pytest.mark.parametrize(
     ("run", "message"),
     [
-        ({**RUN, "mode": "tile"}, r'different: mode \(there "cells", now "tile"\)\. Give another --out folder'),
-        ({**RUN, "scale": 2}, r"different: scale \(there null, now 2\)"),
-        ({"inputs": "abc", "mode": "cells"}, r'different: channels \(there \["DNA", "GFP"\], now null\)'),
-        ({**RUN, "inputs": "x" * 200}, r'different: inputs \(there "abc", now "x{50,60}\.\.\.\)'),
+        ({**RUN, "mode": "tile"}, r'different: mode \(before "cells", now "tile"\)\. Choose another folder'),
+        ({**RUN, "scale": 2}, r"different: scale \(before null, now 2\)"),
+        ({"inputs": "abc", "mode": "cells"}, r'different: channels \(before \["DNA", "GFP"\], now null\)'),
+        ({**RUN, "inputs": "x" * 200}, r'different: inputs \(before "abc", now "x{50,60}\.\.\.\)'),
     ],
 )
 def test_another_run_is_refused(tmp_path, run, message):
@@ -211,7 +173,7 @@ def test_another_run_is_refused(tmp_path, run, message):
 def test_table_without_its_manifest_is_refused(tmp_path):
     write(tmp_path, [1])
     (tmp_path / MANIFEST).unlink()
-    with pytest.raises(ResumeError, match=r"exists, but not its manifest 'manifest\.jsonl': give another --out folder"):
+    with pytest.raises(ResumeError, match=r"exists without its manifest 'manifest\.jsonl'; choose another folder"):
         TableWriter(tmp_path, LAYOUT, RUN)
     assert len(read_table(tmp_path)) == 3
 
@@ -259,7 +221,7 @@ def test_missing_values_in_csv(tmp_path):
     assert float(row["Nuclei_Microsnoop_E000_GFP"]) == pytest.approx(found.features[0, 4])
 
 
-def test_read_table_of_every_place(tmp_path):
+def test_read_table_of_folder_data_set_or_file(tmp_path):
     write(tmp_path / "out", [1, 2], part_bytes=1)
     pq.write_table(read_table(tmp_path / "out"), tmp_path / "one.parquet")
     tables = [read_table(path) for path in (tmp_path / "out", tmp_path / "out" / TABLE, tmp_path / "one.parquet")]

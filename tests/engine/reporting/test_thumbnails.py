@@ -1,4 +1,4 @@
-"""Pictures of cells: the right crops, in the right colors, at the same gray levels."""
+"""Test the pictures of cells: the right crops, colors and gray levels."""
 
 import io
 import json
@@ -50,11 +50,11 @@ def test_each_row_shows_its_own_cells(profiles):
     assert green[:, SIDE + 8 :].max() < 16  # one object: the rest is black
 
 
-def test_what_cannot_be_shown_is_said(profiles):
+def test_cells_that_cannot_be_shown_are_named(profiles):
     frame = pd.DataFrame({"Metadata_Plate": ["P1"], "Metadata_Well": ["A01"]})
     with pytest.raises(InputError, match="has no column Metadata_Compound"):
         thumbnails(frame.assign(Metadata_Compound="x"), ["Metadata_Compound"], profiles)
-    with pytest.raises(InputError, match="no row of the table fits"):
+    with pytest.raises(InputError, match="no row of the table matches"):
         thumbnails(frame.assign(Metadata_Well="H12"), KEYS, profiles)
     (profiles.parent / "A01_GFP.tif").unlink()
     with pytest.raises(InputError, match=r"A01_GFP.tif': there is no such file"):

@@ -1,4 +1,4 @@
-"""What `microsnoop install` writes; tests/cellprofiler and tests/fiji run it."""
+"""Test the files that `microsnoop install` writes; tests/cellprofiler and tests/fiji run them."""
 
 import subprocess
 import sys
@@ -38,13 +38,13 @@ def test_the_module_comes_with_its_helpers_and_the_way_to_this_engine(tmp_path):
 
 
 def test_every_plugin_file_is_installed():
-    source = Path(__file__).parents[2] / "cellprofiler_plugins"
+    source = Path(__file__).parents[3] / "cellprofiler_plugins"
     assert sorted(FILES) == sorted(path.name for path in source.glob("*.py") if path.name != "__init__.py")
 
 
 def test_a_folder_in_which_cellprofiler_would_not_start_is_refused(tmp_path):
     (tmp_path / "setup.py").write_text("")
-    with pytest.raises(InputError, match=r"setup\.py, with which CellProfiler would not start"):
+    with pytest.raises(InputError, match=r"setup\.py, so CellProfiler would not start"):
         install_cellprofiler(tmp_path)
 
 
@@ -62,7 +62,7 @@ def test_preferences_are_read_and_only_the_folder_is_changed(tmp_path):
 
 
 @pytest.mark.parametrize("preferences", [PREFERENCES, "ShowSampling=1\n", None])
-def test_the_command_prints_what_is_left_to_do(tmp_path, preferences):
+def test_the_command_prints_the_remaining_steps(tmp_path, preferences):
     if preferences:
         (tmp_path / "CellProfilerLocal.cfg").write_text(preferences)
     command = [sys.executable, "-m", "microsnoop_engine", "install", "cellprofiler", tmp_path / "plugins"]
@@ -90,7 +90,7 @@ def test_the_plugin_for_imagej_comes_with_the_way_to_this_engine(tmp_path):
 
 
 def test_a_folder_without_plugins_is_refused(tmp_path):
-    with pytest.raises(InputError, match="has no folder 'plugins': give the folder of Fiji or ImageJ"):
+    with pytest.raises(InputError, match="has no folder 'plugins': name the folder of Fiji or ImageJ"):
         install_fiji(tmp_path)
 
 
@@ -101,14 +101,14 @@ def test_fiji_is_found_where_people_put_it(tmp_path):
     assert found == [tmp_path / "Desktop" / "Fiji.app", tmp_path / "Downloads" / "ImageJ"]
 
 
-def test_the_command_for_fiji_says_what_to_restart(tmp_path):
+def test_the_command_for_fiji_asks_for_a_restart(tmp_path):
     command = [sys.executable, "-m", "microsnoop_engine", "install", "fiji"]
     environment = {"HOME": str(tmp_path), "USERPROFILE": str(tmp_path), "PATH": ""}
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 1
-    assert "no Fiji or ImageJ was found: give its folder" in done.stderr
+    assert "no Fiji or ImageJ was found: name its folder" in done.stderr
     (tmp_path / "Fiji.app" / "plugins").mkdir(parents=True)
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
     assert f"installed the Microsnoop plugin in {tmp_path / 'Fiji.app' / 'plugins'}" in done.stdout
-    assert "start Fiji or ImageJ anew: Plugins > Microsnoop > Measure Microsnoop Features" in done.stdout
+    assert "restart Fiji or ImageJ: Plugins > Microsnoop > Measure Microsnoop Features" in done.stdout

@@ -1,13 +1,13 @@
-"""A screen by one file: the whole chain, what is done again and what is not, and what is wrong with a file."""
+"""Test running a screen file: the whole chain, repeated and skipped steps, and mistakes in a file."""
 
 import json
 import shlex
 
 import pandas as pd
 import pytest
-from test_report import screen_table
+from wells import screen_table
 
-from microsnoop_engine.cli.main import main
+from microsnoop_engine.cli.main import build_parser, main
 from microsnoop_engine.cli.pipeline import plan_steps, read_sections
 
 SCREEN = """
@@ -26,10 +26,10 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_a_file_does_what_its_commands_do(folder, capsys, monkeypatch):
+def test_a_file_gives_the_same_results_as_its_commands(folder, capsys, monkeypatch):
     assert main(["run", str(folder / "screen.yaml")]) == 0
-    said = capsys.readouterr().out
-    lines = [line.removeprefix("== microsnoop ") for line in said.splitlines() if line.startswith("== microsnoop")]
+    output = capsys.readouterr().out
+    lines = [line.removeprefix("== microsnoop ") for line in output.splitlines() if line.startswith("== microsnoop")]
     assert lines[0].startswith("sphere wells.csv --out=found/sphered.parquet")
     monkeypatch.chdir(folder)
     by_hand = [part.replace("found", "by_hand") for part in shlex.split(lines[0])]
@@ -44,7 +44,7 @@ def test_a_file_does_what_its_commands_do(folder, capsys, monkeypatch):
         assert json.dumps(line)[1:-1] in page
 
 
-def test_only_what_changed_is_done_again(folder, capsys):
+def test_only_outdated_steps_are_repeated(folder, capsys):
     run = ["run", str(folder / "screen.yaml")]
     assert main(run) == 0
     stamps = {path.name: path.stat().st_mtime_ns for path in (folder / "found").iterdir()}
@@ -54,9 +54,9 @@ def test_only_what_changed_is_done_again(folder, capsys):
 
     (folder / "screen.yaml").write_text(SCREEN.replace("neighbors: 3", "neighbors: 1"))
     assert main(run) == 0
-    said = capsys.readouterr().out
-    assert "== sphere: done before" in said
-    assert "== microsnoop evaluate" in said
+    output = capsys.readouterr().out
+    assert "== sphere: done before" in output
+    assert "== microsnoop evaluate" in output
 
     (folder / "found" / "report.html").unlink()
     assert main(run) == 0
@@ -68,7 +68,7 @@ def test_only_what_changed_is_done_again(folder, capsys):
     assert "done before" not in capsys.readouterr().out
 
 
-def test_a_run_that_stopped_in_the_middle_goes_on(folder, capsys):
+def test_a_stopped_run_continues(folder, capsys):
     run = ["run", str(folder / "screen.yaml")]
     wrong = SCREEN.replace("label: Metadata_MoA", "label: Metadata_Moa")
     (folder / "screen.yaml").write_text(wrong)
@@ -80,14 +80,15 @@ def test_a_run_that_stopped_in_the_middle_goes_on(folder, capsys):
 
 
 def test_steps_take_the_table_of_the_step_before(tmp_path):
-    (tmp_path / "screen.yaml").write_text(
+    path = tmp_path / "screen.yaml"
+    path.write_text(
         "profile: {input: images, rescale_constant: 0.6, drop_border: true, csv: false}\n"
         "aggregate:\n"
         "sphere: {controls: a == 1, weights: {microsnoop: 1, classical: 2}}\n"
         "evaluate: {label: Metadata_MoA}\n"
         "report: {label: Metadata_Other}\n"
     )
-    steps = plan_steps(read_sections(tmp_path / "screen.yaml"), tmp_path / "screen.yaml")
+    steps = plan_steps(read_sections(path), path, build_parser().parse_args)
     assert [step.name for step in steps] == ["profile", "aggregate", "sphere", "evaluate", "report"]
     assert str(steps[0]) == "microsnoop profile images --out=results/profiles --rescale-constant=0.6 --drop-border"
     assert steps[1].arguments[0] == "results/profiles/profiles.parquet"
@@ -99,24 +100,27 @@ def test_steps_take_the_table_of_the_step_before(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
-        ("spere: {}", "has no section; there are profile, aggregate"),
+        ("spere: {}", "has no section: add some of profile, aggregate"),
         (SCREEN + "spere: {}", "unknown section spere"),
         (SCREEN.replace("controls:", "control:"), "section sphere: the following arguments are required: --controls"),
         (SCREEN.replace("by:", "per:"), "section sphere: unrecognized arguments: --per=Metadata_Plate"),
         (SCREEN.replace("neighbors: 3", "neighbors: many"), "section evaluate: argument --neighbors: invalid int"),
-        (SCREEN.replace("table: wells.csv", ""), "there is nothing to sphere: add a section profile, or 'table: FILE'"),
+        (
+            SCREEN.replace("table: wells.csv", ""),
+            "there is no table to sphere: add a section profile",
+        ),
         (SCREEN.replace("wells.csv", "other.csv"), "there is no file or folder 'other.csv'"),
         ("profile: {mode: tile}", "section profile needs 'input'"),
         ("sphere: [1, 2]", "section sphere must hold 'setting: value' lines"),
         ("sphere: {a: b", "is not YAML"),
     ],
 )
-def test_what_is_wrong_with_a_file(folder, capsys, text, said):
+def test_mistakes_in_a_file_are_named(folder, capsys, text, message):
     (folder / "screen.yaml").write_text(text)
     assert main(["run", str(folder / "screen.yaml")]) == 1
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert not list(folder.glob("*/sphered.parquet"))
 
 

@@ -1,6 +1,5 @@
-"""The report: its numbers against closed forms and other functions, and the page in a real browser."""
+"""Test the report of a screen, also in a real browser."""
 
-import base64
 import json
 import re
 from dataclasses import replace
@@ -10,49 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from browser import browser
+from wells import FEATURES, ROLES, screen_table
 
 from microsnoop_engine.cli.main import main
 from microsnoop_engine.errors import InputError
-from microsnoop_engine.evaluation import metrics as evaluation
-from microsnoop_engine.evaluation.embedding_map import principal_components
-from microsnoop_engine.reporting import panels as show
-from microsnoop_engine.reporting.page import make_report, same_rows
+from microsnoop_engine.reporting import panels
+from microsnoop_engine.reporting.page import make_page, matching_rows, report
+from microsnoop_engine.reporting.scores import screen_scores
 from microsnoop_engine.reporting.screen import ColumnRoles, Screen
-
-FEATURES = [f"Nuclei_Microsnoop_E{n:03d}_DNA" for n in range(12)]
-MEANING = ColumnRoles(
-    controls="Metadata_Role == 'negative'",
-    positive="Metadata_Role == 'positive'",
-    treatment=("Metadata_Compound", "Metadata_Dose"),
-    label="Metadata_MoA",
-    compound="Metadata_Compound",
-    dose="Metadata_Dose",
-    batch="Metadata_Plate",
-    groups="Metadata_Plate",
-)
-
-
-def screen_table(seed=0):
-    """Two plates of 24 wells: 4 negative and 4 positive controls, 4 compounds of 2 effects at 4 doses."""
-    random = np.random.default_rng(seed)
-    untreated, *effects = random.normal(size=(3, len(FEATURES)))
-    rows, values = [], []
-    for plate in (1, 2):
-        batch = 0.5 * random.normal(size=len(FEATURES))
-        for number in range(24):
-            role = "negative" if number < 4 else "positive" if number < 8 else "treated"
-            compound = {"negative": "DMSO", "positive": "max"}.get(role, "abcd"[number % 4])
-            dose = {"negative": 0.0, "positive": 1.0}.get(role, 0.25 * (1 + (number - 8) // 4))
-            effect = 0 if role == "negative" else {"c": 1, "d": 1}.get(compound, 0)
-            strength = {"negative": 0.0, "positive": 5.0}.get(role, 5 * dose)
-            moa = "none" if role == "negative" else f"moa{effect + 1}"
-            rows.append(
-                (f"P{plate}", f"{'ABCD'[number // 6]}{number % 6 + 1:02d}", role, compound, dose, moa, 50 + number)
-            )
-            values.append(4 * untreated + batch + strength * effects[effect] + 0.3 * random.normal(size=len(FEATURES)))
-    names = ("Plate", "Well", "Role", "Compound", "Dose", "MoA", "Object_Count")
-    frame = pd.DataFrame(rows, columns=[f"Metadata_{name}" for name in names])
-    return frame.join(pd.DataFrame(np.array(values), columns=FEATURES))
 
 
 @pytest.fixture(scope="module")
@@ -62,86 +26,30 @@ def frame():
 
 @pytest.fixture
 def screen(frame):
-    return Screen(frame.drop(columns=FEATURES), frame[FEATURES].to_numpy(), MEANING)
+    return Screen(frame.drop(columns=FEATURES), frame[FEATURES].to_numpy(), ROLES)
 
 
 def data_of(page):
     return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)[1])
 
 
-def test_principal_components_against_the_singular_value_decomposition():
-    values = np.random.default_rng(0).normal(size=(30, 5)) * [5, 4, 1, 1, 1]
-    coordinates, share = principal_components(values)
-    u, s, _ = np.linalg.svd(values - values.mean(0))
-    np.testing.assert_allclose(np.abs(coordinates), np.abs(u[:, :2] * s[:2]), atol=1e-8)
-    np.testing.assert_allclose(share, (s**2 / (s**2).sum())[:2])
-    np.testing.assert_allclose(principal_components(-values)[0], principal_components(values)[0] * -1, atol=1e-8)
-    with pytest.raises(InputError, match="more than 2 rows"):
-        principal_components(values[:2])
-
-
-@pytest.mark.parametrize(
-    ("well", "place"), [("A01", (0, 0)), ("h12", (7, 11)), ("P24", (15, 23)), ("AF48", (31, 47)), ("12", None)]
-)
-def test_wells_have_places(well, place):
-    assert show.well_place(well) == place
-
-
-def test_plates_have_usual_sizes_and_every_well(frame):
-    plates = show.plates(frame)
-    assert [(plate["name"], plate["rows"], plate["columns"]) for plate in plates] == [("P1", 4, 6), ("P2", 4, 6)]
-    assert sorted(member for plate in plates for well in plate["wells"] for member in well["members"]) == [*range(48)]
-    assert show.plates(frame.assign(Metadata_Well="H12"))[0]["columns"] == 12
-    assert show.plates(frame.drop(columns="Metadata_Well")) == []
-
-
-def test_features_survive_their_bytes(frame):
-    values = frame[FEATURES].to_numpy(copy=True)
-    values[3, 2] = np.nan
-    found = show.feature_bytes(values, FEATURES)
-    steps = np.frombuffer(base64.b64decode(found["bytes"]), np.uint8).reshape(len(FEATURES), -1).T.astype(float)
-    assert steps[3, 2] == 255
-    low, high = np.array(found["low"]), np.array(found["high"])
-    back = low + steps / 254 * (high - low)
-    error = np.abs(back - values) / (high - low)
-    assert np.nanmax(error) <= 0.5 / 254 + 1e-4
-
-
-def test_figures_say_what_is_known_of_the_screen(screen):
-    found = {figure.name: figure.value for figure in show.figures(screen)}
-    assert found["Controls told apart"] == 1
-    like_the_positive = screen.frame["Metadata_Compound"].isin(["a", "b"]).to_numpy()
-    position, dose = screen.position()[like_the_positive], screen.frame["Metadata_Dose"][like_the_positive]
-    assert np.corrcoef(position, dose)[0, 1] > 0.9
-    np.testing.assert_allclose(position, dose, atol=0.4)
-    assert found["Z'"] > 0.5
-    expected = evaluation.knn_predict(screen.values, screen.column("Metadata_Plate"), None, 5)
-    assert found["Plate by neighbors"] == pytest.approx((expected == screen.column("Metadata_Plate")).mean())
-    treated = screen.frame.assign(row=range(48))[~screen.negative]
-    means = treated.groupby(["Metadata_Compound", "Metadata_Dose"])["row"].apply(lambda row: screen.values[row].mean(0))
-    names = means.index.to_frame()
-    moa = np.where(names["Metadata_Compound"].isin(["c", "d"]), "moa2", "moa1")
-    match = evaluation.nsc(np.stack(means.to_list()), moa, names["Metadata_Compound"].to_numpy())
-    assert found["NSC"] == pytest.approx(match.accuracy)
-
-
 def test_blank_labels_are_none(frame):
     """A label of the controls alone, blank elsewhere, as a LoadData CSV has it."""
     roles = frame["Metadata_Role"].where(frame["Metadata_Role"] != "treated", " ")
-    meaning = replace(MEANING, label="Metadata_Kind", batch=None)
+    meaning = replace(ROLES, label="Metadata_Kind", batch=None)
     values = frame[FEATURES].to_numpy()
-    found = {figure.name for figure in show.figures(Screen(frame.assign(Metadata_Kind=roles), values, meaning))}
+    found = {score.name for score in screen_scores(Screen(frame.assign(Metadata_Kind=roles), values, meaning))}
     assert "Controls told apart" in found
     assert not found & {"Kind by neighbors", "NSC"}
-    shown = data_of(make_report(frame.assign(Metadata_Kind=roles), FEATURES, ColumnRoles(label="Metadata_Kind")))
+    shown = data_of(make_page(frame.assign(Metadata_Kind=roles), FEATURES, ColumnRoles(label="Metadata_Kind")))
     assert set(shown["colors"][0]["words"]) == {"negative", "positive", "(none)"}
     assert set(shown["metadata"]["Kind"]) == {"negative", "positive", None}
     nothing = Screen(frame.assign(Metadata_Kind=None), values, meaning)
-    assert "NSC" not in {figure.name for figure in show.figures(nothing)}
+    assert "NSC" not in {score.name for score in screen_scores(nothing)}
 
 
 def test_unknown_columns_are_not_guessed(frame):
-    found = data_of(make_report(frame, FEATURES, ColumnRoles()))
+    found = data_of(make_page(frame, FEATURES, ColumnRoles()))
     assert (found["scores"], found["doses"], found["nearest"]) == ([], None, None)
     assert set(found["maps"][0]["kinds"]) == {"PCA", "UMAP"}
     assert len(found["plates"]) == 2
@@ -149,16 +57,43 @@ def test_unknown_columns_are_not_guessed(frame):
 
 def test_rows_before_sphering_are_found_in_any_order(frame):
     shuffled = frame.sample(frac=1, random_state=1)
-    np.testing.assert_array_equal(same_rows(shuffled, frame)[FEATURES], frame[FEATURES])
+    np.testing.assert_array_equal(matching_rows(shuffled, frame)[FEATURES], frame[FEATURES])
     with pytest.raises(InputError, match=r"lacks Metadata_Plate, Metadata_Well = \['P1', 'A01'\]"):
-        same_rows(frame.iloc[1:], frame)
+        matching_rows(frame.iloc[1:], frame)
     with pytest.raises(InputError, match="several rows"):
-        same_rows(pd.concat([frame, frame]), frame)
+        matching_rows(pd.concat([frame, frame]), frame)
+
+
+def test_rows_of_tables_without_keys_are_not_matched_by_their_order(frame):
+    """Treatment tables are matched by their metadata, tables without metadata not at all."""
+    treatments = frame.drop(columns=["Metadata_Plate", "Metadata_Well"]).drop_duplicates(
+        ["Metadata_Compound", "Metadata_Dose"]
+    )
+    shuffled = treatments.sample(frac=1, random_state=1)
+    np.testing.assert_array_equal(matching_rows(shuffled, treatments)[FEATURES], treatments[FEATURES])
+    with pytest.raises(InputError, match="`before`: the tables share no keys"):
+        matching_rows(shuffled[FEATURES], treatments)
+    with pytest.raises(InputError, match="`before`: several rows"):
+        matching_rows(frame[["Metadata_Role", *FEATURES]], frame[["Metadata_Role", *FEATURES]])
+
+
+def test_report_takes_tables_in_memory(frame, tmp_path):
+    before = frame.sample(frac=1, random_state=2)
+    path = report(frame, tmp_path / "new" / "screen.html", ROLES, before=before, commands=["microsnoop sphere"])
+    assert path == tmp_path / "new" / "screen.html"
+    page = path.read_text(encoding="utf-8")
+    assert "<title>Screen</title>" in page
+    data = data_of(page)
+    assert data["commands"] == ["microsnoop sphere"]
+    assert data["scores"]
+    assert all(score["before"] == score["after"] for score in data["scores"])
+    with pytest.raises(InputError, match=r"`out`: '.*page.txt' must end in .html"):
+        report(frame, tmp_path / "page.txt")
 
 
 def test_of_a_large_table_rows_are_drawn(frame, monkeypatch):
-    monkeypatch.setattr(show, "MOST_ROWS", 30)
-    found = data_of(make_report(frame, FEATURES, MEANING, before=frame.iloc[::-1]))
+    monkeypatch.setattr(panels, "MOST_ROWS", 30)
+    found = data_of(make_page(frame, FEATURES, ROLES, before=frame.iloc[::-1]))
     assert found["summary"].startswith("30 wells drawn at random from 48")
     assert len(found["names"]) == len(set(found["names"])) == len(found["map_rows"]) == 30
     assert all(score["before"] == score["after"] for score in found["scores"])
@@ -166,7 +101,7 @@ def test_of_a_large_table_rows_are_drawn(frame, monkeypatch):
 
 def test_text_cannot_break_out_of_the_page(frame):
     evil = frame.assign(Metadata_Compound="</script><script>document.title='x'</script>")
-    page = make_report(evil, FEATURES, ColumnRoles(treatment=("Metadata_Compound",)), title="<b>&")
+    page = make_page(evil, FEATURES, ColumnRoles(treatment=("Metadata_Compound",)), title="<b>&")
     assert "</script><script>document" not in page
     assert "<title>&lt;b&gt;&amp;</title>" in page
     assert data_of(page)["treatment"][0].startswith("</script>")
@@ -174,13 +109,13 @@ def test_text_cannot_break_out_of_the_page(frame):
 
 @pytest.mark.parametrize("option", ["label", "compound", "batch", "groups", "dose"])
 def test_columns_that_are_not_there_are_named(frame, option):
-    with pytest.raises(InputError, match=f"--{option}: there is no column 'Metadata_X'"):
-        make_report(frame, FEATURES, ColumnRoles(**{option: "Metadata_X"}))
+    with pytest.raises(InputError, match=f"`{option}`: there is no column 'Metadata_X'"):
+        make_page(frame, FEATURES, ColumnRoles(**{option: "Metadata_X"}))
 
 
 def test_a_dose_must_be_a_number(frame):
-    with pytest.raises(InputError, match="--dose: the column 'Metadata_Role' does not hold numbers"):
-        make_report(frame, FEATURES, ColumnRoles(dose="Metadata_Role"))
+    with pytest.raises(InputError, match="`dose`: the column 'Metadata_Role' does not hold numbers"):
+        make_page(frame, FEATURES, ColumnRoles(dose="Metadata_Role"))
 
 
 @pytest.fixture(scope="module")
@@ -188,14 +123,14 @@ def page_file(frame, tmp_path_factory):
     """The report of a table and its sphered form, by the command line."""
     folder = tmp_path_factory.mktemp("report")
     frame.to_parquet(folder / "wells.parquet")
-    controls = ["--controls", MEANING.controls]
+    controls = ["--controls", ROLES.controls]
     sphere = ["sphere", str(folder / "wells.parquet"), *controls, "--by", "Metadata_Plate", "--regularization", "0.3"]
     sphere += ["--out", str(folder / "sphered.parquet"), "--save", str(folder / "s.safetensors"), "--quiet"]
     assert main(sphere) == 0
     report = ["report", str(folder / "sphered.parquet"), "--out", str(folder / "report.html"), *controls]
     report += ["--before", str(folder / "wells.parquet"), "--transform", str(folder / "s.safetensors")]
-    report += ["--positive", MEANING.positive, "--treatment", ",".join(MEANING.treatment), "--quiet"]
-    report += [f"--{name}={getattr(MEANING, name)}" for name in ("label", "compound", "dose", "batch", "groups")]
+    report += ["--positive", ROLES.positive, "--treatment", ",".join(ROLES.treatment), "--quiet"]
+    report += [f"--{name}={getattr(ROLES, name)}" for name in ("label", "compound", "dose", "batch", "groups")]
     assert main(report) == 0
     return folder / "report.html"
 

@@ -1,3 +1,5 @@
+"""Test that freed memory stays with the process."""
+
 import platform
 import subprocess
 import sys
@@ -7,7 +9,7 @@ import pytest
 PAGES = """
 import resource, sys
 import numpy as np
-from microsnoop_engine.machine import keep_freed_memory
+from microsnoop_engine.trainer.memory import keep_freed_memory
 
 if sys.argv[1] == "keep":
     keep_freed_memory()

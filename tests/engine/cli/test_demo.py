@@ -1,4 +1,4 @@
-"""The demo: from nothing to a report, whose figures say that the drawn phenotypes were found."""
+"""Test the demo, from its drawing to a report that finds the drawn phenotypes."""
 
 import json
 import re
@@ -12,8 +12,7 @@ from microsnoop_engine.reporting.thumbnails import SIDE
 
 def test_the_demo_ends_with_a_report(tmp_path, capsys):
     assert main(["demo", "--out", str(tmp_path / "demo")]) == 0
-    said = capsys.readouterr().out
-    assert "look at the report:" in said
+    assert "open the report in a browser:" in capsys.readouterr().out
     assert len(pd.read_parquet(tmp_path / "demo" / "sphered.parquet")) == 48
     page = (tmp_path / "demo" / "report.html").read_text(encoding="utf-8")
     data = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)[1])
