@@ -69,7 +69,7 @@ def run(name: str, options: argparse.Namespace) -> dict:
     folder = options.folder / name.replace(" ", "-")
     weights = folder / "weights.safetensors"
     if not recipe.samples:
-        weights = find_weights(recipe.changes["start"])
+        weights = find_weights(recipe.changes["init_weights"])
     elif not weights.exists():
         shutil.rmtree(folder, ignore_errors=True)
         batch = make_config(recipe.preset, recipe.changes).batch

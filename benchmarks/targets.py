@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--out", type=Path, default=REPOSITORY / "out" / "targets.npz")
     options = parser.parse_args()
-    changes = {"crop": FRAME, "batch": BATCH, "places_per_image": 1, "seed": options.seed}
+    changes = {"crop": FRAME, "batch": BATCH, "crops_per_image": 1, "seed": options.seed}
     scales = {"scale_low": FRAME / LARGEST, "scale_high": FRAME / SMALLEST}
     pool = read_pool(POOL)
     batches = Batches(pool, make_config("contrast", changes | scales), torch.device("cpu"))

@@ -68,22 +68,19 @@ class Batches:
     def __init__(self, pool: Pool, config: TrainConfig, device: torch.device, targets: Targets | None = None):
         self.config = config
         self._targets = targets
-        if targets and np.unique(targets.plane, return_counts=True)[1].max() < config.places_per_image:
+        if targets and np.unique(targets.plane, return_counts=True)[1].max() < config.crops_per_image:
             raise InputError(
-                f"places_per_image is {config.places_per_image}, but the targets have no image with so many places"
+                f"places_per_image is {config.crops_per_image}, but the targets have no image with so many places"
             )
         names = config.categories or tuple(pool.categories)
         self.categories = names
         self._members = [np.array(pool.members(name)) for name in names]
         pixels, starts, shapes = flatten(pool.planes)
         self._shapes = shapes
-        if config.candidates > 1:
+        if config.crop_candidates > 1:
             maps = [variation(plane).ravel() for plane in pool.planes]
             self._variation = np.concatenate(maps)
             self._blocks = np.cumsum([0, *map(len, maps[:-1])])
-        if config.levels == "image":
-            levels = np.array([np.percentile(plane, (1, 99)) for plane in pool.planes], np.float32)
-            self._levels = torch.from_numpy(levels).to(device)
         self._device = device
         self._pixels = torch.from_numpy(pixels).to(device)
         self._starts = torch.from_numpy(starts).to(device)
@@ -103,7 +100,7 @@ class Batches:
         if self.with_targets:
             return self._at_targets(random, step, padded=0)
         members = self._members[step % len(self._members)]
-        plane = random.choice(members, config.batch // config.places_per_image).repeat(config.places_per_image)
+        plane = random.choice(members, config.batch // config.crops_per_image).repeat(config.crops_per_image)
         scale = np.exp(random.uniform(math.log(config.scale_low), math.log(config.scale_high), config.batch))
         return self._draw(random, plane, self._centers(random, plane), scale)
 
@@ -129,7 +126,7 @@ class Batches:
     def _rows(self, step: int) -> np.ndarray:
         """The rows of a step's places among the targets, those of one image side by side."""
         random = np.random.default_rng([self.config.seed, step, 5])
-        count, plane = self.config.places_per_image, self._targets.plane
+        count, plane = self.config.crops_per_image, self._targets.plane
         order = random.permutation(len(plane))
         order = order[np.argsort(plane[order], kind="stable")]
         start, size = np.unique(plane[order], return_index=True, return_counts=True)[1:]
@@ -158,7 +155,7 @@ class Batches:
 
     def _centers(self, random: np.random.Generator, plane: np.ndarray) -> np.ndarray:
         """For each plane the center (y, x) of several random ones around which its pixels vary most."""
-        drawn = random.random((self.config.candidates, len(plane), 2)) * self._shapes[plane]
+        drawn = random.random((self.config.crop_candidates, len(plane), 2)) * self._shapes[plane]
         if len(drawn) == 1:
             return drawn[0]
         y, x = (drawn // BLOCK).astype(int).transpose(2, 0, 1)
@@ -179,11 +176,7 @@ class Batches:
 
     def crops(self, places: CropBatch) -> Tensor:
         """Crops (n, 1, s, s), normalized so that percentiles 1 and 99 are 0 and 1; outside of the planes they are 0."""
-        crops, shown = self.cut(places), self.shown(places)
-        if self.config.levels == "crop":
-            return normalize(crops * shown)
-        low, high = self._levels[torch.from_numpy(places.plane).to(self._device)].T[:, :, None, None, None]
-        return (crops - low) / (high - low).clamp(min=1) * shown
+        return normalize(self.cut(places) * self.shown(places))
 
     def shown(self, places: CropBatch) -> Tensor:
         """Masks (n, 1, s, s): 1 in the window of each place."""
@@ -238,7 +231,7 @@ class Batches:
         crops = torch.lerp(crops, soft, (2 * blur - 1).clamp(min=0) * strength)
         grain = torch.randn((count, *crops.shape[1:]), generator=generator)[share].to(crops.device)
         crops = (crops + grain * noise**2 * 0.2 * strength).clamp(min=0) * shown
-        return normalize(crops) if self.config.levels == "crop" else crops
+        return normalize(crops)
 
 
 def variation(plane: np.ndarray) -> np.ndarray:

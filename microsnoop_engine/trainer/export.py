@@ -36,7 +36,7 @@ def export(folder: Path, target: Path, name: str, license: str, encoder_only: bo
     """
     state = read_checkpoint(folder)
     config = TrainConfig(**state["config"])
-    learnt = average_with_init(state["model"], state.get("start_tensors", {}), config.start_share)
+    learnt = average_with_init(state["model"], state.get("start_tensors", {}), config.init_average)
     tensors = {key: halved(value) for key, value in weight_arrays(learnt, encoder_only).items()}
     tensors |= {key: value.numpy() for key, value in state["whitening"].items()}
     training = {

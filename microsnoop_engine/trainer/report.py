@@ -25,7 +25,7 @@ def draw_reconstructions(trainer: Trainer, pool: Pool, path: Path) -> None:
 
     Without a decoder (contrast alone) there is nothing to draw and no file is written.
     """
-    if not trainer.config.reconstruction:
+    if not trainer.config.reconstruction_weight:
         return
     trainer.model.eval()
     batches = Batches(pool, trainer.config, trainer.device)

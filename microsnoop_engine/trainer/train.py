@@ -95,7 +95,7 @@ def whiten(trainer: Trainer) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "plain.safetensors"
         card = Card("plain", architecture=trainer.config.architecture)
-        tensors = average_with_init(trainer.model.state_dict(), trainer.start_tensors, trainer.config.start_share)
+        tensors = average_with_init(trainer.model.state_dict(), trainer.start_tensors, trainer.config.init_average)
         save_weights(weight_arrays(tensors, encoder_only=True), card, path)
         embedder = Embedder(path, device=trainer.device.type, precision="float32")
         crops = crops_like_cells(trainer.batches, trainer.config.whitening)

@@ -104,24 +104,24 @@ class Trainer:
         self.targets: Targets | None = read_targets(Path(config.targets), pool) if config.targets else None
         self.batches = Batches(pool, config, self.device, self.targets)
         width = Card("").dimension
-        network = make_network(config.architecture, width, decoder=config.reconstruction > 0)
+        network = make_network(config.architecture, width, decoder=config.reconstruction_weight > 0)
         self.started_from: dict[str, Any] = {}
-        if config.start and not (folder / CHECKPOINT).exists():
-            card = load_initial_weights(network, config.start, config.architecture)
+        if config.init_weights and not (folder / CHECKPOINT).exists():
+            card = load_initial_weights(network, config.init_weights, config.architecture)
             seen = {key: card.training[key] for key in ("samples_seen", "hours", "start") if key in card.training}
             self.started_from = {"name": card.name, "sha256": card.sha256, **seen}
         self.start_tensors = {}
-        if config.start_share:
+        if config.init_average:
             self.start_tensors = {key: value.clone() for key, value in network.state_dict().items()}
-        if config.frozen:
-            freeze_stages(network, config.frozen, config.architecture)
+        if config.frozen_stages:
+            freeze_stages(network, config.frozen_stages, config.architecture)
         self.model = parallel.sync_batchnorm(network)
         self.head = nn.Sequential(nn.Linear(width, 2 * width), nn.ReLU(), nn.Linear(2 * width, width // 2))
         self.predictor = nn.Linear(width, self.targets.target.shape[1]) if self.targets else nn.Identity()
         self.model.to(self.device, memory_format=torch.channels_last)
         self.head.to(self.device)
         self.predictor.to(self.device)
-        heads = [*(self.head.parameters() if config.contrast else ()), *self.predictor.parameters()]
+        heads = [*(self.head.parameters() if config.contrast_weight else ()), *self.predictor.parameters()]
         self._parameters = [p for p in (*self.model.parameters(), *heads) if p.requires_grad]
         self._optimizer = torch.optim.AdamW(self._parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
         self._reconstruct = torch.compile(self.model) if compiled else self.model
@@ -227,7 +227,7 @@ class Trainer:
         """This process's crops (n, 1, s, s) of a step; with contrast or targets, a second view of each."""
         share = parallel.own_share(self.config.batch)
         places = [batches.places(step)]
-        if self.config.contrast or batches.with_targets:
+        if self.config.contrast_weight or batches.with_targets:
             places.append(batches.second_view(places[0], step))
         own = [view[share] for view in places]
         return [batches.vary(batches.crops(x), batches.shown(x), step, n, share) for n, x in enumerate(own)]
@@ -236,20 +236,20 @@ class Trainer:
         """The losses of the crops of a step of these batches, by name."""
         config, found = self.config, {}
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._precision == "bfloat16"):
-            if config.reconstruction:
+            if config.reconstruction_weight:
                 mask = patch_mask(config, step, self.device)[parallel.own_share(config.batch)]
                 output = self._reconstruct(views[0].contiguous(memory_format=torch.channels_last), mask)
                 found["reconstruction"] = reconstruction_loss(_full(output), views[0], mask, config.masked_weight)
-            if config.contrast or batches.with_targets:
+            if config.contrast_weight or batches.with_targets:
                 both = torch.cat(views).contiguous(memory_format=torch.channels_last)
                 embeddings = _full(self._embed(both)) * math.sqrt(self.head[0].in_features)
             if batches.with_targets:
                 wanted = batches.targets(step)[parallel.own_share(config.batch)]
                 found["distillation"] = distillation_loss(_full(self.predictor(embeddings)), wanted.repeat(2, 1))
-            if config.contrast:
+            if config.contrast_weight:
                 first, second = (parallel.gather(part) for part in _full(self.head(embeddings)).chunk(2))
                 found["contrast"] = contrast_loss(first, second, config.temperature)
-                if config.decorrelation:
+                if config.decorrelation_weight:
                     found["decorrelation"] = decorrelation_loss(parallel.gather(embeddings))
         return found
 

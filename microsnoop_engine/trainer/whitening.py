@@ -15,7 +15,7 @@ from .batches import Batches
 
 FRAME = 224
 BATCH = 32
-AS_SHOWN = {"crop": FRAME, "batch": BATCH, "places_per_image": 1, "padding": 0.0}
+AS_SHOWN = {"crop": FRAME, "batch": BATCH, "crops_per_image": 1, "padding": 0.0}
 SMALLEST, LARGEST = 40, 130
 """Height and width of cells in pixels of the training images."""
 REGULARIZATION = 3e-3

@@ -34,7 +34,7 @@ def file(tmp_path):
 
 @pytest.fixture
 def config(file):
-    return TrainConfig(**SMALL, reconstruction=0.0, targets=str(file), scale_jitter=1.0, shift=0.0, padding=1.0)
+    return TrainConfig(**SMALL, reconstruction_weight=0.0, targets=str(file), scale_jitter=1.0, shift=0.0, padding=1.0)
 
 
 def test_a_file_is_read_as_it_was_saved(file):
@@ -76,14 +76,14 @@ def test_only_a_share_of_the_second_views_is_padded_and_no_first_view(file, conf
 
 def test_places_of_one_image_lie_side_by_side(file, config):
     found = read_targets(file, POOL)
-    batches = Batches(POOL, replace(config, places_per_image=4), torch.device("cpu"), found)
+    batches = Batches(POOL, replace(config, crops_per_image=4), torch.device("cpu"), found)
     for step in range(5):
         plane = batches.places(step).plane.reshape(2, 4)
         assert (plane == plane[:, :1]).all()
         sides = np.sort(32 / batches.places(step).scale.reshape(2, 4), axis=1)
         np.testing.assert_allclose(sides, [[16, 24, 32, 64]] * 2)  # none of the four twice
     with pytest.raises(InputError, match="places_per_image is 8, but the targets have no image with so many"):
-        Batches(POOL, replace(config, places_per_image=8), torch.device("cpu"), found)
+        Batches(POOL, replace(config, crops_per_image=8), torch.device("cpu"), found)
 
 
 def test_the_targets_are_learnt_and_the_card_says_whose_they_are(config, tmp_path):
@@ -122,11 +122,15 @@ def test_wrong_files_are_named(file, config, tmp_path):
         Trainer(config, Pool(POOL.planes[:2], {"a": [0, 1]}), tmp_path / "run")
     Trainer(config, POOL, tmp_path / "run").save()
     with pytest.raises(ResumeError, match="distillation"):
-        Trainer(TrainConfig(**SMALL, reconstruction=0.0, targets=str(file), distillation=2.0), POOL, tmp_path / "run")
+        Trainer(
+            TrainConfig(**SMALL, reconstruction_weight=0.0, targets=str(file), distillation_weight=2.0),
+            POOL,
+            tmp_path / "run",
+        )
 
 
 def test_there_must_be_something_to_learn(file):
     with pytest.raises(InputError, match="nothing to learn"):
-        TrainConfig(**SMALL, reconstruction=0.0)
+        TrainConfig(**SMALL, reconstruction_weight=0.0)
     with pytest.raises(InputError, match="nothing to learn"):
-        TrainConfig(**SMALL, reconstruction=0.0, targets=str(file), distillation=0.0)
+        TrainConfig(**SMALL, reconstruction_weight=0.0, targets=str(file), distillation_weight=0.0)

@@ -28,7 +28,7 @@ from microsnoop_engine.trainer.trainer import Trainer, learning_rate, read_check
 from microsnoop_engine.trainer.warm_start import freeze_stages
 
 SMALL = {"categories": (), "crop": 32, "batch": 4, "images_per_epoch": 16, "epochs": 3, "warmup_epochs": 1}
-BOTH = TrainConfig(**SMALL, contrast=0.5, intensity=0.5)
+BOTH = TrainConfig(**SMALL, contrast_weight=0.5, intensity=0.5)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def test_the_schedule_is_the_papers():
     assert learning_rate(config, 300 * 750) == pytest.approx(closed, rel=1e-12)
 
 
-@pytest.mark.parametrize("changes", [{}, {"reconstruction": 0.0, "contrast": 1.0}])
+@pytest.mark.parametrize("changes", [{}, {"reconstruction_weight": 0.0, "contrast_weight": 1.0}])
 def test_it_learns(pool, tmp_path, changes):
     config = TrainConfig(**{**SMALL, "epochs": 20, "batch": 8, "learning_rate": 3e-4, **changes})
     trainer, said = Trainer(config, pool, tmp_path), []
@@ -98,7 +98,7 @@ def test_a_stopped_run_goes_on_bit_for_bit(pool, tmp_path):
 def test_another_configuration_is_refused(pool, tmp_path):
     Trainer(BOTH, pool, tmp_path).save()
     with pytest.raises(ResumeError, match=r"another configuration: batch \(there 4, now 8\)"):
-        Trainer(TrainConfig(**{**SMALL, "batch": 8}, contrast=0.5, intensity=0.5), pool, tmp_path)
+        Trainer(TrainConfig(**{**SMALL, "batch": 8}, contrast_weight=0.5, intensity=0.5), pool, tmp_path)
     (tmp_path / "checkpoint.pt").write_bytes(b"damaged")
     with pytest.raises(ResumeError, match=r"checkpoint\.pt' is damaged"):
         Trainer(BOTH, pool, tmp_path)
@@ -119,7 +119,7 @@ def test_a_loss_that_is_not_finite_stops_and_leaves_the_checkpoint(pool, tmp_pat
 COMMAND = ["-m", "microsnoop_engine", "train"]
 OPTIONS = ["--device", "cpu", "--precision", "float32", "--save-minutes", "0.01"]
 OPTIONS += [f"--set={key}={value}" for key, value in SMALL.items() if key != "categories"]
-OPTIONS += ["--set=categories=", "--set=contrast=0.5", "--set=intensity=0.5"]
+OPTIONS += ["--set=categories=", "--set=contrast_weight=0.5", "--set=intensity=0.5"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
@@ -207,7 +207,7 @@ def test_what_a_run_leaves_and_what_is_exported_from_it(images, tmp_path):
 
 def test_a_whitening_is_fitted_at_the_end_and_exported(images, tmp_path):
     small = {key: value for key, value in SMALL.items() if key != "categories"}
-    changes = {**small, "epochs": 2, "batch": 8, "intensity": 0.5, "decorrelation": 0.1, "whitening": 64}
+    changes = {**small, "epochs": 2, "batch": 8, "intensity": 0.5, "decorrelation_weight": 0.1, "whitening": 64}
     train(images, tmp_path / "run", "contrast", changes, device="cpu", precision="float32")
     with (tmp_path / "run" / "log.csv").open() as file:
         assert all(float(row["decorrelation"]) > 0 for row in csv.DictReader(file))
@@ -249,7 +249,7 @@ def test_a_run_starts_from_finished_weights(pool, tmp_path):
     first = TrainConfig(**{**SMALL, "epochs": 1, "warmup_epochs": 0})
     Trainer(first, pool, tmp_path / "first").run()
     card = export(tmp_path / "first", tmp_path / "first.safetensors", "first", "CC0", encoder_only=False)
-    settings = TrainConfig(**SMALL, start=str(tmp_path / "first.safetensors"), seed=7)
+    settings = TrainConfig(**SMALL, init_weights=str(tmp_path / "first.safetensors"), seed=7)
     trainer = Trainer(settings, pool, tmp_path / "second")
     for key, value in load_weights(tmp_path / "first.safetensors")[0].items():
         np.testing.assert_array_equal(trainer.model.state_dict()[key].numpy(), value.astype(np.float32))
@@ -265,7 +265,7 @@ def test_frozen_stages_stay_and_the_others_learn(pool, tmp_path):
     Trainer(TrainConfig(**SMALL), pool, tmp_path / "first").run()
     export(tmp_path / "first", tmp_path / "first.safetensors", "first", "CC0", encoder_only=True)
     start = str(tmp_path / "first.safetensors")
-    config = TrainConfig(**SMALL, contrast=1.0, reconstruction=0.0, start=start, frozen=2)
+    config = TrainConfig(**SMALL, contrast_weight=1.0, reconstruction_weight=0.0, init_weights=start, frozen_stages=2)
     trainer = Trainer(config, pool, tmp_path / "run")
     before = {key: value.clone() for key, value in trainer.model.state_dict().items()}
     trainer.run()
@@ -279,7 +279,11 @@ def test_finished_weights_may_be_the_mean_with_their_start(pool, tmp_path):
     Trainer(TrainConfig(**SMALL), pool, tmp_path / "first").run()
     export(tmp_path / "first", tmp_path / "first.safetensors", "first", "CC0", encoder_only=True)
     config = TrainConfig(
-        **SMALL, contrast=1.0, reconstruction=0.0, start=str(tmp_path / "first.safetensors"), start_share=0.25
+        **SMALL,
+        contrast_weight=1.0,
+        reconstruction_weight=0.0,
+        init_weights=str(tmp_path / "first.safetensors"),
+        init_average=0.25,
     )
     trainer = Trainer(config, pool, tmp_path / "run")
     trainer.run(max_minutes=0)
@@ -297,7 +301,7 @@ def test_finished_weights_may_be_the_mean_with_their_start(pool, tmp_path):
 
 def test_weights_of_another_network_are_no_start(pool, tmp_path):
     with pytest.raises(WeightsError, match="are of a 'unet', not of a 'vit'"):
-        Trainer(TrainConfig(**SMALL, architecture="vit", start="microsnoop-base"), pool, tmp_path)
+        Trainer(TrainConfig(**SMALL, architecture="vit", init_weights="microsnoop-base"), pool, tmp_path)
 
 
 def test_a_network_that_does_not_compile_is_said(pool, tmp_path, monkeypatch):

@@ -56,23 +56,6 @@ def test_percentiles_become_0_and_1():
     assert (normalize(torch.full((1, 1, 8, 8), 7.0)) == 0).all()
 
 
-def test_levels_of_the_image_keep_a_dim_crop_dim():
-    plane = np.full((64, 128), 50, np.uint8)
-    plane[:, :64] += RANDOM.integers(0, 20, (64, 64)).astype(np.uint8)
-    plane[:, 64:] += RANDOM.integers(0, 200, (64, 64)).astype(np.uint8)
-    config = replace(CONFIG, categories=(), levels="image")
-    batches = Batches(Pool([plane], {"a": [0]}), config, CPU)
-    one = np.ones(2)
-    places = CropBatch(np.zeros(2, int), np.array([[32.0, 20], [32, 100]]), 0 * one, one, one < 0, one)
-    low, high = np.percentile(plane, (1, 99))
-    found, wanted = batches.crops(places), (batches.cut(places) - low) / (high - low)
-    np.testing.assert_allclose(found, wanted, atol=1e-5)
-    assert found[0].max() < 0.15 < 0.9 < found[1].max()
-    varied = Batches(Pool([plane], {"a": [0]}), replace(config, intensity=0.3), CPU)
-    shown = varied.shown(places)
-    assert varied.vary(found, shown, 0, 0, slice(0, 2))[0].max() < 0.4
-
-
 def test_categories_take_turns_and_a_step_is_always_the_same(batches):
     assert set(batches.places(0).plane) <= {0, 1}
     assert set(batches.places(1).plane) == {2}
@@ -125,7 +108,7 @@ def test_intensity_changes_keep_the_percentiles():
 
 
 def test_images_give_several_places_each():
-    places = Batches(POOL, replace(CONFIG, places_per_image=3, categories=("a+b",)), CPU).places(0)
+    places = Batches(POOL, replace(CONFIG, crops_per_image=3, categories=("a+b",)), CPU).places(0)
     assert (places.plane.reshape(2, 3) == places.plane.reshape(2, 3)[:, :1]).all()
     assert len(np.unique(places.center, axis=0)) > 2
 
@@ -137,7 +120,7 @@ def test_of_several_candidates_the_one_amid_structure_is_taken():
     pool = Pool([blank, plane, blank], {"a": [1]})
     config = replace(CONFIG, categories=("a",), batch=64, scale_low=1.0, scale_high=1.0)
     for candidates, least in ((1, 0), (100, 18)):
-        center = Batches(pool, replace(config, candidates=candidates), CPU).places(0).center
+        center = Batches(pool, replace(config, crop_candidates=candidates), CPU).places(0).center
         hits = ((center // 32).astype(int) == (3, 11)).all(1).sum()
         assert least <= hits <= 64 * (candidates > 1) + 5
     assert variation(plane).shape == (10, 15)
