@@ -132,7 +132,7 @@ def pool_embeddings(network: Network, steps: int = 25) -> np.ndarray:
     pool = read_pool(POOL)
     batches = Batches(pool, config, torch.device("cpu"))
     embedder = network.open()
-    return np.concatenate([embedder.embed(batches.crops(batches.places(step)).numpy()) for step in range(steps)])
+    return np.concatenate([embedder.embed(batches.crops(batches.draw(step)).numpy()) for step in range(steps)])
 
 
 def report(folder: Path, results: Path) -> None:

@@ -66,7 +66,7 @@ def main() -> None:
     began, step, found, tables, turned = time.monotonic(), 0, [], [], []
     with ProcessPoolExecutor(options.threads) as workers:
         while sum(map(len, tables)) < options.places:
-            places = around_objects(batches, batches.places(step), random)
+            places = around_objects(batches, batches.draw(step), random)
             crops = batches.crops(places).numpy()
             varied = crops.max((1, 2, 3)) > 0
             places, crops = places[varied], crops[varied].clip(0, 1)

@@ -93,7 +93,7 @@ class Batches:
         other.config = replace(self.config, **changes)
         return other
 
-    def places(self, step: int) -> CropBatch:
+    def draw(self, step: int) -> CropBatch:
         """The places of a step's crops, all of one category."""
         random = np.random.default_rng([self.config.seed, step, 0])
         config = self.config
@@ -102,7 +102,7 @@ class Batches:
         members = self._members[step % len(self._members)]
         plane = random.choice(members, config.batch // config.crops_per_image).repeat(config.crops_per_image)
         scale = np.exp(random.uniform(math.log(config.scale_low), math.log(config.scale_high), config.batch))
-        return self._draw(random, plane, self._centers(random, plane), scale)
+        return self._view(random, plane, self._centers(random, plane), scale)
 
     def second_view(self, places: CropBatch, step: int) -> CropBatch:
         """The same places, a little shifted, with another rotation and a slightly different magnification.
@@ -151,7 +151,7 @@ class Batches:
         jitter = math.log(self.config.scale_jitter)
         factor = np.exp(random.uniform(-jitter, jitter, count))
         shift = random.uniform(-reach, reach, (count, 2)) / scale[:, None]
-        return self._draw(random, plane, center + shift, scale * factor)
+        return self._view(random, plane, center + shift, scale * factor)
 
     def _centers(self, random: np.random.Generator, plane: np.ndarray) -> np.ndarray:
         """For each plane the center (y, x) of several random ones around which its pixels vary most."""
@@ -162,7 +162,7 @@ class Batches:
         best = self._variation[self._blocks[plane] + y * -(-self._shapes[plane, 1] // BLOCK) + x].argmax(0)
         return drawn[best, np.arange(len(plane))]
 
-    def _draw(self, random: np.random.Generator, plane: np.ndarray, center: np.ndarray, scale: np.ndarray) -> CropBatch:
+    def _view(self, random: np.random.Generator, plane: np.ndarray, center: np.ndarray, scale: np.ndarray) -> CropBatch:
         count = len(plane)
         angle, flip = random.uniform(0, 2 * math.pi, count), random.random(count) < 0.5
         padded = random.random(count) < self.config.padding

@@ -12,6 +12,7 @@ from ..errors import InputError
 PAPER_CATEGORIES = ("fluorescence", "phase+brightfield", "tissue", "histology")
 
 RANGES: dict[str, tuple[float, float]] = {
+    "dimension": (32, 4096),
     "frozen_stages": (0, 3),
     "init_average": (0.0, 1.0),
     "crop": (32, 1024),
@@ -51,6 +52,8 @@ class TrainConfig:
     ----------
     architecture : str
         Name of the network (see :mod:`microsnoop_engine.model.registry`).
+    dimension : int
+        Numbers in an embedding, a multiple of 32.
     init_weights : str
         Name or file of the weights to start from. Empty: random weights.
     frozen_stages : int
@@ -115,6 +118,7 @@ class TrainConfig:
     """
 
     architecture: str = "unet"
+    dimension: int = 256
     init_weights: str = ""
     frozen_stages: int = 0
     init_average: float = 0.0
@@ -169,6 +173,8 @@ class TrainConfig:
                 raise InputError(f"{name} is {value!r}: give {kind} from {low} to {high}")
 
     def _check_combinations(self) -> None:
+        if self.dimension % 32:
+            raise InputError(f"dimension is {self.dimension}: give a multiple of 32")
         if self.crop % 8 or self.crop % self.patch:
             raise InputError(f"crop is {self.crop}: give a multiple of 8 and of patch ({self.patch})")
         if self.batch % self.crops_per_image:

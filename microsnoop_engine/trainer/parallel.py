@@ -38,7 +38,7 @@ def rank() -> int:
     return dist.get_rank() if dist.is_initialized() else 0
 
 
-def own_share(count: int) -> slice:
+def rows_of_process(count: int) -> slice:
     """The rows of a batch of ``count`` that are this process's."""
     share = count // world_size()
     return slice(rank() * share, (rank() + 1) * share)

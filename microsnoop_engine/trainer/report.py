@@ -1,4 +1,4 @@
-"""What people see of a training run: pictures of reconstructions (Xun et al. 2023, Figure 2) and a report."""
+"""Draw reconstructions (Xun et al. 2023, Figure 2) and write the report of a training run."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import torch
 from PIL import Image
 
 from ..storage.atomic import atomic_path, write_atomic
-from .batches import Batches, patch_mask
+from .batches import patch_mask
 from .config import as_yaml
 from .pool import Pool
-from .trainer import LOG, Trainer
+from .trainer import LOG, LOSSES, Trainer
 
 GAP = 4
 REPORT = "report.md"
@@ -28,10 +28,10 @@ def draw_reconstructions(trainer: Trainer, pool: Pool, path: Path) -> None:
     if not trainer.config.reconstruction_weight:
         return
     trainer.model.eval()
-    batches = Batches(pool, trainer.config, trainer.device)
+    batches = trainer.batches_of(pool)
     rows = []
     for step in range(len(batches.categories)):
-        target = batches.crops(batches.places(step)[:1])
+        target = batches.crops(batches.draw(step)[:1])
         mask = patch_mask(trainer.config, step, trainer.device)[:1]
         output = trainer.model(target, mask)
         rows.append([plane[0, 0].float().cpu().numpy() for plane in (target * (1 - mask), output, target)])
@@ -40,7 +40,7 @@ def draw_reconstructions(trainer: Trainer, pool: Pool, path: Path) -> None:
 
 
 def sheet(rows: list[list[np.ndarray]]) -> np.ndarray:
-    """Planes (s, s) of 0 to 1 side by side on white, as uint8."""
+    """Lay out planes (s, s) of 0 to 1 in rows on white; returns uint8."""
     size = rows[0][0].shape[0]
     height, width = (n * (size + GAP) - GAP for n in (len(rows), len(rows[0])))
     result = np.full((height, width), 255, np.uint8)
@@ -52,13 +52,13 @@ def sheet(rows: list[list[np.ndarray]]) -> np.ndarray:
 
 
 def epoch_losses(folder: Path) -> list[dict[str, float]]:
-    """Mean losses of each epoch in a run's log, with the images seen at its end."""
+    """Return the mean losses of each epoch in a run's log, with the number of images seen at its end."""
     with (folder / LOG).open(newline="") as file:
         rows = list(csv.DictReader(file))
     epochs: dict[int, list[dict[str, str]]] = {}
     for row in rows:
         epochs.setdefault(int(row["epoch"]), []).append(row)
-    names = [name for name in ("loss", "reconstruction", "contrast") if rows and rows[0][name]]
+    names = [name for name in LOSSES if rows and rows[0][name]]
     return [
         {"epoch": epoch + 1, "images": int(part[-1]["images"])}
         | {name: sum(float(row[name]) for row in part) / len(part) for name in names}
@@ -77,8 +77,8 @@ def write_report(trainer: Trainer, pool: Pool, validation: dict[str, float] | No
         "",
     ]
     if validation:
-        found = ", ".join(f"{name} {value:.5f}" for name, value in validation.items())
-        lines += [f"On the validation images: {found}.", ""]
+        losses = ", ".join(f"{name} {value:.5f}" for name, value in validation.items())
+        lines += [f"On the validation images: {losses}.", ""]
     epochs = epoch_losses(trainer.folder)
     if epochs:
         lines += ["| " + " | ".join(epochs[0]) + " |", "|" + "---|" * len(epochs[0])]

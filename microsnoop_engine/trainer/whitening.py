@@ -51,7 +51,7 @@ def crops_like_cells(batches: Batches, count: int) -> Iterator[Tensor]:
     random = np.random.default_rng(batches.config.seed)
     for step in range(-(-count // BATCH)):
         source = padded if step % 2 else enlarged
-        places = source.places(step // 2)
+        places = source.draw(step // 2)
         if source is padded:
             places.window = random.uniform(SMALLEST, LARGEST, BATCH) / FRAME
         yield source.crops(places)

@@ -48,7 +48,7 @@ def test_a_place_is_enlarged_in_one_view_and_padded_in_the_other(file, config):
     batches = Batches(POOL, config, torch.device("cpu"), read_targets(file, POOL))
     sizes = set()
     for step in range(5):
-        enlarged = batches.places(step)
+        enlarged = batches.draw(step)
         padded = batches.second_view(enlarged, step)
         side = 32 / enlarged.scale
         np.testing.assert_array_equal(enlarged.plane, batches.targets(step).numpy().argmax(1))
@@ -65,7 +65,7 @@ def test_only_a_share_of_the_second_views_is_padded_and_no_first_view(file, conf
     batches = Batches(POOL, replace(config, padding=0.5), torch.device("cpu"), read_targets(file, POOL))
     padded = []
     for step in range(40):
-        first = batches.places(step)
+        first = batches.draw(step)
         second = batches.second_view(first, step)
         assert (first.window == 1).all()
         same = np.isclose(first.scale, second.scale)
@@ -78,9 +78,9 @@ def test_places_of_one_image_lie_side_by_side(file, config):
     found = read_targets(file, POOL)
     batches = Batches(POOL, replace(config, crops_per_image=4), torch.device("cpu"), found)
     for step in range(5):
-        plane = batches.places(step).plane.reshape(2, 4)
+        plane = batches.draw(step).plane.reshape(2, 4)
         assert (plane == plane[:, :1]).all()
-        sides = np.sort(32 / batches.places(step).scale.reshape(2, 4), axis=1)
+        sides = np.sort(32 / batches.draw(step).scale.reshape(2, 4), axis=1)
         np.testing.assert_allclose(sides, [[16, 24, 32, 64]] * 2)  # none of the four twice
     with pytest.raises(InputError, match="places_per_image is 8, but the targets have no image with so many"):
         Batches(POOL, replace(config, crops_per_image=8), torch.device("cpu"), found)

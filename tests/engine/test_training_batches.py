@@ -57,16 +57,16 @@ def test_percentiles_become_0_and_1():
 
 
 def test_categories_take_turns_and_a_step_is_always_the_same(batches):
-    assert set(batches.places(0).plane) <= {0, 1}
-    assert set(batches.places(1).plane) == {2}
+    assert set(batches.draw(0).plane) <= {0, 1}
+    assert set(batches.draw(1).plane) == {2}
     again = Batches(POOL, CONFIG, CPU)
-    assert torch.equal(batches.crops(batches.places(5)), again.crops(again.places(5)))
-    assert not torch.equal(batches.crops(batches.places(4)), batches.crops(batches.places(6)))
+    assert torch.equal(batches.crops(batches.draw(5)), again.crops(again.draw(5)))
+    assert not torch.equal(batches.crops(batches.draw(4)), batches.crops(batches.draw(6)))
 
 
 def test_two_views_show_one_place(batches):
     for step in range(0, 20, 2):
-        first = batches.places(step)
+        first = batches.draw(step)
         second = batches.second_view(first, step)
         assert np.array_equal(first.plane, second.plane)
         far = np.abs(first.center - second.center).max(1)
@@ -79,7 +79,7 @@ def test_two_views_show_one_place(batches):
 
 def test_crops_lie_inside_planes_that_are_large_enough(batches):
     for step in range(0, 20, 2):
-        places = batches.places(step)
+        places = batches.draw(step)
         half = CONFIG.crop / places.scale[:, None] / 2
         shapes = np.array([POOL.planes[n].shape for n in places.plane])
         assert ((places.center >= half - 1e-9) & (places.center <= shapes - half + 1e-9)).all()
@@ -96,7 +96,7 @@ def test_masks_cover_their_share_of_whole_patches():
 
 def test_intensity_changes_keep_the_percentiles():
     batches = Batches(POOL, TrainConfig(**{**CONFIG.__dict__, "intensity": 1.0}), CPU)
-    crops = batches.crops(batches.places(0))
+    crops = batches.crops(batches.draw(0))
     varied = batches.vary(crops, torch.ones_like(crops), 0, 0, slice(0, 6))
     assert not torch.allclose(varied, crops, atol=0.05)
     low, high = np.percentile(varied.flatten(1).numpy(), (1, 99), axis=1)
@@ -108,7 +108,7 @@ def test_intensity_changes_keep_the_percentiles():
 
 
 def test_images_give_several_places_each():
-    places = Batches(POOL, replace(CONFIG, crops_per_image=3, categories=("a+b",)), CPU).places(0)
+    places = Batches(POOL, replace(CONFIG, crops_per_image=3, categories=("a+b",)), CPU).draw(0)
     assert (places.plane.reshape(2, 3) == places.plane.reshape(2, 3)[:, :1]).all()
     assert len(np.unique(places.center, axis=0)) > 2
 
@@ -120,7 +120,7 @@ def test_of_several_candidates_the_one_amid_structure_is_taken():
     pool = Pool([blank, plane, blank], {"a": [1]})
     config = replace(CONFIG, categories=("a",), batch=64, scale_low=1.0, scale_high=1.0)
     for candidates, least in ((1, 0), (100, 18)):
-        center = Batches(pool, replace(config, crop_candidates=candidates), CPU).places(0).center
+        center = Batches(pool, replace(config, crop_candidates=candidates), CPU).draw(0).center
         hits = ((center // 32).astype(int) == (3, 11)).all(1).sum()
         assert least <= hits <= 64 * (candidates > 1) + 5
     assert variation(plane).shape == (10, 15)
@@ -131,7 +131,7 @@ def test_of_several_candidates_the_one_amid_structure_is_taken():
 def test_padding_leaves_a_window_in_zeros():
     config = replace(CONFIG, categories=("a",), padding=1.0, batch=64, intensity=1.0)
     batches = Batches(POOL, config, CPU)
-    places = batches.places(0)
+    places = batches.draw(0)
     crops = batches.vary(batches.crops(places), batches.shown(places), 0, 0, slice(0, 64))
     filled = (crops != 0).float()
     side = filled.amax((1, 2)).sum(1)
@@ -139,4 +139,4 @@ def test_padding_leaves_a_window_in_zeros():
     assert side.min() < 20
     assert torch.equal(filled.amax((1, 2)), filled.amax((1, 2)).flip(1))
     nothing = Batches(POOL, replace(config, padding=0.0), CPU)
-    assert (nothing.shown(nothing.places(0)) == 1).all()
+    assert (nothing.shown(nothing.draw(0)) == 1).all()

@@ -32,10 +32,11 @@ def test_a_file_starts_from_a_preset_and_the_command_line_wins(tmp_path):
     [
         (
             "batchsize: 3",
-            "unknown setting batchsize; there are architecture, init_weights, frozen_stages, init_average",
+            "unknown setting batchsize; there are architecture, dimension, init_weights, frozen_stages, init_average",
         ),
         ("batch: many", "batch is 'many': give a whole number"),
         ("batch: 1.5", "batch is 1.5: give a whole number"),
+        ("dimension: 100", "dimension is 100: give a multiple of 32"),
         ("crop: 100", "crop is 100: give a multiple of 8 and of patch"),
         ("mask_ratio: 25", "mask_ratio is 25: give a number from 0.0 to 0.95"),
         ("reconstruction_weight: 0", "nothing to learn"),
