@@ -26,13 +26,13 @@ class FolderLock:
 
     Attributes
     ----------
-    ending : str
+    suffix : str
         Goes into the names of this run's files, where another run might write at the same time.
     check : callable
         Raises ResumeError if another run took over.
     """
 
-    ending: str = ""
+    suffix: str = ""
     check: Callable[[], None] = lambda: None
 
 
