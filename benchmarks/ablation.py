@@ -22,7 +22,6 @@ from eval_sets import PROTOCOLS, EvalSet, read_development_set, read_set
 from get_data import DATA
 from representation import REPOSITORY, choices, predict
 
-from microsnoop_engine.cli.console import Console
 from microsnoop_engine.evaluation.scores import score_predictions
 from microsnoop_engine.model.checkpoints import find_weights, read_card
 from microsnoop_engine.trainer.batches import Batches
@@ -83,7 +82,6 @@ def run(name: str, options: argparse.Namespace) -> dict:
             recipe.preset,
             recipe.changes | schedule | plain,
             compiled=compiled,
-            console=Console(quiet=True),
         )
         export(folder, weights, name, "", encoder_only=True)
     training = read_card(weights).training if recipe.samples else {"hours": 0, "samples_seen": 0}

@@ -8,8 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..model.checkpoints import DIMENSION
+from ..model.frame import FRAME
 
+PRECISIONS = ("float32", "bfloat16")
+"""Precisions that training computes in."""
 PAPER_CATEGORIES = ("fluorescence", "phase+brightfield", "tissue", "histology")
+"""The paper's categories of images (Xun et al. 2023, Methods), drawn in turn."""
 
 RANGES: dict[str, tuple[float, float]] = {
     "dimension": (32, 4096),
@@ -23,7 +28,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "learning_rate": (1e-8, 1.0),
     "weight_decay": (0.0, 1.0),
     "mask_ratio": (0.0, 0.95),
-    "patch": (4, 224),
+    "patch": (4, FRAME),
     "masked_weight": (0.0, 1000.0),
     "reconstruction_weight": (0.0, 1000.0),
     "contrast_weight": (0.0, 1000.0),
@@ -118,12 +123,12 @@ class TrainConfig:
     """
 
     architecture: str = "unet"
-    dimension: int = 256
+    dimension: int = DIMENSION
     init_weights: str = ""
     frozen_stages: int = 0
     init_average: float = 0.0
     categories: tuple[str, ...] = PAPER_CATEGORIES
-    crop: int = 224
+    crop: int = FRAME
     batch: int = 16
     images_per_epoch: int = 12000
     epochs: int = 1000
@@ -159,9 +164,9 @@ class TrainConfig:
     def _check_types(self) -> None:
         for name in ("architecture", "init_weights", "targets"):
             if not isinstance(value := getattr(self, name), str):
-                raise InputError(f"{name} is {value!r}: give a text")
+                raise InputError(f"{name} is {value!r}: it must be text")
         if isinstance(self.categories, str) or not all(isinstance(name, str) for name in self.categories):
-            raise InputError(f"categories is {self.categories!r}: give a list, such as [fluorescence, tissue]")
+            raise InputError(f"categories is {self.categories!r}: it must be a list, such as [fluorescence, tissue]")
 
     def _check_ranges(self) -> None:
         integers = {field.name for field in fields(self) if field.type == "int"}
@@ -170,15 +175,17 @@ class TrainConfig:
             types = int if name in integers else (int, float)
             if isinstance(value, bool) or not isinstance(value, types) or not low <= value <= high:
                 kind = "a whole number" if name in integers else "a number"
-                raise InputError(f"{name} is {value!r}: give {kind} from {low} to {high}")
+                raise InputError(f"{name} is {value!r}: it must be {kind} from {low} to {high}")
 
     def _check_combinations(self) -> None:
         if self.dimension % 32:
-            raise InputError(f"dimension is {self.dimension}: give a multiple of 32")
+            raise InputError(f"dimension is {self.dimension}: it must be a multiple of 32")
         if self.crop % 8 or self.crop % self.patch:
-            raise InputError(f"crop is {self.crop}: give a multiple of 8 and of patch ({self.patch})")
+            raise InputError(f"crop is {self.crop}: it must be a multiple of 8 and of patch ({self.patch})")
         if self.batch % self.crops_per_image:
-            raise InputError(f"batch is {self.batch}: give a multiple of crops_per_image ({self.crops_per_image})")
+            raise InputError(
+                f"batch is {self.batch}: it must be a multiple of crops_per_image ({self.crops_per_image})"
+            )
         if self.scale_low > self.scale_high:
             raise InputError(f"scale_low ({self.scale_low}) is above scale_high ({self.scale_high})")
         if self.warmup_epochs >= self.epochs:
@@ -227,7 +234,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 def make_config(name_or_file: str | Path = "paper", changes: Mapping[str, Any] | None = None) -> TrainConfig:
-    """Return the settings of a preset or YAML file, with changes.
+    """Read the settings of a preset or YAML file and change some.
 
     Parameters
     ----------

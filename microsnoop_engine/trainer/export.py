@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from .. import __version__
 from ..model.checkpoints import Card, halved, save_weights
-from .config import TrainConfig
-from .trainer import average_with_init, read_checkpoint
+from .trainer import average_with_init, checkpoint_config, read_checkpoint
 
 
 def weight_arrays(state: Mapping[str, torch.Tensor], encoder_only: bool) -> dict[str, NDArray[np.float32]]:
@@ -24,6 +23,7 @@ def weight_arrays(state: Mapping[str, torch.Tensor], encoder_only: bool) -> dict
     Parameters
     ----------
     state : mapping of str to Tensor
+        Tensors by name.
     encoder_only : bool
         Leave out the decoder.
     """
@@ -56,10 +56,10 @@ def export(folder: Path, out: Path, name: str, license: str, encoder_only: bool)
     Raises
     ------
     ResumeError
-        If the folder holds no run.
+        If the folder holds no run, or one of another version.
     """
     state = read_checkpoint(folder)
-    config = TrainConfig(**state["config"])
+    config = checkpoint_config(state, folder)
     trained = average_with_init(state["model"], state.get("init_tensors", {}), config.init_average)
     tensors = {key: halved(value) for key, value in weight_arrays(trained, encoder_only).items()}
     tensors |= {key: value.numpy() for key, value in state["whitening"].items()}

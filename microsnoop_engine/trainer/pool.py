@@ -10,8 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import InputError, first_line
 from ..images.formats import SUFFIXES, read_array
@@ -19,8 +21,9 @@ from ..images.formats import SUFFIXES, read_array
 log = logging.getLogger(__name__)
 
 READERS = 4
+"""Threads that read images."""
 VALIDATION_SHARE = 10
-"""Of a folder without an index, every tenth image is kept for validation."""
+"""In a folder without an index, every tenth image is a validation image."""
 
 
 @dataclass
@@ -38,7 +41,7 @@ class Pool:
         Number of images by source and license, where the index has them.
     """
 
-    planes: list[np.ndarray]
+    planes: list[NDArray[np.uint8]]
     categories: dict[str, list[int]]
     skipped: list[str] = field(default_factory=list)
     sources: dict[str, int] = field(default_factory=dict)
@@ -86,7 +89,9 @@ def read_pool(path: Path, split: str = "train") -> Pool:
     """
     path = Path(path)
     if not path.is_dir():
-        raise InputError(f"there is no folder '{path}': give a pool (index.csv and archives) or a folder of images")
+        raise InputError(
+            f"`images`: there is no folder '{path}'; it must be a folder of images or a pool (index.csv and archives)"
+        )
     entries = _archived(path, split) if (path / "index.csv").is_file() else _files(path, split)
     pool = Pool([], {})
     with ThreadPoolExecutor(READERS) as readers:
@@ -100,11 +105,12 @@ def read_pool(path: Path, split: str = "train") -> Pool:
                 pool.planes.append(plane)
             pool.sources[source] = pool.sources.get(source, 0) + 1
     if not pool.planes:
-        raise InputError(f"'{path}' holds no image of the split '{split}' that can be read")
+        raise InputError(f"`images`: '{path}' holds no image of the split '{split}' that can be read")
     return pool
 
 
 Entry = tuple[str, str, str, Path, "zipfile.ZipFile | None"]
+"""Name, category, source, path, and the archive that the image is in, if any."""
 
 
 def _archived(path: Path, split: str) -> Iterator[Entry]:
@@ -135,30 +141,30 @@ def _files(path: Path, split: str) -> Iterator[Entry]:
             yield relative_path.as_posix(), category, path.name, file, None
 
 
-def _read(entry: Entry) -> tuple[str, str, str, list[np.ndarray] | str]:
+def _read(entry: Entry) -> tuple[str, str, str, list[NDArray[np.uint8]] | str]:
     name, category, source, path, archive = entry
     try:
         array = read_array(path) if archive is None else _read_member(archive, name)
         planes = [array] if array.ndim == 2 else list(array)
         distinct = [p for n, p in enumerate(planes) if not any(_equal(p, other) for other in planes[:n])]
         return name, category, source, [to_uint8(plane) for plane in distinct]
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - readers fail in many ways; the image is reported as skipped
         return name, category, source, first_line(error)[:200]
 
 
-def _read_member(archive: zipfile.ZipFile, name: str) -> np.ndarray:
+def _read_member(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
     """Read an image of an archive by the reader of its format, which takes files."""
     with TemporaryDirectory() as folder:
         return read_array(Path(archive.extract(name, folder)))
 
 
-def _equal(first: np.ndarray, second: np.ndarray) -> bool:
+def _equal(first: NDArray[Any], second: NDArray[Any]) -> bool:
     """Compare two planes; 8-bit ones up to one gray level, by which lossy WebP tells the colors of a gray picture."""
     tolerance = 1 if first.dtype == np.uint8 else 0
     return first.shape == second.shape and bool(np.allclose(first, second, rtol=0, atol=tolerance, equal_nan=True))
 
 
-def to_uint8(plane: np.ndarray) -> np.ndarray:
+def to_uint8(plane: NDArray[Any]) -> NDArray[np.uint8]:
     """Return a plane (h, w) as uint8: unchanged if it is uint8, else with percentiles 0.1 and 99.9 as 0 and 255.
 
     Raises
@@ -176,10 +182,13 @@ def to_uint8(plane: np.ndarray) -> np.ndarray:
     low, high = np.percentile(plane, (0.1, 99.9))
     if high <= low:
         raise InputError("constant")
-    return np.rint(((plane - low) / (high - low)).clip(0, 1) * 255).astype(np.uint8)
+    scaled: NDArray[np.uint8] = np.rint(((plane - low) / (high - low)).clip(0, 1) * 255).astype(np.uint8)
+    return scaled
 
 
-def flatten(planes: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def flatten(
+    planes: Sequence[NDArray[np.uint8]],
+) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:
     """Join planes into one array.
 
     Returns

@@ -1,9 +1,9 @@
-"""Train on a folder of images: from its files to a checkpoint, pictures and a report."""
+"""Train on a folder of images, from its files to a checkpoint, pictures and a report."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from ..errors import InputError, ResumeError
+from ..model.backends.torch_backend import check_device
 from ..model.checkpoints import Card
 from ..model.devices import best_device
 from ..model.embedder import Embedder
@@ -22,7 +23,7 @@ from .export import weight_arrays
 from .memory import keep_freed_memory
 from .pool import Pool, read_pool
 from .report import draw_reconstructions, write_report
-from .trainer import CHECKPOINT, Trainer, average_with_init, read_checkpoint
+from .trainer import CHECKPOINT, Trainer, average_with_init, checkpoint_config, read_checkpoint
 from .whitening import crops_like_cells, fit_whitening
 
 PICTURE_EPOCHS = 5
@@ -82,9 +83,12 @@ def train(
         If the images or settings cannot be used, or the loss is not finite.
     ResumeError
         If ``out`` holds a run of another configuration, or there is none to resume.
+    DeviceError
+        If PyTorch cannot use the device.
     """
     images, folder = Path(images), Path(out)
     device = best_device() if device == "auto" else device
+    check_device(device)
     if precision == "auto":
         precision = "bfloat16" if device.startswith("cuda") or _cpu_has_bfloat16() else "float32"
     settings = stored_config(folder) if resume else make_config(config, changes)
@@ -96,12 +100,14 @@ def train(
             settings = replace(settings, categories=pool.present(settings.categories))
         trainer = Trainer(settings, pool, folder, device_of_process, precision, compiled)
         write_atomic(folder / "config.yaml", as_yaml(settings).encode())
-        validation_pool = _validation_pool(images)
+        validation_pool, notes = _validation_pool(images, settings.categories)
         skipped = f", {len(pool.skipped)} could not be read" if pool.skipped else ""
         on_message(
             f"{len(pool.planes)} images{skipped}; {device_of_process}, {precision}; step {trainer.step} of "
             f"{settings.steps}"
         )
+        for note in notes:
+            on_message(note)
 
         def draw_every_few_epochs(epoch: int) -> None:
             if not parallel.rank() and epoch % PICTURE_EPOCHS == 0:
@@ -116,12 +122,18 @@ def train(
         validation = trainer.validate(validation_pool) if validation_pool else None
         if not parallel.rank():
             draw_reconstructions(trainer, validation_pool or pool, folder / "reconstruction-last.png")
-            return write_report(trainer, pool, validation)
+            return write_report(trainer, pool, validation, notes)
     return folder
 
 
 def whiten(trainer: Trainer) -> None:
-    """Fit the whitening of a run's embeddings in float32 (see :mod:`.whitening`), and save it in the checkpoint."""
+    """Fit the whitening of a run's embeddings in float32 (see :mod:`.whitening`) and save it in the checkpoint.
+
+    Parameters
+    ----------
+    trainer : Trainer
+        Its configuration says on how many crops.
+    """
     config = trainer.config
     tensors = average_with_init(trainer.model.state_dict(), trainer.init_tensors, config.init_average)
     card = Card("unwhitened", architecture=config.architecture, dimension=config.dimension)
@@ -139,20 +151,25 @@ def stored_config(folder: Path) -> TrainConfig:
     Raises
     ------
     ResumeError
-        If there is none.
+        If there is no run, or one of another version.
     """
     if not (folder / CHECKPOINT).is_file():
         raise ResumeError(f"'{folder}' holds no training run to continue: start one without `resume`")
-    return TrainConfig(**read_checkpoint(folder)["config"])
+    return checkpoint_config(read_checkpoint(folder), folder)
 
 
-def _validation_pool(images: Path) -> Pool | None:
-    """Return the validation images; None if there are none."""
+def _validation_pool(images: Path, categories: Sequence[str]) -> tuple[Pool | None, list[str]]:
+    """Return the validation images of the categories, None if there are none, and notes on categories without any."""
     try:
-        return read_pool(images, "val")
+        pool = read_pool(images, "val")
     except InputError:
-        return None
+        return None, ["there are no validation images: the losses are those of the training images alone"]
+    present = pool.present(categories)
+    missing = [name for name in categories if name not in present]
+    notes = [f"there are no validation images of: {', '.join(missing)}"] if missing else []
+    return (None if categories and not present else pool), notes
 
 
 def _cpu_has_bfloat16() -> bool:
-    return bool(torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    available = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return bool(available and torch.ops.mkldnn._is_mkldnn_bf16_supported())

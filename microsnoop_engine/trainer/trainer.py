@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from ..model.registry import make_network
 from ..storage.atomic import atomic_path
 from . import parallel
 from .batches import Batches, patch_mask
-from .config import TrainConfig
+from .config import PRECISIONS, TrainConfig
 from .losses import contrast_loss, decorrelation_loss, distillation_loss, reconstruction_loss
 from .pool import Pool
 from .targets import Targets, read_targets
@@ -32,7 +32,6 @@ LOG = "log.csv"
 LOSSES = ("loss", "reconstruction", "contrast", "decorrelation", "distillation")
 LOG_COLUMNS = ("step", "epoch", "images", *LOSSES, "learning_rate", "seconds", "data_share")
 VALIDATION_STEPS = 16
-PRECISIONS = ("float32", "bfloat16")
 
 
 class Trainer:
@@ -82,11 +81,11 @@ class Trainer:
         device: str = "cpu",
         precision: str = "float32",
         compiled: bool = False,
-    ):
+    ) -> None:
         if precision not in PRECISIONS:
             raise InputError(f"`precision`: training computes in {' or '.join(PRECISIONS)}, not in {precision}")
         if config.batch % parallel.world_size():
-            raise InputError(f"batch is {config.batch}: give a multiple of the {parallel.world_size()} processes")
+            raise InputError(f"batch is {config.batch}: it must be a multiple of the {parallel.world_size()} processes")
         torch.manual_seed(config.seed)
         self.config = config
         self.folder = folder
@@ -96,21 +95,21 @@ class Trainer:
         self.targets: Targets | None = read_targets(Path(config.targets), pool) if config.targets else None
         self.batches = Batches(pool, config, self.device, self.targets)
         width = config.dimension
-        network = make_network(config.architecture, width, decoder=config.reconstruction_weight > 0)
+        self.model = make_network(config.architecture, width, decoder=config.reconstruction_weight > 0)
         self.started_from: dict[str, Any] = {}
         if config.init_weights and not (folder / CHECKPOINT).exists():
-            card = load_initial_weights(network, config.init_weights, config.architecture)
+            card = load_initial_weights(self.model, config.init_weights, config.architecture)
             seen = {key: card.training[key] for key in ("samples_seen", "hours", "start") if key in card.training}
-            self.started_from = {"name": card.name, "sha256": card.sha256, **seen}
-        self.init_tensors = {}
+            self.started_from = {"name": card.name, "sha256": card.sha256} | seen
+        self.init_tensors: dict[str, Tensor] = {}
         if config.init_average:
-            self.init_tensors = {key: value.clone() for key, value in network.state_dict().items()}
+            self.init_tensors = {key: value.clone() for key, value in self.model.state_dict().items()}
         if config.frozen_stages:
-            freeze_stages(network, config.frozen_stages, config.architecture)
-        self.model = parallel.sync_batchnorm(network)
+            freeze_stages(self.model, config.frozen_stages, config.architecture)
+        parallel.sync_batchnorm(self.model)
         self.head = nn.Sequential(nn.Linear(width, 2 * width), nn.ReLU(), nn.Linear(2 * width, width // 2))
         self.predictor = nn.Linear(width, self.targets.target.shape[1]) if self.targets else nn.Identity()
-        self.model.to(self.device, memory_format=torch.channels_last)
+        self.model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.head.to(self.device)
         self.predictor.to(self.device)
         heads = [*(self.head.parameters() if config.contrast_weight else ()), *self.predictor.parameters()]
@@ -141,7 +140,7 @@ class Trainer:
         on_step : callable, optional
             Called with each line of the log.
         on_epoch : callable, optional
-            Called with the number of each finished epoch.
+            Called with the number of each finished epoch, from 1.
 
         Returns
         -------
@@ -163,12 +162,12 @@ class Trainer:
                     entry = self.train_step()
                 except MicrosnoopError:
                     raise
-                except Exception as error:
+                except Exception as error:  # compilers fail in many ways
                     if not self._compiled:
                         raise
                     reason = f"{type(error).__name__}: {first_line(error)}"
                     raise InputError(
-                        f"torch.compile fails on this network ({reason}): train without `compile`"
+                        f"torch.compile fails on this network ({reason}): train without `compiled`"
                     ) from error
                 write(entry)
                 if on_step:
@@ -199,7 +198,7 @@ class Trainer:
                 "these images; the last checkpoint is kept"
             )
         self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         parallel.average(p.grad for p in self._parameters if p.grad is not None)
         self._optimizer.step()
         self.step += 1
@@ -236,7 +235,7 @@ class Trainer:
                 losses["reconstruction"] = reconstruction_loss(_full(output), views[0], mask, config.masked_weight)
             if config.contrast_weight or batches.with_targets:
                 both = torch.cat(views).contiguous(memory_format=torch.channels_last)
-                embeddings = _full(self._embed(both)) * math.sqrt(self.head[0].in_features)
+                embeddings = _full(self._embed(both)) * math.sqrt(config.dimension)
             if batches.with_targets:
                 targets = batches.targets(step)[parallel.rows_of_process(config.batch)]
                 losses["distillation"] = distillation_loss(_full(self.predictor(embeddings)), targets.repeat(2, 1))
@@ -255,7 +254,15 @@ class Trainer:
     def validate(self, pool: Pool) -> dict[str, float]:
         """Return the mean losses over the first batches of another pool, always the same batches.
 
-        Only the categories that this pool has take part.
+        Parameters
+        ----------
+        pool : Pool
+            Only the configuration's categories that it has take part.
+
+        Returns
+        -------
+        dict of str to float
+            Losses by name.
         """
         self.model.eval()
         batches = self.batches_of(pool)
@@ -290,11 +297,11 @@ class Trainer:
 
     def _load(self) -> None:
         state = read_checkpoint(self.folder)
-        before, now = asdict(TrainConfig()) | state["config"], asdict(self.config)
+        before, now = asdict(checkpoint_config(state, self.folder)), asdict(self.config)
         different = [f"{key} (there {before[key]}, now {now[key]})" for key in now if before[key] != now[key]]
         if different:
             raise ResumeError(
-                f"'{self.folder}' holds a run of another configuration: {', '.join(different)}. Choose another `out` "
+                f"`out`: '{self.folder}' holds a run of another configuration: {', '.join(different)}. Choose another "
                 "folder"
             )
         self.model.load_state_dict(state["model"])
@@ -308,7 +315,15 @@ class Trainer:
 
 
 def average_with_init(trained: Mapping[str, Tensor], init: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:
-    """Return the weighted mean of the trained and the initial tensors; the trained tensors if ``share`` is 0."""
+    """Return the weighted mean of trained and initial tensors (Wortsman et al. 2022).
+
+    Parameters
+    ----------
+    trained, init : mapping of str to Tensor
+        Tensors by name.
+    share : float
+        Weight of the initial tensors, 0 to 1. With 0 the trained tensors are returned and ``init`` may be empty.
+    """
     return {
         key: torch.lerp(value.float().cpu(), init[key].float().cpu(), share) if share else value
         for key, value in trained.items()
@@ -328,9 +343,33 @@ def read_checkpoint(folder: Path) -> dict[str, Any]:
         raise ResumeError(f"'{folder}' holds no training run: there is no '{CHECKPOINT}'")
     try:
         checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - damaged and foreign files fail in many ways
         raise ResumeError(f"'{path}' is damaged ({first_line(error)}): delete it to start over") from None
     return checkpoint
+
+
+def checkpoint_config(checkpoint: Mapping[str, Any], folder: Path) -> TrainConfig:
+    """Return the configuration in a checkpoint.
+
+    Parameters
+    ----------
+    checkpoint : mapping
+        As :func:`read_checkpoint` returns it.
+    folder : Path
+        Folder of the run, for the error.
+
+    Raises
+    ------
+    ResumeError
+        If another version wrote the checkpoint, with settings that this one does not know.
+    """
+    known = {field.name for field in fields(TrainConfig)}
+    if unknown := [name for name in checkpoint["config"] if name not in known]:
+        raise ResumeError(
+            f"'{folder}' holds a run of another version of microsnoop, with the settings {', '.join(unknown)}, which "
+            "this version does not have. Resume or export it with that version, or train again in another folder"
+        )
+    return TrainConfig(**checkpoint["config"])
 
 
 @contextmanager
