@@ -89,3 +89,29 @@ def test_what_cannot_be_trained_on(tmp_path):
     (tmp_path / "pool" / "index.csv").write_text("file,category\na.png,phase\n")
     with pytest.raises(InputError, match="lacks the columns archive, split"):
         read_pool(tmp_path / "pool")
+
+
+def as_tiff(planes, **options):
+    data = io.BytesIO()
+    tifffile.imwrite(data, planes, **options)
+    return data.getvalue()
+
+
+def test_an_archive_is_read_like_a_folder(tmp_path):
+    """A 16-bit plane is scaled and not clipped; colors are separate planes; a gray picture in color is one plane."""
+    random = np.random.default_rng(1)
+    deep = random.integers(0, 4000, (40, 50)).astype(np.uint16)
+    colors = random.integers(0, 255, (40, 50, 3)).astype(np.uint8)
+    gray = np.repeat(colors[..., :1], 3, axis=2)
+    files = {"a.tif": as_tiff(deep), "b.png": as_png(colors), "c.png": as_png(gray)}
+    pool = read_pool(write_pool(tmp_path / "pool", [(name, "x", "train", data) for name, data in files.items()]))
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    planes = read_pool(folder).planes
+    assert len(pool.planes) == len(planes) == 5
+    for ours, theirs in zip(pool.planes, planes, strict=True):
+        assert np.array_equal(ours, theirs)
+    assert (pool.planes[0] == 255).mean() < 0.01
+    assert np.array_equal(np.stack(pool.planes[1:4], -1), colors)

@@ -1,4 +1,4 @@
-"""Training crops: against scipy's interpolation, NumPy's percentiles, and what a seed must fix."""
+"""Training crops, compared with SciPy's interpolation and NumPy's percentiles, and their reproducibility."""
 
 from dataclasses import replace
 
@@ -26,8 +26,8 @@ def batches():
 
 
 @pytest.mark.parametrize("plane", [0, 2])
-def test_crops_are_what_scipy_interpolates(batches, plane):
-    places = CropBatch(
+def test_crops_equal_those_of_scipy(batches, plane):
+    batch = CropBatch(
         np.full(3, plane),
         RANDOM.random((3, 2)) * 30 + 5,
         np.array([0.0, 0.7, 4.0]),
@@ -35,17 +35,17 @@ def test_crops_are_what_scipy_interpolates(batches, plane):
         np.array([False, True, False]),
         np.ones(3),
     )
-    found = batches.cut(places).numpy()[:, 0]
+    crops = batches.cut(batch).numpy()[:, 0]
     offset = np.arange(32) - 15.5
     for row in range(3):
-        y, x = np.meshgrid(offset, offset * (-1 if places.flip[row] else 1), indexing="ij")
-        y, x = y / places.scale[row], x / places.scale[row]
-        sine, cosine = np.sin(places.angle[row]), np.cos(places.angle[row])
-        rows = places.center[row, 0] - 0.5 + y * cosine - x * sine
-        columns = places.center[row, 1] - 0.5 + y * sine + x * cosine
+        y, x = np.meshgrid(offset, offset * (-1 if batch.flip[row] else 1), indexing="ij")
+        y, x = y / batch.scale[row], x / batch.scale[row]
+        sine, cosine = np.sin(batch.angle[row]), np.cos(batch.angle[row])
+        rows = batch.center[row, 0] - 0.5 + y * cosine - x * sine
+        columns = batch.center[row, 1] - 0.5 + y * sine + x * cosine
         padded = np.pad(POOL.planes[plane].astype(float), 60)
-        wanted = ndimage.map_coordinates(padded, [rows + 60, columns + 60], order=1)
-        np.testing.assert_allclose(found[row], wanted, atol=0.05)
+        expected = ndimage.map_coordinates(padded, [rows + 60, columns + 60], order=1)
+        np.testing.assert_allclose(crops[row], expected, atol=0.05)
 
 
 def test_percentiles_become_0_and_1():
@@ -56,34 +56,17 @@ def test_percentiles_become_0_and_1():
     assert (normalize(torch.full((1, 1, 8, 8), 7.0)) == 0).all()
 
 
-def test_levels_of_the_image_keep_a_dim_crop_dim():
-    plane = np.full((64, 128), 50, np.uint8)
-    plane[:, :64] += RANDOM.integers(0, 20, (64, 64)).astype(np.uint8)
-    plane[:, 64:] += RANDOM.integers(0, 200, (64, 64)).astype(np.uint8)
-    config = replace(CONFIG, categories=(), levels="image")
-    batches = Batches(Pool([plane], {"a": [0]}), config, CPU)
-    one = np.ones(2)
-    places = CropBatch(np.zeros(2, int), np.array([[32.0, 20], [32, 100]]), 0 * one, one, one < 0, one)
-    low, high = np.percentile(plane, (1, 99))
-    found, wanted = batches.crops(places), (batches.cut(places) - low) / (high - low)
-    np.testing.assert_allclose(found, wanted, atol=1e-5)
-    assert found[0].max() < 0.15 < 0.9 < found[1].max()
-    varied = Batches(Pool([plane], {"a": [0]}), replace(config, intensity=0.3), CPU)
-    shown = varied.shown(places)
-    assert varied.vary(found, shown, 0, 0, slice(0, 2))[0].max() < 0.4
-
-
 def test_categories_take_turns_and_a_step_is_always_the_same(batches):
-    assert set(batches.places(0).plane) <= {0, 1}
-    assert set(batches.places(1).plane) == {2}
+    assert set(batches.draw(0).plane) <= {0, 1}
+    assert set(batches.draw(1).plane) == {2}
     again = Batches(POOL, CONFIG, CPU)
-    assert torch.equal(batches.crops(batches.places(5)), again.crops(again.places(5)))
-    assert not torch.equal(batches.crops(batches.places(4)), batches.crops(batches.places(6)))
+    assert torch.equal(batches.crops(batches.draw(5)), again.crops(again.draw(5)))
+    assert not torch.equal(batches.crops(batches.draw(4)), batches.crops(batches.draw(6)))
 
 
-def test_two_views_show_one_place(batches):
+def test_two_views_show_the_same_part_of_an_image(batches):
     for step in range(0, 20, 2):
-        first = batches.places(step)
+        first = batches.draw(step)
         second = batches.second_view(first, step)
         assert np.array_equal(first.plane, second.plane)
         far = np.abs(first.center - second.center).max(1)
@@ -96,10 +79,10 @@ def test_two_views_show_one_place(batches):
 
 def test_crops_lie_inside_planes_that_are_large_enough(batches):
     for step in range(0, 20, 2):
-        places = batches.places(step)
-        half = CONFIG.crop / places.scale[:, None] / 2
-        shapes = np.array([POOL.planes[n].shape for n in places.plane])
-        assert ((places.center >= half - 1e-9) & (places.center <= shapes - half + 1e-9)).all()
+        batch = batches.draw(step)
+        half = CONFIG.crop / batch.scale[:, None] / 2
+        shapes = np.array([POOL.planes[n].shape for n in batch.plane])
+        assert ((batch.center >= half - 1e-9) & (batch.center <= shapes - half + 1e-9)).all()
 
 
 def test_masks_cover_their_share_of_whole_patches():
@@ -113,7 +96,7 @@ def test_masks_cover_their_share_of_whole_patches():
 
 def test_intensity_changes_keep_the_percentiles():
     batches = Batches(POOL, TrainConfig(**{**CONFIG.__dict__, "intensity": 1.0}), CPU)
-    crops = batches.crops(batches.places(0))
+    crops = batches.crops(batches.draw(0))
     varied = batches.vary(crops, torch.ones_like(crops), 0, 0, slice(0, 6))
     assert not torch.allclose(varied, crops, atol=0.05)
     low, high = np.percentile(varied.flatten(1).numpy(), (1, 99), axis=1)
@@ -124,20 +107,20 @@ def test_intensity_changes_keep_the_percentiles():
     )
 
 
-def test_images_give_several_places_each():
-    places = Batches(POOL, replace(CONFIG, places_per_image=3, categories=("a+b",)), CPU).places(0)
-    assert (places.plane.reshape(2, 3) == places.plane.reshape(2, 3)[:, :1]).all()
-    assert len(np.unique(places.center, axis=0)) > 2
+def test_several_crops_per_image():
+    batch = Batches(POOL, replace(CONFIG, crops_per_image=3, categories=("a+b",)), CPU).draw(0)
+    assert (batch.plane.reshape(2, 3) == batch.plane.reshape(2, 3)[:, :1]).all()
+    assert len(np.unique(batch.center, axis=0)) > 2
 
 
-def test_of_several_candidates_the_one_amid_structure_is_taken():
+def test_the_candidate_with_the_most_texture_is_kept():
     plane = np.full((320, 480), 9, np.uint8)
     plane[96:128, 352:384] = RANDOM.integers(0, 255, (32, 32))
     blank = np.full((64, 64), 3, np.uint8)
     pool = Pool([blank, plane, blank], {"a": [1]})
     config = replace(CONFIG, categories=("a",), batch=64, scale_low=1.0, scale_high=1.0)
     for candidates, least in ((1, 0), (100, 18)):
-        center = Batches(pool, replace(config, candidates=candidates), CPU).places(0).center
+        center = Batches(pool, replace(config, crop_candidates=candidates), CPU).draw(0).center
         hits = ((center // 32).astype(int) == (3, 11)).all(1).sum()
         assert least <= hits <= 64 * (candidates > 1) + 5
     assert variation(plane).shape == (10, 15)
@@ -148,12 +131,12 @@ def test_of_several_candidates_the_one_amid_structure_is_taken():
 def test_padding_leaves_a_window_in_zeros():
     config = replace(CONFIG, categories=("a",), padding=1.0, batch=64, intensity=1.0)
     batches = Batches(POOL, config, CPU)
-    places = batches.places(0)
-    crops = batches.vary(batches.crops(places), batches.shown(places), 0, 0, slice(0, 64))
+    batch = batches.draw(0)
+    crops = batches.vary(batches.crops(batch), batches.shown(batch), 0, 0, slice(0, 64))
     filled = (crops != 0).float()
     side = filled.amax((1, 2)).sum(1)
-    assert (side.numpy() <= np.ceil(places.window * 32)).all()
+    assert (side.numpy() <= np.ceil(batch.window * 32)).all()
     assert side.min() < 20
     assert torch.equal(filled.amax((1, 2)), filled.amax((1, 2)).flip(1))
     nothing = Batches(POOL, replace(config, padding=0.0), CPU)
-    assert (nothing.shown(nothing.places(0)) == 1).all()
+    assert (nothing.shown(nothing.draw(0)) == 1).all()

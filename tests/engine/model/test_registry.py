@@ -1,4 +1,4 @@
-"""Networks by name: the contract that every one keeps, and one of another package."""
+"""Networks by name: the interface that each of them keeps, and one of another package."""
 
 import dataclasses
 from importlib.metadata import EntryPoint
@@ -10,10 +10,11 @@ import torch.nn.functional as F
 
 from microsnoop_engine import Embedder, load_model
 from microsnoop_engine.errors import InputError, WeightsError
-from microsnoop_engine.model import registry as architectures
+from microsnoop_engine.model import registry
 from microsnoop_engine.model.checkpoints import Card, save_weights
+from microsnoop_engine.model.network import Network
 from microsnoop_engine.model.registry import ARCHITECTURES, make_network
-from microsnoop_engine.model.vit import MaskedViT, positions
+from microsnoop_engine.model.vit import MaskedViT
 
 CROPS = torch.from_numpy(np.random.default_rng(0).random((3, 1, 64, 64), dtype=np.float32))
 
@@ -27,15 +28,16 @@ def first_patches(count):
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_a_network_embeds_and_reconstructs_what_it_sees(name):
     network = make_network(name).eval()
+    assert isinstance(network, Network)
     with torch.no_grad():
         embeddings = network.embed(CROPS)
         assert embeddings.shape == (3, 256)
         torch.testing.assert_close(embeddings.norm(dim=1), torch.ones(3))
         mask = first_patches(4)
         changed = CROPS + mask * torch.rand_like(CROPS)
-        found = network(CROPS, mask)
-        assert found.shape == CROPS.shape
-        torch.testing.assert_close(network(changed, mask), found, atol=1e-5, rtol=1e-5)
+        output = network(CROPS, mask)
+        assert output.shape == CROPS.shape
+        torch.testing.assert_close(network(changed, mask), output, atol=1e-5, rtol=1e-5)
         assert (network(changed) - network(CROPS)).abs().max() > 1e-3
 
 
@@ -46,12 +48,12 @@ def test_weights_of_every_network_load_and_embed(name, tmp_path):
     assert all(key.startswith("encoder.") for key in state)
     save_weights(state, Card("mine", architecture=name), tmp_path / "mine.safetensors")
     crops = np.random.default_rng(0).random((2, 1, 224, 224), dtype=np.float32)
-    found = Embedder(tmp_path / "mine.safetensors", device="cpu", precision="float32").embed(crops)
-    wanted = load_model(tmp_path / "mine.safetensors").embed(torch.from_numpy(crops)).detach().numpy()
-    np.testing.assert_allclose(found, wanted, atol=1e-4)
+    embeddings = Embedder(tmp_path / "mine.safetensors", device="cpu", precision="float32").embed(crops)
+    expected = load_model(tmp_path / "mine.safetensors").embed(torch.from_numpy(crops)).detach().numpy()
+    np.testing.assert_allclose(embeddings, expected, atol=1e-4)
 
 
-def test_openvino_refuses_networks_it_has_no_graph_of(tmp_path):
+def test_openvino_refuses_other_networks(tmp_path):
     state = {k: v.numpy() for k, v in make_network("vit", decoder=False).state_dict().items()}
     save_weights(state, Card("mine", architecture="vit"), tmp_path / "mine.safetensors")
     with pytest.raises(InputError, match="'mine' is a vit"):
@@ -59,8 +61,8 @@ def test_openvino_refuses_networks_it_has_no_graph_of(tmp_path):
 
 
 def test_a_network_of_another_package(monkeypatch):
-    point = EntryPoint("small", "torch.nn:LayerNorm", architectures.GROUP)
-    monkeypatch.setattr(architectures, "entry_points", lambda group: [point])
+    point = EntryPoint("small", "torch.nn:LayerNorm", registry.GROUP)
+    monkeypatch.setattr(registry, "entry_points", lambda group: [point])
     assert isinstance(make_network("small", 8, True), torch.nn.LayerNorm)
     with pytest.raises(WeightsError, match="no architecture 'tiny'; there are unet, vit, small"):
         make_network("tiny")
@@ -69,12 +71,16 @@ def test_a_network_of_another_package(monkeypatch):
 def test_the_card_decides_the_network():
     state = {k: v.numpy() for k, v in make_network("vit", decoder=False).state_dict().items()}
     card = Card("mine", architecture="vit")
-    assert isinstance(architectures.build(state, card), MaskedViT)
+    assert isinstance(registry.build(state, card), MaskedViT)
     with pytest.raises(WeightsError, match=r"missing: encoder\.0"):
-        architectures.build(state, dataclasses.replace(card, architecture="unet"))
+        registry.build(state, dataclasses.replace(card, architecture="unet"))
 
 
-def test_positions_tell_rows_from_columns_at_any_size():
-    large, small = positions(5, 7, 32, torch.device("cpu")).view(5, 7, 32), positions(3, 2, 32, torch.device("cpu"))
-    torch.testing.assert_close(large[:3, :2].reshape(6, 32), small)
-    assert len(torch.unique(large.reshape(35, 32), dim=0)) == 35
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_a_network_of_another_dimension(name, tmp_path):
+    """The card's dimension decides how many numbers an embedding has, from the network to the embedder."""
+    network = make_network(name, 64, decoder=False).eval()
+    state = {k: v.numpy() for k, v in network.state_dict().items() if not k.endswith("num_batches_tracked")}
+    save_weights(state, Card("small", architecture=name, dimension=64), tmp_path / "small.safetensors")
+    embedder = Embedder(tmp_path / "small.safetensors", device="cpu", precision="float32")
+    assert embedder.embed(np.zeros((2, 1, 48, 48))).shape == (2, 64)

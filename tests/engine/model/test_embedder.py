@@ -1,4 +1,4 @@
-"""Every backend, precision and size of crop, held to the plain float32 network over the whole frame."""
+"""Every backend, precision and size of crop, compared with the plain float32 network over the whole frame."""
 
 import numpy as np
 import pytest
@@ -6,8 +6,7 @@ import torch
 
 from microsnoop_engine import Embedder
 from microsnoop_engine.errors import DeviceError, InputError, WeightsError
-from microsnoop_engine.model.checkpoints import Card, save_weights
-from microsnoop_engine.model.devices import halving
+from microsnoop_engine.model.checkpoints import Card, load_weights, save_weights
 from microsnoop_engine.model.frame import SIZES
 
 THREADS = {"device": "cpu", "threads": 2}
@@ -61,7 +60,7 @@ def test_torch_equals_the_network_over_the_whole_frame(model, torch_embedder, si
 
 
 def test_windows_hold_for_any_weights(tmp_path):
-    """Windows rest on the network's reach, so weights with strong responses to emptiness must not matter."""
+    """Windows follow from the receptive field alone, so weights with a strong response to zeros must not matter."""
     from microsnoop_engine.model.registry import build
     from microsnoop_engine.model.unet import Microsnoop
 
@@ -76,8 +75,8 @@ def test_windows_hold_for_any_weights(tmp_path):
     state = {k: v.numpy() for k, v in network.state_dict().items() if not k.endswith("num_batches_tracked")}
     save_weights(state, Card("random"), tmp_path / "random.safetensors")
     crops = random_crops(64)
-    got = Embedder(tmp_path / "random.safetensors", precision="float32", **THREADS).embed(crops)
-    assert np.abs(got - expected(build(state, Card("random")), crops)).max() < 1e-4
+    embeddings = Embedder(tmp_path / "random.safetensors", precision="float32", **THREADS).embed(crops)
+    assert np.abs(embeddings - expected(build(state, Card("random")), crops)).max() < 1e-4
 
 
 @pytest.mark.parametrize("backend", ["torch", "openvino"])
@@ -85,15 +84,15 @@ def test_bfloat16_on_real_crops(model, real_crops, backend, plain_weights):
     from microsnoop_engine.modes.normalization import normalize_crop
 
     if backend == "openvino" and not has_bfloat16():
-        with pytest.raises(DeviceError, match="no bfloat16 arithmetic: use --precision float32"):
+        with pytest.raises(DeviceError, match="no bfloat16 arithmetic: set `precision` to auto or float32"):
             Embedder(backend="openvino", precision="bfloat16", **THREADS)
         return
     crops = np.stack([normalize_crop(crop.astype(np.float32))[0] for crop in real_crops[::6]])[:, None]
     fast = Embedder(plain_weights, backend=backend, precision="bfloat16", **THREADS)
-    got = fast.embed(crops)
-    assert (fast.precision, got.dtype) == ("bfloat16", np.float32)
-    assert cosine(got, expected(model.network, crops)).min() >= 0.9995
-    assert np.abs(np.linalg.norm(got, axis=1) - 1).max() < 1e-5
+    embeddings = fast.embed(crops)
+    assert (fast.precision, embeddings.dtype) == ("bfloat16", np.float32)
+    assert cosine(embeddings, expected(model.network, crops)).min() >= 0.9995
+    assert np.abs(np.linalg.norm(embeddings, axis=1) - 1).max() < 1e-5
     if backend == "torch":
         with pytest.raises(InputError, match="'microsnoop-base' are whitened"):
             Embedder(backend="torch", precision="bfloat16", **THREADS)
@@ -128,23 +127,27 @@ def test_no_crops(embedder):
 
 @pytest.mark.parametrize("shape", [(224, 224), (2, 224, 224), (2, 3, 64, 64), (2, 1, 64, 48), (2, 1, 50, 50), (0,)])
 def test_bad_shape(embedder, shape):
-    with pytest.raises(InputError, match=r"crops have shape \(.*\): give \(n, 1, s, s\) with s one of \(48, "):
+    with pytest.raises(InputError, match=r"`crops` have shape \(.*\): it must be \(n, 1, s, s\) with s one of \(48, "):
         embedder.embed(np.zeros(shape, np.float32))
 
 
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
-        ({"device": "gpu"}, InputError, "device is 'gpu': give one of auto, cpu, cuda, mps"),
-        ({"precision": "float8"}, InputError, "precision is 'float8': give one of auto, float32, bfloat16, float16"),
-        ({"device": "cpu", "precision": "float16"}, InputError, "float16 is for GPUs: use --precision auto on a CPU"),
-        ({"backend": "openvino", "precision": "float16"}, InputError, "OpenVINO backend computes in float32 or bf"),
-        ({"backend": "onnx"}, InputError, "backend is 'onnx': give one of auto, openvino, torch"),
-        ({"batch_size": 0}, InputError, "batch size is 0: give 1 or more"),
-        ({"threads": -1}, InputError, "threads is -1: give 1 or more"),
-        ({"device": "cuda", "backend": "openvino"}, InputError, "the OpenVINO backend runs on the CPU"),
-        ({"device": "cuda:"}, InputError, "device is 'cuda:': give one of auto, cpu, cuda, mps"),
-        ({"device": "cpu:1"}, InputError, "device is 'cpu:1': give one of auto, cpu, cuda, mps"),
+        ({"device": "gpu"}, InputError, "`device` is 'gpu': choose auto, cpu, cuda, mps"),
+        ({"precision": "float8"}, InputError, "`precision` is 'float8': choose auto, float32, bfloat16, float16"),
+        ({"device": "cpu", "precision": "float16"}, InputError, "`precision` float16 is for GPUs: use auto on a CPU"),
+        ({"backend": "openvino", "precision": "float16"}, InputError, "openvino computes in float32 or bfloat16"),
+        ({"backend": "onnx"}, InputError, "`backend` is 'onnx': choose auto, openvino, torch"),
+        ({"batch_size": 0}, InputError, "`batch_size` is 0: the smallest value is 1"),
+        ({"threads": -1}, InputError, "`threads` is -1: the smallest value is 1"),
+        (
+            {"device": "cuda", "backend": "openvino"},
+            InputError,
+            "openvino computes on the CPU: set `device` to cpu, not cuda",
+        ),
+        ({"device": "cuda:"}, InputError, "`device` is 'cuda:': choose auto, cpu, cuda, mps"),
+        ({"device": "cpu:1"}, InputError, "`device` is 'cpu:1': choose auto, cpu, cuda, mps"),
         ({"model": "nothing"}, WeightsError, "no weights named 'nothing'"),
     ],
 )
@@ -157,13 +160,13 @@ def test_bad_settings(settings, error, message):
 def test_missing_device(device):
     if torch.backends.mps.is_available() if device == "mps" else torch.cuda.is_available():
         pytest.skip(f"this computer has a device '{device}'")
-    with pytest.raises(DeviceError, match=rf"finds no '{device}' device here: use --device cpu, or install"):
+    with pytest.raises(DeviceError, match=rf"finds no '{device}' device here: set `device` to cpu, or install"):
         Embedder(device=device)
 
 
 def test_weights_for_another_size_of_crop(tmp_path):
     save_weights({"encoder.0.a": np.zeros(1)}, Card("small", input_size=112), tmp_path / "small.safetensors")
-    with pytest.raises(WeightsError, match="is for crops of 112 pixels: crops here have 224"):
+    with pytest.raises(WeightsError, match="'small' are for frames of 112 pixels: frames here have 224"):
         Embedder(tmp_path / "small.safetensors")
 
 
@@ -176,66 +179,7 @@ def test_weights_of_another_network(tmp_path, model, backend, kept):
         Embedder(tmp_path / "odd.safetensors", backend=backend, **THREADS).embed(random_crops(224))
 
 
-class Memory:
-    """A network that runs out of memory above a number of crops; the number may change from call to call."""
-
-    def __init__(self, *capacities, error=None):
-        self.capacities, self.error = list(capacities), error or RuntimeError("CUDA out of memory. Tried to allocate")
-        self.sizes = []
-
-    def __call__(self, crops):
-        capacity = self.capacities.pop(0) if len(self.capacities) > 1 else self.capacities[0]
-        if len(crops) > capacity:
-            raise self.error
-        self.sizes.append(len(crops))
-        return crops[:, 0, 0, :1] * 2
-
-
-@pytest.mark.parametrize("count", [1, 2, 5, 8, 13, 32])
-@pytest.mark.parametrize("capacity", [1, 2, 3, 5, 31, 32])
-def test_halving(count, capacity):
-    crops = np.arange(count, dtype=np.float32).reshape(-1, 1, 1, 1)
-    memory = Memory(capacity)
-    result, largest = halving(memory, crops)
-    assert np.array_equal(result[:, 0], np.arange(count) * 2)
-    assert largest == max(memory.sizes) <= max(capacity, 1)
-    assert 2 * largest >= min(count, capacity)
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_halving_while_others_take_memory(seed):
-    capacities = np.sort(np.random.default_rng(seed).integers(1, 16, 12))[::-1]
-    result, largest = halving(Memory(*capacities.tolist(), 1), np.arange(29.0).reshape(-1, 1, 1, 1))
-    assert np.array_equal(result[:, 0], np.arange(29) * 2)
-    assert 1 <= largest <= 29
-
-
-@pytest.mark.parametrize("error", [MemoryError(), MemoryError("no"), RuntimeError("std::bad_alloc")])
-def test_halving_gives_up_at_one_crop(error):
-    with pytest.raises(DeviceError, match="not even one crop fits into the device's memory"):
-        halving(Memory(0, error=error), np.zeros((4, 1, 1, 1)))
-
-
-def test_halving_lets_other_errors_through():
-    with pytest.raises(RuntimeError, match="illegal address"):
-        halving(Memory(0, error=RuntimeError("illegal address")), np.zeros((4, 1, 1, 1)))
-
-
-def test_halving_with_memory_that_really_runs_out():
-    """More than the address space for three crops: the allocator itself refuses, in PyTorch's words."""
-
-    def embed(crops):
-        if len(crops) > 2:
-            torch.empty(len(crops) << 46, dtype=torch.float32)
-        return crops
-
-    crops = np.arange(7.0)
-    result, largest = halving(embed, crops)
-    assert np.array_equal(result, crops)
-    assert largest <= 2
-
-
-def test_embedder_goes_on_with_smaller_batches():
+def test_the_batch_size_shrinks_when_memory_runs_out():
     """No crop is lost, and none moves, when the batch size shrinks on the way."""
     embedder = Embedder(precision="float32", batch_size=8, **THREADS)
     crops = random_crops(48, 11)
@@ -254,3 +198,23 @@ def test_embedder_goes_on_with_smaller_batches():
     embedder.backend = ShortOfMemory()
     assert np.abs(embedder.embed(crops) - whole).max() < 1e-5
     assert embedder.batch_size == max(sizes) == 2
+
+
+@pytest.mark.parametrize("backend", ["openvino", "torch"])
+def test_from_state_equals_the_file(backend, monkeypatch):
+    """Tensors in memory need no file, and give the embeddings of the file that they were read from."""
+    settings = {"backend": backend, "precision": "float32", **THREADS}
+    expected_embeddings = Embedder(**settings).embed(random_crops(48))
+    state, card = load_weights()
+    monkeypatch.setattr("microsnoop_engine.model.embedder.load_weights", None)
+    embedder = Embedder.from_state(state, card, batch_size=3, **settings)
+    assert (embedder.card, embedder.batch_size) == (card, 3)
+    np.testing.assert_array_equal(embedder.embed(random_crops(48)), expected_embeddings)
+    with pytest.raises(InputError, match="`threads` is 0: the smallest value is 1"):
+        Embedder.from_state(state, card, threads=0)
+
+
+def test_tensors_for_a_backend_that_takes_arrays(embedder):
+    assert not embedder.takes_tensors
+    with pytest.raises(InputError, match="the backend 'openvino' takes arrays only: use `embed`"):
+        embedder.start(torch.zeros(1, 1, 48, 48))

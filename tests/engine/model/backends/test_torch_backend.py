@@ -1,4 +1,4 @@
-"""What the PyTorch backend does around its network; a CPU stands for the GPU."""
+"""The PyTorch backend around its network: copies, memory, precision and compiling, on a CPU in place of a GPU."""
 
 import logging
 
@@ -8,9 +8,8 @@ import torch
 
 from microsnoop_engine import Embedder
 from microsnoop_engine.errors import DeviceError, InputError
-from microsnoop_engine.model.backends.torch_backend import Compiled, _check_device, _choose_precision
+from microsnoop_engine.model.backends.torch_backend import Compiled, _choose_precision, check_device
 from microsnoop_engine.model.checkpoints import Card
-from microsnoop_engine.model.devices import device_lock
 
 
 @pytest.fixture(scope="module")
@@ -51,14 +50,14 @@ def test_memory_runs_out_on_the_device(crops, torch_embedder):
 
 
 def test_numbers_too_large_for_float16(torch_embedder, crops):
-    """One hot pixel in a dark crop: that crop is computed in float32, the others as they were."""
+    """A crop with one hot pixel is computed in float32, the others in float16."""
     crops = crops[:3].copy()
     crops[1, 0, 20, 20] = 60_000
     half = Embedder(backend="torch", device="cpu", precision="float16", threads=2)
     assert not torch.isfinite(half.backend.launch(torch.from_numpy(crops))[1]).all()
-    found, wanted = half.embed(crops), torch_embedder.embed(crops)
-    assert np.abs(found[1] - wanted[1]).max() < 1e-5
-    assert (found * wanted).sum(1).min() > 0.9998
+    embeddings, expected = half.embed(crops), torch_embedder.embed(crops)
+    assert np.abs(embeddings[1] - expected[1]).max() < 1e-5
+    assert (embeddings * expected).sum(1).min() > 0.9998
 
 
 def test_a_frequent_shape_is_compiled(monkeypatch):
@@ -93,11 +92,11 @@ def test_compiling_fails(monkeypatch, caplog, way, reason):
         for _ in range(3):
             assert torch.equal(compiled(crops), network(crops))
     assert len(caplog.records) == 1
-    assert f"not compiled, and a little slower ({reason}" in caplog.text
+    assert f"cannot be compiled ({reason}" in caplog.text
 
 
 def test_memory_runs_out_while_compiling(monkeypatch):
-    """The batch is halved, as always."""
+    """The error is passed on, so that the batch is halved."""
 
     def greedy(function, dynamic):
         raise torch.OutOfMemoryError("CUDA out of memory")
@@ -126,9 +125,9 @@ def test_automatic_precision(monkeypatch, device, architecture, whitened, chosen
 @pytest.mark.parametrize(
     ("precision", "architecture", "message"),
     [
-        ("bfloat16", "unet", "the weights 'w' are whitened, .*: use --precision float16 \\(or auto\\)"),
-        ("bfloat16", "vit", "the weights 'w' are whitened, .*: use --precision float32 \\(or auto\\)"),
-        ("float16", "vit", "float16 is for the paper's network, 'w' is a vit"),
+        ("bfloat16", "unet", "the weights 'w' are whitened, .*: set `precision` to float16 \\(or auto\\)"),
+        ("bfloat16", "vit", "the weights 'w' are whitened, .*: set `precision` to float32 \\(or auto\\)"),
+        ("float16", "vit", "`precision` float16 is for the paper's network: 'w' is a vit"),
     ],
 )
 def test_precisions_that_do_not_fit(precision, architecture, message):
@@ -140,15 +139,14 @@ def test_devices_by_number(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     for device in ("cpu", "cuda", "cuda:0", "cuda:1"):
-        _check_device(device)
+        check_device(device)
     with pytest.raises(DeviceError, match="there is no device 'cuda:2': this computer has cuda:0 to cuda:1"):
-        _check_device("cuda:2")
+        check_device("cuda:2")
 
 
-def test_a_lock_for_each_device(monkeypatch):
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    names = [device_lock(device).lock_file for device in ("cuda", "cuda:0", "cuda:1", "mps")]
-    assert names[0] == names[1]
-    assert len(set(names)) == 3
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,0")
-    assert [device_lock(device).lock_file for device in ("cuda", "cuda:0", "cuda:1")] == [names[2], names[2], names[0]]
+def test_the_network_can_be_traced_whole(torch_embedder, crops):
+    """The compiler sees the whole network as one graph: a break would cost the speed of compiling."""
+    network = torch_embedder.backend._network_in("float32")
+    traced = torch.compile(network.embed, backend="eager", fullgraph=True, dynamic=False)
+    with torch.inference_mode():
+        assert torch.equal(traced(torch.from_numpy(crops)), network.embed(torch.from_numpy(crops)))

@@ -1,4 +1,4 @@
-"""The losses of training, in closed form."""
+"""The training losses, compared with values in closed form."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Whitening as part of the weights: what it makes of embeddings, and the same in every backend."""
+"""Whitening as part of the weights: uncorrelated embeddings of equal variance, the same in every backend."""
 
 import numpy as np
 import pytest
@@ -60,11 +60,11 @@ def test_every_backend_whitens(whitened, backend, size):
     frames = np.zeros((2, 1, 224, 224), np.float32)
     start = (224 - size) // 2
     frames[:, :, start : start + size, start : start + size] = crops
-    wanted = plain.embed(torch.from_numpy(frames)).numpy() @ state["whiten.weight"].T + state["whiten.bias"]
-    wanted /= np.linalg.norm(wanted, axis=1, keepdims=True)
-    found = Embedder(path, device="cpu", backend=backend, precision="float32").embed(crops)
-    np.testing.assert_allclose(found, wanted, atol=1e-4)
-    np.testing.assert_allclose(load_model(path).embed(torch.from_numpy(frames)), wanted, atol=1e-4)
+    expected = plain.embed(torch.from_numpy(frames)).numpy() @ state["whiten.weight"].T + state["whiten.bias"]
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    embeddings = Embedder(path, device="cpu", backend=backend, precision="float32").embed(crops)
+    np.testing.assert_allclose(embeddings, expected, atol=1e-4)
+    np.testing.assert_allclose(load_model(path).embed(torch.from_numpy(frames)), expected, atol=1e-4)
 
 
 def test_half_a_whitening_is_refused(whitened):
