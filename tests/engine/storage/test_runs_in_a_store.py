@@ -34,13 +34,12 @@ JOB = Job(("DNA", "GFP"), "Nuclei", CropSettings(rescale_constant=3.0))
 OPTIONS = ["--rescale-constant", "3", "--device", "cpu", "--precision", "float32", "--threads", "2", "--quiet"]
 
 
-def test_the_table_of_a_bucket_is_that_of_the_disk(tmp_path, screen, bucket, capsys):
+def test_the_table_of_a_bucket_is_that_of_the_disk(tmp_path, screen, bucket, caplog):
     put(bucket / "screen", screen.parent)
     out = bucket / "results" / "one"
     assert main(["profile", f"{bucket}screen/LoadData.csv", *OPTIONS, "--csv", "--out", str(out)]) == 1
-    error = capsys.readouterr().err
-    assert f"file '{bucket}screen/missing.tif', channel 'DNA': there is no such file" in error
-    assert "Traceback" not in error
+    assert f"file '{bucket}screen/missing.tif', channel 'DNA': there is no such file" in caplog.text
+    assert "Traceback" not in caplog.text
     assert main(["profile", str(screen), *OPTIONS, "--csv", "--out", str(tmp_path / "out")]) == 1
     assert read_table(out).equals(read_table(tmp_path / "out"))
     here, there = ([path.parts[0] for path in files_in(folder)] for folder in (tmp_path / "out", out))
@@ -78,7 +77,7 @@ def test_tables_in_a_bucket_are_read_and_written(tmp_path, screen, bucket):
     with pytest.raises(InputError, match=r"cannot be read as a table: .*Expected 2 columns, got 1"):
         open_table(bucket / "cut.csv")
     upload_text(bucket / "wells.sqlite", "")
-    with pytest.raises(InputError, match="only Parquet and CSV are read: copy it to a disk"):
+    with pytest.raises(InputError, match="only Parquet and CSV tables are read from a store"):
         open_table(bucket / "wells.sqlite")
 
 
@@ -159,7 +158,7 @@ def test_shares_in_a_bucket_are_merged(tmp_path, screen, bucket):
     with pytest.raises(InputError, match=r"part-00000-\w+\.parquet' is missing: delete"):
         merge(bucket / "out")
     assert len(read_table(bucket / "out")) == 4
-    with pytest.raises(InputError, match="holds no shares"):
+    with pytest.raises(InputError, match="holds no shards"):
         merge(bucket / "screen")
 
 
