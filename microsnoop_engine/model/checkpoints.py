@@ -77,7 +77,7 @@ def find_weights(name_or_path: str | Path = DEFAULT) -> Path:
     path = Path(name_or_path)
     if path.suffix == ".safetensors" or path.is_file():
         if not path.is_file():
-            raise WeightsError(f"there is no weights file '{path}'")
+            raise WeightsError(f"there is no weights file at '{path}'")
         if path.suffix in (".pth", ".pt"):
             raise WeightsError(f"'{path}' is a torch checkpoint: convert it with 'microsnoop weights import {path}'")
         return path

@@ -59,7 +59,7 @@ def test_a_folder_with_the_name_of_shipped_weights_does_not_hide_them(tmp_path, 
 
 
 def test_missing_file(tmp_path):
-    with pytest.raises(WeightsError, match=r"there is no weights file '.*other.safetensors'"):
+    with pytest.raises(WeightsError, match=r"there is no weights file at '.*other.safetensors'"):
         load_weights(tmp_path / "other.safetensors")
 
 

@@ -125,5 +125,5 @@ def test_import_of_another_checkpoint(tmp_path, content):
 
 
 def test_import_of_a_missing_file(tmp_path):
-    with pytest.raises(WeightsError, match=r"there is no checkpoint '.*nothing.pth'"):
+    with pytest.raises(WeightsError, match=r"there is no checkpoint at '.*nothing.pth'"):
         import_reference(tmp_path / "nothing.pth", tmp_path / "a.safetensors", CARD)
