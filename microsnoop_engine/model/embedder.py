@@ -6,7 +6,7 @@ import logging
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 
@@ -25,14 +25,32 @@ PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
 
 class Backend(Protocol):
-    """What computes embeddings."""
+    """Compute embeddings.
+
+    Attributes
+    ----------
+    name, device, precision : str
+    takes_tensors : bool
+        Whether crops are best cut on the device; then the backend is a :class:`TensorBackend`.
+    """
 
     name: str
     device: str
     precision: str
+    takes_tensors: bool
 
     def embed(self, crops: np.ndarray) -> np.ndarray:
-        """Embeddings (n, 256) of crops (n, 1, s, s)."""
+        """Compute the embeddings (n, d) of crops (n, 1, s, s)."""
+
+
+class TensorBackend(Backend, Protocol):
+    """Compute embeddings of crops that are on the device already."""
+
+    def launch(self, crops: Tensor) -> Tensor:
+        """Begin to compute the embeddings (n, d) of crops (n, 1, s, s), float32."""
+
+    def fetch(self, crops: Tensor, embeddings: Tensor) -> Callable[[], np.ndarray]:
+        """Begin to copy launched embeddings to the computer's memory; return the function that waits for them."""
 
 
 class Embedder:
@@ -100,7 +118,7 @@ class Embedder:
     @property
     def takes_tensors(self) -> bool:
         """Whether crops are cut on the device, and given to :meth:`start`."""
-        return getattr(self.backend, "takes_tensors", False)
+        return self.backend.takes_tensors
 
     def start(self, crops: Tensor) -> Callable[[], np.ndarray]:
         """Begin to embed crops (n, 1, s, s), float32, that are on the device; what is returned waits for the result.
@@ -109,11 +127,12 @@ class Embedder:
         """
         import torch
 
+        backend = cast(TensorBackend, self.backend)
         with device_lock(self.device):
-            embeddings, largest = halving(self.backend.launch, crops, torch.cat)
+            embeddings, largest = halving(backend.launch, crops, torch.cat)
         if largest < len(crops):
             self.batch_size = largest
-        return self.backend.fetch(crops, embeddings)
+        return backend.fetch(crops, embeddings)
 
     def embed(self, crops: np.ndarray) -> np.ndarray:
         """Embeddings of crops.

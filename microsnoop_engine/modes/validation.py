@@ -1,48 +1,70 @@
-"""Check images and labels before they are measured."""
+"""Check arrays of pixels and labels before they are measured."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError
 
-if TYPE_CHECKING:
-    pass
 
+def check_image(image: ArrayLike) -> NDArray[Any]:
+    """Check an image and return it as (c, h, w).
 
-def check_image(image: np.ndarray) -> np.ndarray:
-    """The image as (c, h, w).
+    Parameters
+    ----------
+    image : array_like (c, h, w) or (h, w)
+
+    Returns
+    -------
+    array (c, h, w)
 
     Raises
     ------
     InputError
         If it is not an array of numbers of such a shape.
     """
-    image = np.asarray(image)
-    image = image[None] if image.ndim == 2 else image
-    if image.ndim != 3 or image.dtype.kind not in "uifb" or not image.size:
+    array = np.asarray(image)
+    array = array[None] if array.ndim == 2 else array
+    if array.ndim != 3 or array.dtype.kind not in "uifb" or not array.size:
         raise InputError(
-            f"image is {image.dtype} of shape {image.shape}: give numbers of shape (channels, height, width)"
+            f"`image` is {array.dtype} of shape {array.shape}: it must hold numbers of shape (channels, height, width)"
         )
-    return image
+    return array
 
 
-def check_labels(labels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """The labels, if they are whole numbers from 0 and fit an image of ``shape`` (h, w).
+def check_labels(labels: ArrayLike, shape: tuple[int, ...]) -> NDArray[Any]:
+    """Check labels and return them as an array.
+
+    Parameters
+    ----------
+    labels : array_like (h, w) or (p, h, w)
+    shape : tuple of int
+        Height and width of the image.
+
+    Returns
+    -------
+    array (h, w) or (p, h, w), integer
+        Numbers from 0 to 2147483647.
 
     Raises
     ------
     InputError
+        If they are no integers, out of that range, or of another size than the image.
     """
-    labels = np.asarray(labels)
-    if labels.dtype.kind not in "ui" or labels.ndim not in (2, 3) or not labels.size:
-        raise InputError(f"labels are {labels.dtype} of shape {labels.shape}: give integers (h, w) or (planes, h, w)")
-    if labels.shape[-2:] != tuple(shape):
+    array = np.asarray(labels)
+    if array.dtype.kind not in "ui" or array.ndim not in (2, 3) or not array.size:
         raise InputError(
-            f"labels are {labels.shape[-1]} x {labels.shape[-2]}, but the image is {shape[1]} x {shape[0]} pixels"
+            f"`labels` are {array.dtype} of shape {array.shape}: they must be integers of shape (height, width) or "
+            "(planes, height, width)"
         )
-    if labels.min() < 0 or labels.max() > np.iinfo(np.int32).max:
-        raise InputError(f"labels run from {labels.min()} to {labels.max()}: give 0 (background) to 2147483647")
-    return labels
+    if array.shape[-2:] != tuple(shape):
+        raise InputError(
+            f"`labels` are {array.shape[-1]} x {array.shape[-2]} pixels, but the image is {shape[1]} x {shape[0]}: "
+            "use the labels of this image"
+        )
+    if array.min() < 0 or array.max() > np.iinfo(np.int32).max:
+        raise InputError(f"`labels` run from {array.min()} to {array.max()}: they must be 0 (background) to 2147483647")
+    return array

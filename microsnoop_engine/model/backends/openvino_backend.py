@@ -15,6 +15,7 @@ class OpenVinoBackend:
 
     name = "openvino"
     device = "cpu"
+    takes_tensors = False
 
     def __init__(self, state: dict[str, np.ndarray], card: Card, precision: str, threads: int | None):
         # otherwise OpenVINO's import reports itself to Google Analytics, from a process that it forks off this one
