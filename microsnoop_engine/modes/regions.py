@@ -223,7 +223,7 @@ def whole_region(shape: tuple[int, int]) -> Regions:
 
 
 def _plain_regions(box: NDArray[np.int32]) -> Regions:
-    """Number boxes that hold no object."""
+    """Make regions of boxes that hold no object."""
     center = (box[:, :2] + box[:, 2:] - 1) / 2
     return Regions(np.arange(1, len(box) + 1, dtype=np.int32), box, center.astype(np.float32), np.zeros(len(box), bool))
 

@@ -117,7 +117,11 @@ def test_a_folder_with_a_pattern_and_nuclei_that_are_found(tmp_path):
             1,
             "--segment-channel: there is no channel 'ER'",
         ),
-        (["profile", "LoadData.csv", "--out", "out", "--rescale-constant", "0"], 1, "is 0.0: it must be a number from 0.1 to 20"),
+        (
+            ["profile", "LoadData.csv", "--out", "out", "--rescale-constant", "0"],
+            1,
+            "is 0.0: it must be a number from 0.1 to 20",
+        ),
         (
             ["profile", "LoadData.csv", "--out", "out", "--scale", "99"],
             1,
