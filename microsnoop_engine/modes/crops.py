@@ -72,7 +72,7 @@ def crops(
     for row, (y0, x0, y1, x1) in enumerate(regions.box.tolist()):
         planes = image[:, y0:y1, x0:x1].astype(np.float32)
         if masks is not None:
-            planes[:, ~masks.inside(row)] = 0
+            np.copyto(planes, 0, where=~masks.inside(row))
         windows: dict[int, list[NDArray[np.float32]]] = {}
         indices: dict[int, list[int]] = {}
         problems = []
