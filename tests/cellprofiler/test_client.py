@@ -5,21 +5,19 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import _microsnoop_client as client
+import long_request
 import numpy as np
 import psutil
 import pytest
-from conftest import PLUGINS, assert_gone, engines_of, kill_once_busy, run_engine_script, wait_until_busy
+from cellprofiler_host import PLUGINS, assert_gone, engines_of, kill_once_busy, run_engine_script, wait_until_busy
 
 IMAGE = np.random.RandomState(0).rand(1, 60, 60).astype(np.float32)
 LABELS = np.zeros((60, 60), np.int32)
 LABELS[20:30, 20:30] = 1
-LONG = {  # takes minutes: 10000 crops of 224 pixels
-    "image": np.random.RandomState(0).rand(1, 600, 600).astype(np.float32),
-    "labels": np.kron(np.arange(1, 10001).reshape(100, 100), np.ones((6, 6))).astype(np.int32),
-    "rescale_constant": 20.0,
-}
+HELPERS = str(Path(long_request.__file__).parent)
 
 
 @pytest.fixture(autouse=True)
@@ -182,7 +180,7 @@ def test_an_engine_killed_in_the_middle_of_a_request_leaves_no_files(engine_comm
     killer = threading.Thread(target=kill_once_busy, args=(engine.pid, engine.info["folder"]))
     killer.start()
     with pytest.raises(client.EngineError, match=r"(?s)stopped during measure_objects.*exit code -9"):
-        engine.run("measure_objects", **LONG)
+        engine.run("measure_objects", **long_request.LONG)
     killer.join()
     assert not os.path.exists(engine.info["folder"])
 
@@ -190,13 +188,13 @@ def test_an_engine_killed_in_the_middle_of_a_request_leaves_no_files(engine_comm
 @pytest.mark.parametrize("busy", [False, True])
 def test_the_engine_dies_with_its_host(engine_command, busy):
     script = (
-        "import sys; sys.path[:0] = sys.argv[1:3]; import _microsnoop_client as client, test_client\n"
+        "import sys; sys.path[:0] = sys.argv[1:3]; import _microsnoop_client as client, long_request\n"
         "engine = client.get_engine(sys.argv[3:], ['--device', 'cpu'])\n"
         "print(engine.pid, engine.info['folder'], flush=True)\n"
-        + ("engine.run('measure_objects', **test_client.LONG)" if busy else "sys.stdin.read()")
+        + ("engine.run('measure_objects', **long_request.LONG)" if busy else "sys.stdin.read()")
     )
     host = subprocess.Popen(
-        [sys.executable, "-c", script, str(PLUGINS), os.path.dirname(__file__), *engine_command],
+        [sys.executable, "-c", script, str(PLUGINS), HELPERS, *engine_command],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )

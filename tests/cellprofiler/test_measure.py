@@ -11,7 +11,15 @@ import numpy as np
 import pytest
 from cellprofiler_core.image import Image
 from cellprofiler_core.object import Objects
-from conftest import FigureStandIn, engines_of, features_of, kill_once_busy, make_module, make_workspace, written
+from cellprofiler_host import (
+    FigureStandIn,
+    engines_of,
+    features_of,
+    kill_once_busy,
+    make_module,
+    make_workspace,
+    written,
+)
 
 RANDOM = np.random.RandomState(0)
 

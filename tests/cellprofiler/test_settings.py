@@ -10,7 +10,7 @@ from cellprofiler_core.constants.measurement import COLTYPE_FLOAT
 from cellprofiler_core.pipeline import Pipeline
 from cellprofiler_core.setting import ValidationError
 from cellprofiler_core.utilities.core.modules import instantiate_module
-from conftest import make_module, make_pipeline, make_workspace
+from cellprofiler_host import make_module, make_pipeline, make_workspace
 
 
 @pytest.fixture

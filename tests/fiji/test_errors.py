@@ -1,7 +1,7 @@
 """What goes wrong in a macro ends it with a reason in the log, and never waits for a user."""
 
 import pytest
-from conftest import engine_stub
+from imagej_host import engine_stub
 
 MEASURE = 'run("Measure Microsnoop Features", "{options}");\nFile.saveString("went on", "{out}/went-on.txt");\n'
 OPEN = 'open("{folder}/field.tif");\n'

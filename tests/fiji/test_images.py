@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
-from conftest import feature_names, save_hyperstack
+from imagej_host import feature_names, save_hyperstack
 
 from cellprofiler_plugins._microsnoop_client import close_engines
 from fiji_bridge import measure
