@@ -118,7 +118,7 @@ def test_an_engine_of_another_protocol(stub):
         "    outputs = {'version': '9.9', 'protocol': 2}\n"
         "    print(json.dumps({'task': task, 'responseType': 'COMPLETION', 'outputs': outputs}), flush=True)"
     )
-    with pytest.raises(client.EngineError, match=r"engine 9\.9 speaks protocol 2.* protocol 1: update"):
+    with pytest.raises(client.EngineError, match=r"9\.9 speaks protocol 2, but this program protocol 1\. Update"):
         client.Engine([path])
 
 
@@ -160,6 +160,12 @@ def test_a_refused_request_leaves_the_engine_usable_and_no_files(engine_command)
     result = engine.run("measure_objects", image=IMAGE, labels=LABELS)
     assert result["features"].shape == (1, 256)
     assert os.listdir(engine.info["folder"]) == []
+
+
+def test_an_error_of_the_engine_is_in_plain_words(engine_command):
+    engine = client.get_engine(engine_command, ["--device", "cpu"])
+    with pytest.raises(client.EngineError, match="measure_objects: rescale constant is 50: it must be a number"):
+        engine.run("measure_objects", image=IMAGE, labels=LABELS, rescale_constant=50)
 
 
 def test_a_killed_engine_is_an_error_and_the_next_one_works(engine_command):
