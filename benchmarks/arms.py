@@ -77,7 +77,7 @@ class Network:
     dimension : int
         Numbers per channel.
     open : callable
-        Returns an object with ``embed`` and ``batch_size``, as an Embedder has.
+        Returns an object with ``embed``, ``batch_size`` and ``takes_tensors``, as an Embedder has.
     """
 
     name: str

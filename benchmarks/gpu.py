@@ -220,8 +220,8 @@ def stage_rates(bench: Bench, fields: list[ImageSet], readers: int) -> Iterator[
 
     def cut_all() -> int:
         windows.clear()
-        for (image, labels), region in zip(pixels, regions, strict=True):
-            for part in cropper.crops(image, region, job.settings, labels, bench.batch):
+        for (image, _), region in zip(pixels, regions, strict=True):
+            for part in cropper.crops(image, region, job.settings, None, bench.batch):
                 windows.setdefault(part.windows.shape[-1], []).append(part.windows)
         return sum(crops)
 

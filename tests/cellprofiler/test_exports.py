@@ -6,9 +6,9 @@ import subprocess
 
 import numpy as np
 import pytest
-from conftest import run_engine_script
-from example_pipelines import build
-from runs import completed, headless, insert, read_csv, save
+from cellprofiler_examples import build
+from cellprofiler_host import run_engine_script
+from cellprofiler_runs import completed, headless, insert, read_csv, save
 
 KEPT = {"DMSO": ("0.0", 3), "SYN-11": ("1.0", 1), "SYN-12": ("1.0", 1), "SYN-31": ("1.0", 1), "SYN-32": ("1.0", 1)}
 CONTROLS = "Metadata_Role == 'negative'"

@@ -123,11 +123,15 @@ def test_a_folder_with_a_pattern_and_nuclei_that_are_found(tmp_path):
             1,
             "--segment-channel: there is no channel 'ER'",
         ),
-        (["profile", "LoadData.csv", "--out", "out", "--rescale-constant", "0"], 1, "rescale_constant is 0.0"),
+        (
+            ["profile", "LoadData.csv", "--out", "out", "--rescale-constant", "0"],
+            1,
+            "is 0.0: it must be a number from 0.1 to 20",
+        ),
         (
             ["profile", "LoadData.csv", "--out", "out", "--scale", "99"],
             1,
-            "scale is 99.0: give a number from 0.01 to 16",
+            "is 99.0: it must be a number from 0.01 to 16",
         ),
         (["profile", "LoadData.csv", "--out", "out", "--weights", "resnet"], 1, "no weights named 'resnet'"),
         (["profile", "LoadData.csv", "--out", "out", "--device", ABSENT], 1, f"no '{ABSENT}' device"),

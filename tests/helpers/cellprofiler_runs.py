@@ -13,8 +13,8 @@ import pytest
 import tifffile
 from cellprofiler_core.pipeline import Pipeline
 from cellprofiler_core.utilities.core.modules import instantiate_module
-from conftest import PLUGINS, assert_gone, cmdline, run_engine_script
-from example_pipelines import EXAMPLES
+from cellprofiler_examples import EXAMPLES
+from cellprofiler_host import PLUGINS, assert_gone, cmdline, run_engine_script
 from real_crops import real_field
 
 MARK = "MICROSNOOP_TEST_RUN"
@@ -143,7 +143,7 @@ def headless(folder, pipeline, images, plugins=PLUGINS, arguments=(), environmen
 
 def analysis(folder, pipeline, images, workers=2):
     """Start CellProfiler's analysis in workers, as its window does."""
-    host = Path(__file__).with_name("analysis_host.py")
+    host = Path(__file__).with_name("cellprofiler_analysis.py")
     return Run(folder, [sys.executable, host, pipeline, PLUGINS, workers, "-i", images])
 
 
@@ -202,14 +202,13 @@ import sys
 from pathlib import Path
 import numpy as np, tifffile
 from microsnoop_engine import CropSettings, Embedder, measure
-from microsnoop_engine.measuring import mean_of_rows
 images, labels, result = map(Path, sys.argv[1:4])
 embedder, found = Embedder(), {}
 for well in sys.argv[4:]:
     image = np.stack([tifffile.imread(images / f"{well}_{channel}.tif") for channel in ("GFP", "DNA")])
     nuclei = measure(embedder, image, tifffile.imread(labels / f"{well}_GFP_labels.tiff"))
     found[well + "_nuclei"] = nuclei.features
-    found[well + "_image"] = mean_of_rows(measure(embedder, image, settings=CropSettings(mode="tile"))).features
+    found[well + "_image"] = measure(embedder, image, settings=CropSettings(mode="tile")).features
 np.savez(result, **found)
 """
     run_engine_script(python, script, images, labels, result, *WELLS)

@@ -1,10 +1,10 @@
-"""The example pipelines, built by CellProfiler itself. Run this file to write examples/cellprofiler/*.cppipe anew."""
+"""Build the example pipelines with CellProfiler itself; run this file to write examples/cellprofiler/*.cppipe again."""
 
 import contextlib
 
 from cellprofiler_core.pipeline import Pipeline
 from cellprofiler_core.utilities.core.modules import instantiate_module
-from conftest import REPOSITORY
+from cellprofiler_host import REPOSITORY
 
 EXAMPLES = REPOSITORY / "examples" / "cellprofiler"
 NOTES = {

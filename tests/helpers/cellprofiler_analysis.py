@@ -1,6 +1,6 @@
-"""Runs a pipeline as CellProfiler's window does: in analysis workers, but without the window.
+"""Run a pipeline as CellProfiler's window does: in analysis workers, but without the window.
 
-    python analysis_host.py PIPELINE PLUGINS WORKERS -i INPUT -o OUTPUT
+    python cellprofiler_analysis.py PIPELINE PLUGINS WORKERS -i INPUT -o OUTPUT
 
 A line on standard input cancels the analysis.
 """

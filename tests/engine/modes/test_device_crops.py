@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from microsnoop_engine import CropSettings, Embedder, measure
+from microsnoop_engine import CropSettings, measure
 from microsnoop_engine.errors import DeviceError
 from microsnoop_engine.images.synthetic import render_field
 from microsnoop_engine.modes.batcher import Batcher
 from microsnoop_engine.modes.crops import crops, unresized
 from microsnoop_engine.modes.device_crops import DeviceCropper, Pixels, _percentile
+from microsnoop_engine.modes.masks import LabelMasks
 from microsnoop_engine.modes.measure import start_measurement
 from microsnoop_engine.modes.regions import regions_of
 from microsnoop_engine.segmentation.nuclei import segment_nuclei
@@ -27,25 +28,29 @@ SETTINGS = [
 
 
 def cut(image, labels, settings, at_once=7):
-    """Windows and problems by place, from the device and from NumPy."""
+    """Windows and problems by index, from the device and from NumPy."""
     regions = regions_of(image.shape[1:], labels, settings)
     assert unresized(regions, settings)
+    masks = LabelMasks(labels.reshape(-1, *labels.shape[-2:]), regions) if settings.masked else None
     windows, problems = {}, {}
-    for part in DeviceCropper("cpu").crops(image, regions, settings, labels, at_once):
-        assert len(part.windows) == len(part.places) <= at_once
-        windows |= dict(zip(part.places.tolist(), part.windows.numpy(), strict=True))
+    for part in DeviceCropper("cpu").crops(image, regions, settings, masks, at_once):
+        assert len(part.windows) == len(part.indices) <= at_once
+        windows |= dict(zip(part.indices.tolist(), part.windows.numpy(), strict=True))
         problems |= dict(part.problems)
-    wanted = {crop.row * len(image) + crop.channel: crop for crop in crops(image, regions, settings, labels)}
-    return windows, problems, wanted
+    expected_windows, expected_problems = {}, {}
+    for part in crops(image, regions, settings, masks):
+        expected_windows |= dict(zip(part.indices.tolist(), part.windows, strict=True))
+        expected_problems |= dict(part.problems)
+    return windows, problems, expected_windows, expected_problems
 
 
 def assert_same(image, labels, settings):
-    windows, problems, wanted = cut(image, labels, settings)
-    assert problems == {place: crop.problem for place, crop in wanted.items() if crop.window is None}
-    assert windows.keys() | problems.keys() == wanted.keys()
-    for place, window in windows.items():
+    windows, problems, expected, expected_problems = cut(image, labels, settings)
+    assert problems == expected_problems
+    assert windows.keys() == expected.keys()
+    for index, window in windows.items():
         assert window.dtype == np.float32
-        assert np.array_equal(window, wanted[place].window)
+        assert np.array_equal(window, expected[index])
     return windows, problems
 
 
@@ -136,11 +141,11 @@ def test_percentiles(seed, zeros):
     ordered[torch.arange(300) >= torch.from_numpy(counts)[:, None]] = 2**31 - 1
     for percent in (1, 99):
         found = _percentile(pixels, ordered, torch.from_numpy(counts), torch.full((5,), zeros), percent)
-        wanted = [
+        expected = [
             np.percentile([*row[:n].astype(float), *[0.0] * zeros], percent)
             for row, n in zip(rows, counts, strict=True)
         ]
-        assert found.numpy() == pytest.approx(wanted, abs=1e-6)
+        assert found.numpy() == pytest.approx(expected, abs=1e-6)
 
 
 def test_memory_runs_out(field, monkeypatch):
@@ -148,11 +153,11 @@ def test_memory_runs_out(field, monkeypatch):
 
     real, sizes = device_crops.normalized_windows, []
 
-    def greedy(pixels, planes, table, *arguments):
+    def greedy(pixels, inside, table, *arguments):
         if len(table) > 3:
             raise torch.OutOfMemoryError("CUDA out of memory")
         sizes.append(len(table))
-        return real(pixels, planes, table, *arguments)
+        return real(pixels, inside, table, *arguments)
 
     monkeypatch.setattr(device_crops, "normalized_windows", greedy)
     assert_same(*field, CropSettings())
@@ -168,14 +173,6 @@ def test_no_memory_for_the_image(field, monkeypatch):
         cut(*field, CropSettings())
 
 
-@pytest.fixture(scope="module")
-def on_device():
-    """An embedder that is given its crops as if its CPU were a GPU."""
-    embedder = Embedder(backend="torch", device="cpu", precision="float32", batch_size=5, threads=2)
-    embedder.backend.takes_tensors = True
-    return embedder
-
-
 @pytest.mark.parametrize(
     "settings", [CropSettings(rescale_constant=0.6), CropSettings(mode="image"), CropSettings(resize=96)], ids=str
 )
@@ -183,11 +180,11 @@ def test_measure(field, embedder, on_device, settings):
     """Features, problems and regions are those of the other path; so where images are resized, on the CPU."""
     seen, field = [], (field[0][:, :220, :220], field[1][:220, :220])
     found = measure(on_device, *field, settings, on_batch=lambda done, count: seen.append((done, count)))
-    wanted = measure(embedder, *field, settings)
-    assert np.isnan(found.features).tolist() == np.isnan(wanted.features).tolist()
-    assert np.nanmax(np.abs(found.features - wanted.features)) < 1e-4
-    assert found.problems == wanted.problems
-    assert found.regions.box.tolist() == wanted.regions.box.tolist()
+    expected = measure(embedder, *field, settings)
+    assert np.isnan(found.features).tolist() == np.isnan(expected.features).tolist()
+    assert np.nanmax(np.abs(found.features - expected.features)) < 1e-4
+    assert found.problems == expected.problems
+    assert found.regions.box.tolist() == expected.regions.box.tolist()
     if settings.mode == "cells":
         assert found.problems
         assert seen == sorted(seen)
