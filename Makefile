@@ -1,9 +1,11 @@
-.PHONY: help setup demo test fiji lint bench bench-representation browser cellprofiler-env
+.PHONY: help setup demo test fiji lint docs bench bench-representation browser cellprofiler-env
 
 help:
 	@echo "make setup   the environment .venv, with the engine in it"
 	@echo "make demo    that, then a small screen taken from images to a report in demo/"
 	@echo "make test    what the tests need (CellProfiler too), then all tests"
+	@echo "make lint    checks of style, import layers and types"
+	@echo "make docs    the documentation as a site, in site/"
 	@echo "make fiji    the plugin for Fiji and ImageJ, fiji_bridge/Microsnoop_.jar (a JDK and ij.jar needed)"
 	@echo "make bench   the benchmark of the speed"
 	@echo "make bench-representation   the benchmark of the features (labelled image sets needed)"
@@ -36,9 +38,14 @@ test: setup browser cellprofiler-env lint
 fiji:
 	@scripts/make-fiji.sh
 
-lint:
+lint: setup
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
+	.venv/bin/lint-imports
+	.venv/bin/mypy
+
+docs:
+	@scripts/make-docs.sh
 
 bench: setup cellprofiler-env
 	.venv/bin/python benchmarks/throughput.py

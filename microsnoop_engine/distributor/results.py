@@ -46,7 +46,7 @@ class TableWriter:
         What defines the run (inputs, settings, weights): a folder with another one is refused.
     part_bytes : int
         A part is written once it has that size, or the last one is a minute old.
-    claim : FolderLock, optional
+    lock : FolderLock, optional
         What keeps other runs out.
 
     Attributes
@@ -66,13 +66,13 @@ class TableWriter:
         layout: Layout,
         run: dict[str, Any],
         part_bytes: int = PART_BYTES,
-        claim: FolderLock | None = None,
+        lock: FolderLock | None = None,
     ):
         self.table = folder / TABLE
         self._schema = layout.schema()
         self._layout = layout
         self._part_bytes = part_bytes
-        self._claim = claim or FolderLock()
+        self._lock = lock or FolderLock()
         self._flushed = time.monotonic()
         self._measured: list[tuple[ImageSet, Measurement]] = []
         self._bytes = 0
@@ -140,14 +140,14 @@ class TableWriter:
             self._write_part()
 
     def _write_part(self) -> None:
-        name = f"part-{self._number:05d}{self._claim.suffix}.parquet"
+        name = f"part-{self._number:05d}{self._lock.suffix}.parquet"
         measured, images = self._measured, self._images
         self._measured, self._images, self._bytes = [], [], 0
         with atomic_path(self.table / name) as temporary:
             batches = [self._layout.batch(measured)] if measured else []
             pq.write_table(pa.Table.from_batches(batches, self._schema), temporary, compression="zstd")
         try:
-            self._claim.check()
+            self._lock.check()
         except ResumeError:
             remove(self.table / name)
             raise
@@ -179,8 +179,8 @@ def resume_table(
     if path_kind(folder) == "file":
         raise InputError(f"--out '{folder}' is a file: give a folder")
     make_folder(folder)
-    with folder_lock(folder) as claimed:
-        writer = TableWriter(folder, layout, run, part_bytes, claimed)
+    with folder_lock(folder) as lock:
+        writer = TableWriter(folder, layout, run, part_bytes, lock)
         try:
             yield writer
         finally:

@@ -23,6 +23,7 @@ from ..sphering.spherize import Spherize
 from ..tables.aggregation import COUNT
 from ..tables.columns import IMAGE_NUMBER, METADATA, OBJECT_NUMBER, PLATE, WELL
 from . import panels as show
+from .figures import screen_scores
 from .screen import ColumnRoles, Screen
 from .thumbnails import thumbnails
 
@@ -188,7 +189,7 @@ def _plain(column: pd.Series) -> list:
 
 
 def _scores(after: Screen, before: Screen | None) -> list[dict]:
-    earlier = {figure.name: figure.value for figure in show.figures(before)} if before else {}
+    earlier = {figure.name: figure.value for figure in screen_scores(before)} if before else {}
     return [
         {
             "name": figure.name,
@@ -198,7 +199,7 @@ def _scores(after: Screen, before: Screen | None) -> list[dict]:
             "higher_is_better": figure.higher_is_better,
             "chance": figure.chance,
         }
-        for figure in show.figures(after)
+        for figure in screen_scores(after)
         if np.isfinite(figure.value)
     ]
 
