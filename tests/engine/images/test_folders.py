@@ -7,7 +7,6 @@ import tifffile
 from image_files import RNG, SMALL_PLANES, read, touch
 
 from microsnoop_engine.errors import InputError
-from microsnoop_engine.images.folders import pattern_expression
 from microsnoop_engine.images.inputs import find_image_sets
 from microsnoop_engine.images.planes import read_channels
 
@@ -25,14 +24,6 @@ def test_folder_with_a_pattern(tmp_path):
             assert {name: source.path for name, source in s.channels.items()} == {
                 name: tmp_path / plate / f"A01_s{site}_{name}.tif" for name in ("DNA", "GFP")
             }
-
-
-def test_pattern_takes_special_characters_as_they_are():
-    expression = pattern_expression("{Well}+(x)_{Channel}.tif")
-    assert expression.fullmatch("A01+(x)_DNA.tif").groupdict() == {"Well": "A01", "Channel": "DNA"}
-    assert expression.fullmatch("A01xx_DNA.tif") is None
-    assert expression.fullmatch("A01+(x)_DNAxtif") is None
-    assert expression.fullmatch("P/A01+(x)_DNA.tif") is None
 
 
 def test_folder_without_a_pattern(tmp_path):
