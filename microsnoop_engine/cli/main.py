@@ -12,6 +12,7 @@ from typing import Any
 from .. import __version__
 from ..errors import MicrosnoopError
 from ..storage.paths import quiet_stores
+from .inputs import add_inputs_command
 from .install import add_install_command
 from .options import add_engine_options, make_embedder, memory_of
 from .profile import add_profile_commands
@@ -49,6 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=strict)
     _add_demo(commands)
     add_profile_commands(commands)
+    add_inputs_command(commands)
     add_table_commands(commands)
     add_screen_commands(commands)
     add_training_commands(commands)

@@ -14,6 +14,7 @@ from ..distributor.shards import Shard
 from ..errors import InputError
 from ..images.image_set import ImageSet
 from ..modes.settings import MASKS, MODES, NORMALIZATIONS
+from .inputs import add_folder_options
 from .options import add_engine_options, make_embedder, memory_of, path_argument, positive_float
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def _add_profile(commands: Any) -> None:
         help="for a folder: how paths in it are made up, e.g. '{Plate}/{Well}_s{Site}_{Channel}.tif'; {Channel} is the "
         "channel, the others become Metadata_ columns",
     )
+    add_folder_options(parser)
     levels = parser.add_mutually_exclusive_group()
     levels.add_argument("--level", type=int, metavar="N", help="for OME-Zarr: resolution level; default: 0, the finest")
     levels.add_argument(
@@ -176,7 +178,8 @@ def run_profile(options: argparse.Namespace) -> int:
     """Turn images into a table: one row per object (or image), 256 numbers per channel."""
     from ..distributor.job import resolve_job
     from ..distributor.run import profile
-    from ..images.inputs import find_image_sets
+    from ..images.inputs import find_inputs
+    from ..images.left_out import write_left_out
     from ..modes.settings import CropSettings
     from .console import Console
 
@@ -194,7 +197,7 @@ def run_profile(options: argparse.Namespace) -> int:
         raise InputError("--labels goes with --mode cells, and without --segment")
     if options.rois and (options.mode != "cells" or options.segment or options.labels):
         raise InputError("--rois goes with --mode cells, and without --segment and --labels")
-    image_sets = find_image_sets(
+    inputs = find_inputs(
         options.input,
         options.pattern,
         options.labels,
@@ -202,7 +205,11 @@ def run_profile(options: argparse.Namespace) -> int:
         options.level,
         options.pixel_size,
         options.rois,
+        layout=options.layout,
+        channel_name=options.channel_name,
+        allow_unmatched=options.allow_unmatched,
     )
+    image_sets = inputs.image_sets
     job = resolve_job(image_sets, settings, channels, options.objects, options.segment, options.segment_channel)
     engine = _make_engine(options)
     console = Console(options.quiet, options.json)
@@ -214,6 +221,8 @@ def run_profile(options: argparse.Namespace) -> int:
         report = profile(
             image_sets, job, engine, folder, memory_of(options), options.strict, progress, shard=options.shard
         )
+    if inputs.left_out:
+        write_left_out(folder, inputs.left_out)
     return console.finish(folder, own, job, report, time.monotonic() - began, options.csv)
 
 

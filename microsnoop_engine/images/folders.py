@@ -11,7 +11,7 @@ from pathlib import Path, PurePath
 from ..errors import InputError, UnreachableError
 from ..storage.paths import STORE_READERS, is_remote
 from .acquisitions.imagexpress import THUMBNAIL, is_thumbnail
-from .acquisitions.layouts import LAYOUTS, recognize_layout
+from .acquisitions.layouts import AUTO, FILES, LAYOUT_CHOICES, LAYOUTS, recognize_layout
 from .acquisitions.planes import group_planes
 from .folder_files import list_files
 from .formats import SUFFIXES, channel_names
@@ -21,9 +21,7 @@ from .patterns import Pattern
 
 log = logging.getLogger(__name__)
 
-AUTO, FILES, PATTERN = "auto", "files", "pattern"
-LAYOUT_CHOICES = (AUTO, FILES, *LAYOUTS)
-"""What `layout` may be: find the layout of an instrument, take every file as an image set, or one layout by name."""
+PATTERN = "pattern"
 MAX_UNMATCHED = 0.2
 """Share of the images of a folder that a pattern or layout may leave out."""
 NO_CHANNEL = "Image"
@@ -48,7 +46,7 @@ def from_folder(
         The form of a file's path in the folder, see :class:`.patterns.Pattern`: files that differ in ``{Channel}``
         alone are one image set.
     layout : str
-        One of `LAYOUT_CHOICES`, without a pattern.
+        One of :data:`.acquisitions.layouts.LAYOUT_CHOICES`, without a pattern.
     channel_name : str, optional
         Name of the channel where file names have none.
     allow_unmatched : bool

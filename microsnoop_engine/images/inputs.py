@@ -8,8 +8,8 @@ from pathlib import Path, PurePath
 
 from ..errors import InputError
 from ..storage.paths import as_path, path_kind
-from .acquisitions.layouts import LAYOUTS
-from .folders import AUTO, FILES, from_folder, image_set_of_file
+from .acquisitions.layouts import AUTO, FILES, LAYOUTS
+from .folders import from_folder, image_set_of_file
 from .formats import SUFFIXES
 from .image_set import ImageSet
 from .label_files import match_labels, match_rois

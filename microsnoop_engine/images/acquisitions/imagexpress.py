@@ -23,7 +23,7 @@ PROJECTION = "the instrument's projection of planes that are measured"
 
 _GUID = r"[0-9A-F]{8}(?:-[0-9A-F]{4}){3}-[0-9A-F]{12}"
 _NAME = re.compile(
-    rf"(?:(?P<plate>.+)_)?(?P<well>[A-Z]{{1,2}}\d{{2}})(?:_s(?P<site>\d+))?(?:_w(?P<wave>\d+?))?(?:_t(?P<time>\d+))?"
+    rf"(?:(?P<plate>.+?)_)?(?P<well>[A-Z]{{1,2}}\d{{2}})(?:_s(?P<site>\d+))?(?:_w(?P<wave>\d+?))?(?:_t(?P<time>\d+))?"
     rf"(?P<thumb>_thumb)?(?P<guid>{_GUID})?\.tiff?",
     re.IGNORECASE,
 )

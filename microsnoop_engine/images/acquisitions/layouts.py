@@ -19,6 +19,9 @@ LAYOUTS: dict[str, Layout] = {
     "matrix": matrix,
 }
 """By the names that users choose them with."""
+AUTO, FILES = "auto", "files"
+LAYOUT_CHOICES = (AUTO, FILES, *LAYOUTS)
+"""What `layout` may be: find the layout of an instrument, take every file as an image set, or one layout by name."""
 
 
 def recognize_layout(images: Sequence[PurePath], others: Sequence[PurePath]) -> str | None:
