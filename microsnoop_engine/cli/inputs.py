@@ -113,7 +113,13 @@ def _counts(image_sets: Sequence[ImageSet], kind: str) -> dict[str, int]:
 
 def _values(image_sets: Sequence[ImageSet], name: str) -> list[Any]:
     values = dict.fromkeys(image_set.metadata[name] for image_set in image_sets if name in image_set.metadata)
-    return sorted(values, key=lambda value: (isinstance(value, str), value))
+    return sorted(
+        values, key=lambda value: (isinstance(value, str), len(str(value)) if _is_number(value) else 0, value)
+    )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, str) and value.isdecimal()
 
 
 def _lines(inputs: Inputs) -> list[str]:
@@ -131,7 +137,7 @@ def _lines(inputs: Inputs) -> list[str]:
             each = (name if n == summary["image_sets"] else f"{name} (in {n})" for name, n in counts.items())
             lines.append(f"{title}: {', '.join(each)}")
     for name, values in summary["metadata"].items():
-        shown = [str(value) for value in values]
+        shown = [str(value) or "none" for value in values]
         if len(shown) > LISTED:
             shown = [*shown[: LISTED - 1], "...", shown[-1]]
         lines.append(f"{_title(name)}: {len(values)} ({', '.join(shown)})")

@@ -83,6 +83,11 @@ def from_folder(
     if not images:
         hint = ": name one of its .npz files" if any(path.suffix.lower() == ".npz" for path in others) else ""
         raise InputError(f"folder '{folder}' holds no images ({', '.join(SUFFIXES)}){hint}")
+    thumbnails = [path for path in images if is_thumbnail(path)]
+    left_out += [LeftOut(folder.joinpath(*path.parts), THUMBNAIL) for path in thumbnails]
+    images = [path for path in images if not is_thumbnail(path)]
+    if not images:
+        raise InputError(f"folder '{folder}' holds thumbnails alone, e.g. '{thumbnails[0]}'")
     if pattern is not None:
         read_as, found = PATTERN, _by_pattern(folder, images, pattern, channel_name)
     else:
@@ -93,7 +98,7 @@ def from_folder(
         if laid_out is None and channel_name is not None:
             raise InputError("`channel_name` goes with `pattern`, or with a `layout` of names without channel")
         read_as = name if laid_out is not None and name is not None else FILES
-        found = laid_out or _each_file(folder, images)
+        found = laid_out or (_each_file(folder, images), [])
         others = [path for path in others if read_as == FILES or not LAYOUTS[read_as].is_index(path)]
     image_sets, more = found
     left_out += more
@@ -126,17 +131,15 @@ def _check_share(folder: Path, left_out: Sequence[LeftOut], images: int, fit: st
         )
 
 
-def _each_file(folder: Path, images: Sequence[PurePath]) -> tuple[list[ImageSet], list[LeftOut]]:
+def _each_file(folder: Path, images: Sequence[PurePath]) -> list[ImageSet]:
     """Take every file as an image set; its folder is metadata."""
 
     def read(number: int, path: PurePath) -> ImageSet:
         metadata = {"Folder": path.parent.as_posix()} if len(path.parts) > 1 else {}
         return image_set_of_file(number, folder.joinpath(*path.parts), metadata)
 
-    paths = [path for path in images if not is_thumbnail(path)]
-    thumbnails = [LeftOut(folder.joinpath(*path.parts), THUMBNAIL) for path in images if is_thumbnail(path)]
     with ThreadPoolExecutor(STORE_READERS if is_remote(folder) else 1) as pool:
-        return list(pool.map(read, range(1, len(paths) + 1), paths)), thumbnails
+        return list(pool.map(read, range(1, len(images) + 1), images))
 
 
 def _by_layout(
@@ -169,9 +172,6 @@ def _by_pattern(
     left_out = []
     groups: dict[str, dict[tuple[tuple[str, str], ...], dict[str, PurePath]]] = {}
     for path in images:
-        if is_thumbnail(path):
-            left_out.append(LeftOut(folder.joinpath(*path.parts), THUMBNAIL))
-            continue
         match = expression.match(path.as_posix())
         if match is None:
             reason = f"an image that does not fit the pattern '{pattern}'"

@@ -60,9 +60,7 @@ def read(folder: Path, images: Sequence[PurePath], others: Sequence[PurePath], c
     acquisition = Acquisition()
     for path in images:
         match = _match(path)
-        if is_thumbnail(path):
-            acquisition.left_out.append(LeftOut(path, THUMBNAIL))
-        elif match:
+        if match:
             acquisition.planes.append(_plane(folder, path, match, waves))
     return _without_projections(acquisition)
 
