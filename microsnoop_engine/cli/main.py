@@ -14,6 +14,7 @@ from typing import Any
 from .. import __version__
 from ..errors import MicrosnoopError
 from ..storage.paths import quiet_stores
+from .inputs import add_inputs_command
 from .install import add_install_command
 from .options import Parse, add_compute_options, add_quiet_option, make_embedder, memory_bytes
 from .profile import add_profile_commands
@@ -72,6 +73,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_ExactParser)
     _add_demo(commands, parser.parse_args)
     add_profile_commands(commands)
+    add_inputs_command(commands)
     add_table_commands(commands)
     add_screen_commands(commands, parser.parse_args)
     add_training_commands(commands)

@@ -13,6 +13,7 @@ from ..distributor.compute import EXECUTORS, ComputeSettings
 from ..distributor.shards import Shard
 from ..errors import InputError
 from ..modes.settings import MASKS, MODES, NORMALIZATIONS, CropSettings
+from .inputs import add_folder_options, reading_options
 from .options import (
     add_compute_options,
     add_quiet_option,
@@ -67,6 +68,7 @@ def _add_profile(commands: Any) -> None:
         help="for a folder: pattern of the paths in it, e.g. '{Plate}/{Well}_s{Site}_{Channel}.tif'; {Channel} is the "
         "channel, the others become Metadata_ columns",
     )
+    add_folder_options(parser)
     levels = parser.add_mutually_exclusive_group()
     levels.add_argument("--level", type=int, metavar="N", help="for OME-Zarr: resolution level; default: 0, the finest")
     levels.add_argument(
@@ -208,11 +210,6 @@ def run_profile(options: argparse.Namespace) -> int:
             options.out,
             CropSettings(**{field.name: getattr(options, field.name) for field in fields(CropSettings)}),
             channels=options.channels,
-            pattern=options.pattern,
-            level=options.level,
-            pixel_size=options.pixel_size,
-            labels=options.labels,
-            rois=options.rois,
             objects=options.objects,
             segment=options.segment,
             segment_channel=options.segment_channel,
@@ -222,6 +219,7 @@ def run_profile(options: argparse.Namespace) -> int:
             strict=options.strict,
             csv=options.csv,
             on_progress=on_progress,
+            **reading_options(options),
         )
     console.print_summary(summary, time.monotonic() - began)
     return 1 if summary.failures else 0

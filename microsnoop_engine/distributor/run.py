@@ -14,8 +14,9 @@ from typing import Any
 from ..errors import ImageError, InputError, MicrosnoopError
 from ..images.image_set import ImageSet
 from ..images.image_set_file import write_image_sets
-from ..images.inputs import find_image_sets
+from ..images.inputs import find_inputs
 from ..images.label_files import match_rois
+from ..images.left_out import LeftOut, write_left_out
 from ..model.checkpoints import Card
 from ..model.embedder import Embedder
 from ..modes.settings import CropSettings
@@ -43,9 +44,6 @@ def profile(
     settings: CropSettings | None = None,
     *,
     channels: Sequence[str] | None = None,
-    pattern: str | None = None,
-    level: int | None = None,
-    pixel_size: float | None = None,
     labels: str | Path | None = None,
     rois: str | Path | None = None,
     objects: str | None = None,
@@ -58,6 +56,7 @@ def profile(
     strict: bool = False,
     csv: bool = False,
     on_progress: Callable[[int, int], None] | None = None,
+    **reading: Any,
 ) -> RunSummary:
     """Measure images into a results folder, or continue a stopped run.
 
@@ -74,8 +73,6 @@ def profile(
     settings : CropSettings, optional
     channels : sequence of str, optional
         Channels in the order of the columns. Default: all.
-    pattern, level, pixel_size : optional
-        See :func:`microsnoop_engine.find_image_sets`.
     labels : str or Path, optional
         Folder of label images named like the images.
     rois : str or Path, optional
@@ -98,6 +95,8 @@ def profile(
         Also write the table as ``profiles.csv``.
     on_progress : callable, optional
         Called with the number of image sets done and their total.
+    **reading
+        Further parameters of :func:`microsnoop_engine.find_image_sets`, such as ``pattern`` or ``layout``.
 
     Returns
     -------
@@ -122,13 +121,14 @@ def profile(
     if rois and (settings.mode != "cells" or segment or labels):
         raise InputError("`rois` goes with `mode` cells, and without `segment` and `labels`")
     if isinstance(input, Sequence) and not isinstance(input, str):
-        _check_list(pattern=pattern, labels=labels, level=level, pixel_size=pixel_size)
+        _check_list(labels=labels, **reading)
         if out is None:
             raise InputError("`out` is missing: it is needed where `input` is a list of image sets")
         image_sets = match_rois(list(input), as_path(rois), objects or "Nuclei") if rois else input
-        folder = as_path(out)
+        folder, left_out = as_path(out), []
     else:
-        image_sets = find_image_sets(input, pattern, labels, objects or "Nuclei", level, pixel_size, rois)
+        inputs = find_inputs(input, labels=labels, rois=rois, objects=objects or "Nuclei", **reading)
+        image_sets, left_out = inputs.image_sets, inputs.left_out
         folder = results_inside(input, image_sets) if out is None else as_path(out)
     job = resolve_job(image_sets, settings, channels, objects, segment, segment_channel)
     summary = run_job(
@@ -140,6 +140,7 @@ def profile(
         strict,
         on_progress,
         shard=Shard.parse(shard) if isinstance(shard, str) else shard,
+        left_out=left_out,
     )
     if csv:
         summary.csv = write_csv(summary.folder)
@@ -179,6 +180,7 @@ def run_job(
     on_progress: Callable[[int, int], None] | None = None,
     part_bytes: int = PART_BYTES,
     shard: Shard | None = None,
+    left_out: Sequence[LeftOut] = (),
 ) -> RunSummary:
     """Measure the image sets of a job into a results folder, or continue a stopped run.
 
@@ -202,6 +204,8 @@ def run_job(
         Size of the parts of the table.
     shard : Shard, optional
         Measure this shard, into a folder of its own.
+    left_out : sequence of LeftOut
+        Files of the input that are not measured, to be listed in the results folder.
 
     Returns
     -------
@@ -245,6 +249,8 @@ def run_job(
                 failures = {failure.number: asdict(failure) for failure in summary.failures}
                 write_image_list(folder, image_sets, writer.done, failures)
                 write_image_sets(folder, image_sets, job.channels)
+                if left_out:
+                    write_left_out(folder, left_out)
     return summary
 
 
@@ -285,7 +291,7 @@ def describe_run(image_sets: Sequence[ImageSet], job: Job, card: Card, precision
 def _check_list(**arguments: object) -> None:
     """Refuse arguments that go with a path when the input is a list of image sets."""
     for name, value in arguments.items():
-        if value is not None:
+        if value is not None and value is not False:
             raise InputError(f"`{name}` goes with a path as `input`, not with a list of image sets")
 
 

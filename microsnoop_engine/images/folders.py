@@ -3,50 +3,135 @@
 from __future__ import annotations
 
 import logging
-import re
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path, PurePath
 
 from ..errors import InputError, UnreachableError
-from ..storage.paths import STORE_READERS, files_in, is_remote
+from ..storage.paths import STORE_READERS, is_remote
+from .acquisitions.imagexpress import THUMBNAIL, is_thumbnail
+from .acquisitions.layouts import AUTO, FILES, LAYOUT_CHOICES, LAYOUTS, recognize_layout
+from .acquisitions.planes import group_planes
+from .folder_files import list_files
 from .formats import SUFFIXES, channel_names
 from .image_set import ImageSet, Metadata, PlaneSource, typed_metadata
+from .left_out import LeftOut
+from .patterns import Pattern
 
 log = logging.getLogger(__name__)
 
+PATTERN = "pattern"
+MAX_UNMATCHED = 0.2
+"""Share of the images of a folder that a pattern or layout may leave out."""
+NO_CHANNEL = "Image"
+"""Name of the channel where nothing names it."""
 
-def from_folder(folder: Path, pattern: str | None = None) -> list[ImageSet]:
+
+def from_folder(
+    folder: Path,
+    pattern: str | None = None,
+    layout: str = AUTO,
+    channel_name: str | None = None,
+    allow_unmatched: bool = False,
+    labels: Path | None = None,
+) -> tuple[list[ImageSet], list[LeftOut], str]:
     """Find the image sets of a folder and its subfolders.
 
     Parameters
     ----------
     folder : Path
-        On a disk or in a store. Hidden files and folders are passed over.
+        On a disk or in a store. Hidden files and system folders are passed over; links are followed on a disk.
     pattern : str, optional
-        The form of a file's path in the folder, as for :func:`pattern_expression`: files that differ in ``{Channel}``
-        alone are one image set. Without it, every file is an image set.
+        The form of a file's path in the folder, see :class:`.patterns.Pattern`: files that differ in ``{Channel}``
+        alone are one image set.
+    layout : str
+        One of :data:`.acquisitions.layouts.LAYOUT_CHOICES`, without a pattern.
+    channel_name : str, optional
+        Name of the channel where file names have none.
+    allow_unmatched : bool
+        Accept that more than `MAX_UNMATCHED` of the images fit neither pattern nor layout.
+    labels : Path, optional
+        Folder of label images; where it lies inside the folder, its files are no images.
 
     Returns
     -------
-    list of ImageSet
+    image_sets : list of ImageSet
         Numbered from 1, in the order of their metadata, or of the files.
+    left_out : list of LeftOut
+    layout : str
+        How the folder was read: ``pattern``, ``files`` or a layout.
 
     Raises
     ------
     InputError
-        If the folder holds no images, or the pattern is wrong or fits none of them.
+        If the folder holds no images, the pattern is wrong, fits none of them or some in two ways, or two files are the
+        same channel of the same image set.
     UnreachableError
         If a store does not answer or accepts no credentials.
     """
-    files = [path for path in files_in(folder) if not any(part.startswith(".") for part in path.parts)]
+    if layout not in LAYOUT_CHOICES:
+        raise InputError(f"`layout` is '{layout}'; choose one of {', '.join(LAYOUT_CHOICES)}")
+    if pattern is not None and layout not in (AUTO, FILES):
+        raise InputError("`layout` and `pattern` exclude each other: both say how file names are made up")
+    files, left_out = list_files(folder)
+    if labels is not None:
+        files, own = _without_labels(folder, files, labels)
+        left_out += own
     images = [path for path in files if path.suffix.lower() in SUFFIXES]
+    others = [path for path in files if path.suffix.lower() not in SUFFIXES]
     if not images:
-        hint = ": name one of its .npz files" if any(path.suffix.lower() == ".npz" for path in files) else ""
+        hint = ": name one of its .npz files" if any(path.suffix.lower() == ".npz" for path in others) else ""
         raise InputError(f"folder '{folder}' holds no images ({', '.join(SUFFIXES)}){hint}")
-    return _by_pattern(folder, images, pattern) if pattern is not None else _each_file(folder, images)
+    thumbnails = [path for path in images if is_thumbnail(path)]
+    left_out += [LeftOut(folder.joinpath(*path.parts), THUMBNAIL) for path in thumbnails]
+    images = [path for path in images if not is_thumbnail(path)]
+    if not images:
+        raise InputError(f"folder '{folder}' holds thumbnails alone, e.g. '{thumbnails[0]}'")
+    if pattern is not None:
+        read_as, found = PATTERN, _by_pattern(folder, images, pattern, channel_name)
+    else:
+        name = recognize_layout(images, others) if layout == AUTO else layout
+        laid_out = _by_layout(folder, images, others, name, channel_name) if name in LAYOUTS else None
+        if laid_out is None and name in LAYOUTS and layout != AUTO:
+            raise InputError(f"no file of '{folder}' has a name of the `layout` '{name}' ({LAYOUTS[name].TITLE})")
+        if laid_out is None and channel_name is not None:
+            raise InputError("`channel_name` goes with `pattern`, or with a `layout` of names without channel")
+        read_as = name if laid_out is not None and name is not None else FILES
+        found = laid_out or (_each_file(folder, images), [])
+        others = [path for path in others if read_as == FILES or not LAYOUTS[read_as].is_index(path)]
+    image_sets, more = found
+    left_out += more
+    left_out += [LeftOut(folder.joinpath(*path.parts), "not an image") for path in others]
+    _check_share(
+        folder, left_out, len(images), f"`pattern` '{pattern}'" if pattern else f"layout '{read_as}'", allow_unmatched
+    )
+    return image_sets, left_out, read_as
 
 
-def _each_file(folder: Path, images: list[PurePath]) -> list[ImageSet]:
+def _without_labels(folder: Path, files: Sequence[PurePath], labels: Path) -> tuple[list[PurePath], list[LeftOut]]:
+    """Leave out the files of a folder of labels inside the folder."""
+    inside = folder.resolve() in labels.resolve().parents
+    if not inside:
+        return list(files), []
+    base = PurePath(labels.resolve().relative_to(folder.resolve()).as_posix())
+    kept = [path for path in files if base not in path.parents]
+    count = len(files) - len(kept)
+    return kept, [LeftOut(labels, "label images", count)] if count else []
+
+
+def _check_share(folder: Path, left_out: Sequence[LeftOut], images: int, fit: str, allowed: bool) -> None:
+    """Refuse a run that would measure too few of the images."""
+    unexpected = [each for each in left_out if each.unexpected]
+    if len(unexpected) > MAX_UNMATCHED * images and not allowed:
+        examples = ", ".join(f"'{each.path.relative_to(folder)}'" for each in unexpected[:3])
+        raise InputError(
+            f"{len(unexpected)} of {images} images in '{folder}' do not fit the {fit}: {examples}"
+            f"{', ...' if len(unexpected) > 3 else ''}\nMend it, or set `allow_unmatched` to measure the others alone"
+        )
+
+
+def _each_file(folder: Path, images: Sequence[PurePath]) -> list[ImageSet]:
     """Take every file as an image set; its folder is metadata."""
 
     def read(number: int, path: PurePath) -> ImageSet:
@@ -57,64 +142,94 @@ def _each_file(folder: Path, images: list[PurePath]) -> list[ImageSet]:
         return list(pool.map(read, range(1, len(images) + 1), images))
 
 
-def _by_pattern(folder: Path, images: list[PurePath], pattern: str) -> list[ImageSet]:
+def _by_layout(
+    folder: Path, images: Sequence[PurePath], others: Sequence[PurePath], name: str | None, channel_name: str | None
+) -> tuple[list[ImageSet], list[LeftOut]] | None:
+    """Group the planes that a layout names; None if there are none."""
+    if name is None:
+        return None
+    acquisition = LAYOUTS[name].read(folder, images, others, channel_name or NO_CHANNEL)
+    if not acquisition.planes:
+        return None
+    log.info("'%s' is read as a plate of %s", folder, LAYOUTS[name].TITLE)
+    image_sets, left_out = group_planes(folder, acquisition.planes, set(images))
+    left_out += [replace(each, path=folder.joinpath(*each.path.parts)) for each in acquisition.left_out]
+    known = {plane.path for plane in acquisition.planes} | {each.path for each in acquisition.left_out}
+    reason = f"an image that is not of the layout '{name}'"
+    left_out += [LeftOut(folder.joinpath(*path.parts), reason, unexpected=True) for path in images if path not in known]
+    if not image_sets:
+        raise InputError(f"'{folder}': none of the {len(acquisition.planes)} images that its index names is there")
+    return image_sets, left_out
+
+
+def _by_pattern(
+    folder: Path, images: Sequence[PurePath], pattern: str, channel_name: str | None
+) -> tuple[list[ImageSet], list[LeftOut]]:
     """Group the files that fit the pattern by everything in their path but the channel."""
-    expression = pattern_expression(pattern)
-    groups: dict[tuple[str, ...], dict[str, PlaneSource]] = {}
+    expression = Pattern(pattern, needs_channel=channel_name is None)
+    if channel_name is not None and "Channel" in expression.names:
+        raise InputError("`channel_name` goes with a `pattern` without {Channel}: leave one of them out")
+    left_out = []
+    groups: dict[str, dict[tuple[tuple[str, str], ...], dict[str, PurePath]]] = {}
     for path in images:
-        match = expression.fullmatch(path.as_posix())
+        match = expression.match(path.as_posix())
         if match is None:
+            reason = f"an image that does not fit the pattern '{pattern}'"
+            left_out.append(LeftOut(folder.joinpath(*path.parts), reason, unexpected=True))
             continue
-        values = match.groupdict()
-        channel = values.pop("Channel")
-        # the values and the pattern make up the path, so no other file has the same ones
-        groups.setdefault(tuple(values.values()), {})[channel] = PlaneSource(folder.joinpath(*path.parts))
+        values = dict(match.values)
+        channel = values.pop("Channel", channel_name) or NO_CHANNEL
+        files = groups.setdefault(match.deeper.rstrip("/"), {}).setdefault(tuple(values.items()), {})
+        other = files.setdefault(channel, path)
+        if other is not path:
+            raise _same_place(expression, channel, other, path)
     if not groups:
-        example = images[0].as_posix()
-        raise InputError(f"no file of '{folder}' fits the `pattern` '{pattern}'; one of its files: '{example}'")
-    names = [name for name in expression.groupindex if name != "Channel"]
-    return typed_metadata(
-        [
-            ImageSet(number, channels, {}, dict(zip(names, values, strict=True)))
-            for number, (values, channels) in enumerate(sorted(groups.items()), start=1)
-        ]
+        paths = [path.as_posix() for path in images]
+        raise InputError(
+            f"no file of '{folder}' fits the `pattern` '{pattern}'; one of its files: '{paths[0]}'"
+            f"{expression.why_not(paths)}"
+        )
+    left_out += _drop_deeper_copies(folder, groups, expression)
+    sets = [
+        ({**dict(place), **({"Folder": deeper} if deeper else {})}, files)
+        for deeper, places in groups.items()
+        for place, files in places.items()
+    ]
+    sets.sort(key=lambda each: list(each[0].values()))
+    image_sets = [
+        ImageSet(
+            number, {name: PlaneSource(folder.joinpath(*path.parts)) for name, path in files.items()}, {}, metadata
+        )
+        for number, (metadata, files) in enumerate(sets, start=1)
+    ]
+    return typed_metadata(image_sets), left_out
+
+
+def _drop_deeper_copies(
+    folder: Path, groups: dict[str, dict[tuple[tuple[str, str], ...], dict[str, PurePath]]], expression: Pattern
+) -> list[LeftOut]:
+    """Leave out files in deeper folders that have the well (and so on) of files where the pattern looks for them."""
+    left_out = []
+    owners = dict(groups.get("", {}))
+    for deeper in sorted(name for name in groups if name):
+        for place, files in list(groups[deeper].items()):
+            if place in groups.get("", {}):
+                reason = "deeper than the pattern, beside images of the same metadata"
+                left_out += [LeftOut(folder.joinpath(*path.parts), reason, unexpected=True) for path in files.values()]
+                del groups[deeper][place]
+            elif place in owners:
+                (channel, path), other = next(iter(files.items())), next(iter(owners[place].values()))
+                raise _same_place(expression, channel, other, path)
+            else:
+                owners[place] = files
+    return left_out
+
+
+def _same_place(expression: Pattern, channel: str, first: PurePath, second: PurePath) -> InputError:
+    return InputError(
+        f"`pattern` '{expression.text}': two files are one image (channel '{channel}'): write what tells them apart "
+        f"into the pattern, e.g. {{Time}} or {{Folder}}/\n  '{first.as_posix()}'\n  '{second.as_posix()}'"
     )
-
-
-def pattern_expression(pattern: str) -> re.Pattern[str]:
-    """Turn a pattern of file paths into a regular expression.
-
-    Parameters
-    ----------
-    pattern : str
-        A path relative to the folder, in which every ``{Name}`` stands for one or more characters but a slash. One of
-        the names is ``{Channel}``. Backslashes are slashes.
-
-    Returns
-    -------
-    re.Pattern
-        With a group for every name.
-
-    Raises
-    ------
-    InputError
-        If ``{Channel}`` is missing, or a name is no word or occurs twice.
-
-    Examples
-    --------
-    >>> expression = pattern_expression("{Plate}/{Well}_s{Site}_{Channel}.tif")
-    >>> expression.fullmatch("P1/A01_s2_DNA.tif").groupdict()
-    {'Plate': 'P1', 'Well': 'A01', 'Site': '2', 'Channel': 'DNA'}
-    """
-    parts = re.split(r"\{([^{}]*)\}", pattern.replace("\\", "/"))
-    names = parts[1::2]
-    if "Channel" not in names:
-        raise InputError(f"`pattern` '{pattern}' has no {{Channel}}: put it where file names hold the channel")
-    for name in names:
-        if not re.fullmatch(r"[A-Za-z]\w*", name) or names.count(name) > 1:
-            raise InputError(f"`pattern` '{pattern}': '{{{name}}}' must be a word of letters that occurs once")
-    expression = "".join(f"(?P<{part}>[^/]+?)" if n % 2 else re.escape(part) for n, part in enumerate(parts))
-    return re.compile(expression)
 
 
 def image_set_of_file(number: int, path: Path, metadata: Metadata) -> ImageSet:
@@ -148,5 +263,5 @@ def image_set_of_file(number: int, path: Path, metadata: Metadata) -> ImageSet:
     except Exception:
         log.debug("the header of '%s' cannot be read", path, exc_info=True)
         names = []
-    channels = {name: PlaneSource(path, index) for index, name in enumerate(names)} or {"Image": PlaneSource(path)}
+    channels = {name: PlaneSource(path, index) for index, name in enumerate(names)} or {NO_CHANNEL: PlaneSource(path)}
     return ImageSet(number, channels, {}, {"File": path.name, **metadata})

@@ -2,17 +2,43 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
 
 from ..errors import InputError
 from ..storage.paths import as_path, path_kind
+from .acquisitions.layouts import AUTO, FILES, LAYOUTS
 from .folders import from_folder, image_set_of_file
 from .formats import SUFFIXES
 from .image_set import ImageSet
 from .label_files import match_labels, match_rois
-from .load_data import from_load_data
+from .left_out import LeftOut, summarize_left_out
+from .load_data import from_load_data, is_load_data
 from .npz import from_npz
 from .ome_zarr import from_ome_zarr, is_ome_zarr
+from .unicode_names import existing_form
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What an input holds.
+
+    Attributes
+    ----------
+    image_sets : list of ImageSet
+    left_out : list of LeftOut
+        Files of a folder that are not measured.
+    layout : str
+        How the input was read: ``LoadData``, ``OME-Zarr``, ``npz``, ``file``, ``files`` (every file of a folder is an
+        image set), ``pattern``, or the layout of an instrument.
+    """
+
+    image_sets: list[ImageSet]
+    left_out: list[LeftOut] = field(default_factory=list)
+    layout: str = FILES
 
 
 def find_image_sets(
@@ -23,6 +49,10 @@ def find_image_sets(
     level: int | None = None,
     pixel_size: float | None = None,
     rois: str | Path | None = None,
+    *,
+    layout: str = AUTO,
+    channel_name: str | None = None,
+    allow_unmatched: bool = False,
 ) -> list[ImageSet]:
     """Find the image sets of an input of any kind.
 
@@ -36,7 +66,7 @@ def find_image_sets(
         the address of one in an object store.
     pattern : str, optional
         For a folder: the form of a file's path in it, for example ``{Plate}/{Well}_s{Site}_{Channel}.tif``.
-        ``{Channel}`` is the channel; every other name becomes metadata. Without it, every file is an image set.
+        ``{Channel}`` is the channel; every other name becomes metadata; see :class:`.patterns.Pattern`.
     labels : str or Path, optional
         A folder of label images with the names of the images (of any of their channels), with or without one of
         the endings ``_labels``, ``_mask``, ``_cp_masks``, ``_Nuclei``, ``_Cells``. Not for OME-Zarr, which has its own.
@@ -49,6 +79,14 @@ def find_image_sets(
     rois : str or Path, optional
         ROIs of ImageJ in place of label images: a .zip or .roi file for a single image set, or a folder of such files
         with the names of the images.
+    layout : str
+        For a folder without a pattern: ``auto`` recognizes what an instrument wrote and otherwise takes every file as
+        an image set, ``files`` always does that; or the name of a layout (``phenix``, ``imagexpress``,
+        ``cellvoyager``, ``incell``, ``incucyte``, ``scanr``, ``matrix``).
+    channel_name : str, optional
+        For a folder whose file names hold no channel: its name.
+    allow_unmatched : bool
+        Accept that many images of a folder do not fit the pattern or layout.
 
     Returns
     -------
@@ -85,34 +123,92 @@ def find_image_sets(
     ({'Plate': 'Plate1', 'Well': 'A01', 'Site': 1}, ['Nuclei'])
     >>> folder.cleanup()
     """
-    path = as_path(path)
+    return find_inputs(
+        path,
+        pattern,
+        labels,
+        objects,
+        level,
+        pixel_size,
+        rois,
+        layout=layout,
+        channel_name=channel_name,
+        allow_unmatched=allow_unmatched,
+    ).image_sets
+
+
+def find_inputs(
+    path: str | Path,
+    pattern: str | None = None,
+    labels: str | Path | None = None,
+    objects: str = "Nuclei",
+    level: int | None = None,
+    pixel_size: float | None = None,
+    rois: str | Path | None = None,
+    *,
+    layout: str = AUTO,
+    channel_name: str | None = None,
+    allow_unmatched: bool = False,
+) -> Inputs:
+    """Find the image sets of an input, and the files that are left out, which are logged.
+
+    Parameters
+    ----------
+    path, pattern, labels, objects, level, pixel_size, rois, layout, channel_name, allow_unmatched
+        See :func:`find_image_sets`, which raises the same errors.
+
+    Returns
+    -------
+    Inputs
+    """
+    path = existing_form(as_path(path))
+    labels = None if labels is None else existing_form(as_path(labels))
     # a server of HTTP lists no folders
     kind = "folder" if path.suffix == ".zarr" else path_kind(path)
-    if kind == "folder" and is_ome_zarr(path):
+    index_of = next(
+        (name for name, each in LAYOUTS.items() if kind == "file" and each.is_index(PurePath(path.name))), None
+    )
+    zarr = kind == "folder" and is_ome_zarr(path)
+    if zarr:
         for name, value in (("pattern", pattern), ("labels", labels)):
             if value:
                 raise InputError(f"`{name}` goes with image files: OME-Zarr has its own channels and labels")
-        image_sets = from_ome_zarr(path, level, pixel_size)
     elif level is not None or pixel_size is not None:
         raise InputError(f"`{'pixel_size' if level is None else 'level'}` goes with an OME-Zarr plate or image")
-    elif kind == "folder":
-        image_sets = from_folder(path, pattern)
     elif kind is None:
         raise InputError(f"there is no file or folder '{path}'")
-    elif pattern:
+    elif kind == "file" and pattern:
         raise InputError(f"`pattern` goes with a folder, but '{path}' is a file")
-    elif path.suffix.lower() == ".csv":
-        image_sets = from_load_data(path)
+    if zarr or (kind == "file" and index_of is None):
+        for name, value in (("layout", layout if layout != AUTO else None), ("channel_name", channel_name)):
+            if value:
+                raise InputError(f"`{name}` goes with a folder of image files, which '{path}' is not")
+    if zarr:
+        inputs = Inputs(from_ome_zarr(path, level, pixel_size), [], "OME-Zarr")
+    elif kind == "folder":
+        inputs = Inputs(*from_folder(path, pattern, layout, channel_name, allow_unmatched, labels))
+    elif index_of is not None:
+        inputs = Inputs(*from_folder(path.parent, None, index_of, channel_name, allow_unmatched, labels))
+    elif is_load_data(path):
+        inputs = Inputs(from_load_data(path), [], "LoadData")
     elif path.suffix.lower() == ".npz":
-        image_sets = from_npz(path)
+        inputs = Inputs(from_npz(path), [], "npz")
     elif path.suffix.lower() in SUFFIXES:
-        image_sets = [image_set_of_file(1, path, {})]
+        inputs = Inputs([image_set_of_file(1, path, {})], [], "file")
     else:
         raise InputError(
             f"'{path}' is no input: use a LoadData .csv, a folder, an image ({', '.join(SUFFIXES)}) or a .npz"
         )
+    _log_left_out(inputs.left_out)
+    image_sets = inputs.image_sets
     if labels:
-        image_sets = match_labels(image_sets, as_path(labels), objects)
+        image_sets = match_labels(image_sets, labels, objects)
     if rois:
         image_sets = match_rois(image_sets, as_path(rois), objects)
-    return image_sets
+    return Inputs(image_sets, inputs.left_out, inputs.layout)
+
+
+def _log_left_out(left_out: list[LeftOut]) -> None:
+    for unexpected, level in ((True, logging.WARNING), (False, logging.INFO)):
+        for line in summarize_left_out([each for each in left_out if each.unexpected == unexpected]):
+            log.log(level, "left out %s", line)

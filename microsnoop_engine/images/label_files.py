@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from ..errors import InputError
 from ..storage.paths import files_in, path_kind
 from .formats import SUFFIXES
 from .image_set import ImageSet, PlaneSource
 from .labels import ROI_SUFFIXES
+from .unicode_names import composed
 
 LABEL_ENDINGS = ("", "_labels", "_label", "_mask", "_masks", "_cp_masks", "_Nuclei", "_Cells")
 """Endings that the name of a label image may add to that of its image."""
@@ -25,9 +26,11 @@ def match_labels(image_sets: Sequence[ImageSet], folder: Path, objects: str) -> 
     image_sets : sequence of ImageSet
     folder : Path
         Its files, or those of its subfolders, have the name of one of the image set's files, with or without the name
-        of the channel, and with or without one of `LABEL_ENDINGS` or the name of the object set.
+        of the channel, and with or without one of `LABEL_ENDINGS` or the name of the object set. ``.ome`` may belong to
+        the suffix of either.
     objects : str
-        Name of the object set.
+        Name of the object set. If several files fit an image set, it chooses the one that ends in it or lies in a
+        folder of that name.
 
     Returns
     -------
@@ -44,7 +47,7 @@ def match_labels(image_sets: Sequence[ImageSet], folder: Path, objects: str) -> 
     by_stem: dict[str, list[Path]] = {}
     for path in files_in(folder):
         if path.suffix.lower() in SUFFIXES:
-            by_stem.setdefault(path.stem, []).append(folder.joinpath(*path.parts))
+            by_stem.setdefault(_stem(path), []).append(folder.joinpath(*path.parts))
     matched = []
     owners: dict[Path, int] = {}
     for image_set in image_sets:
@@ -59,19 +62,39 @@ def match_labels(image_sets: Sequence[ImageSet], folder: Path, objects: str) -> 
 def _label_image(image_set: ImageSet, folder: Path, objects: str, by_stem: dict[str, list[Path]]) -> Path:
     """Return the only label image of an image set; if there is none, the path that it would have."""
     sources = image_set.channels.values()
-    stems = [source.path.stem for source in sources]
-    stems += [stem.removesuffix(f"_{name}") for stem, name in zip(stems, image_set.channels, strict=True)]
+    stems = [_stem(source.path) for source in sources]
+    stems += [stem.removesuffix(f"_{composed(name)}") for stem, name in zip(stems, image_set.channels, strict=True)]
+    # programs that take .ome for a part of the name: A01.ome_cp_masks.tif
+    stems += [composed(source.path.stem) for source in sources]
     names = [f"{stem}{ending}" for stem in stems for ending in (*LABEL_ENDINGS, f"_{objects}")]
     images = {source.path.resolve() for source in sources}
     matches = {path for name in names for path in by_stem.get(name, []) if path.resolve() not in images}
+    if len(matches) > 1:
+        matches = {path for path in matches if _is_of(path, folder, objects)} or matches
     if len(matches) > 1:
         # plates may have files of the same names, in folders of the same name
         parents = {source.path.parent.name for source in sources}
         matches = {path for path in matches if path.parent.name in parents} or matches
     if len(matches) > 1:
         listed = ", ".join(sorted(f"'{path}'" for path in matches))
-        raise InputError(f"`labels`: image set {image_set.number} has more than one label image: {listed}")
+        raise InputError(
+            f"`labels`: image set {image_set.number} has more than one label image: {listed}\n"
+            "Choose by `objects` the one whose name ends in it, such as _Nuclei"
+        )
     return matches.pop() if matches else folder / f"{stems[0]}.tif"
+
+
+def _stem(path: PurePath) -> str:
+    """Return the name of a file without its suffix, to which ``.ome`` belongs."""
+    stem = path.stem
+    return composed(stem[:-4] if stem.lower().endswith(".ome") else stem)
+
+
+def _is_of(path: Path, folder: Path, objects: str) -> bool:
+    """Return True if a label image has the name of an object set at its end, or lies in a folder of that name."""
+    name = objects.lower()
+    inside = [part.lower() for part in path.parent.parts[len(folder.parts) :]]
+    return _stem(path).lower().endswith(f"_{name}") or name in inside
 
 
 def match_rois(image_sets: Sequence[ImageSet], path: Path, objects: str) -> list[ImageSet]:
@@ -109,7 +132,8 @@ def match_rois(image_sets: Sequence[ImageSet], path: Path, objects: str) -> list
 
 def _roi_file(folder: Path, image_set: ImageSet) -> Path:
     """Return the only ROI file of an image set; if there is none, the path that it would have."""
-    stems = list(dict.fromkeys(source.path.stem for source in image_set.channels.values()))
+    sources = image_set.channels.values()
+    stems = list(dict.fromkeys(stem for source in sources for stem in (_stem(source.path), source.path.stem)))
     names = [f"{stem}{ending}{suffix}" for stem in stems for ending in ROI_ENDINGS for suffix in ROI_SUFFIXES]
     files = [folder / name for name in names if (folder / name).is_file()]
     if len(files) > 1:

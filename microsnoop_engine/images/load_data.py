@@ -1,10 +1,13 @@
-"""Find image sets in a LoadData CSV of CellProfiler."""
+"""Find image sets in a LoadData table of CellProfiler."""
 
 from __future__ import annotations
 
 import csv
+import gzip
 import io
+import logging
 import re
+import zlib
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,17 +17,37 @@ from urllib.request import url2pathname
 from ..errors import InputError
 from ..storage.paths import ADDRESS, as_path, is_remote, read_bytes
 from .image_set import ImageSet, PlaneSource, typed_metadata
+from .unicode_names import existing_form
+
+log = logging.getLogger(__name__)
+
+LOAD_DATA_SUFFIXES = (".csv", ".csv.gz", ".parquet")
+"""Of the files that can be read, in small letters."""
+_LISTED = 4
+_KNOWN = re.compile(r"(?:Objects)?(?:FileName|PathName|URL|Frame|Series|Channel)_.+|Metadata_.+|Group_.+|ImageNumber")
+
+
+def is_load_data(path: Path) -> bool:
+    """Return True if a file has the suffix of a LoadData table.
+
+    Examples
+    --------
+    >>> is_load_data(Path("LoadData.csv.gz")), is_load_data(Path("plate.HTD"))
+    (True, False)
+    """
+    return path.name.lower().endswith(LOAD_DATA_SUFFIXES)
 
 
 def from_load_data(path: Path) -> list[ImageSet]:
-    """Find the image sets of a CellProfiler LoadData CSV.
+    """Find the image sets of a CellProfiler LoadData CSV, or of the same table compressed or as Parquet.
 
     Parameters
     ----------
     path : Path
         On a disk or in a store. Its columns are ``FileName_X`` with ``PathName_X``, or ``URL_X``, the file of channel X
         (``Frame_X``, from 0, its plane); ``ObjectsFileName_X`` with ``ObjectsPathName_X``, or ``ObjectsURL_X``, the
-        labels of object set X; and ``Metadata_X``. Paths may be relative to the folder of the CSV.
+        labels of object set X; and ``Metadata_X``; each also with ``Image_`` before it. Other columns are not used,
+        which is logged. Paths may be relative to the folder of the CSV.
 
     Returns
     -------
@@ -48,8 +71,6 @@ def from_load_data(path: Path) -> list[ImageSet]:
     image_sets = []
     for number, (line, row) in enumerate(rows, start=1):
         where = f"'{path}', line {line}"
-        if len(row) != len(header):
-            raise InputError(f"{where}: {len(row)} values for {len(header)} columns")
         values = {name: cell.strip() for name, cell in zip(header, row, strict=True)}
         if values.get("ImageNumber"):
             if not values["ImageNumber"].isdecimal():
@@ -66,27 +87,109 @@ def from_load_data(path: Path) -> list[ImageSet]:
     number, count = Counter(image_set.number for image_set in image_sets).most_common(1)[0]
     if count > 1:
         raise InputError(f"'{path}': {count} rows have the ImageNumber {number}")
+    _warn_of_repeats(path, image_sets)
     return typed_metadata(image_sets)
+
+
+def _warn_of_repeats(path: Path, image_sets: Iterable[ImageSet]) -> None:
+    """Say which planes are the image of several channels or rows."""
+    users: dict[PlaneSource, list[str]] = {}
+    for image_set in image_sets:
+        for name, source in image_set.channels.items():
+            users.setdefault(source, []).append(f"{name} of image set {image_set.number}")
+    repeated = {source: names for source, names in users.items() if len(names) > 1}
+    if repeated:
+        source, names = next(iter(repeated.items()))
+        more = ", ..." if len(names) > _LISTED else ""
+        log.warning(
+            "'%s': %d planes are used more than once; the same '%s' is channel %s%s",
+            path,
+            len(repeated),
+            source.path,
+            ", ".join(names[:_LISTED]),
+            more,
+        )
 
 
 def _read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """Read the header and the other rows that are not blank, with their line numbers."""
+    rows = _read_parquet(path) if path.suffix.lower() == ".parquet" else _read_csv(path)
+    if not rows:
+        raise InputError(f"'{path}' is empty")
+    header = [_plain_name(name.strip()) for name in rows[0][1]]
+    if len(header) == 1 and re.search("[;\t]", header[0]):
+        raise InputError(f"'{path}' is separated by semicolons or tabs: save it with commas")
+    header, body = _without_nameless(path, header, rows[1:])
+    repeated = sorted({name for name in header if header.count(name) > 1})
+    if repeated:
+        raise InputError(f"'{path}' has these columns more than once: {', '.join(repeated)}")
+    unused = [name for name in header if not _KNOWN.fullmatch(name)]
+    if unused and len(unused) < len(header):
+        log.warning(
+            "'%s': the columns %s are not used; a column is kept if its name begins with Metadata_",
+            path,
+            ", ".join(unused),
+        )
+    return header, body
+
+
+def _read_csv(path: Path) -> list[tuple[int, list[str]]]:
+    """Read the rows of a CSV that are not blank, with their line numbers."""
+    data = read_bytes(path)
     try:
-        reader = csv.reader(io.StringIO(read_bytes(path).decode("utf-8-sig"), newline=""))
-        rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+        if path.suffix.lower() == ".gz":
+            data = gzip.decompress(data)
+        reader = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""))
+        return [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise InputError(f"'{path}' is damaged, or not compressed by gzip ({error})") from None
     except UnicodeDecodeError as error:
         raise InputError(f"'{path}' is not text in UTF-8: save it as 'CSV UTF-8' ({error})") from None
     except csv.Error as error:
         raise InputError(f"'{path}', line {reader.line_num}: {error}") from None
-    if not rows:
-        raise InputError(f"'{path}' is empty")
-    header = [name.strip() for name in rows[0][1]]
-    if len(header) == 1 and re.search("[;\t]", header[0]):
-        raise InputError(f"'{path}' is separated by semicolons or tabs: save it with commas")
-    repeated = sorted({name for name in header if header.count(name) > 1})
-    if repeated:
-        raise InputError(f"'{path}' has these columns more than once: {', '.join(repeated)}")
-    return header, rows[1:]
+
+
+def _read_parquet(path: Path) -> list[tuple[int, list[str]]]:
+    """Read the rows of a Parquet file as text, with the numbers that they had in a CSV."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(pa.BufferReader(read_bytes(path)))
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise InputError(f"'{path}' is damaged, or no Parquet file ({error})") from None
+    columns = [
+        ["" if value is None or value != value else str(value) for value in column.to_pylist()]
+        for column in table.columns
+    ]
+    body = [list(row) for row in zip(*columns, strict=True)]
+    return [(line, row) for line, row in enumerate([table.column_names, *body], start=1)]
+
+
+def _plain_name(name: str) -> str:
+    """Return the name of a column without ``Image_``, which CellProfiler writes before it."""
+    plain = name.removeprefix("Image_")
+    return plain if _KNOWN.fullmatch(plain) else name
+
+
+def _without_nameless(
+    path: Path, header: list[str], rows: list[tuple[int, list[str]]]
+) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """Drop columns without a name, and blank cells at the end of rows, which spreadsheets leave."""
+    named = [index for index, name in enumerate(header) if name]
+    width = named[-1] + 1 if named else 0
+    body = []
+    lost = set()
+    for line, row in rows:
+        filled = next((n for n in range(len(row), 0, -1) if row[n - 1].strip()), 0)
+        if len(row) < width or filled > len(header):
+            raise InputError(f"'{path}', line {line}: {len(row)} values for {len(header)} columns")
+        lost |= {index for index in range(filled) if not header[index] and row[index].strip()}
+        body.append((line, [row[index] for index in named]))
+    if lost:
+        numbers = ", ".join(str(index + 1) for index in sorted(lost))
+        log.warning("'%s': columns without a name are not used, though they hold values: number %s", path, numbers)
+    return [header[index] for index in named], body
 
 
 def _suffixes(header: Iterable[str], prefix: str) -> list[str]:
@@ -114,7 +217,7 @@ def _plane_source(values: dict[str, str], name: str, prefix: str, base: Path, wh
     frame = values.get(f"{prefix}Frame_{name}", "")
     if frame and not frame.isdecimal():
         raise InputError(f"{where}, column {prefix}Frame_{name}: '{frame}' is not a plane number (0, 1, ..)")
-    return PlaneSource(path, int(frame) if frame else None)
+    return PlaneSource(existing_form(path), int(frame) if frame else None)
 
 
 def _path_of_url(base: Path, url: str) -> Path:

@@ -7,8 +7,7 @@ import tifffile
 from image_files import RNG, SMALL_PLANES, read, touch
 
 from microsnoop_engine.errors import InputError
-from microsnoop_engine.images.folders import pattern_expression
-from microsnoop_engine.images.inputs import find_image_sets
+from microsnoop_engine.images.inputs import find_image_sets, find_inputs
 from microsnoop_engine.images.planes import read_channels
 
 
@@ -25,14 +24,6 @@ def test_folder_with_a_pattern(tmp_path):
             assert {name: source.path for name, source in s.channels.items()} == {
                 name: tmp_path / plate / f"A01_s{site}_{name}.tif" for name in ("DNA", "GFP")
             }
-
-
-def test_pattern_takes_special_characters_as_they_are():
-    expression = pattern_expression("{Well}+(x)_{Channel}.tif")
-    assert expression.fullmatch("A01+(x)_DNA.tif").groupdict() == {"Well": "A01", "Channel": "DNA"}
-    assert expression.fullmatch("A01xx_DNA.tif") is None
-    assert expression.fullmatch("A01+(x)_DNAxtif") is None
-    assert expression.fullmatch("P/A01+(x)_DNA.tif") is None
 
 
 def test_folder_without_a_pattern(tmp_path):
@@ -79,6 +70,16 @@ BAD_PATTERNS = {
     "name twice": ("{Well}/{Well}_{Channel}.tif", "'{Well}' must be a word of letters that occurs once"),
     "name with a blank": ("{the well}_{Channel}.tif", "'{the well}' must be a word"),
     "empty name": ("{}_{Channel}.tif", "'{}' must be a word"),
+    "no name of a well": (
+        "{Well}_s{Site}_{Channel}_{X}.tif",
+        "no file of .* fits the `pattern`",
+    ),
+    "site that is no number": (
+        "{Well}_{Site}_{Channel}.tif",
+        r"no file of .* fits .*; {Site} fits numbers, not 's1': use another name in braces",
+    ),
+    "fits in two ways": ("{Well}_{A}{Channel}.tif", "in more than one way"),
+    "two files, one image": ("{Well}_s1_*.tif", "has no {Channel}: put it where"),
     "matches nothing": (
         "{Well}-{Channel}.tif",
         r"no file of .* fits the `pattern` .*; one of its files: 'A01_s1_DNA.tif'",
@@ -92,3 +93,86 @@ def test_bad_pattern(tmp_path, kind):
     touch(tmp_path, "A01_s1_DNA.tif", "A01_s1_GFP.tif")
     with pytest.raises(InputError, match=message):
         find_image_sets(tmp_path, pattern)
+
+
+def test_folders_as_users_see_them(tmp_path):
+    """Deeper folders, links, all spellings of a suffix, and a file in decomposed Unicode."""
+    touch(tmp_path, "i/P1/A01_DNA.tif", "i/P2/A01_DNA.TIFF", "i/P3/TimePoint_1/A01_DNA.Tif", "far/A01_DNA.tif")
+    (tmp_path / "i/P4").symlink_to(tmp_path / "far")
+    (tmp_path / "i/P1/loop").symlink_to(tmp_path / "i")
+    (tmp_path / "i/P1/gone.tif").symlink_to(tmp_path / "nothing.tif")
+    inputs = find_inputs(tmp_path / "i", "{Plate}/{Well}_{Channel}.tif")
+    assert [s.metadata for s in inputs.image_sets] == [
+        {"Plate": "P1", "Well": "A01"},
+        {"Plate": "P2", "Well": "A01"},
+        {"Plate": "P3", "Well": "A01", "Folder": "TimePoint_1"},
+        {"Plate": "P4", "Well": "A01"},
+    ]
+    reasons = {each.path.name: each.reason for each in inputs.left_out}
+    assert set(reasons) == {"loop", "gone.tif"}
+    assert reasons["gone.tif"] == "a link to nothing"
+    assert reasons["loop"].startswith("a link to a folder that is read already")
+
+
+def test_deeper_files_never_join_those_of_the_pattern(tmp_path):
+    touch(tmp_path, *[f"A{n:02d}_DNA.tif" for n in range(1, 11)], "masks/A01_DNA.tif")
+    inputs = find_inputs(tmp_path, "{Well}_{Channel}.tif")
+    assert len(inputs.image_sets) == 10
+    assert [each.reason for each in inputs.left_out] == ["deeper than the pattern, beside images of the same metadata"]
+    touch(tmp_path, "t1/B01_DNA.tif", "t2/B01_ER.tif")
+    with pytest.raises(InputError, match=r"two files are one image .*\n.*t1/B01_DNA.tif'\n.*t2/B01_ER.tif'"):
+        find_inputs(tmp_path, "{Well}_{Channel}.tif")
+
+
+def test_files_that_a_pattern_leaves_out(tmp_path):
+    touch(tmp_path, *[f"A{n:02d}_DNA.tif" for n in range(1, 8)], "overview.tif")
+    (tmp_path / "notes.txt").write_text("x")
+    inputs = find_inputs(tmp_path, "{Well}_{Channel}.tif")
+    assert [(each.path.name, each.unexpected) for each in inputs.left_out] == [
+        ("overview.tif", True),
+        ("notes.txt", False),
+    ]
+    touch(tmp_path, "B_1.png.tif")
+    with pytest.raises(InputError, match=r"2 of 9 images in .* do not fit the `pattern` '{Well}_{Channel}.tif': 'B_1"):
+        find_inputs(tmp_path, "{Well}_{Channel}.tif")
+    assert len(find_inputs(tmp_path, "{Well}_{Channel}.tif", allow_unmatched=True).image_sets) == 7
+
+
+def test_names_without_a_channel(tmp_path):
+    touch(tmp_path, "A01.tif", "A02.tif")
+    sets = find_image_sets(tmp_path, "{Well}.tif", channel_name="DNA")
+    assert [(s.metadata, list(s.channels)) for s in sets] == [({"Well": "A01"}, ["DNA"]), ({"Well": "A02"}, ["DNA"])]
+    with pytest.raises(InputError, match=r"`channel_name` goes with a `pattern` without \{Channel\}"):
+        find_image_sets(tmp_path, "{Channel}.tif", channel_name="DNA")
+    touch(tmp_path, "A01.tiff")
+    with pytest.raises(InputError, match=r"two files are one image \(channel 'DNA'\)"):
+        find_image_sets(tmp_path, "{Well}.tif", channel_name="DNA")
+
+
+def test_system_folders(tmp_path):
+    touch(
+        tmp_path,
+        "A01.tif",
+        "@eaDir/A01.tif/thumb.tif",
+        "$RECYCLE.BIN/$R1.tif",
+        "lost+found/x.tif",
+        "sub/__MACOSX/a.tif",
+    )
+    inputs = find_inputs(tmp_path)
+    assert [s.metadata for s in inputs.image_sets] == [{"File": "A01.tif"}]
+    assert sorted((each.path.name, each.files) for each in inputs.left_out) == [
+        ("$RECYCLE.BIN", 1),
+        ("@eaDir", 1),
+        ("__MACOSX", 1),
+        ("lost+found", 1),
+    ]
+    assert {each.reason for each in inputs.left_out} == {"in a folder of the system"}
+
+
+def test_labels_inside_the_folder_are_no_images(tmp_path):
+    touch(tmp_path, "A01.tif", "A02.tif", "masks/A01.tif", "masks/A02.tif")
+    sets = find_image_sets(tmp_path, labels=tmp_path / "masks")
+    assert [(s.metadata["File"], s.labels["Nuclei"].path.parent.name) for s in sets] == [
+        ("A01.tif", "masks"),
+        ("A02.tif", "masks"),
+    ]

@@ -4,7 +4,7 @@ import imageio.v3 as imageio
 import pytest
 from image_files import SMALL_PLANES, touch
 
-from microsnoop_engine.errors import ImageError
+from microsnoop_engine.errors import ImageError, InputError
 from microsnoop_engine.images.image_set import PlaneSource
 from microsnoop_engine.images.inputs import find_image_sets
 from microsnoop_engine.images.labels import read_labels
@@ -42,3 +42,27 @@ def test_missing_label_image_is_reported_when_it_is_read(tmp_path):
         read_labels(sets[0].labels["Nuclei"], "Nuclei", (20, 30))
     assert caught.value.path == str(tmp_path / "labels/A01.tif")
     assert sets[1].labels["Nuclei"].path.is_file()
+
+
+@pytest.mark.parametrize(
+    "name", ["A01.tif", "A01_labels.tif", "A01.ome_cp_masks.tif", "A01.ome.tif", "A01_mask.OME.tif"]
+)
+def test_ome_belongs_to_the_suffix(tmp_path, name):
+    touch(tmp_path, "images/A01.ome.tif", f"labels/{name}")
+    (image_set,) = find_image_sets(tmp_path / "images", labels=tmp_path / "labels")
+    assert image_set.labels["Nuclei"].path == tmp_path / "labels" / name
+
+
+def test_objects_choose_among_label_images(tmp_path):
+    touch(tmp_path, "images/A01.tif", "labels/A01_Nuclei.tif", "labels/A01_Cells.tif", "labels/golgi/A01.tif")
+    for objects, name in (("Nuclei", "A01_Nuclei.tif"), ("Cells", "A01_Cells.tif"), ("Golgi", "golgi/A01.tif")):
+        (image_set,) = find_image_sets(tmp_path / "images", labels=tmp_path / "labels", objects=objects)
+        assert image_set.labels == {objects: PlaneSource(tmp_path / "labels" / name)}
+    with pytest.raises(InputError, match=r"more than one label image: .*\nChoose by `objects`"):
+        find_image_sets(tmp_path / "images", labels=tmp_path / "labels", objects="Speckles")
+
+
+def test_labels_in_the_other_form_of_unicode(tmp_path):
+    touch(tmp_path, "images/Zellk\u00f6rper.tif", "labels/Zellko\u0308rper_mask.tif")
+    (image_set,) = find_image_sets(tmp_path / "images", labels=tmp_path / "labels")
+    assert image_set.labels["Nuclei"].path.is_file()

@@ -1,8 +1,11 @@
 """Find image sets in LoadData CSVs, and name the line and column of one that cannot be used."""
 
+import gzip
+import io
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 import tifffile
 from image_files import SMALL_PLANES, read, touch
@@ -112,6 +115,66 @@ def test_types_of_metadata(tmp_path, values, typed):
     found = [s.metadata["X"] for s in find_image_sets(table(tmp_path, content))]
     assert found == typed
     assert {type(value) for value in found} == {type(typed[0])}
+
+
+def test_columns_as_cellprofiler_exports_them(tmp_path):
+    header = "ImageNumber,Image_FileName_DNA,Image_PathName_DNA,Image_Metadata_Well,Image_ObjectsFileName_Cells"
+    content = f"{header}\n5,a.tif,img,A01,c.tif\n"
+    (image_set,) = find_image_sets(table(tmp_path, content))
+    assert image_set.number == 5
+    assert image_set.channels == {"DNA": PlaneSource(tmp_path / "img/a.tif")}
+    assert image_set.labels == {"Cells": PlaneSource(tmp_path / "c.tif")}
+    assert image_set.metadata == {"Well": "A01"}
+
+
+def test_columns_without_a_name(tmp_path, caplog):
+    """Spreadsheets leave empty columns, and cells beyond the header."""
+    (image_set,) = find_image_sets(table(tmp_path, "FileName_DNA,,Metadata_Well,,\na.tif,,A01,,,,\n"))
+    assert (list(image_set.channels), image_set.metadata) == (["DNA"], {"Well": "A01"})
+    assert not caplog.records
+    find_image_sets(table(tmp_path, "FileName_DNA,,Metadata_Well\na.tif,B,A01\n"))
+    assert "columns without a name are not used, though they hold values: number 2" in caplog.text
+
+
+def test_columns_that_are_not_used(tmp_path, caplog):
+    sets = find_image_sets(table(tmp_path, "FileName_DNA,Well,Metadata_Site,Compound\na.tif,A01,1,x\n"))
+    assert sets[0].metadata == {"Site": 1}
+    assert "the columns Well, Compound are not used; a column is kept if its name begins with Metadata_" in caplog.text
+
+
+def test_compressed_and_parquet(tmp_path):
+    content = "FileName_DNA,Metadata_Plate,Metadata_Site,Metadata_Dose\na.tif,007,1,0.5\nb.tif,008,2,\n"
+    (tmp_path / "LoadData.csv.gz").write_bytes(gzip.compress(content.encode()))
+    frame = pd.read_csv(io.StringIO(content), dtype={"Metadata_Plate": str})
+    frame.to_parquet(tmp_path / "LoadData.parquet")
+    compressed, parquet = (find_image_sets(tmp_path / f"LoadData.{kind}") for kind in ("csv.gz", "parquet"))
+    assert compressed == parquet == find_image_sets(table(tmp_path, content))
+    assert [s.metadata for s in parquet] == [
+        {"Plate": "007", "Site": 1, "Dose": "0.5"},
+        {"Plate": "008", "Site": 2, "Dose": ""},
+    ]
+    for kind, message in (
+        ("csv.gz", "is damaged, or not compressed by gzip"),
+        ("parquet", "is damaged, or no Parquet"),
+    ):
+        (tmp_path / f"LoadData.{kind}").write_bytes((tmp_path / f"LoadData.{kind}").read_bytes()[:40])
+        with pytest.raises(InputError, match=message):
+            find_image_sets(tmp_path / f"LoadData.{kind}")
+
+
+def test_names_in_the_other_form_of_unicode(tmp_path):
+    touch(tmp_path, "o\u0308fen/Zellko\u0308rper.tif")
+    content = "FileName_DNA,PathName_DNA\nZellk\u00f6rper.tif,\u00f6fen\n"
+    sets = find_image_sets(table(tmp_path, content))
+    assert np.array_equal(read(sets, ["DNA"])[0][0], SMALL_PLANES[0])
+
+
+def test_one_file_for_several_channels_is_said(tmp_path, caplog):
+    find_image_sets(table(tmp_path, "FileName_A,FileName_B,Frame_B\na.tif,a.tif,1\nb.tif,a.tif,2\n"))
+    assert not caplog.records
+    find_image_sets(table(tmp_path, "FileName_A,FileName_B\na.tif,a.tif\nb.tif,c.tif\n"))
+    assert "1 planes are used more than once; the same" in caplog.text
+    assert "is channel A of image set 1, B of image set 1" in caplog.text
 
 
 BAD_TABLES = {

@@ -1,0 +1,50 @@
+"""Compare file names whose accented letters are written in one character or in two.
+
+Both forms look the same. Macs write the decomposed one to disks, most other systems and spreadsheets the composed one.
+"""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from pathlib import Path
+
+from ..storage.paths import is_remote
+
+
+def composed(text: str) -> str:
+    """Return text in the composed form (NFC) of Unicode.
+
+    Examples
+    --------
+    >>> len("o\\u0308"), len(composed("o\\u0308"))
+    (2, 1)
+    """
+    return unicodedata.normalize("NFC", text)
+
+
+def existing_form(path: Path) -> Path:
+    """Return a path in the form that its names have on the disk.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    Path
+        The path itself if it exists, is in a store, or nothing on the disk has such names.
+    """
+    if is_remote(path) or str(path).isascii() or path.exists():
+        return path
+    found = Path(path.anchor)
+    for part in path.parts[len(found.parts) :]:
+        step = found / part
+        if not part.isascii() and not step.exists():
+            try:
+                names = os.listdir(found)
+            except OSError:
+                return path
+            step = next((found / name for name in names if composed(name) == composed(part)), step)
+        found = step
+    return found if found.exists() else path

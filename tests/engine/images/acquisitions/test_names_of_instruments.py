@@ -1,0 +1,138 @@
+"""Read instruments whose file names say all: IN Cell, IncuCyte, scan^R and MATRIX screener."""
+
+import pytest
+from instruments import write_images
+
+from microsnoop_engine.errors import InputError
+from microsnoop_engine.images.inputs import find_inputs
+
+
+def test_in_cell(tmp_path):
+    names = [
+        f"{well}(fld {field} wv {wave}).tif"
+        for well in ("A - 01", "AB - 3")
+        for field in (1, 2)
+        for wave in ("UV - DAPI", "Blue - FITC")
+    ]
+    write_images(tmp_path / "plate5_1", *names)
+    (tmp_path / "plate5_1/plate5.xdce").write_text(
+        '<ImageStack><ObjectiveCalibration pixel_width="0.65"/></ImageStack>'
+    )
+    inputs = find_inputs(tmp_path)
+    assert inputs.layout == "incell"
+    assert [s.metadata for s in inputs.image_sets] == [
+        {"Plate": "plate5_1", "Well": well, "Site": site, "PixelSize": 0.65}
+        for well in ("A01", "AB03")
+        for site in (1, 2)
+    ]
+    assert [list(s.channels) for s in inputs.image_sets] == [["Blue - FITC", "UV - DAPI"]] * 4
+
+
+def test_in_cell_with_planes_and_times(tmp_path):
+    names = [
+        f"C - 6(fld 1 wv TL - Bright field - open z {z:02d} time {t} - {t * 2636}ms).tif"
+        for z in (1, 2)
+        for t in (1, 2)
+    ]
+    sets = find_inputs(write_images(tmp_path, *names)).image_sets
+    assert [(s.metadata["Plane"], s.metadata["Time"]) for s in sets] == [(1, 1), (1, 2), (2, 1), (2, 2)]
+    assert list(sets[0].channels) == ["TL - Bright field - open"]
+    (one, *_) = find_inputs(write_images(tmp_path / "one", "A - 13(fld 2).tif"), channel_name="DAPI").image_sets
+    assert (one.metadata["Well"], list(one.channels)) == ("A13", ["DAPI"])
+
+
+def test_incucyte(tmp_path):
+    names = [f"VID7_B{c}_1_2023y05m16d_{h}h24m.tif" for c in (2, 10) for h in ("09", "11")]
+    inputs = find_inputs(write_images(tmp_path / "a", *names), channel_name="Phase")
+    assert inputs.layout == "incucyte"
+    assert [s.metadata for s in inputs.image_sets] == [
+        {"Plate": "VID7", "Well": well, "Site": 1, "Time": f"2023y05m16d_{hour}h24m"}
+        for well in ("B02", "B10")
+        for hour in ("09", "11")
+    ]
+    assert [list(s.channels) for s in inputs.image_sets] == [["Phase"]] * 4
+    write_images(tmp_path / "a", *[f"green/{name}" for name in names])
+    with pytest.raises(InputError, match="names of IncuCyte have no channel"):
+        find_inputs(tmp_path / "a")
+
+
+def test_incucyte_archive(tmp_path):
+    scans = [
+        f"EssenFiles/ScanData/2305/16/{minute}/1248/A1-1-{c}.tif" for minute in ("0924", "1124") for c in ("C1", "Ph")
+    ]
+    sets = find_inputs(write_images(tmp_path, *scans)).image_sets
+    assert [s.metadata for s in sets] == [
+        {"Plate": 1248, "Well": "A01", "Site": 1, "Time": f"2023y05m16d_{hour}h24m"} for hour in ("09", "11")
+    ]
+    assert [list(s.channels) for s in sets] == [["C1", "Ph"]] * 2
+
+
+def test_scan_r(tmp_path):
+    names = [f"data/B12--W00024--P{p:05d}--Z00000--T00000--{c}.tif" for p in (1, 2) for c in ("DAPI", "Alexa 488")]
+    write_images(
+        tmp_path / "run_3",
+        *names,
+        "data/--W00025--P00001--Z00000--T00000--DAPI.tif",
+        "data/--W00025--P00001--Z00000--T00000--Alexa 488.tif",
+    )
+    inputs = find_inputs(tmp_path / "run_3")
+    assert inputs.layout == "scanr"
+    assert [tuple(s.metadata.values()) for s in inputs.image_sets] == [
+        ("run_3", "B12", 1),
+        ("run_3", "B12", 2),
+        ("run_3", "W00025", 1),
+    ]
+    assert list(inputs.image_sets[0].channels) == ["Alexa 488", "DAPI"]
+
+
+def test_matrix_screener(tmp_path):
+    """U is the column, V the row, both from 0."""
+    names = [
+        f"slide--S00/chamber--U{u:02d}--V{v:02d}/field--X{x:02d}--Y00/image--L0000--S00--U{u:02d}--V{v:02d}--J08--E00--O00"
+        f"--X{x:02d}--Y00--T0000--Z00--C{c:02d}.ome.tif"
+        for u, v in ((0, 0), (11, 7))
+        for x in (0, 1)
+        for c in (0, 1)
+    ]
+    inputs = find_inputs(write_images(tmp_path / "experiment--2013_07_30", *names))
+    assert inputs.layout == "matrix"
+    assert [s.metadata for s in inputs.image_sets] == [
+        {"Plate": "experiment--2013_07_30", "Well": well, "Site": site}
+        for well in ("A01", "H12")
+        for site in ("X00Y00", "X01Y00")
+    ]
+    assert [list(s.channels) for s in inputs.image_sets] == [["C00", "C01"]] * 4
+
+
+def test_layouts_that_do_not_fit(tmp_path):
+    write_images(tmp_path, "a.tif", "b.tif")
+    with pytest.raises(InputError, match=r"no file of .* has a name of the `layout` 'phenix'"):
+        find_inputs(tmp_path, layout="phenix")
+    with pytest.raises(InputError, match="`layout` is 'operetta'; choose one of auto, files, phenix"):
+        find_inputs(tmp_path, layout="operetta")
+    with pytest.raises(InputError, match="`layout` and `pattern` exclude each other"):
+        find_inputs(tmp_path, "{Channel}.tif", layout="phenix")
+    with pytest.raises(InputError, match="`channel_name` goes with"):
+        find_inputs(tmp_path, channel_name="DNA")
+    with pytest.raises(InputError, match="`layout` goes with a folder of image files"):
+        find_inputs(tmp_path / "a.tif", layout="phenix")
+
+
+def test_two_instruments_in_a_folder(tmp_path):
+    write_images(tmp_path, "a.tif")
+    (tmp_path / "P.HTD").write_text('"WaveName1", "DAPI"\n')
+    (tmp_path / "M.mlf").write_text("<a/>")
+    with pytest.raises(InputError, match="index files of several instruments; choose `layout` 'imagexpress' or"):
+        find_inputs(tmp_path)
+
+
+def test_other_images_beside_a_plate(tmp_path):
+    names = [f"A{c:02d}--W{c:05d}--P00001--Z00000--T00000--DAPI.tif" for c in range(1, 10)]
+    write_images(tmp_path, *names, "overview.png.tif")
+    inputs = find_inputs(tmp_path)
+    assert [(each.path.name, each.unexpected) for each in inputs.left_out] == [("overview.png.tif", True)]
+    write_images(tmp_path, "b.tif", "c.tif")
+    with pytest.raises(InputError, match=r"3 of 12 images in .* do not fit the layout 'scanr': 'b.tif', 'c.tif'"):
+        find_inputs(tmp_path)
+    assert len(find_inputs(tmp_path, allow_unmatched=True).image_sets) == 9
+    assert len(find_inputs(tmp_path, layout="files").image_sets) == 12
