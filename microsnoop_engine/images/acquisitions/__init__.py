@@ -4,4 +4,6 @@ A reader is one module with the functions of :class:`.layout.Layout`. `layouts` 
 folder has; `planes` turns what a reader finds into image sets.
 
 Every reader is written from the public descriptions of the layout and from files that are publicly available.
+
+May import: the other modules of images, storage, errors.
 """
