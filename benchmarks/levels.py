@@ -1,4 +1,4 @@
-"""Does it help to normalize crops by the levels of their field or data set, instead of each by its own?
+"""Compare crops normalized by their own levels, by those of their field and by those of the data set.
 
     python benchmarks/levels.py --out benchmarks/results
     python benchmarks/levels.py --weights FILE.safetensors

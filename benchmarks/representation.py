@@ -1,5 +1,6 @@
-"""How good the representation is: our weights beside the same network untrained, an ImageNet network, classical
-features and raw pixels, on every labeled set with its own protocol.
+"""Compare features on every labeled set, each by its own protocol.
+
+Our weights, the same network untrained, an ImageNet network, classical features and raw pixels.
 
     python benchmarks/representation.py --scores knn,linear,mlp,separation --out benchmarks/results
     python benchmarks/representation.py --arms microsnoop --weights X.safetensors --sets yeast_protein --limit 500

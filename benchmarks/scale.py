@@ -1,5 +1,7 @@
-"""How `microsnoop profile` scales: image sets from 1 to 1000, processes from 1 to 2, 64 px cells, cold start, and what
-a screen of 10^8 cells would take at the measured rates.
+"""Measure how `microsnoop profile` scales with image sets and processes.
+
+Image sets from 1 to 1000, processes from 1 to 2, 64 px cells, cold start, and the time of a screen of 10^8 cells at the
+measured rates.
 
 Fields are pieces of a 96-well plate (BBBC013), turned and mirrored so that no two are the same. The machine may be
 shared: look at the ratios within a run.

@@ -1,4 +1,4 @@
-"""Does OpenVINO embed more crops per second if a batch is shared out among streams instead of computed as one?
+"""Compare OpenVINO on one batch with several inference streams that share the batch, in crops per second.
 
     python benchmarks/streams.py --out benchmarks/results
 

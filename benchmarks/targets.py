@@ -1,5 +1,6 @@
-"""Targets for `microsnoop train --set targets=FILE`: places of the training images, and what CellProfiler's classical
-features (cp_measure) say of the objects there. Nobody labels or outlines anything.
+"""Write targets for `microsnoop train --set targets=FILE`: crops of the training images with classical features.
+
+The features are CellProfiler's (cp_measure) of the object in each crop. Nobody labels or outlines anything.
 
 Most places are squares around an object that Otsu's threshold finds near a random point, 1.2 to 2.6 times as large as
 it; the others are random. A target is the classical features' principal components, nearly of equal variance, of unit

@@ -107,9 +107,7 @@ def find_shards(folder: Path) -> dict[Shard, Path]:
     """
     shards = {shard: folder / name for name in folders_in(folder) if (shard := Shard.of_folder(name))}
     if not shards:
-        raise InputError(
-            f"'{folder}' holds no shards: measure them first, by profile with `shard` and this folder"
-        )
+        raise InputError(f"'{folder}' holds no shards: measure them first, by profile with `shard` and this folder")
     counts = sorted({shard.count for shard in shards})
     if len(counts) > 1:
         raise InputError(f"'{folder}' holds shards of {counts[0]} and of {counts[1]}: delete those of the other run")

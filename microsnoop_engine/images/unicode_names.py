@@ -5,7 +5,6 @@ Both forms look the same. Macs write the decomposed one to disks, most other sys
 
 from __future__ import annotations
 
-import os
 import unicodedata
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from ..storage.paths import is_remote
 
 
 def composed(text: str) -> str:
-    """Return text in the composed form (NFC) of Unicode.
+    r"""Return text in the composed form (NFC) of Unicode.
 
     Examples
     --------
@@ -42,7 +41,7 @@ def existing_form(path: Path) -> Path:
         step = found / part
         if not part.isascii() and not step.exists():
             try:
-                names = os.listdir(found)
+                names = [entry.name for entry in found.iterdir()]
             except OSError:
                 return path
             step = next((found / name for name in names if composed(name) == composed(part)), step)

@@ -74,7 +74,7 @@ def import_reference(source: Path, target: Path, card: Card, decoder: bool = Tru
         state = {rename_reference(key): value.numpy() for key, value in tensors.items()}
     except FileNotFoundError:
         raise WeightsError(f"there is no checkpoint at '{source}'") from None
-    except Exception as error:  # damaged and foreign files fail in many ways
+    except Exception as error:  # noqa: BLE001 damaged and foreign files fail in many ways
         message = f"'{source}' is not a checkpoint of the form {{'model': state_dict}}: {first_line(error)}"
         raise WeightsError(message) from None
     state = {key: value for key, value in state.items() if not key.endswith("num_batches_tracked")}

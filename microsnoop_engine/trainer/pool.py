@@ -148,7 +148,7 @@ def _read(entry: Entry) -> tuple[str, str, str, list[NDArray[np.uint8]] | str]:
         planes = [array] if array.ndim == 2 else list(array)
         distinct = [p for n, p in enumerate(planes) if not any(_equal(p, other) for other in planes[:n])]
         return name, category, source, [to_uint8(plane) for plane in distinct]
-    except Exception as error:  # readers fail in many ways; the image is reported as skipped
+    except Exception as error:  # noqa: BLE001 readers fail in many ways; the image is reported as skipped
         return name, category, source, first_line(error)[:200]
 
 

@@ -85,7 +85,7 @@ def read_targets(path: Path, pool: Pool) -> Targets:
         with np.load(path, allow_pickle=False) as arrays:
             columns = {name: arrays[name] for name in ("plane", "center", "side", "target")}
             sources, shapes = tuple(arrays["sources"].tolist()), arrays["shapes"]
-    except Exception as error:  # damaged and foreign files fail in many ways
+    except Exception as error:  # noqa: BLE001 damaged and foreign files fail in many ways
         raise InputError(f"targets: '{path}' is not a file of targets ({first_line(error)})") from None
     if not np.array_equal(shapes, _shapes(pool)):
         raise InputError(

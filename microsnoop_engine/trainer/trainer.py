@@ -343,7 +343,7 @@ def read_checkpoint(folder: Path) -> dict[str, Any]:
         raise ResumeError(f"'{folder}' holds no training run: there is no '{CHECKPOINT}'")
     try:
         checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # damaged and foreign files fail in many ways
+    except Exception as error:  # noqa: BLE001 damaged and foreign files fail in many ways
         raise ResumeError(f"'{path}' is damaged ({first_line(error)}): delete it to start over") from None
     return checkpoint
 

@@ -1,4 +1,6 @@
-"""Draws docs/images/fiji-*.png: the real windows of ImageJ, on a drawn field. Run by hand, on a virtual screen:
+"""Draw docs/images/fiji-*.png: the real windows of ImageJ, on a drawn field.
+
+Run by hand, on a virtual screen:
 
 xvfb-run -a -s "-screen 0 1400x1000x24" .venv/bin/python scripts/pictures/fiji_windows.py IMAGEJ [IJ.JAR]
 

@@ -135,7 +135,7 @@ def lives(process):
 def wait_until_busy(folder, patience=60):
     """Wait until an engine was given the arrays of a request and had time to begin."""
     deadline = time.monotonic() + patience
-    while len(os.listdir(folder)) < 2:
+    while len(list(Path(folder).iterdir())) < 2:
         assert time.monotonic() < deadline, f"nothing was written to {folder}"
         time.sleep(0.02)
     time.sleep(0.5)

@@ -31,7 +31,7 @@ def write_wells(folder):
     for well in WELLS:
         image = real_field(f"bbbc013_{well}")
         row = {}
-        for channel, plane in zip(("GFP", "DNA"), image if well != WHOLE else image[:, 200:340, 200:440]):
+        for channel, plane in zip(("GFP", "DNA"), image if well != WHOLE else image[:, 200:340, 200:440]):  # noqa: B905 Python 3.9 has no strict
             row[f"FileName_{channel}"] = f"{well}_{channel}.tif"
             row[f"PathName_{channel}"] = "images"
             tifffile.imwrite(folder / "images" / f"{well}_{channel}.tif", plane)

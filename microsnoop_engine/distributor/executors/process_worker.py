@@ -52,7 +52,7 @@ def serve(
         _measure(connection, slot, settings, job, memory)
     except MicrosnoopError as error:
         _send(connection, "stop", error)
-    except Exception as error:  # of any kind: the main process decides whether to start another worker
+    except Exception as error:  # noqa: BLE001 of any kind: the main process decides whether to start another worker
         _send(connection, "fault", f"{type(error).__name__}: {error}")
 
 

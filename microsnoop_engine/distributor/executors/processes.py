@@ -226,6 +226,6 @@ class _Worker:
                 self._events.put((self, event))
         except (EOFError, OSError):
             pass
-        except Exception as error:  # of any kind: unpickling may raise it, and the worker is replaced
+        except Exception as error:  # noqa: BLE001 of any kind: unpickling may raise it, and the worker is replaced
             self._events.put((self, ("fault", f"its message cannot be read: {error}")))
         self._events.put((self, ("lost",)))

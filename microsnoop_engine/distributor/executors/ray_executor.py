@@ -96,7 +96,7 @@ class RayExecutor(WorkerExecutor):
         arguments = (self._settings, self._job, self._memory // 4, self._folder)
         self._actors = ActorPool(self._ray, self._calls, arguments, self._actor_is_ready)
         if not self._actors:
-            raise DeviceError("the Ray cluster has no free CPU: start Ray on more nodes, with the address of this cluster")
+            raise DeviceError("the Ray cluster has no free CPU: start Ray on more nodes with its address")
 
     def _actor_is_ready(self, actors: ActorPool, card: Card, precision: str) -> None:
         self._worker_is_ready(card, precision, str(actors))

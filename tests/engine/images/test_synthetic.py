@@ -18,7 +18,7 @@ SMALL = {"shape": (96, 112), "n_cells": 3}
 
 
 def read_rows(path):
-    with open(path, newline="") as file:
+    with path.open(newline="") as file:
         return list(csv.DictReader(file))
 
 
