@@ -1,8 +1,9 @@
-"""Write the reference page of the training settings from the source of `TrainConfig`, without importing it."""
+"""Write the reference page of the training settings from `TrainConfig`: values by import, meanings from its docstring."""
 
 from __future__ import annotations
 
-import ast
+import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import griffe
 from roles import without_roles
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-MODULES = ("microsnoop_engine.trainer.config", "microsnoop_engine.training_config")
+sys.path.insert(0, str(REPOSITORY))
+
+from microsnoop_engine.trainer.config import PRESETS, RANGES, TrainConfig  # noqa: E402 after the path is known
 
 HEAD = """\
 # Training settings
@@ -31,70 +34,39 @@ def training_settings_page() -> str:
 
     Raises
     ------
-    ValueError
-        If a setting has no description, or ranges and presets are not found in the source.
+    KeyError
+        If a setting has no description in the docstring.
     """
-    module = _module()
-    config = module["TrainConfig"]
-    ranges = _ranges(module)
-    contrast = ast.literal_eval(str(module["PRESETS"].value))["contrast"]
-    meanings = _meanings(config)
+    meanings, contrast = _meanings(), PRESETS["contrast"]
     rows = []
-    for name, attribute in config.attributes.items():
-        if attribute.annotation is None or "property" in attribute.labels:
-            continue
-        if name not in meanings:
-            raise ValueError(f"TrainConfig.{name} has no description in the docstring")
-        kind = str(attribute.annotation).replace("tuple[str, ...]", "list of str")
+    for field in fields(TrainConfig):
+        kind = str(field.type).replace("tuple[str, ...]", "list of str")
         cells = (
-            f"`{name}`",
-            _value(_evaluate(module, str(attribute.value))),
-            _value(contrast[name]) if name in contrast else "",
-            f"{kind}, {ranges[name]}" if name in ranges else kind,
-            meanings[name],
+            f"`{field.name}`",
+            _value(field.default),
+            _value(contrast[field.name]) if field.name in contrast else "",
+            f"{kind}, {' to '.join(map(str, RANGES[field.name]))}" if field.name in RANGES else kind,
+            meanings[field.name],
         )
         rows.append(f"| {' | '.join(cells)} |\n")
     return HEAD + "".join(rows)
 
 
-def _module() -> griffe.Module:
-    names = [name for name in MODULES if (REPOSITORY / f"{name.replace('.', '/')}.py").is_file()]
-    if not names:
-        raise ValueError(f"there is none of the modules {', '.join(MODULES)}")
-    return griffe.load(names[0], search_paths=[REPOSITORY], allow_inspection=False, docstring_parser="numpy")
-
-
-def _meanings(config: griffe.Class) -> dict[str, str]:
+def _meanings() -> dict[str, str]:
     """Return the descriptions by name; a description of several parameters counts for each."""
-    sections = config.docstring.parsed if config.docstring else []
-    kinds = (griffe.DocstringSectionKind.parameters, griffe.DocstringSectionKind.attributes)
-    entries = [entry for section in sections if section.kind in kinds for entry in section.value]
+    docstring = griffe.Docstring(TrainConfig.__doc__ or "")
+    sections = griffe.parse_numpy(docstring, warn_unknown_params=False)
+    entries = [
+        entry
+        for section in sections
+        if section.kind is griffe.DocstringSectionKind.parameters
+        for entry in section.value
+    ]
     return {
         name.strip(): " ".join(without_roles(entry.description).split()).replace("|", "\\|").replace("``", "`")
         for entry in entries
         for name in entry.name.split(",")
     }
-
-
-def _ranges(module: griffe.Module) -> dict[str, str]:
-    """Return lowest and highest value by setting, from the dictionary `ranges` in the module's source."""
-    for node in ast.walk(ast.parse(module.filepath.read_text(encoding="utf-8"))):
-        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
-        if (
-            isinstance(target, ast.Name)
-            and target.id.strip("_").lower() == "ranges"
-            and isinstance(node.value, ast.Dict)
-        ):
-            return {
-                key.value: " to ".join(ast.unparse(limit).replace(" ** ", "^") for limit in value.elts)
-                for key, value in zip(node.value.keys, node.value.values, strict=True)
-            }
-    raise ValueError(f"{module.path} assigns no dictionary 'ranges'")
-
-
-def _evaluate(module: griffe.Module, value: str) -> Any:
-    """Return the value of a literal, or of a constant of the module."""
-    return ast.literal_eval(str(module[value].value) if value in module.members else value)
 
 
 def _value(value: Any) -> str:
