@@ -68,6 +68,7 @@ def _add_profile(commands: Any) -> None:
         metavar="UM",
         help="for OME-Zarr: take the level whose pixels are nearest to so many micrometers",
     )
+    parser.add_argument("--acquisition", metavar="ID", help="for OME-Zarr plates: number or name of the acquisition")
     cells = parser.add_argument_group("objects (mode cells)")
     cells.add_argument(
         "--segment",
@@ -202,6 +203,7 @@ def run_profile(options: argparse.Namespace) -> int:
         options.level,
         options.pixel_size,
         options.rois,
+        options.acquisition,
     )
     job = resolve_job(image_sets, settings, channels, options.objects, options.segment, options.segment_channel)
     engine = _make_engine(options)

@@ -12,7 +12,7 @@ from .image_set import ImageSet
 from .label_files import match_labels, match_rois
 from .load_data import from_load_data
 from .npz import from_npz
-from .ome_zarr import from_ome_zarr, is_ome_zarr
+from .ome_zarr import ZIP_SUFFIXES, from_ome_zarr, inside_zip, is_ome_zarr
 
 
 def find_image_sets(
@@ -23,6 +23,7 @@ def find_image_sets(
     level: int | None = None,
     pixel_size: float | None = None,
     rois: str | Path | None = None,
+    acquisition: str | int | None = None,
 ) -> list[ImageSet]:
     """Find the image sets of an input of any kind.
 
@@ -49,6 +50,9 @@ def find_image_sets(
     rois : str or Path, optional
         ROIs of ImageJ in place of label images: a .zip or .roi file for a single image set, or a folder of such files
         with the names of the images.
+    acquisition : str or int, optional
+        For an OME-Zarr plate of several acquisitions: the number or name of the one to take. By default all that have
+        the channels of the first.
 
     Returns
     -------
@@ -88,13 +92,16 @@ def find_image_sets(
     path = as_path(path)
     # a server of HTTP lists no folders
     kind = "folder" if path.suffix == ".zarr" else path_kind(path)
+    if kind == "file" and path.name.lower().endswith(ZIP_SUFFIXES):
+        path, kind = inside_zip(path), "folder"
     if kind == "folder" and is_ome_zarr(path):
         for name, value in (("pattern", pattern), ("labels", labels)):
             if value:
                 raise InputError(f"`{name}` goes with image files: OME-Zarr has its own channels and labels")
-        image_sets = from_ome_zarr(path, level, pixel_size)
-    elif level is not None or pixel_size is not None:
-        raise InputError(f"`{'pixel_size' if level is None else 'level'}` goes with an OME-Zarr plate or image")
+        image_sets = from_ome_zarr(path, level, pixel_size, acquisition)
+    elif (level, pixel_size, acquisition) != (None, None, None):
+        name = "acquisition" if acquisition is not None else "level" if level is not None else "pixel_size"
+        raise InputError(f"`{name}` goes with an OME-Zarr plate or image")
     elif kind == "folder":
         image_sets = from_folder(path, pattern)
     elif kind is None:
