@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 LABELS = "labels"
 """Group of the label images in that of their image."""
+_BLUR = 3
+"""Pixels of a level by which the filter of a writer may blur an edge."""
 
 
 def read_zarr_plane(source: PlaneSource, name: str) -> NDArray[Any]:
@@ -174,13 +176,11 @@ def _read_plane(image: OmeImage, level: int, array: ZarrArray, index: int | None
     plane, missing = array.read(selection)
     y, x = image.axes.index("y"), image.axes.index("x")
     if missing:
-        turned = [tuple(place[axis] for axis in (y, x)) for place in missing]
-        boxes = [_box((array.chunks[y], array.chunks[x]), place) for place in turned]
-        problem = _incomplete(image, level, array, index, boxes)
-        if problem:
+        boxes = {key: _box((array.chunks[y], array.chunks[x]), (place[y], place[x])) for place, key in missing.items()}
+        for key, problem in _lost_chunks(image, level, array, index, boxes):
             raise ImageError(
-                f"{len(missing)} of the chunks of {name} are missing, such as '{next(iter(missing.values()))}', and "
-                f"{problem}: copy the image again, or, if it is black there, write it with its empty chunks",
+                f"{len(missing)} of the chunks of {name} are missing, such as '{key}', and {problem}: copy the image "
+                "again, or, if it is black there, write it with its empty chunks",
                 array.path,
             )
     return np.asarray(plane if y < x else plane.T)
@@ -199,39 +199,41 @@ def _selection(image: OmeImage, index: int | None) -> tuple[int | slice, ...]:
     return tuple(chosen.get(axis, 0) for axis in image.axes)
 
 
-def _incomplete(image: OmeImage, level: int, array: ZarrArray, index: int | None, boxes: Sequence[Box]) -> str | None:
-    """Return what shows that missing chunks are not black; None if nothing does.
+def _lost_chunks(
+    image: OmeImage, level: int, array: ZarrArray, index: int | None, boxes: Mapping[str, Box]
+) -> Iterator[tuple[str, str]]:
+    """Find the missing chunks of a plane that are not black, with what shows it.
 
     Writers leave out chunks of zeros, so the other levels of the image decide: they must be black there too.
     """
-    # an empty label image is one without objects; a camera gives no image of zeros
     shape = _plane_shape(image, array)
     chunks = [array.chunks[image.axes.index(axis)] for axis in "yx"]
     whole = len(boxes) == math.prod(-(-length // chunk) for length, chunk in zip(shape, chunks, strict=True))
+    # an empty label image is one without objects; a camera gives no image of zeros
     if index is not None and whole and array.is_empty():
-        return "there is no other"
+        yield next(iter(boxes)), "there is no other"
     coarser = level + 1 < len(image.levels)
     if not coarser and not level:
-        return None
+        return
+    number = level + 1 if coarser else level - 1
     try:
-        other = image.open(level + 1 if coarser else level - 1)
+        other = image.open(number)
         plane, _ = other.read(_selection(image, index))
     except MicrosnoopError as error:
-        return f"level {image.levels[level + 1 if coarser else level - 1].path} cannot be read: {error}"
+        yield next(iter(boxes)), f"level {image.levels[number].path} cannot be read ({error})"
+        return
     lit = plane != other.fill_value
     if image.axes.index("y") > image.axes.index("x"):
         lit = lit.T
-    for box in boxes:
+    for key, box in boxes.items():
         rows, columns = (
-            # a filter of the writer blurs edges
             slice(
-                math.ceil(side.start * lit.shape[n] / shape[n]) + 2 * (side.start > 0),
-                int(min(side.stop, shape[n]) * lit.shape[n] / shape[n]) - 2 * (side.stop < shape[n]),
+                math.ceil(side.start * lit.shape[n] / shape[n]) + _BLUR * (side.start > 0),
+                max(0, int(min(side.stop, shape[n]) * lit.shape[n] / shape[n]) - _BLUR * (side.stop < shape[n])),
             )
             for n, side in enumerate(box)
         )
         part = lit[rows, columns]
         # a finer level may hold what a coarser one skips
         if part.size and part.mean() > (0 if coarser else 0.5):
-            return f"level {other.path.name} is not black there"
-    return None
+            yield key, f"level {image.levels[number].path} is not black there"
