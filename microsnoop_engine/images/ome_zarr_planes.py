@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -17,6 +18,8 @@ from .ome_zarr_image import OmeImage, read_image
 
 if TYPE_CHECKING:
     from .zarr_arrays import ZarrArray
+
+log = logging.getLogger(__name__)
 
 LABELS = "labels"
 """Group of the label images in that of their image."""
@@ -183,6 +186,8 @@ def _read_plane(image: OmeImage, level: int, array: ZarrArray, index: int | None
                 "again, or, if it is black there, write it with its empty chunks",
                 array.path,
             )
+        if index is not None and len(image.levels) == 1:
+            log.info("'%s': %d of the chunks of %s are left out, and taken as black", array.path, len(missing), name)
     return np.asarray(plane if y < x else plane.T)
 
 

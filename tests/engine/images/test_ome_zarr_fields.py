@@ -11,8 +11,8 @@ from microsnoop_engine.images.labels import read_labels
 from microsnoop_engine.images.ome_zarr_image import channel_names
 from microsnoop_engine.images.planes import read_channels
 
-pytest.importorskip("zarr", "3")
-from ome_zarr_trees import group_at, write_image, write_labels, write_plate
+zarr = pytest.importorskip("zarr", "3")
+from ome_zarr_trees import group_at, write_image, write_labels, write_plate  # noqa: E402
 
 IMAGE = np.random.default_rng(0).integers(1, 4000, (2, 40, 60)).astype(np.uint16)
 LABELS = np.zeros((40, 60), np.uint32)
@@ -193,6 +193,17 @@ def test_a_collection_of_bioformats2raw(tmp_path):
     assert [one.metadata["Series"] for one in find_image_sets(tmp_path / "a.zarr")] == ["10", "0"]
 
 
+def test_the_first_versions_had_no_axes_and_no_pixel_sizes(tmp_path):
+    group = zarr.open_group(tmp_path / "a.zarr", mode="w", zarr_format=2)
+    for number, array in enumerate((IMAGE, coarser(IMAGE))):
+        group.create_array(str(number), data=array[None, :, None])
+    group.attrs["multiscales"] = [{"version": "0.1", "datasets": [{"path": "0"}, {"path": "1"}]}]
+    (found,) = find_image_sets(tmp_path / "a.zarr", level=1)
+    assert np.array_equal(read_channels(found, ["C1", "C2"]), coarser(IMAGE))
+    with pytest.raises(InputError, match="hold no pixel sizes: use `level`"):
+        find_image_sets(tmp_path / "a.zarr", pixel_size=1)
+
+
 def test_unknown_versions_and_transformations_are_named(tmp_path):
     write_image(tmp_path / "a.zarr", [IMAGE])
     found = dict(group_at(tmp_path / "a.zarr").attrs["ome"])
@@ -304,13 +315,16 @@ def read(path, level=0):
 
 
 @pytest.mark.parametrize("levels", [1, 2])
-def test_a_chunk_left_out_is_black(tmp_path, levels):
+def test_a_chunk_left_out_is_black(tmp_path, levels, caplog):
+    caplog.set_level(logging.INFO)
     image = black()
     pyramid = [image, coarser(image)][:levels]
     write_image(tmp_path / "a.zarr", pyramid, chunks=(1, 32, 32))
     assert not (tmp_path / "a.zarr" / "0" / "c" / "0" / "0" / "0").exists()
     assert np.array_equal(read(tmp_path / "a.zarr"), image)
     assert np.array_equal(read(tmp_path / "a.zarr", levels - 1), pyramid[-1])
+    # no other level confirms it
+    assert ("a.zarr/0': 1 of the chunks of channel C1 are left out, and taken as black" in caplog.text) == (levels == 1)
 
 
 def test_a_channel_that_is_black_throughout(tmp_path):
