@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..errors import ImageError, MicrosnoopError
 from .image_set import PlaneSource
-from .ome_zarr_image import OmeImage, read_image
+from .ome_zarr_image import Level, OmeImage, read_image
 
 if TYPE_CHECKING:
     from .zarr_arrays import ZarrArray
@@ -74,9 +74,23 @@ def _read_labels(group: Path, level: int) -> NDArray[Any]:
     if len(names) > 1:
         raise ImageError(f"has {len(names)} channels where one was expected", group)
     plane = _read_plane(labels, number, array, None, "labels")
-    own = labels.levels[number]
-    same_grid = plane.shape == shape and not (_agree(own.scale, target.scale) and any(own.origin))
-    if same_grid:
+    if number:
+        finest = _read_plane(labels, 0, labels.open(0), None, "labels")
+        blended = np.setdiff1d(plane, finest).size
+        if blended:
+            log.warning(
+                "'%s' holds %d numbers that are no objects of level %s, as writers blend them: that level is taken",
+                array.path,
+                blended,
+                labels.levels[0].path,
+            )
+            number, plane = 0, finest
+    return _placed(plane, labels.levels[number], target, shape, group)
+
+
+def _placed(plane: NDArray[Any], own: Level, target: Level, shape: tuple[int, int], group: Path) -> NDArray[Any]:
+    """Return a label image (h, w) on the pixels of a level of its image, of another shape."""
+    if plane.shape == shape and not (_agree(own.scale, target.scale) and any(own.origin)):
         return plane
     rows, columns = (
         _nearest_pixels(shape[n], target.scale[n], target.origin[n], plane.shape[n], own.scale[n], own.origin[n])

@@ -233,6 +233,17 @@ def test_labels_of_another_resolution_are_matched_by_their_scale(tmp_path):
     assert np.array_equal(placed(tmp_path / "a.zarr", 1), coarser(LABELS))
 
 
+def test_levels_of_labels_that_a_writer_blended(tmp_path, caplog):
+    """The pyramid of ngff-zarr is Gaussian by default, also of labels."""
+    blended = coarser(LABELS) * 3
+    write_image(tmp_path / "a.zarr", [IMAGE, coarser(IMAGE)])
+    write_labels(tmp_path / "a.zarr", "nuclei", [LABELS, blended])
+    assert np.array_equal(placed(tmp_path / "a.zarr"), LABELS)
+    assert not caplog.text
+    assert np.array_equal(placed(tmp_path / "a.zarr", 1), coarser(LABELS))
+    assert "labels/nuclei/1' holds 2 numbers that are no objects of level 0" in caplog.text
+
+
 def test_labels_finer_than_the_image(tmp_path):
     write_image(tmp_path / "a.zarr", [coarser(IMAGE)], scales=[1.3])
     write_labels(tmp_path / "a.zarr", "nuclei", [LABELS], scales=[650.0], unit="nanometer")
