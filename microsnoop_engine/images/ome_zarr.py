@@ -270,20 +270,23 @@ def _label_groups(group: Path) -> dict[str, Path]:
 
 
 def _channels_by_acquisition(fields: Sequence[Field]) -> dict[Hashable, list[str]]:
-    """Return the channels of every acquisition that is measured: those of its first field that can be read.
+    """Return the channels of every acquisition that is measured: those that most of its fields have.
 
     Tables have the same columns in all rows, so acquisitions with other channels than the first are left out.
     """
+    by_acquisition: dict[Hashable, list[Field]] = {}
+    for field in fields:
+        by_acquisition.setdefault(field.metadata.get(ACQUISITION), []).append(field)
     channels: dict[Hashable, list[str]] = {}
     errors: dict[Hashable, ImageError] = {}
-    for field in fields:
-        key = field.metadata.get(ACQUISITION)
-        if key in channels:
-            continue
-        try:
-            channels[key] = _channels(field, log_problem=True)
-        except ImageError as error:
-            errors.setdefault(key, error)
+    for key, those in by_acquisition.items():
+        votes = Counter(_named(field) for field in those)
+        for field in sorted(those, key=lambda field: -votes[_named(field)]):
+            try:
+                channels[key] = _channels(field)
+                break
+            except ImageError as error:
+                errors.setdefault(key, error)
     if not channels:
         raise next(iter(errors.values()))
     first, wanted = next(iter(channels.items()))
@@ -292,23 +295,27 @@ def _channels_by_acquisition(fields: Sequence[Field]) -> dict[Hashable, list[str
         channels.setdefault(failed, wanted)
     others = {key: names for key, names in channels.items() if set(names) != set(wanted)}
     for other, names in others.items():
-        count = sum(field.metadata.get(ACQUISITION) == other for field in fields)
         log.warning(
             "left out: acquisition %s (%d images), which has channels %s, not %s as acquisition %s: measure it in a "
             "run of its own (`acquisition` %s)",
-            *(other, count, ", ".join(names), ", ".join(wanted), first, other),
+            *(other, len(by_acquisition[other]), ", ".join(names), ", ".join(wanted), first, other),
         )
     return {key: names for key, names in channels.items() if key not in others}
 
 
-def _channels(field: Field, log_problem: bool = False) -> list[str]:
-    """Return the names of the channels of a field, for which the shape of its array is read."""
+def _named(field: Field) -> frozenset[str]:
+    """Return the names of channels in the metadata of a field."""
+    return frozenset(field.image.names if isinstance(field.image, OmeImage) else ())
+
+
+def _channels(field: Field) -> list[str]:
+    """Return the names of the channels of a field, for which the shape of its array is read; log what replaces them."""
     if isinstance(field.image, ImageError):
         raise field.image
     image = field.image
     names = image.channels(image.open(0).shape)
     problem = channel_names(image.names, len(names))[1]
-    if problem and log_problem:
+    if problem:
         log.warning("'%s': %s (%s): they are %s", field.group, problem, ", ".join(image.names), ", ".join(names))
     return names
 

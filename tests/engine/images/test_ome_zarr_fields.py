@@ -90,6 +90,18 @@ def test_channels_are_found_by_their_name_in_every_field(tmp_path, caplog):
     assert "left out: channel RFP, which 1 images have, such as '" in caplog.text
 
 
+def test_a_first_field_of_other_channels_is_named_and_the_others_are_read(tmp_path):
+    fields = write_plate(tmp_path / "p.zarr", [[IMAGE], [IMAGE], [IMAGE]], names=NAMES)
+    found = dict(group_at(fields[0][0]).attrs["ome"])
+    found["omero"] = {"channels": [{"label": name} for name in ("DNA", "RFP")]}
+    group_at(fields[0][0]).attrs["ome"] = found
+    sets = find_image_sets(tmp_path / "p.zarr")
+    for one in sets[1:]:
+        assert np.array_equal(read_channels(one, NAMES), IMAGE)
+    with pytest.raises(ImageError, match="its channels are DNA, RFP, where channel 2 should be GFP"):
+        read_channels(sets[0], NAMES)
+
+
 def test_acquisitions_of_the_same_channels_stay_apart(tmp_path):
     write_plate(tmp_path / "p.zarr", [[IMAGE, IMAGE]] * 2, acquisitions=[0, 3], names=NAMES)
     sets = find_image_sets(tmp_path / "p.zarr")
