@@ -77,6 +77,7 @@ def _add_profile(commands: Any) -> None:
         metavar="UM",
         help="for OME-Zarr: use the level whose pixel size is nearest to UM micrometers",
     )
+    parser.add_argument("--acquisition", metavar="ID", help="for OME-Zarr plates: number or name of the acquisition")
     cells = parser.add_argument_group("objects (mode cells)")
     cells.add_argument(
         "--segment",

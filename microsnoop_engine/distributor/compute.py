@@ -74,9 +74,7 @@ class ComputeSettings:
         if self.device != "auto" and (self.devices is not None or on_ray):
             raise InputError("`device` is for a single process; it does not go with `devices` or `executor` ray")
         if self.threads and on_ray:
-            raise InputError(
-                "`threads` is for this machine; on a cluster, start Ray on each node with its CPUs"
-            )
+            raise InputError("`threads` is for this machine; on a cluster, start Ray on each node with its CPUs")
         if not self.worker_timeout > 0:
             raise InputError(f"`worker_timeout` is {self.worker_timeout}: it must be above 0")
 

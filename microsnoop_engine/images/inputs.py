@@ -16,7 +16,7 @@ from .label_files import match_labels, match_rois
 from .left_out import LeftOut, summarize_left_out
 from .load_data import from_load_data, is_load_data
 from .npz import from_npz
-from .ome_zarr import from_ome_zarr, is_ome_zarr
+from .ome_zarr import ZIP_SUFFIXES, from_ome_zarr, inside_zip, is_ome_zarr
 from .unicode_names import existing_form
 
 log = logging.getLogger(__name__)
@@ -49,6 +49,7 @@ def find_image_sets(
     level: int | None = None,
     pixel_size: float | None = None,
     rois: str | Path | None = None,
+    acquisition: str | int | None = None,
     *,
     layout: str = AUTO,
     channel_name: str | None = None,
@@ -87,6 +88,9 @@ def find_image_sets(
         For a folder whose file names hold no channel: its name.
     allow_unmatched : bool
         Accept that many images of a folder do not fit the pattern or layout.
+    acquisition : str or int, optional
+        For an OME-Zarr plate of several acquisitions: the number or name of the one to take. By default all that have
+        the channels of the first.
 
     Returns
     -------
@@ -131,6 +135,7 @@ def find_image_sets(
         level,
         pixel_size,
         rois,
+        acquisition,
         layout=layout,
         channel_name=channel_name,
         allow_unmatched=allow_unmatched,
@@ -145,6 +150,7 @@ def find_inputs(
     level: int | None = None,
     pixel_size: float | None = None,
     rois: str | Path | None = None,
+    acquisition: str | int | None = None,
     *,
     layout: str = AUTO,
     channel_name: str | None = None,
@@ -154,7 +160,7 @@ def find_inputs(
 
     Parameters
     ----------
-    path, pattern, labels, objects, level, pixel_size, rois, layout, channel_name, allow_unmatched
+    path, pattern, labels, objects, level, pixel_size, rois, acquisition, layout, channel_name, allow_unmatched
         See :func:`find_image_sets`, which raises the same errors.
 
     Returns
@@ -165,6 +171,8 @@ def find_inputs(
     labels = None if labels is None else existing_form(as_path(labels))
     # a server of HTTP lists no folders
     kind = "folder" if path.suffix == ".zarr" else path_kind(path)
+    if kind == "file" and path.name.lower().endswith(ZIP_SUFFIXES):
+        path, kind = inside_zip(path), "folder"
     index_of = next(
         (name for name, each in LAYOUTS.items() if kind == "file" and each.is_index(PurePath(path.name))), None
     )
@@ -173,8 +181,9 @@ def find_inputs(
         for name, value in (("pattern", pattern), ("labels", labels)):
             if value:
                 raise InputError(f"`{name}` goes with image files: OME-Zarr has its own channels and labels")
-    elif level is not None or pixel_size is not None:
-        raise InputError(f"`{'pixel_size' if level is None else 'level'}` goes with an OME-Zarr plate or image")
+    elif (level, pixel_size, acquisition) != (None, None, None):
+        name = "acquisition" if acquisition is not None else "level" if level is not None else "pixel_size"
+        raise InputError(f"`{name}` goes with an OME-Zarr plate or image")
     elif kind is None:
         raise InputError(f"there is no file or folder '{path}'")
     elif kind == "file" and pattern:
@@ -184,7 +193,7 @@ def find_inputs(
             if value:
                 raise InputError(f"`{name}` goes with a folder of image files, which '{path}' is not")
     if zarr:
-        inputs = Inputs(from_ome_zarr(path, level, pixel_size), [], "OME-Zarr")
+        inputs = Inputs(from_ome_zarr(path, level, pixel_size, acquisition), [], "OME-Zarr")
     elif kind == "folder":
         inputs = Inputs(*from_folder(path, pattern, layout, channel_name, allow_unmatched, labels))
     elif index_of is not None:

@@ -1,23 +1,57 @@
-"""Find image sets in an OME-Zarr plate or image.
+"""Find image sets in an OME-Zarr plate, image or collection of images.
 
-Of a plate, the metadata of all wells are read, and those of one field; the other fields are read with their pixels.
+Nothing of the first field stands for all: pixel sizes, channels and label images are those of each field.
 """
 
 from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
+import re
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import is_zipfile
 
-from ..errors import ImageError, InputError
-from ..storage.paths import STORE_READERS, path_kind
+from ..errors import ImageError, InputError, StorageError, first_line
+from ..storage.paths import STORE_READERS, as_path, folders_in, is_remote, path_kind
 from .image_set import ImageSet, PlaneSource
-from .ome_zarr_image import METADATA_FILES, OmeImage, read_attributes, read_image
+from .ome_zarr_image import METADATA_FILES, SPATIALDATA, OmeImage, channel_names, read_attributes, read_image
+from .ome_zarr_planes import LABELS
 
 log = logging.getLogger(__name__)
+
+ACQUISITION = "Acquisition"
+"""Metadata of a plate's field, if there are several acquisitions."""
+ZIP_SUFFIXES = (".ozx", ".zarr.zip")
+"""Of an OME-Zarr in one file."""
+_SAME_SIZE = 1.02
+"""Pixel sizes within this factor are the same: writers round those of a pyramid."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """One image of a plate or collection, with what its metadata say.
+
+    Attributes
+    ----------
+    group : Path
+        Its Zarr group.
+    metadata : dict
+        Plate, well, site and the like.
+    image : OmeImage or ImageError
+        Its metadata, or what is wrong with them.
+    labels : dict of str to Path
+        The groups of its label images by their name.
+    """
+
+    group: Path
+    metadata: dict[str, str | int | float]
+    image: OmeImage | ImageError
+    labels: dict[str, Path]
 
 
 def is_ome_zarr(path: Path) -> bool:
@@ -31,12 +65,38 @@ def is_ome_zarr(path: Path) -> bool:
     return path.suffix == ".zarr" or any(path_kind(path / name) for name in (*METADATA_FILES, ".zgroup"))
 
 
-def from_ome_zarr(path: Path, level: int | None = None, pixel_size: float | None = None) -> list[ImageSet]:
-    """Find the image sets of an OME-Zarr plate, or of a single OME-Zarr image.
+def inside_zip(path: Path) -> Path:
+    """Return the address of the OME-Zarr in a file of `ZIP_SUFFIXES`.
+
+    Raises
+    ------
+    InputError
+        If the file is in a store, or no zip file with an OME-Zarr.
+    MissingExtraError
+        If universal-pathlib is not installed.
+    """
+    if is_remote(path):
+        raise InputError(f"'{path}' is a zipped OME-Zarr in a store: copy it to a disk, or unzip it in the store")
+    if not is_zipfile(path):
+        raise InputError(f"'{path}' is damaged: it is no zip file")
+    root = as_path(f"zip://::{path.resolve().as_posix()}")
+    if not is_ome_zarr(root):
+        folders = folders_in(root)
+        if len(folders) != 1 or not is_ome_zarr(root / folders[0]):
+            raise InputError(f"'{path}' holds no OME-Zarr, neither at its top nor in its only folder")
+        root = root / folders[0]
+    return root
+
+
+def from_ome_zarr(
+    path: Path, level: int | None = None, pixel_size: float | None = None, acquisition: str | int | None = None
+) -> list[ImageSet]:
+    """Find the image sets of an OME-Zarr plate, of a single OME-Zarr image, or of a collection of bioformats2raw.
 
     Metadata are ``Plate``, ``Well`` (``B03``), ``Site`` (from 1, in the order of the well) and ``Field`` (its path in
-    the plate), with ``Acquisition`` if there are several. Channels have the names in ``omero`` of the first field, else
-    ``C1``, ``C2``, ..; every image in its ``labels`` is an object set of that name.
+    the plate), with ``Acquisition`` if there are several; or ``File``, with ``Series`` in a collection. Channels have
+    the names in ``omero``; those that have none or share one are numbered, and this is logged. Every image in the
+    ``labels`` of a field is an object set of that name, also if it is not listed there.
 
     Parameters
     ----------
@@ -45,7 +105,10 @@ def from_ome_zarr(path: Path, level: int | None = None, pixel_size: float | None
     level : int, optional
         Resolution level, from 0, the finest and the default.
     pixel_size : float, optional
-        In micrometers: takes the level whose pixels are nearest to that.
+        In micrometers: takes the level of each field whose pixels are nearest to that.
+    acquisition : str or int, optional
+        Of a plate: the number or name of the acquisition to take. By default all that have the channels of the first;
+        the others are logged.
 
     Returns
     -------
@@ -56,56 +119,84 @@ def from_ome_zarr(path: Path, level: int | None = None, pixel_size: float | None
     Raises
     ------
     InputError
-        If it is neither a plate nor an image, no field can be read, or there is no such level.
+        If it is none of these, no field can be read, or there is no such level or acquisition.
+    StorageError
+        If a store refuses the metadata.
     MissingExtraError
         If Zarr is not installed.
     """
     try:
         attributes = read_attributes(path)
-        fields: list[tuple[Path, dict[str, str | int | float]]]
-        if "plate" in attributes:
-            fields = _plate_fields(path, attributes["plate"])
-        elif "multiscales" in attributes:
-            fields = [(path, {"File": path.name})]
-        else:
-            raise InputError(_other_kind(path, attributes))
-        first, channels = _first_readable([group for group, _ in fields])
+        places = _places(path, attributes)
+        if acquisition is not None:
+            places = _of_acquisition(places, str(acquisition), attributes.get("plate", {}))
+        with ThreadPoolExecutor(STORE_READERS) as pool:
+            fields = list(pool.map(lambda place: _read_field(*place), places))
+        channels = _channels_by_acquisition(fields)
     except ImageError as error:
         raise InputError(f"'{error.path}': {error}") from None
-    level = _choose_level(first, level, pixel_size)
-    objects = _label_names(first.group)
+    fields = [field for field in fields if field.metadata.get(ACQUISITION) in channels]
+    _log_further_channels(fields, channels)
+    levels = _choose_levels(fields, level, pixel_size)
     return [
         ImageSet(
             number,
-            {name: PlaneSource(group, index, level=level) for index, name in enumerate(channels)},
-            {name: PlaneSource(group / "labels" / name, level=level) for name in objects},
-            metadata,
+            _sources(field, channels[field.metadata.get(ACQUISITION)], level),
+            {name: PlaneSource(group, level=level) for name, group in field.labels.items()},
+            field.metadata,
         )
-        for number, (group, metadata) in enumerate(fields, start=1)
+        for number, (field, level) in enumerate(zip(fields, levels, strict=True), start=1)
     ]
 
 
-def _plate_fields(plate_group: Path, plate: dict[str, Any]) -> list[tuple[Path, dict[str, str | int | float]]]:
+Place = tuple[Path, dict[str, str | int | float]]
+
+
+def _places(path: Path, attributes: dict[str, Any]) -> list[Place]:
+    """Return the groups of all images with the metadata of their image sets."""
+    if "plate" in attributes:
+        return _plate_fields(path, attributes["plate"])
+    if "multiscales" in attributes:
+        if len(attributes["multiscales"]) > 1:
+            log.warning("'%s' has %d multiscales: only the first is read", path, len(attributes["multiscales"]))
+        return [(path, {"File": _name(path)})]
+    if "bioformats2raw.layout" in attributes:
+        return [(path / name, {"File": _name(path), "Series": name}) for name in _series(path)]
+    raise InputError(_other_kind(path, attributes))
+
+
+def _name(path: Path) -> str:
+    """Return the name of a folder, or of the zip file whose top the path is."""
+    return path.name or str(path).rpartition("/")[2]
+
+
+def _stem(path: Path) -> str:
+    return re.sub(r"((\.ome)?\.zarr)?(\.zip)?$|\.ozx$", "", _name(path))
+
+
+def _plate_fields(plate_group: Path, plate: dict[str, Any]) -> list[Place]:
     """Return the groups of the fields of a plate with their metadata, in the order of rows, columns and fields."""
     try:
         rows, columns = ([str(entry["name"]) for entry in plate[key]] for key in ("rows", "columns"))
         positions = sorted((well["rowIndex"], well["columnIndex"], str(well["path"])) for well in plate["wells"])
         wells = [(path, f"{rows[row]}{columns[column].zfill(2)}") for row, column, path in positions]
-        plate_name = str(plate.get("name") or plate_group.name.removesuffix(".zarr").removesuffix(".ome"))
-        several_acquisitions = len(plate.get("acquisitions") or []) > 1
+        plate_name = str(plate.get("name") or _stem(plate_group))
+        listed = plate.get("acquisitions") or []
     except (KeyError, IndexError, TypeError, AttributeError) as error:
         raise ImageError(f"its plate metadata are damaged ({error!r})", plate_group) from None
     if not wells:
         raise ImageError("the plate has no wells", plate_group)
     with ThreadPoolExecutor(STORE_READERS) as pool:
         images_by_well = list(pool.map(lambda well: _well_images(plate_group / well[0]), wells))
-    fields = []
+    # writers list none, or not all, in the plate
+    acquisitions = {image.get("acquisition", "") for images in images_by_well for image in images if image["path"]}
+    fields: list[Place] = []
     for (well_path, well), images in zip(wells, images_by_well, strict=True):
         for site, image in enumerate(images, start=1):
             field = f"{well_path}/{image['path']}" if image["path"] else well_path
             metadata: dict[str, str | int | float] = {"Plate": plate_name, "Well": well, "Site": site, "Field": field}
-            if several_acquisitions:
-                metadata["Acquisition"] = image.get("acquisition", "")
+            if len(acquisitions) > 1 or len(listed) > 1:
+                metadata[ACQUISITION] = image.get("acquisition", "")
             fields.append((plate_group / field, metadata))
     return fields
 
@@ -119,43 +210,195 @@ def _well_images(well: Path) -> list[dict[str, Any]]:
         return [{"path": ""}]
 
 
-def _first_readable(groups: Sequence[Path]) -> tuple[OmeImage, list[str]]:
-    """Return the first image whose metadata can be read, and its channels; raise the first error if there is none."""
-    errors = []
-    for group in groups:
-        try:
-            image = read_image(group)
-            return image, image.channels(image.open(0).shape)
-        except ImageError as error:
-            errors.append(error)
-    raise errors[0]
-
-
-def _choose_level(image: OmeImage, level: int | None, pixel_size: float | None) -> int:
-    """Return the level that is asked for by its number or its pixel size; it is checked."""
-    sizes = image.pixel_sizes
-    if pixel_size is not None:
-        if not all(size > 0 for size in sizes):
-            raise InputError(f"`pixel_size`: the metadata of '{image.group}' hold no pixel sizes: use `level`")
-        level = min(range(len(sizes)), key=lambda n: abs(math.log(sizes[n] / pixel_size)))
-        log.info("level %d, with pixels of %.3g micrometers", level, sizes[level])
-    if level is not None and not 0 <= level < len(sizes):
-        raise InputError(f"`level` {level}: '{image.group}' has levels 0 to {len(sizes) - 1}")
-    return level or 0
-
-
-def _label_names(group: Path) -> list[str]:
-    """Return the names of the label images of an image."""
+def _series(path: Path) -> list[str]:
+    """Return the names of the images of a collection of bioformats2raw."""
     try:
-        return [str(name) for name in read_attributes(group / "labels")["labels"]]
+        listed = read_attributes(path / "OME").get("series")
+    except ImageError:
+        listed = None
+    names = [str(name) for name in listed or sorted(filter(str.isdecimal, folders_in(path)), key=int)]
+    if not names:
+        raise InputError(f"'{path}' is a collection of bioformats2raw without images: use an image, '{path / '0'}'")
+    return names
+
+
+def _of_acquisition(places: Sequence[Place], chosen: str, plate: dict[str, Any]) -> list[Place]:
+    """Return the fields of an acquisition, by its number or name."""
+    names = {str(entry.get("name") or ""): str(entry["id"]) for entry in plate.get("acquisitions") or []}
+    existing = list(dict.fromkeys(str(metadata.get(ACQUISITION, "")) for _, metadata in places))
+    if existing == [""]:
+        raise InputError("`acquisition` goes with an OME-Zarr plate of several acquisitions")
+    number = chosen if chosen in existing else names.get(chosen, chosen)
+    found = [place for place in places if str(place[1][ACQUISITION]) == number]
+    if not found:
+        raise InputError(f"`acquisition`: there is no '{chosen}'; there are {', '.join(existing)}")
+    return found
+
+
+def _read_field(group: Path, metadata: dict[str, str | int | float]) -> Field:
+    """Read the metadata of a field."""
+    try:
+        return Field(group, metadata, read_image(group), _label_groups(group))
+    except ImageError as error:
+        return Field(group, metadata, error, {})
+    except StorageError as error:
+        return Field(group, metadata, ImageError(error.reason, group), {})
+    except OSError as error:
+        return Field(group, metadata, ImageError(f"cannot be read ({first_line(error)})", group), {})
+
+
+def _label_groups(group: Path) -> dict[str, Path]:
+    """Return the groups of the label images of an image: those listed, then those that are there all the same."""
+    folder = group / LABELS
+    try:
+        listed = [str(name) for name in read_attributes(folder)["labels"] or []]
     except (ImageError, KeyError, TypeError):
-        return []
+        listed = []
+    try:
+        # a server of HTTP lists no folders
+        found = [name for name in folders_in(folder) if name not in listed]
+    except (StorageError, NotImplementedError):
+        found = []
+    unlisted = []
+    for name in found:
+        try:
+            read_image(folder / name)
+            unlisted.append(name)
+        except ImageError as error:
+            log.warning("'%s' is not read as a label image: %s", folder / name, error)
+    return {name: folder / name for name in (*listed, *unlisted)}
+
+
+def _channels_by_acquisition(fields: Sequence[Field]) -> dict[Hashable, list[str]]:
+    """Return the channels of every acquisition that is measured: those that most of its fields have.
+
+    Tables have the same columns in all rows, so acquisitions with other channels than the first are left out.
+    """
+    by_acquisition: dict[Hashable, list[Field]] = {}
+    for field in fields:
+        by_acquisition.setdefault(field.metadata.get(ACQUISITION), []).append(field)
+    channels: dict[Hashable, list[str]] = {}
+    errors: dict[Hashable, ImageError] = {}
+    for key, those in by_acquisition.items():
+        votes = Counter(_named(field) for field in those)
+        for field in sorted(those, key=lambda field: -votes[_named(field)]):
+            try:
+                channels[key] = _channels(field)
+                break
+            except ImageError as error:
+                errors.setdefault(key, error)
+    if not channels:
+        raise next(iter(errors.values()))
+    first, wanted = next(iter(channels.items()))
+    for failed in errors:
+        # its fields are reported when their pixels are read
+        channels.setdefault(failed, wanted)
+    others = {key: names for key, names in channels.items() if set(names) != set(wanted)}
+    for other, names in others.items():
+        log.warning(
+            "left out: acquisition %s (%d images), which has channels %s, not %s as acquisition %s: measure it in a "
+            "run of its own (`acquisition` %s)",
+            *(other, len(by_acquisition[other]), ", ".join(names), ", ".join(wanted), first, other),
+        )
+    return {key: names for key, names in channels.items() if key not in others}
+
+
+def _named(field: Field) -> frozenset[str]:
+    """Return the names of channels in the metadata of a field."""
+    return frozenset(field.image.names if isinstance(field.image, OmeImage) else ())
+
+
+def _channels(field: Field) -> list[str]:
+    """Return the names of the channels of a field, for which the shape of its array is read; log what replaces them."""
+    if isinstance(field.image, ImageError):
+        raise field.image
+    image = field.image
+    names = image.channels(image.open(0).shape)
+    problem = channel_names(image.names, len(names))[1]
+    if problem:
+        log.warning("'%s': %s (%s): they are %s", field.group, problem, ", ".join(image.names), ", ".join(names))
+    return names
+
+
+def _sources(field: Field, wanted: Sequence[str], level: int) -> dict[str, PlaneSource]:
+    """Return the planes of the channels of a field, wherever it has them."""
+    own = list(field.image.names) if isinstance(field.image, OmeImage) else []
+    # a channel that the field lacks is reported when it is read
+    places = [own.index(name) if own.count(name) == 1 else n for n, name in enumerate(wanted)]
+    return {name: PlaneSource(field.group, n, level=level) for name, n in zip(wanted, places, strict=True)}
+
+
+def _log_further_channels(fields: Sequence[Field], channels: Mapping[Hashable, Sequence[str]]) -> None:
+    """Log the channels that only some fields have, and that are not measured."""
+    further: dict[str, list[Field]] = {}
+    for field in fields:
+        wanted = channels[field.metadata.get(ACQUISITION)]
+        own = field.image.names if isinstance(field.image, OmeImage) else ()
+        if set(wanted) < set(own):
+            for name in set(own) - {*wanted, ""}:
+                further.setdefault(name, []).append(field)
+    for name, those in further.items():
+        log.warning("left out: channel %s, which %d images have, such as '%s'", name, len(those), those[0].group)
+
+
+def _choose_levels(fields: Sequence[Field], level: int | None, pixel_size: float | None) -> list[int]:
+    """Return the level of every field that is asked for by its number or its pixel size."""
+    images = [field.image for field in fields if isinstance(field.image, OmeImage)]
+    if level is not None:
+        highest = max(images, key=lambda image: len(image.levels))
+        if not 0 <= level < len(highest.levels):
+            raise InputError(f"`level` {level}: '{highest.group}' has levels 0 to {len(highest.levels) - 1}")
+    if pixel_size is not None:
+        unknown = [image for image in images if not all(size > 0 for size in image.pixel_sizes)]
+        if unknown:
+            of_all = f" ({len(unknown)} of {len(images)} images)" if len(images) > 1 else ""
+            raise InputError(
+                f"`pixel_size`: the metadata of '{unknown[0].group}'{of_all} hold no pixel sizes: use `level`"
+            )
+    levels = []
+    sizes: dict[float, list[OmeImage]] = {}
+    for field in fields:
+        number = level or 0
+        if isinstance(field.image, OmeImage):
+            known = field.image.pixel_sizes
+            if pixel_size is not None:
+                number = min(range(len(known)), key=lambda n: abs(math.log(known[n] / pixel_size)))
+            if number < len(known) and known[number] > 0:
+                same = (size for size in sizes if 1 / _SAME_SIZE < size / known[number] < _SAME_SIZE)
+                sizes.setdefault(next(same, known[number]), []).append(field.image)
+        levels.append(number)
+    if pixel_size is not None:
+        chosen = Counter(
+            number for field, number in zip(fields, levels, strict=True) if isinstance(field.image, OmeImage)
+        )
+        log.info(
+            "%s, with pixels of %s micrometers",
+            ", ".join(f"level {number}{_of(count, len(images))}" for number, count in sorted(chosen.items())),
+            _listed(f"{size:.3g}" for size in sorted(sizes)),
+        )
+    if len(sizes) > 1:
+        examples = [f"{size:.3g} (such as '{of[0].group}')" for size, of in sorted(sizes.items())]
+        advice = "choose one with `pixel_size`" if pixel_size is None else "not all have levels of that size"
+        log.warning("images have different pixel sizes in micrometers: %s: %s", _listed(examples), advice)
+    return levels
+
+
+def _of(count: int, total: int) -> str:
+    return "" if count == total else f" of {count} images"
+
+
+def _listed(words: Iterable[str]) -> str:
+    *others, last = words
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _other_kind(path: Path, attributes: dict[str, Any]) -> str:
-    """Return the message for a Zarr group that is neither a plate nor an image."""
-    if "bioformats2raw.layout" in attributes:
-        return f"'{path}' holds several images: use one of them, such as '{path / '0'}'"
+    """Return the message for a Zarr group that is no input."""
+    if SPATIALDATA in attributes:
+        return (
+            f"'{path}' is a SpatialData folder, which keeps images and labels apart: write both as OME-Zarr (the "
+            "labels in 'labels' of the image) or TIFF"
+        )
     if "well" in attributes:
         return f"'{path}' is a well: use its plate, or one of its images"
     return f"'{path}' is no OME-Zarr plate and no OME-Zarr image: its metadata have neither 'plate' nor 'multiscales'"

@@ -119,7 +119,7 @@ def read_plane(source: PlaneSource, name: str) -> NDArray[Any]:
 def _read(source: PlaneSource, path: Path, name: str) -> NDArray[Any]:
     """Read the file of a plane: the plane, or all planes of the file."""
     if source.level is not None:
-        from .ome_zarr_image import read_zarr_plane
+        from .ome_zarr_planes import read_zarr_plane
 
         return read_zarr_plane(source, name)
     if source.row is not None:

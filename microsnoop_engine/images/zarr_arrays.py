@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,12 @@ class ZarrArray:
 
     Attributes
     ----------
+    path : Path
     shape : tuple of int
+    chunks : tuple of int
+        Shape of what is stored under one key: a shard if there are shards.
+    fill_value : number
+        Value of the chunks that are not stored.
 
     Raises
     ------
@@ -47,9 +53,13 @@ class ZarrArray:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         store: Any
-        if is_remote(path):
+        if is_remote(path) and path.protocol == "zip":
+            from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
+
+            store = FsspecStore(AsyncFileSystemWrapper(path.fs, asynchronous=True), read_only=True, path=path.path)
+        elif is_remote(path):
             store = FsspecStore.from_url(str(path), dict(path.storage_options), read_only=True)
         else:
             store = LocalStore(path, read_only=True)
@@ -57,8 +67,10 @@ class ZarrArray:
         with store_errors(path):
             self._array: Any = zarr.open_array(self._store, mode="r")
         self.shape: tuple[int, ...] = self._array.shape
+        self.chunks: tuple[int, ...] = self._array.shards or self._array.chunks
+        self.fill_value: Any = self._array.fill_value or 0
 
-    def read(self, selection: tuple[int | slice, ...]) -> tuple[NDArray[Any], list[str]]:
+    def read(self, selection: tuple[int | slice, ...]) -> tuple[NDArray[Any], dict[tuple[int, ...], str]]:
         """Read a part of the array.
 
         Zarr takes a missing chunk as one that holds the fill value throughout.
@@ -71,8 +83,8 @@ class ZarrArray:
         Returns
         -------
         part : array
-        missing : list of str
-            The keys of the chunks of this part that are missing.
+        missing : dict of tuple of int to str
+            The chunks of this part that are missing: the key of each by its place along every axis.
 
         Raises
         ------
@@ -82,5 +94,18 @@ class ZarrArray:
             Any that Zarr raises on damaged chunks.
         """
         self._store.missing.clear()
-        with store_errors(self._path):
-            return self._array[selection], list(self._store.missing)
+        with store_errors(self.path):
+            part = self._array[selection]
+        places = {tuple(map(int, re.findall(r"\d+", key)[-len(self.shape) :])): key for key in self._store.missing}
+        return part, places
+
+    def is_empty(self) -> bool:
+        """Return True if no chunk of the array is stored.
+
+        Raises
+        ------
+        StorageError
+            If a store refuses to list its files.
+        """
+        with store_errors(self.path):
+            return bool(self._array.nchunks_initialized == 0)

@@ -1,4 +1,4 @@
-"""Write the reference page of the training settings from `TrainConfig`: values by import, meanings from its docstring."""
+"""Write the reference page of the training settings: values from `TrainConfig`, meanings from its docstring."""
 
 from __future__ import annotations
 

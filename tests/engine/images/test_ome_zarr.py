@@ -252,13 +252,13 @@ def stack(group):
 
 
 def other_channels(group):
-    change(zarr.open_group(group), lambda found: found["omero"]["channels"].reverse())
+    change(zarr.open_group(group), lambda found: found["omero"]["channels"][1].update(label="RFP"))
 
 
 BAD_FIELDS = {
     "missing chunk": (
         lambda f: (f / "s0/0/1/1").unlink(),
-        r"1 of the chunks of channel DNA are missing, such as '0/1/1'",
+        r"1 of the chunks of channel DNA are missing, such as '0/1/1', and level s1 is not black there",
     ),
     "missing chunks": (lambda f: shutil.rmtree(f / "s0/0"), "4 of the chunks of channel DNA are missing"),
     "damaged chunk": (lambda f: cut(f / "s0/0/1/1"), r"cannot be read \(.*\): is it damaged or incomplete"),
@@ -274,8 +274,8 @@ BAD_FIELDS = {
         lambda f: (f / ".zattrs").write_text('{"multiscales": [{"datasets": []}]}'),
         "its metadata name no array",
     ),
-    "stack": (stack, "is a stack with axes czyx of lengths 2, 3, 160, 200: write one plane"),
-    "other channels": (other_channels, "its channels are GFP, DNA, not those of the plate's first field"),
+    "stack": (stack, "is a stack with axes c, z, y, x of lengths 2, 3, 160, 200: write one plane"),
+    "other channels": (other_channels, "its channels are DNA, RFP, where channel 2 should be GFP"),
     "missing field": (shutil.rmtree, "there are no OME-Zarr metadata"),
 }
 
@@ -288,7 +288,7 @@ def test_a_bad_field_is_named_and_the_others_are_read(plate, fields, kind):
     with pytest.raises(ImageError, match=message) as caught:
         read_channels(sets[1], ["DNA", "GFP"])
     assert "A/1/field1" in caught.value.path
-    assert caught.value.channel == "DNA"
+    assert caught.value.channel == ("GFP" if kind == "other channels" else "DNA")
     for n in (0, 2, 3):
         assert np.array_equal(read_channels(sets[n], ["DNA", "GFP"]), fields[0][n])
 
@@ -309,7 +309,7 @@ def test_bad_label_images(plate):
     source = find_image_sets(plate)[1].labels["Nuclei"]
     with pytest.raises(ImageError, match="labels are 200 x 160, but the image is 100 x 80 pixels"):
         read_labels(source, "Nuclei", (80, 100))
-    with pytest.raises(ImageError, match="has levels 0 to 4: there is no level 5"):
+    with pytest.raises(ImageError, match="has levels 0 to 1: there is no level 5"):
         read_labels(PlaneSource(source.path, level=5), "Nuclei", (40, 50))
     shutil.rmtree(source.path)
     read_image.cache_clear()
@@ -355,7 +355,9 @@ def test_bad_plates(plate, tmp_path):
     with pytest.raises(InputError, match=r"A/1' is a well: use its plate, or one of its images"):
         find_image_sets(plate / "A" / "1")
     (plate / "A/1/.zattrs").write_text('{"bioformats2raw.layout": 3}')
-    with pytest.raises(InputError, match=r"A/1' holds several images: use one of them, such as '.*A/1/0'"):
+    with pytest.raises(
+        InputError, match=r"A/1' is a collection of bioformats2raw without images: use an image, '.*A/1/0'"
+    ):
         find_image_sets(plate / "A" / "1")
     with pytest.raises(InputError, match=r"none\.zarr': there are no OME-Zarr metadata .*: check the path"):
         find_image_sets(tmp_path / "none.zarr")
