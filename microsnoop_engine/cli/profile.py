@@ -14,6 +14,7 @@ from ..distributor.shards import Shard
 from ..errors import InputError
 from ..images.image_set import ImageSet
 from ..modes.settings import MASKS, MODES, NORMALIZATIONS
+from .image_options import add_image_options, image_arguments
 from .options import add_engine_options, make_embedder, memory_of, path_argument, positive_float
 
 if TYPE_CHECKING:
@@ -66,8 +67,9 @@ def _add_profile(commands: Any) -> None:
         "--pixel-size",
         type=positive_float,
         metavar="UM",
-        help="for OME-Zarr: take the level whose pixels are nearest to so many micrometers",
+        help="resize all images to pixels of UM micrometers; for OME-Zarr: take the level whose pixels are nearest",
     )
+    add_image_options(parser)
     cells = parser.add_argument_group("objects (mode cells)")
     cells.add_argument(
         "--segment",
@@ -202,6 +204,7 @@ def run_profile(options: argparse.Namespace) -> int:
         options.level,
         options.pixel_size,
         options.rois,
+        **image_arguments(options),
     )
     job = resolve_job(image_sets, settings, channels, options.objects, options.segment, options.segment_channel)
     engine = _make_engine(options)

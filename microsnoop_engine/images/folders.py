@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path, PurePath
 
-from ..errors import InputError, UnreachableError
+from ..errors import InputError
 from ..storage.paths import STORE_READERS, files_in, is_remote
-from .formats import SUFFIXES, channel_names
-from .image_set import ImageSet, Metadata, PlaneSource, typed_metadata
+from .formats import SUFFIXES
+from .image_set import ImageSet, PlaneSource, typed_metadata
+from .selection import PlaneSelection, choose_planes, image_sets_of_file
 
-log = logging.getLogger(__name__)
 
-
-def from_folder(folder: Path, pattern: str | None = None) -> list[ImageSet]:
+def from_folder(folder: Path, pattern: str | None = None, selection: PlaneSelection | None = None) -> list[ImageSet]:
     """Find the image sets of a folder and its subfolders.
 
     Parameters
@@ -24,7 +23,10 @@ def from_folder(folder: Path, pattern: str | None = None) -> list[ImageSet]:
         On a disk or in a store. Hidden files and folders are passed over.
     pattern : str, optional
         The form of a file's path in the folder, as for :func:`pattern_expression`: files that differ in ``{Channel}``
-        alone are one image set. Without it, every file is an image set.
+        alone are one image set. Without it, every image of every file is an image set; files of one image (multi-file
+        OME-TIFF, NDTiff) are taken together.
+    selection : PlaneSelection, optional
+        Of stacks in depth and time.
 
     Returns
     -------
@@ -43,18 +45,28 @@ def from_folder(folder: Path, pattern: str | None = None) -> list[ImageSet]:
     if not images:
         hint = ": name one of its .npz files" if any(path.suffix.lower() == ".npz" for path in files) else ""
         raise InputError(f"folder '{folder}' holds no images ({', '.join(SUFFIXES)}){hint}")
-    return _by_pattern(folder, images, pattern) if pattern is not None else _each_file(folder, images)
+    if pattern is None:
+        return _each_file(folder, images, selection)
+    image_sets = _by_pattern(folder, images, pattern)
+    return choose_planes(image_sets, selection) if selection else image_sets
 
 
-def _each_file(folder: Path, images: list[PurePath]) -> list[ImageSet]:
-    """Take every file as an image set; its folder is metadata."""
+def _each_file(folder: Path, images: list[PurePath], selection: PlaneSelection | None) -> list[ImageSet]:
+    """Take every image of every file as an image set; its folder is metadata."""
 
-    def read(number: int, path: PurePath) -> ImageSet:
+    def read(path: PurePath) -> tuple[list[ImageSet], list[Path]]:
         metadata = {"Folder": path.parent.as_posix()} if len(path.parts) > 1 else {}
-        return image_set_of_file(number, folder.joinpath(*path.parts), metadata)
+        return image_sets_of_file(folder.joinpath(*path.parts), metadata, selection)
 
     with ThreadPoolExecutor(STORE_READERS if is_remote(folder) else 1) as pool:
-        return list(pool.map(read, range(1, len(images) + 1), images))
+        found = list(pool.map(read, images))
+    image_sets: list[ImageSet] = []
+    taken: set[Path] = set()
+    for path, (sets, members) in zip(images, found, strict=True):
+        if folder.joinpath(*path.parts) not in taken:
+            image_sets += sets
+            taken.update(members)
+    return [replace(each, number=number) for number, each in enumerate(image_sets, start=1)]
 
 
 def _by_pattern(folder: Path, images: list[PurePath], pattern: str) -> list[ImageSet]:
@@ -115,38 +127,3 @@ def pattern_expression(pattern: str) -> re.Pattern[str]:
             raise InputError(f"`pattern` '{pattern}': '{{{name}}}' must be a word of letters that occurs once")
     expression = "".join(f"(?P<{part}>[^/]+?)" if n % 2 else re.escape(part) for n, part in enumerate(parts))
     return re.compile(expression)
-
-
-def image_set_of_file(number: int, path: Path, metadata: Metadata) -> ImageSet:
-    """Take an image file as an image set.
-
-    Parameters
-    ----------
-    number : int
-        ImageNumber, from 1.
-    path : Path
-        A file with one of `SUFFIXES`.
-    metadata : mapping
-        Added to the metadata ``File``, the name of the file.
-
-    Returns
-    -------
-    ImageSet
-        With the channels that the file's header names; with one channel, ``Image``, if the file has one plane or
-        cannot be read, which is reported when its pixels are.
-
-    Raises
-    ------
-    UnreachableError
-        If a store does not answer or accepts no credentials.
-    """
-    try:
-        names = channel_names(path)
-    except UnreachableError:
-        raise
-    # whatever is wrong with the file, the reader of its pixels meets it again and reports it with the file's name
-    except Exception:
-        log.debug("the header of '%s' cannot be read", path, exc_info=True)
-        names = []
-    channels = {name: PlaneSource(path, index) for index, name in enumerate(names)} or {"Image": PlaneSource(path)}
-    return ImageSet(number, channels, {}, {"File": path.name, **metadata})

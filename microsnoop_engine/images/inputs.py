@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ..errors import InputError
-from ..storage.paths import as_path, path_kind
-from .folders import from_folder, image_set_of_file
+from ..storage.paths import as_path, is_remote, path_kind
+from .folders import from_folder
 from .formats import SUFFIXES
+from .illumination import add_illumination
 from .image_set import ImageSet
 from .label_files import match_labels, match_rois
 from .load_data import from_load_data
 from .npz import from_npz
 from .ome_zarr import from_ome_zarr, is_ome_zarr
+from .pixel_sizes import match_pixel_size, warn_of_mixed_sizes
+from .selection import PlaneSelection, choose_planes, image_sets_of_file
+
+log = logging.getLogger(__name__)
 
 
 def find_image_sets(
@@ -23,6 +31,8 @@ def find_image_sets(
     level: int | None = None,
     pixel_size: float | None = None,
     rois: str | Path | None = None,
+    selection: PlaneSelection | None = None,
+    illumination: str | Path | None = None,
 ) -> list[ImageSet]:
     """Find the image sets of an input of any kind.
 
@@ -36,7 +46,8 @@ def find_image_sets(
         the address of one in an object store.
     pattern : str, optional
         For a folder: the form of a file's path in it, for example ``{Plate}/{Well}_s{Site}_{Channel}.tif``.
-        ``{Channel}`` is the channel; every other name becomes metadata. Without it, every file is an image set.
+        ``{Channel}`` is the channel; every other name becomes metadata. Without it, every image of a file is an image
+        set.
     labels : str or Path, optional
         A folder of label images with the names of the images (of any of their channels), with or without one of
         the endings ``_labels``, ``_mask``, ``_cp_masks``, ``_Nuclei``, ``_Cells``. Not for OME-Zarr, which has its own.
@@ -45,10 +56,15 @@ def find_image_sets(
     level : int, optional
         For OME-Zarr: the resolution level, from 0, the finest and the default.
     pixel_size : float, optional
-        For OME-Zarr, in micrometers: takes the level whose pixels are nearest to that.
+        In micrometers: resizes all images to pixels of that size, by the sizes that the files carry. Of OME-Zarr, takes
+        the level whose pixels are nearest to that.
     rois : str or Path, optional
         ROIs of ImageJ in place of label images: a .zip or .roi file for a single image set, or a folder of such files
         with the names of the images.
+    selection : PlaneSelection, optional
+        The planes to take of stacks in depth and time. Without it, stacks are refused when they are read.
+    illumination : str or Path, optional
+        A folder of illumination functions, ``IllumDNA.npy`` and so on, by which the channels are divided.
 
     Returns
     -------
@@ -93,20 +109,24 @@ def find_image_sets(
             if value:
                 raise InputError(f"`{name}` goes with image files: OME-Zarr has its own channels and labels")
         image_sets = from_ome_zarr(path, level, pixel_size)
-    elif level is not None or pixel_size is not None:
-        raise InputError(f"`{'pixel_size' if level is None else 'level'}` goes with an OME-Zarr plate or image")
+        pixel_size = None
+    elif level is not None:
+        raise InputError("`level` goes with an OME-Zarr plate or image")
     elif kind == "folder":
-        image_sets = from_folder(path, pattern)
+        image_sets = from_folder(path, pattern, selection)
     elif kind is None:
         raise InputError(f"there is no file or folder '{path}'")
     elif pattern:
         raise InputError(f"`pattern` goes with a folder, but '{path}' is a file")
     elif path.suffix.lower() == ".csv":
         image_sets = from_load_data(path)
+        if selection:
+            image_sets = choose_planes(image_sets, selection)
     elif path.suffix.lower() == ".npz":
         image_sets = from_npz(path)
     elif path.suffix.lower() in SUFFIXES:
-        image_sets = [image_set_of_file(1, path, {})]
+        found, _ = image_sets_of_file(path, {}, selection)
+        image_sets = [replace(each, number=number) for number, each in enumerate(found, start=1)]
     else:
         raise InputError(
             f"'{path}' is no input: use a LoadData .csv, a folder, an image ({', '.join(SUFFIXES)}) or a .npz"
@@ -115,4 +135,22 @@ def find_image_sets(
         image_sets = match_labels(image_sets, as_path(labels), objects)
     if rois:
         image_sets = match_rois(image_sets, as_path(rois), objects)
+    if illumination:
+        image_sets = add_illumination(image_sets, as_path(illumination))
+    _report_colors(image_sets)
+    if pixel_size is not None:
+        return match_pixel_size(image_sets, pixel_size)
+    # of a store, the headers of all files would take too long
+    if not is_remote(path):
+        warn_of_mixed_sizes(image_sets)
     return image_sets
+
+
+def _report_colors(image_sets: Sequence[ImageSet]) -> None:
+    """Say how many image sets are color pictures, whose colors become channels."""
+    count = sum(
+        any(source.position and source.position.color is not None for source in each.channels.values())
+        for each in image_sets
+    )
+    if count:
+        log.info("%d of %d image sets are color pictures: each color is a channel", count, len(image_sets))

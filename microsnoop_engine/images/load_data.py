@@ -7,13 +7,15 @@ import io
 import re
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
 from ..errors import InputError
 from ..storage.paths import ADDRESS, as_path, is_remote, read_bytes
-from .image_set import ImageSet, PlaneSource, typed_metadata
+from .illumination import channel_of_function, is_function
+from .image_set import ImageSet, PlaneSource, Position, typed_metadata
 
 
 def from_load_data(path: Path) -> list[ImageSet]:
@@ -23,7 +25,9 @@ def from_load_data(path: Path) -> list[ImageSet]:
     ----------
     path : Path
         On a disk or in a store. Its columns are ``FileName_X`` with ``PathName_X``, or ``URL_X``, the file of channel X
-        (``Frame_X``, from 0, its plane); ``ObjectsFileName_X`` with ``ObjectsPathName_X``, or ``ObjectsURL_X``, the
+        (``Series_X`` the image in it, ``Frame_X`` the plane among all of that image, ``Channel_X`` the color of a color
+        picture or the channel, all from 0); ``FileName_IllumX``, the illumination function by which X (or OrigX) is
+        divided; ``ObjectsFileName_X`` with ``ObjectsPathName_X``, or ``ObjectsURL_X``, the
         labels of object set X; and ``Metadata_X``. Paths may be relative to the folder of the CSV.
 
     Returns
@@ -55,7 +59,7 @@ def from_load_data(path: Path) -> list[ImageSet]:
             if not values["ImageNumber"].isdecimal():
                 raise InputError(f"{where}: ImageNumber is '{values['ImageNumber']}', not a number")
             number = int(values["ImageNumber"])
-        images = _plane_sources(values, channels, "", path.parent, where)
+        images = _with_illumination(_plane_sources(values, channels, "", path.parent, where))
         labels = _plane_sources(values, objects, "Objects", path.parent, where)
         if not images:
             raise InputError(f"{where}: no channel has a file")
@@ -111,10 +115,30 @@ def _plane_source(values: dict[str, str], name: str, prefix: str, base: Path, wh
         path = _path_of_url(base, url) if url else _join(_join(base, values.get(column, "")), file)
     except InputError as error:
         raise InputError(f"{where}, column {column}: {error}") from None
-    frame = values.get(f"{prefix}Frame_{name}", "")
-    if frame and not frame.isdecimal():
-        raise InputError(f"{where}, column {prefix}Frame_{name}: '{frame}' is not a plane number (0, 1, ..)")
-    return PlaneSource(path, int(frame) if frame else None)
+    series, frame, channel = (
+        _number(values, f"{prefix}{part}_{name}", where) for part in ("Series", "Frame", "Channel")
+    )
+    position = None if series is None and channel is None else Position(series, color=channel)
+    return PlaneSource(path, frame, position=position)
+
+
+def _number(values: dict[str, str], column: str, where: str) -> int | None:
+    """Return the number in a column; None if it is blank or missing."""
+    text = values.get(column, "")
+    if text and not text.isdecimal():
+        raise InputError(f"{where}, column {column}: '{text}' is not a plane number (0, 1, ..)")
+    return int(text) if text else None
+
+
+def _with_illumination(sources: dict[str, PlaneSource]) -> dict[str, PlaneSource]:
+    """Give the channels of a row their illumination functions, which are no channels themselves."""
+    functions = [name for name in sources if is_function(name)]
+    images = {name: source for name, source in sources.items() if name not in functions}
+    for function in functions:
+        channel = channel_of_function(function, list(images))
+        if channel is not None:
+            images[channel] = replace(images[channel], illumination=sources[function].path)
+    return images
 
 
 def _path_of_url(base: Path, url: str) -> Path:

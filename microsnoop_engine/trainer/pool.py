@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError, first_line
-from ..images.formats import SUFFIXES, read_array
+from ..images.formats import SUFFIXES, read_planes
 
 log = logging.getLogger(__name__)
 
@@ -133,7 +133,7 @@ def _read(entry: Entry) -> tuple[str, str, str, list[np.ndarray] | str]:
     name, category, source, path, archive = entry
     try:
         if archive is None:
-            array = read_array(path)
+            array = read_planes(path)
         else:
             from PIL import Image
 
