@@ -14,6 +14,8 @@ from .file_image import COLORS, FileImage, ImageFile, PlaneNumber, distinct_name
 
 SUFFIXES: tuple[str, ...] = (".czi",)
 _AXES = "CZTXY"
+_LARGEST_FIRST_NUMBER = 1000
+"""Of a part of a larger experiment, in channel, depth or time."""
 
 
 def open_file(path: Path, pixels: bool) -> ImageFile:
@@ -40,8 +42,8 @@ class _Czi(ImageFile):
                     "each step as its own image",
                     path,
                 )
-        # numbers need not start at 0
-        self._first = {axis: box[axis][0] for axis in "CZT" if axis in box}
+        self._scenes = sorted(reader.scenes_bounding_rectangle) or [None]
+        self._first = self._first_numbers([axis for axis in "CZT" if axis in box])
         lengths = {axis: box[axis][1] - box[axis][0] if axis in box else 1 for axis in "CZT"}
         kinds = [
             str(reader.get_channel_pixel_type(self._first.get("C", 0) + channel)) for channel in range(lengths["C"])
@@ -49,7 +51,6 @@ class _Czi(ImageFile):
         colored = [kind.lower().startswith("bgr") for kind in kinds]
         if any(colored) and not all(colored):
             raise ImageError(f"mixes color and gray channels ({', '.join(kinds)}): export it as OME-TIFF", path)
-        self._scenes = sorted(reader.scenes_bounding_rectangle) or [None]
         names, scene_names, pixel_size = _metadata(reader.metadata)
         image = FileImage(
             distinct_names([names[n] if n < len(names) else "" for n in range(lengths["C"])]),
@@ -67,12 +68,39 @@ class _Czi(ImageFile):
         """See `file_image.ImageFile`."""
         self._reader.close()
 
+    def _first_numbers(self, axes: list[str]) -> dict[str, int]:
+        """Find the first number of each axis, which the reader does not tell, by reading single pixels."""
+        box = self._reader.total_bounding_box
+        roi = (box["X"][0], box["Y"][0], 1, 1)
+        for start in range(_LARGEST_FIRST_NUMBER):
+            # only one of the axes starts elsewhere as a rule
+            for moved in [(), *((axis,) for axis in axes), tuple(axes)] if start else [()]:
+                first = {axis: start if axis in moved else 0 for axis in axes}
+                try:
+                    self._reader.read(plane=first, roi=roi, pixel_type="Gray8")
+                except RuntimeError as error:
+                    if "out-of-range" not in str(error):
+                        raise
+                else:
+                    return first
+        raise ImageError("numbers its planes in a way that cannot be read: export it as OME-TIFF", self._path)
+
     def read(self, image: int, number: PlaneNumber, intensities: bool) -> NDArray[Any]:
         """See `file_image.ImageFile`."""
         place = {"C": number.channel, "Z": number.plane, "T": number.time}
         place = {axis: self._first[axis] + n for axis, n in place.items() if axis in self._first}
         kind = self._reader.get_channel_pixel_type(place.get("C", 0))
         array = self._reader.read(plane=place, scene=self._scenes[image], pixel_type=kind)
+        if array.min() == array.max():
+            # a plane that was never taken comes as background
+            again = self._reader.read(
+                plane=place, scene=self._scenes[image], pixel_type=kind, background_pixel=(1.0, 1.0, 1.0)
+            )
+            if (again != array).all():
+                raise ImageError(
+                    f"lacks channel {number.channel} of depth {number.plane}, time {number.time}: it was not acquired",
+                    self._path,
+                )
         # the reader gives blue, green, red
         return np.moveaxis(array[..., 2::-1], -1, 0) if array.shape[-1] > 1 else array[..., 0]
 

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
@@ -75,13 +74,13 @@ class ImageFile:
         The images in the file; thumbnails and lower resolutions are left out.
     own : sequence of (int, PlaneNumber)
         If the file is one of several that hold the images: image and number of the planes that lie in it itself.
-    members : sequence of Path
-        All files that hold the images, if there are several.
+    set_identity : str
+        The same for all files that hold the images together; empty if this file holds them alone.
     """
 
     images: Sequence[FileImage] = ()
     own: Sequence[tuple[int, PlaneNumber]] = ()
-    members: Sequence[Path] = ()
+    set_identity: str = ""
 
     def __enter__(self) -> ImageFile:
         return self

@@ -54,18 +54,18 @@ def from_folder(folder: Path, pattern: str | None = None, selection: PlaneSelect
 def _each_file(folder: Path, images: list[PurePath], selection: PlaneSelection | None) -> list[ImageSet]:
     """Take every image of every file as an image set; its folder is metadata."""
 
-    def read(path: PurePath) -> tuple[list[ImageSet], list[Path]]:
+    def read(path: PurePath) -> tuple[list[ImageSet], str]:
         metadata = {"Folder": path.parent.as_posix()} if len(path.parts) > 1 else {}
         return image_sets_of_file(folder.joinpath(*path.parts), metadata, selection)
 
     with ThreadPoolExecutor(STORE_READERS if is_remote(folder) else 1) as pool:
         found = list(pool.map(read, images))
     image_sets: list[ImageSet] = []
-    taken: set[Path] = set()
-    for path, (sets, members) in zip(images, found, strict=True):
-        if folder.joinpath(*path.parts) not in taken:
+    taken: set[str] = set()
+    for sets, set_identity in found:
+        if not set_identity or set_identity not in taken:
             image_sets += sets
-            taken.update(members)
+            taken.add(set_identity)
     return [replace(each, number=number) for number, each in enumerate(image_sets, start=1)]
 
 

@@ -130,8 +130,8 @@ def _planes_chosen(file: ImageFile, frame: int | None, position: Position, path:
         own = [each for each in file.own if position.series in (None, each[0])]
         if frame is None and len(own) > 1:
             raise ImageError(
-                f"holds {len(own)} planes of a set of {len(file.members)} files where one was expected: choose one by "
-                "a column Frame_<channel> of a LoadData CSV",
+                f"holds {len(own)} planes of a set of files where one was expected: choose one by a column "
+                "Frame_<channel> of a LoadData CSV",
                 path,
             )
         _check_number("plane", frame or 0, len(own), path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -16,6 +17,8 @@ from ..errors import InputError
 from ..storage.paths import ADDRESS, as_path, is_remote, read_bytes
 from .illumination import channel_of_function, is_function
 from .image_set import ImageSet, PlaneSource, Position, typed_metadata
+
+log = logging.getLogger(__name__)
 
 
 def from_load_data(path: Path) -> list[ImageSet]:
@@ -49,6 +52,7 @@ def from_load_data(path: Path) -> list[ImageSet]:
             f"'{path}' has no column FileName_<channel> or URL_<channel>; its columns: {', '.join(header)}"
         )
     objects = list(dict.fromkeys([*_suffixes(header, "ObjectsFileName_"), *_suffixes(header, "ObjectsURL_")]))
+    functions = _illumination_functions(channels)
     image_sets = []
     for number, (line, row) in enumerate(rows, start=1):
         where = f"'{path}', line {line}"
@@ -59,7 +63,7 @@ def from_load_data(path: Path) -> list[ImageSet]:
             if not values["ImageNumber"].isdecimal():
                 raise InputError(f"{where}: ImageNumber is '{values['ImageNumber']}', not a number")
             number = int(values["ImageNumber"])
-        images = _with_illumination(_plane_sources(values, channels, "", path.parent, where))
+        images = _with_illumination(_plane_sources(values, channels, "", path.parent, where), functions)
         labels = _plane_sources(values, objects, "Objects", path.parent, where)
         if not images:
             raise InputError(f"{where}: no channel has a file")
@@ -130,13 +134,23 @@ def _number(values: dict[str, str], column: str, where: str) -> int | None:
     return int(text) if text else None
 
 
-def _with_illumination(sources: dict[str, PlaneSource]) -> dict[str, PlaneSource]:
+def _illumination_functions(names: list[str]) -> dict[str, str | None]:
+    """Return the columns of illumination functions, each with the channel that it corrects."""
+    channels = [name for name in names if not is_function(name)]
+    functions = {name: channel_of_function(name, channels) for name in names if is_function(name)}
+    for function, channel in functions.items():
+        if channel is None:
+            log.warning("%s is no function of a channel and is left out", function)
+        else:
+            log.info("%s is divided by %s", channel, function)
+    return functions
+
+
+def _with_illumination(sources: dict[str, PlaneSource], functions: dict[str, str | None]) -> dict[str, PlaneSource]:
     """Give the channels of a row their illumination functions, which are no channels themselves."""
-    functions = [name for name in sources if is_function(name)]
     images = {name: source for name, source in sources.items() if name not in functions}
-    for function in functions:
-        channel = channel_of_function(function, list(images))
-        if channel is not None:
+    for function, channel in functions.items():
+        if channel in images and function in sources:
             images[channel] = replace(images[channel], illumination=sources[function].path)
     return images
 

@@ -41,8 +41,9 @@ class OmeTiff(ImageFile):
             files = {""}
         several = bool(files - {"", path.name})
         self.images = [self._with_colors(each) for each in self._ome]
-        self.members = [path if self._is_own(file) else path.parent / file for file in sorted(files)] if several else []
         if several:
+            members = {where.uuid or where.file for each in self._ome for where in each.planes.values()}
+            self.set_identity = " ".join([str(path.parent), *sorted(members)])
             places = [
                 (location.page, image, number)
                 for image, each in enumerate(self._ome)
@@ -91,18 +92,16 @@ class OmeTiff(ImageFile):
     def _member(self, location: PlaneLocation) -> Path:
         """Return the path of another file of the set, which may have been renamed."""
         path = self._path.parent / location.file
-        if path_kind(path) == "file":
-            uuid = _uuid_in(path)
-            if location.uuid and uuid and uuid != location.uuid:
-                raise ImageError(
-                    f"is not the file that belongs to '{self._path.name}': its UUID is {uuid}, not {location.uuid}",
-                    path,
-                )
+        there = path_kind(path) == "file"
+        uuid = _uuid_in(path) if there and location.uuid else ""
+        if there and uuid in ("", location.uuid):
             return path
         if location.uuid and not is_remote(path):
             for other in sorted(self._path.parent.glob("*.tif*")):
                 if _uuid_in(other) == location.uuid:
                     return other
+        if there:
+            raise ImageError(f"does not belong to '{self._path.name}': its UUID is {uuid}, not {location.uuid}", path)
         raise ImageError(f"{MISSING}; it holds planes of '{self._path.name}'", path)
 
     def _metadata_of(self, name: str) -> str:

@@ -116,7 +116,7 @@ def choose_planes(image_sets: list[ImageSet], selection: PlaneSelection) -> list
 
 def image_sets_of_file(
     path: Path, metadata: Metadata, selection: PlaneSelection | None = None
-) -> tuple[list[ImageSet], list[Path]]:
+) -> tuple[list[ImageSet], str]:
     """Make image sets of all images of a file.
 
     Parameters
@@ -134,8 +134,8 @@ def image_sets_of_file(
         All with number 1. Channels as the file's header names them; one channel, ``Image``, if a plane has no name or
         the file cannot be read, which is reported when its pixels are. Metadata ``Series`` and, if it has a name,
         ``SeriesName`` of a file that holds several images; ``Plane`` and ``Time`` where all are taken.
-    members : list of Path
-        The files that hold the images, if there are several.
+    set_identity : str
+        The same for all files that hold the images together; empty if this file holds them alone.
 
     Raises
     ------
@@ -145,15 +145,15 @@ def image_sets_of_file(
     metadata = {"File": path.name, **metadata}
     try:
         with open_file(path, pixels=False) as file:
-            images, members = list(file.images), list(file.members)
+            images, set_identity = list(file.images), file.set_identity
     except UnreachableError:
         raise
     # whatever is wrong with the file, the reader of its pixels meets it again and reports it with the file's name
     except Exception:
         log.debug("the header of '%s' cannot be read", path, exc_info=True)
-        images, members = [], []
+        images, set_identity = [], ""
     if not images:
-        return [ImageSet(1, {"Image": PlaneSource(path)}, {}, metadata)], members
+        return [ImageSet(1, {"Image": PlaneSource(path)}, {}, metadata)], set_identity
     several = len(images) > 1
     image_sets = []
     for series, image in enumerate(images):
@@ -162,7 +162,7 @@ def image_sets_of_file(
             position = replace(position, series=series if several else None)
             sources = {name: PlaneSource(path, position=place) for name, place in _channels(image, position, channels)}
             image_sets.append(ImageSet(1, sources, {}, {**metadata, **names, **numbers}))
-    return image_sets, members
+    return image_sets, set_identity
 
 
 def _positions(image: FileImage, selection: PlaneSelection) -> Iterator[tuple[Position, Metadata, bool]]:

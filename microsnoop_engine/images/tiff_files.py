@@ -9,13 +9,14 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ImageError
 from ..storage.paths import open_header, open_whole
 from .file_image import FileImage, ImageFile, PlaneNumber, distinct_names
 from .ome_tiff import OmeTiff
-from .tiff_pages import as_shown, check_complete, color_names, is_left_out
+from .tiff_pages import as_shown, check_chain, check_complete, color_names, is_left_out
 from .tiff_pixel_size import tiff_pixel_size
 
 SUFFIXES: tuple[str, ...] = (
@@ -44,6 +45,7 @@ def open_file(path: Path, pixels: bool) -> ImageFile:
     file = open_whole(path) if pixels else open_header(path)
     try:
         tiff = tifffile.TiffFile(file)
+        check_chain(tiff, path)
         return OmeTiff(path, tiff) if tiff.is_ome and tiff.ome_metadata else PagedTiff(path, tiff)
     except BaseException:
         if not isinstance(file, Path):
@@ -84,7 +86,8 @@ class PagedTiff(ImageFile):
         self._path, self._tiff = path, tiff
         self._series = [each for series in _full_series(tiff) for each in self._images_of(series)]
         self.images = [each.image for each in self._series]
-        self.members = sorted(path.parent.glob("*NDTiffStack*.tif")) if tiff.is_ndtiff else []
+        if tiff.is_ndtiff:
+            self.set_identity = str(path.parent / "NDTiff.index")
 
     def close(self) -> None:
         """See `file_image.ImageFile`."""
@@ -102,15 +105,15 @@ class PagedTiff(ImageFile):
         inner = each.inner
         # a page that is a volume itself
         for axis in [axis for axis in inner if axis not in "YXS"]:
-            array = array.take(at[axis], inner.index(axis))
+            array = np.take(array, at[axis], inner.index(axis))
             inner = inner.replace(axis, "")
-        plane = as_shown(array, inner, page, intensities)
+        plane: NDArray[Any] = as_shown(array, inner, page, intensities)
         colors = each.image.colors
-        if "S" not in inner:
-            return plane
-        if colors:
-            return plane[: len(colors)]
-        return plane[number.channel] if len(each.image.channels) > 1 and "C" not in each.leading else plane[0]
+        if "S" in inner and colors:
+            plane = plane[: len(colors)]
+        elif "S" in inner:
+            plane = plane[0 if "C" in each.leading else number.channel]
+        return plane
 
     def _page(self, series: Any, index: int) -> tuple[Any, NDArray[Any]]:
         """Return the keyframe and the array of a page of a series, whose pages may lie in one piece."""

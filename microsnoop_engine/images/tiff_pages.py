@@ -71,6 +71,23 @@ def check_complete(page: Any, size: int, path: Path) -> None:
         raise ImageError(f"is incomplete: {size} bytes of at least {end}", path)
 
 
+def check_chain(tiff: Any, path: Path) -> None:
+    """Check that a file holds all pages it refers to: tifffile passes over those behind a damaged or missing one.
+
+    Raises
+    ------
+    ImageError
+    """
+    if tiff.is_ndpi or tiff.is_lsm or tiff.is_micromanager or tiff.is_ndtiff:
+        return
+    count = len(tiff.pages)
+    file = tiff.filehandle
+    file.seek(tiff.pages.next_page_offset)
+    data = file.read(tiff.tiff.offsetsize)
+    if len(data) < tiff.tiff.offsetsize or int.from_bytes(data, "little" if tiff.byteorder == "<" else "big"):
+        raise ImageError(f"is incomplete: what follows its page {count} cannot be found in {file.size} bytes", path)
+
+
 def as_shown(array: NDArray[Any], axes: str, page: Any, intensities: bool) -> NDArray[Any]:
     """Return the array of a page as a plane.
 
@@ -100,8 +117,9 @@ def as_shown(array: NDArray[Any], axes: str, page: Any, intensities: bool) -> ND
 def _inverted(array: NDArray[Any], bits: int) -> NDArray[Any]:
     if array.dtype.kind == "f":
         finite = array[np.isfinite(array)]
-        return (finite.max() + finite.min() - array).astype(array.dtype) if finite.size else array
-    if array.dtype.kind == "u":
-        return (np.array(2**bits - 1, array.dtype) - array).astype(array.dtype)
-    inverted: NDArray[Any] = ~array
-    return inverted
+        inverted = finite.max() + finite.min() - array if finite.size else array
+    elif array.dtype.kind == "u":
+        inverted = np.array(2**bits - 1, array.dtype) - array
+    else:
+        inverted = ~array
+    return np.asarray(inverted, array.dtype)
