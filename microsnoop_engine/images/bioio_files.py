@@ -51,10 +51,6 @@ class _BioFile(ImageFile):
         self._scenes: Sequence[str] = image.scenes
         self.images = [self._describe(number) for number in range(len(self._scenes))]
 
-    def close(self) -> None:
-        """See `file_image.ImageFile`."""
-        self._image.reset()
-
     def _describe(self, scene: int) -> FileImage:
         image = self._image
         image.set_scene(scene)

@@ -66,7 +66,14 @@ def _each_file(folder: Path, images: list[PurePath], selection: PlaneSelection |
         if not set_identity or set_identity not in taken:
             image_sets += sets
             taken.add(set_identity)
-    return [replace(each, number=number) for number, each in enumerate(image_sets, start=1)]
+    return [replace(each, number=number) for number, each in enumerate(_with_all_numbers(image_sets), start=1)]
+
+
+def _with_all_numbers(image_sets: list[ImageSet]) -> list[ImageSet]:
+    """Number the only image, plane or time of a file 0, if other files have several: a column holds no gaps."""
+    defaults = {"Series": 0, "SeriesName": "", "Page": 0, "Plane": 0, "Time": 0}
+    used = {name: value for name, value in defaults.items() if any(name in each.metadata for each in image_sets)}
+    return [replace(each, metadata={**used, **each.metadata}) for each in image_sets]
 
 
 def _by_pattern(folder: Path, images: list[PurePath], pattern: str) -> list[ImageSet]:
