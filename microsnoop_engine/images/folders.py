@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -10,8 +11,11 @@ from pathlib import Path, PurePath
 from ..errors import InputError
 from ..storage.paths import STORE_READERS, files_in, is_remote
 from .formats import SUFFIXES
+from .illumination import is_function
 from .image_set import ImageSet, PlaneSource, typed_metadata
 from .selection import PlaneSelection, choose_planes, image_sets_of_file
+
+log = logging.getLogger(__name__)
 
 
 def from_folder(folder: Path, pattern: str | None = None, selection: PlaneSelection | None = None) -> list[ImageSet]:
@@ -42,6 +46,14 @@ def from_folder(folder: Path, pattern: str | None = None, selection: PlaneSelect
     """
     files = [path for path in files_in(folder) if not any(part.startswith(".") for part in path.parts)]
     images = [path for path in files if path.suffix.lower() in SUFFIXES]
+    functions = [path for path in images if is_function(path.stem)]
+    if functions:
+        log.warning(
+            "%d illumination functions, such as '%s', are no images and are left out: apply them by `illumination`",
+            len(functions),
+            functions[0],
+        )
+        images = [path for path in images if path not in functions]
     if not images:
         hint = ": name one of its .npz files" if any(path.suffix.lower() == ".npz" for path in files) else ""
         raise InputError(f"folder '{folder}' holds no images ({', '.join(SUFFIXES)}){hint}")

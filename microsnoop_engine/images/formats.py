@@ -99,7 +99,7 @@ def read_plane(
 
 
 def read_planes(path: Path) -> NDArray[Any]:
-    """Read all channels or colors of a file that is no stack.
+    """Read all channels, colors or pages without a meaning of a file that is no stack.
 
     Parameters
     ----------
@@ -119,8 +119,9 @@ def read_planes(path: Path) -> NDArray[Any]:
     with open_file(path) as file:
         series = _only_series(file, None, path)
         image = file.images[series]
-        _refuse_stack(image, Position(), path)
-        planes = [file.read(series, PlaneNumber(channel), True) for channel in range(len(image.channels))]
+        if image.labeled:
+            _refuse_stack(image, Position(), path)
+        planes = [file.read(series, number, True) for number in image.planes()]
     return planes[0] if len(planes) == 1 else np.concatenate(planes) if image.colors else np.stack(planes)
 
 

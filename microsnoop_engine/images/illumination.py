@@ -78,14 +78,14 @@ def channel_of_function(name: str, channels: Sequence[str]) -> str | None:
 
 
 def is_function(name: str) -> bool:
-    """Return True if a channel or column has the name of an illumination function.
+    """Return True if a channel, column or file has the name of an illumination function.
 
     Examples
     --------
-    >>> is_function("IllumDNA"), is_function("DNA"), is_function("Illumina")
-    (True, False, False)
+    >>> is_function("IllumDNA"), is_function("Plate1_IllumDNA"), is_function("DNA"), is_function("illuminated")
+    (True, True, False, False)
     """
-    return bool(re.match(r"illum(?:ination)?(?:[_\-]|orig|[A-Z0-9])", name[:1].lower() + name[1:]))
+    return bool(re.search(r"(?:^|[_\-. ])[Ii]llum(?:ination)?(?:[_\-]|[A-Z0-9])", name))
 
 
 def add_illumination(image_sets: Sequence[ImageSet], folder: Path) -> list[ImageSet]:

@@ -170,6 +170,14 @@ def test_folder_of_illumination_functions(tmp_path, name):
     assert np.allclose(read_channels(image_set, ["DNA"])[0], PLANE / FUNCTION)
 
 
+def test_functions_beside_images_are_no_images(tmp_path, caplog):
+    illuminated(tmp_path, "P1_IllumDNA.tif")
+    for pattern in (None, "{Well}_{Channel}.tif"):
+        (image_set,) = find_image_sets(tmp_path, pattern)
+        assert next(iter(image_set.channels.values())).path.name == "A01_DNA.tif"
+        assert "1 illumination functions, such as 'P1_IllumDNA.tif', are no images" in caplog.text
+
+
 def test_bad_illumination(tmp_path):
     path = illuminated(tmp_path)
     source = PlaneSource(tmp_path / "A01_DNA.tif", illumination=path)
