@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import laplace
 
 PROJECTIONS = ("max", "mean", "sum", "focus")
 
@@ -40,6 +39,8 @@ def project(planes: Iterable[NDArray[Any]], method: str) -> NDArray[Any]:
     for plane in planes:
         count += 1
         if method == "focus":
+            from scipy.ndimage import laplace
+
             sharpness = float(laplace(plane.astype(np.float64)).var())
             if sharpness > sharpest:
                 result, sharpest = plane, sharpness
