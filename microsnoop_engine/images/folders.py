@@ -83,7 +83,7 @@ def _each_file(folder: Path, images: list[PurePath], selection: PlaneSelection |
 
 def _with_all_numbers(image_sets: list[ImageSet]) -> list[ImageSet]:
     """Number the only image, plane or time of a file 0, if other files have several: a column holds no gaps."""
-    defaults = {"Series": 0, "SeriesName": "", "Page": 0, "Plane": 0, "Time": 0}
+    defaults: dict[str, str | int] = {"Series": 0, "SeriesName": "", "Page": 0, "Plane": 0, "Time": 0}
     used = {name: value for name, value in defaults.items() if any(name in each.metadata for each in image_sets)}
     return [replace(each, metadata={**used, **each.metadata}) for each in image_sets]
 
