@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..errors import ImageError, InputError, MicrosnoopError
 from ..images.image_set import ImageSet
@@ -95,9 +95,12 @@ class ImageSetBatcher:
             yield image_set, outcome
 
     def _start(self, image_set: ImageSet, image: Image, labels: Image | None) -> Outcome:
+        settings = self._job.settings
         try:
+            if image_set.scale != 1:
+                settings = replace(settings, scale=settings.scale * image_set.scale)
             measurement = start_measurement(
-                self._batcher, image, labels, self._job.settings, self._dimension, image_set.number, self._on_batch
+                self._batcher, image, labels, settings, self._dimension, image_set.number, self._on_batch
             )
         except (ImageError, InputError) as error:
             return error

@@ -278,7 +278,8 @@ def describe_run(image_sets: Sequence[ImageSet], job: Job, card: Card, precision
             for kind, planes in (("channel", image_set.channels), ("labels", image_set.labels))
             for name, source in planes.items()
         ]
-        inputs.update(json.dumps([image_set.number, sources, image_set.metadata]).encode())
+        scale = [] if image_set.scale == 1 else [image_set.scale]
+        inputs.update(json.dumps([image_set.number, sources, image_set.metadata, *scale]).encode())
     return {
         "inputs": inputs.hexdigest(),
         "image sets": len(image_sets),

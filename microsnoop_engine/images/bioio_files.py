@@ -2,37 +2,86 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ImageError, MissingExtraError
 from ..storage.paths import is_remote
-
-SUFFIXES: tuple[str, ...] = (".czi", ".nd2", ".lif", ".dv", ".r3d", ".ims", ".oir", ".vsi")
-
-
-def read_array(path: Path, stack: bool = False) -> NDArray[Any]:
-    """Read the channels (c, h, w) of the first scene of a file. A stack is refused. See `formats.read_array`."""
-    channels: NDArray[Any] = _open(path).get_image_data("CYX")
-    return channels
+from .file_image import COLORS, FileImage, ImageFile, PlaneNumber, distinct_names
 
 
-def channel_names(path: Path) -> list[str]:
-    """Read the channel names of a file. See `formats.channel_names`."""
-    return [str(name) for name in _open(path).channel_names]
+@dataclass(frozen=True)
+class _Plugin:
+    module: str
+    package: str
+    extra: str
 
 
-def _open(path: Path) -> Any:
-    """Open a file of one depth and time point."""
-    try:
-        from bioio import BioImage
-    except ImportError:
-        raise MissingExtraError("bioio", "bioio", f"reading '{path.name}'") from None
+_BIOFORMATS = _Plugin("bioio_bioformats", "bioio-bioformats", "bioformats")
+_PLUGINS = {
+    ".nd2": _Plugin("bioio_nd2", "bioio-nd2", "nd2"),
+    ".lif": _Plugin("bioio_lif", "bioio-lif", "lif"),
+}
+SUFFIXES: tuple[str, ...] = (*_PLUGINS, ".dv", ".r3d", ".ims", ".oir", ".vsi", ".zvi", ".oib", ".oif", ".lof")
+
+
+def open_file(path: Path, pixels: bool) -> ImageFile:
+    """Open a file by the plugin of its format. See `formats.open_file`."""
+    plugin = _PLUGINS.get(path.suffix.lower(), _BIOFORMATS)
+    if not find_spec("bioio") or not (find_spec(plugin.module) or find_spec(_BIOFORMATS.module)):
+        raise MissingExtraError(plugin.package, plugin.extra, f"reading '{path.name}'")
     if is_remote(path):
         raise ImageError(f"{path.suffix} files are read from a disk only: copy it, or write it as OME-TIFF", path)
-    image = BioImage(path)
-    if image.dims.T > 1 or image.dims.Z > 1:
-        raise ImageError("is a stack in depth or time: write one plane each, or project it first", path)
-    return image
+    from bioio import BioImage
+
+    return _BioFile(path, BioImage(path))
+
+
+class _BioFile(ImageFile):
+    """An open file of BioIO. See `file_image.ImageFile`."""
+
+    def __init__(self, path: Path, image: Any) -> None:
+        self._path, self._image = path, image
+        self._scenes: Sequence[str] = image.scenes
+        self.images = [self._describe(number) for number in range(len(self._scenes))]
+
+    def _describe(self, scene: int) -> FileImage:
+        image = self._image
+        image.set_scene(scene)
+        lengths = dict(zip(image.dims.order, image.dims.shape, strict=True))
+        for axis, length in lengths.items():
+            if axis not in "CZTYXS" and length > 1:
+                raise ImageError(
+                    f"has an axis '{axis}' of length {length}, which is neither channel, depth nor time: write each "
+                    "step as its own image",
+                    self._path,
+                )
+        names = [str(name) for name in image.channel_names or []]
+        count = lengths.get("C", 1)
+        samples = lengths.get("S", 1)
+        if samples not in (1, 3, 4):
+            raise ImageError(f"has {samples} samples per pixel: write them as channels", self._path)
+        size = image.physical_pixel_sizes.X
+        return FileImage(
+            distinct_names(names if len(names) == count else [""] * count),
+            COLORS if samples > 1 else (),
+            lengths.get("Z", 1),
+            lengths.get("T", 1),
+            # some plugins write 0 or 1 for an unknown size
+            pixel_size=float(size) if size and size != 1 else None,
+            name=str(self._scenes[scene]) if len(self._scenes) > 1 else "",
+        )
+
+    def read(self, image: int, number: PlaneNumber, intensities: bool) -> NDArray[Any]:
+        """See `file_image.ImageFile`."""
+        self._image.set_scene(image)
+        axes = "YXS" if self.images[image].colors else "YX"
+        lazy = self._image.get_image_dask_data(axes, C=number.channel, Z=number.plane, T=number.time)
+        array: NDArray[Any] = np.asarray(lazy.compute())
+        return np.moveaxis(array[..., :3], -1, 0) if array.ndim == 3 else array

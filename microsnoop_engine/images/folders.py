@@ -8,16 +8,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path, PurePath
 
-from ..errors import InputError, UnreachableError
+from ..errors import InputError
 from ..storage.paths import STORE_READERS, is_remote
 from .acquisitions.imagexpress import THUMBNAIL, is_thumbnail
 from .acquisitions.layouts import AUTO, FILES, LAYOUT_CHOICES, LAYOUTS, recognize_layout
 from .acquisitions.planes import group_planes
 from .folder_files import list_files
-from .formats import SUFFIXES, channel_names
-from .image_set import ImageSet, Metadata, PlaneSource, typed_metadata
+from .formats import SUFFIXES
+from .illumination import is_function
+from .image_set import ImageSet, PlaneSource, typed_metadata
 from .left_out import LeftOut
 from .patterns import Pattern
+from .selection import PlaneSelection, choose_planes, image_sets_of_file
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +37,7 @@ def from_folder(
     channel_name: str | None = None,
     allow_unmatched: bool = False,
     labels: Path | None = None,
+    selection: PlaneSelection | None = None,
 ) -> tuple[list[ImageSet], list[LeftOut], str]:
     """Find the image sets of a folder and its subfolders.
 
@@ -44,7 +47,8 @@ def from_folder(
         On a disk or in a store. Hidden files and system folders are passed over; links are followed on a disk.
     pattern : str, optional
         The form of a file's path in the folder, see :class:`.patterns.Pattern`: files that differ in ``{Channel}``
-        alone are one image set.
+        alone are one image set. Without it and without a layout, every image of every file is an image set; files of
+        one image (multi-file OME-TIFF, NDTiff) are taken together.
     layout : str
         One of :data:`.acquisitions.layouts.LAYOUT_CHOICES`, without a pattern.
     channel_name : str, optional
@@ -53,6 +57,8 @@ def from_folder(
         Accept that more than `MAX_UNMATCHED` of the images fit neither pattern nor layout.
     labels : Path, optional
         Folder of label images; where it lies inside the folder, its files are no images.
+    selection : PlaneSelection, optional
+        Of stacks in depth and time.
 
     Returns
     -------
@@ -80,6 +86,10 @@ def from_folder(
         left_out += own
     images = [path for path in files if path.suffix.lower() in SUFFIXES]
     others = [path for path in files if path.suffix.lower() not in SUFFIXES]
+    functions = [path for path in images if is_function(path.stem)]
+    reason = "an illumination function: apply it by `illumination`"
+    left_out += [LeftOut(folder.joinpath(*path.parts), reason) for path in functions]
+    images = [path for path in images if path not in set(functions)]
     if not images:
         hint = ": name one of its .npz files" if any(path.suffix.lower() == ".npz" for path in others) else ""
         raise InputError(f"folder '{folder}' holds no images ({', '.join(SUFFIXES)}){hint}")
@@ -98,9 +108,11 @@ def from_folder(
         if laid_out is None and channel_name is not None:
             raise InputError("`channel_name` goes with `pattern`, or with a `layout` of names without channel")
         read_as = name if laid_out is not None and name is not None else FILES
-        found = laid_out or (_each_file(folder, images), [])
+        found = laid_out or (_each_file(folder, images, selection), [])
         others = [path for path in others if read_as == FILES or not LAYOUTS[read_as].is_index(path)]
     image_sets, more = found
+    if selection and read_as != FILES:
+        image_sets = choose_planes(image_sets, selection)
     left_out += more
     left_out += [LeftOut(folder.joinpath(*path.parts), "not an image") for path in others]
     _check_share(
@@ -131,15 +143,29 @@ def _check_share(folder: Path, left_out: Sequence[LeftOut], images: int, fit: st
         )
 
 
-def _each_file(folder: Path, images: Sequence[PurePath]) -> list[ImageSet]:
-    """Take every file as an image set; its folder is metadata."""
+def _each_file(folder: Path, images: Sequence[PurePath], selection: PlaneSelection | None) -> list[ImageSet]:
+    """Take every image of every file as an image set; its folder is metadata."""
 
-    def read(number: int, path: PurePath) -> ImageSet:
+    def read(path: PurePath) -> tuple[list[ImageSet], str]:
         metadata = {"Folder": path.parent.as_posix()} if len(path.parts) > 1 else {}
-        return image_set_of_file(number, folder.joinpath(*path.parts), metadata)
+        return image_sets_of_file(folder.joinpath(*path.parts), metadata, selection)
 
     with ThreadPoolExecutor(STORE_READERS if is_remote(folder) else 1) as pool:
-        return list(pool.map(read, range(1, len(images) + 1), images))
+        found = list(pool.map(read, images))
+    image_sets: list[ImageSet] = []
+    taken: set[str] = set()
+    for sets, set_identity in found:
+        if not set_identity or set_identity not in taken:
+            image_sets += sets
+            taken.add(set_identity)
+    return [replace(each, number=number) for number, each in enumerate(_with_all_numbers(image_sets), start=1)]
+
+
+def _with_all_numbers(image_sets: list[ImageSet]) -> list[ImageSet]:
+    """Add the number 0 for the only image, plane or time of a file, if other files have several: no gaps."""
+    defaults: dict[str, str | int] = {"Series": 0, "SeriesName": "", "Page": 0, "Plane": 0, "Time": 0}
+    used = {name: value for name, value in defaults.items() if any(name in each.metadata for each in image_sets)}
+    return [replace(each, metadata={**used, **each.metadata}) for each in image_sets]
 
 
 def _by_layout(
@@ -230,38 +256,3 @@ def _same_place(expression: Pattern, channel: str, first: PurePath, second: Pure
         f"`pattern` '{expression.text}': two files are one image (channel '{channel}'): write what tells them apart "
         f"into the pattern, e.g. {{Time}} or {{Folder}}/\n  '{first.as_posix()}'\n  '{second.as_posix()}'"
     )
-
-
-def image_set_of_file(number: int, path: Path, metadata: Metadata) -> ImageSet:
-    """Take an image file as an image set.
-
-    Parameters
-    ----------
-    number : int
-        ImageNumber, from 1.
-    path : Path
-        A file with one of `SUFFIXES`.
-    metadata : mapping
-        Added to the metadata ``File``, the name of the file.
-
-    Returns
-    -------
-    ImageSet
-        With the channels that the file's header names; with one channel, ``Image``, if the file has one plane or
-        cannot be read, which is reported when its pixels are.
-
-    Raises
-    ------
-    UnreachableError
-        If a store does not answer or accepts no credentials.
-    """
-    try:
-        names = channel_names(path)
-    except UnreachableError:
-        raise
-    # whatever is wrong with the file, the reader of its pixels meets it again and reports it with the file's name
-    except Exception:
-        log.debug("the header of '%s' cannot be read", path, exc_info=True)
-        names = []
-    channels = {name: PlaneSource(path, index) for index, name in enumerate(names)} or {NO_CHANNEL: PlaneSource(path)}
-    return ImageSet(number, channels, {}, {"File": path.name, **metadata})

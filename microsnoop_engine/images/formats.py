@@ -5,9 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
-from . import bioio_files, picture_files, tiff_files
+from ..errors import ImageError
+from . import bioio_files, czi_files, picture_files, tiff_files
+from .file_image import FileImage, ImageFile, PlaneNumber
+from .image_set import Position
+from .projection import PROJECTIONS, project
 
 
 class Format(Protocol):
@@ -16,27 +21,90 @@ class Format(Protocol):
     SUFFIXES: tuple[str, ...]
     """In small letters, with the dot."""
 
-    def read_array(self, path: Path, stack: bool) -> NDArray[Any]:
-        """See :func:`read_array`."""
-
-    def channel_names(self, path: Path) -> list[str]:
-        """See :func:`channel_names`."""
+    def open_file(self, path: Path, pixels: bool) -> ImageFile:
+        """See :func:`open_file`."""
 
 
-FORMATS: tuple[Format, ...] = (tiff_files, picture_files, bioio_files)
+FORMATS: tuple[Format, ...] = (tiff_files, picture_files, czi_files, bioio_files)
 SUFFIXES = tuple(suffix for each in FORMATS for suffix in each.SUFFIXES)
 """Of all image files that can be read."""
 
 
-def read_array(path: Path, stack: bool = False) -> NDArray[Any]:
-    """Read the planes of an image file.
+def open_file(path: Path, pixels: bool = True) -> ImageFile:
+    """Open an image file, to see which images it holds and to read their planes.
 
     Parameters
     ----------
     path : Path
-        A file with one of `SUFFIXES`, on a disk or (but for the formats of BioIO) in a store.
-    stack : bool
-        Take the steps in depth or time of a TIFF stack as planes, instead of refusing the stack.
+        A file with one of `SUFFIXES`, on a disk or (but for CZI and the formats of BioIO) in a store.
+    pixels : bool
+        False if no plane will be read: of a file in a store, only the header is fetched.
+
+    Returns
+    -------
+    ImageFile
+        A context, which closes the file.
+
+    Raises
+    ------
+    ImageError
+        If the file is incomplete, an animation, or has axes besides channel, depth, time and position.
+    MissingExtraError
+        If the package that reads the format is not installed.
+    StorageError
+        If a file of a store cannot be read.
+    Exception
+        Any that the library of the format raises on a damaged file.
+    """
+    # a file of unknown suffix is left to BioIO, which knows many more
+    suffix = path.suffix.lower()
+    return next((each for each in FORMATS if suffix in each.SUFFIXES), bioio_files).open_file(path, pixels)
+
+
+def read_plane(
+    path: Path, frame: int | None = None, position: Position | None = None, intensities: bool = True
+) -> NDArray[Any]:
+    """Read one plane of an image file.
+
+    Parameters
+    ----------
+    path : Path
+        As for :func:`open_file`, which raises the same errors.
+    frame : int, optional
+        Number of the plane among all planes of the image, in the order of the file, from 0; without the channel, plane
+        and time of ``position``.
+    position : Position, optional
+        Where the file holds several planes: which one, or how planes in depth are projected.
+    intensities : bool
+        Invert a file that shows its smallest value as white. False for labels.
+
+    Returns
+    -------
+    array (h, w)
+        In the file's dtype, unscaled (float64 for a projection by mean or sum), upright.
+
+    Raises
+    ------
+    ImageError
+        If there is no such plane, or several of which none is chosen.
+    """
+    position = position or Position()
+    with open_file(path) as file:
+        series, numbers = _planes_chosen(file, frame, position, path)
+        image = file.images[series]
+        color = _color(image, position.color, path)
+        planes = (file.read(series, number, intensities) for number in numbers)
+        chosen = (plane if color is None else plane[color] for plane in planes)
+        return project(chosen, str(position.plane)) if position.plane in PROJECTIONS else next(chosen)
+
+
+def read_planes(path: Path) -> NDArray[Any]:
+    """Read all channels, colors or pages without a meaning of a file that is no stack.
+
+    Parameters
+    ----------
+    path : Path
+        As for :func:`open_file`, which raises the same errors.
 
     Returns
     -------
@@ -46,34 +114,100 @@ def read_array(path: Path, stack: bool = False) -> NDArray[Any]:
     Raises
     ------
     ImageError
-        If the file is incomplete, an animation or a stack.
-    MissingExtraError
-        If the package that reads the format is not installed.
-    StorageError
-        If a file of a store cannot be read.
-    Exception
-        Any that the library of the format raises on a damaged file.
+        If the file holds several images, or is a stack.
     """
-    return _format_of(path).read_array(path, stack)
+    with open_file(path) as file:
+        series = _only_series(file, None, path)
+        image = file.images[series]
+        if image.labeled:
+            _refuse_stack(image, Position(), path)
+        planes = [file.read(series, number, True) for number in image.planes()]
+    return planes[0] if len(planes) == 1 else np.concatenate(planes) if image.colors else np.stack(planes)
 
 
-def channel_names(path: Path) -> list[str]:
-    """Read the names of the channels of a file.
+def _planes_chosen(file: ImageFile, frame: int | None, position: Position, path: Path) -> tuple[int, list[PlaneNumber]]:
+    """Return the image and the planes, of which there are several for a projection."""
+    if file.own and position.channel is None:
+        own = [each for each in file.own if position.series in (None, each[0])]
+        if frame is None and len(own) > 1:
+            raise ImageError(
+                f"holds {len(own)} planes of a set of files where one was expected: choose one by a column "
+                "Frame_<channel> of a LoadData CSV",
+                path,
+            )
+        _check_number("plane", frame or 0, len(own), path)
+        series, number = own[frame or 0]
+        return series, [number]
+    series = _only_series(file, 0 if frame is not None and position.series is None else position.series, path)
+    image = file.images[series]
+    if frame is not None:
+        planes = image.planes()
+        _check_number("plane", frame, len(planes), path)
+        return series, [planes[frame]]
+    _refuse_stack(image, position, path)
+    if position.channel is None and len(image.channels) > 1:
+        raise ImageError(
+            f"has {len(image.channels)} channels ({', '.join(image.channels)}) where one was expected: write one "
+            "plane, or choose one by a column Frame_<channel> of a LoadData CSV",
+            path,
+        )
+    channel, time = position.channel or 0, position.time or 0
+    _check_number("channel", channel, len(image.channels), path)
+    _check_number("time", time, image.times, path)
+    if position.plane in PROJECTIONS:
+        return series, [PlaneNumber(channel, plane, time) for plane in range(image.depth)]
+    plane = image.depth // 2 if position.plane == "middle" else int(position.plane or 0)
+    _check_number("plane", plane, image.depth, path)
+    return series, [PlaneNumber(channel, plane, time)]
 
-    Parameters
-    ----------
-    path : Path
-        As for :func:`read_array`, which raises the same errors.
 
-    Returns
-    -------
-    list of str
-        The names in the file's metadata, else ``C1``, ``C2``, ..; of a color picture, the colors. Empty if the file has
-        one plane or is a stack in depth or time.
-    """
-    return _format_of(path).channel_names(path)
+def _only_series(file: ImageFile, series: int | None, path: Path) -> int:
+    if series is None and len(file.images) > 1:
+        raise ImageError(
+            f"holds {len(file.images)} images where one was expected: choose one by a column Series_<channel> of a "
+            "LoadData CSV, from 0",
+            path,
+        )
+    _check_number("series", series or 0, len(file.images), path)
+    return series or 0
 
 
-def _format_of(path: Path) -> Format:
-    # a file of unknown suffix is left to BioIO, which knows many more
-    return next((each for each in FORMATS if path.suffix.lower() in each.SUFFIXES), bioio_files)
+def _refuse_stack(image: FileImage, position: Position, path: Path) -> None:
+    if not image.labeled and position.plane is None:
+        raise ImageError(
+            f"holds {image.depth} pages, and no metadata say what they are: choose `pages` (channels, depth, time or "
+            "images), or write it as OME-TIFF",
+            path,
+        )
+    if image.depth > 1 and position.plane is None:
+        raise ImageError(
+            f"is a stack of {image.depth} planes in depth: choose `project` (max, mean, sum or focus) or `plane` "
+            "(a number from 0, middle or all)",
+            path,
+        )
+    if image.times > 1 and position.time is None:
+        raise ImageError(
+            f"is a series of {image.times} time points: choose `time` (a number from 0, or all)",
+            path,
+        )
+
+
+def _color(image: FileImage, color: int | None, path: Path) -> int | None:
+    if not image.colors:
+        if color:
+            raise ImageError(f"is no color picture: there is no color {color}", path)
+        return None
+    if color is None:
+        raise ImageError(
+            f"is a color picture ({', '.join(image.colors)}) where one plane was expected: save it as gray, or choose "
+            "a color by a column Channel_<channel> of a LoadData CSV (0, 1 or 2)",
+            path,
+        )
+    _check_number("color", color, len(image.colors), path)
+    return color
+
+
+def _check_number(what: str, number: int, count: int, path: Path) -> None:
+    if number >= count:
+        held = f"{what}s 0 to {count - 1}" if what != "series" else f"series 0 to {count - 1}"
+        raise ImageError(f"has {held}: there is no {what} {number}", path)

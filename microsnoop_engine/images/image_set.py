@@ -4,10 +4,35 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 Metadata = Mapping[str, str | int | float]
+
+
+@dataclass(frozen=True)
+class Position:
+    """The place of a plane in a file that holds several; all numbers from 0.
+
+    None stands for the only one there is: a file that holds several is refused.
+
+    Attributes
+    ----------
+    series : int, optional
+        Image (series, scene, position) of the file.
+    channel : int, optional
+    plane : int or str, optional
+        Depth; or ``middle``, or a projection over all depths: ``max``, ``mean``, ``sum`` or ``focus``.
+    time : int, optional
+    color : int, optional
+        Sample of a color plane: red, green, blue.
+    """
+
+    series: int | None = None
+    channel: int | None = None
+    plane: int | str | None = None
+    time: int | None = None
+    color: int | None = None
 
 
 @dataclass(frozen=True)
@@ -19,13 +44,18 @@ class PlaneSource:
     path : Path
         An image file, a .npz file, a ROI file of ImageJ, or the group of an OME-Zarr image.
     index : int, optional
-        Plane of a multi-plane file (its channel, page, depth or time point), from 0.
+        Frame of CellProfiler: number of the plane among all of the file (or of its series), in the file's order, from
+        0. Of a .npz file or an OME-Zarr image, the channel.
     row : int, optional
         Row of the array of a .npz file, from 0.
     array : str
         Name of the array of a .npz file.
     level : int, optional
         Resolution level of an OME-Zarr image, from 0, the finest.
+    position : Position, optional
+        The plane of an image file that holds several.
+    illumination : Path, optional
+        Illumination function by which the plane is divided, a .npy or image file.
     """
 
     path: Path
@@ -33,6 +63,8 @@ class PlaneSource:
     row: int | None = None
     array: str = "images"
     level: int | None = None
+    position: Position | None = None
+    illumination: Path | None = None
 
     def key(self) -> list[str | int | None]:
         """Return the identity of the plane, by which a resumed run recognizes its inputs.
@@ -40,10 +72,16 @@ class PlaneSource:
         Returns
         -------
         list
-            Absolute path, index and row, and the level if there is one; can be written as JSON.
+            Absolute path, index and row, and whatever else there is; can be written as JSON.
         """
         key = [str(self.path.resolve()), self.index, self.row]
-        return key if self.level is None else [*key, self.level]
+        if self.level is not None:
+            key.append(self.level)
+        if self.position is not None:
+            key += [f"{name} {value}" for name, value in asdict(self.position).items() if value is not None]
+        if self.illumination is not None:
+            key.append(f"illumination {self.illumination.resolve()}")
+        return key
 
 
 @dataclass(frozen=True)
@@ -60,12 +98,15 @@ class ImageSet:
         Label images by the name of their object set.
     metadata : mapping of str to str, int or float
         Plate, well, site and the like, without the ``Metadata_`` prefix.
+    scale : float
+        Factor by which its pixels are resized, to bring all image sets to one pixel size.
     """
 
     number: int
     channels: dict[str, PlaneSource]
     labels: dict[str, PlaneSource] = field(default_factory=dict)
     metadata: Metadata = field(default_factory=dict)
+    scale: float = 1.0
 
 
 def typed_metadata(image_sets: Sequence[ImageSet]) -> list[ImageSet]:

@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import InputError
 from ..storage.atomic import write_atomic
 from ..storage.paths import as_path, path_kind, read_bytes
-from .image_set import ImageSet, PlaneSource
+from .image_set import ImageSet, PlaneSource, Position
 
 IMAGE_SETS = "image_sets.json"
 """Name of the file in a results folder."""
@@ -37,10 +37,7 @@ def write_image_sets(folder: Path, image_sets: Sequence[ImageSet], channels: Seq
     entries = [
         {
             "number": image_set.number,
-            "channels": {
-                name: {**asdict(source), "path": str(source.path.resolve())}
-                for name, source in image_set.channels.items()
-            },
+            "channels": {name: _fields(source) for name, source in image_set.channels.items()},
         }
         for image_set in image_sets
     ]
@@ -84,5 +81,18 @@ def read_image_sets(folder: Path) -> tuple[dict[int, ImageSet], list[str]]:
         raise InputError(f"'{path}' is damaged ({error}): run 'microsnoop profile' again to rewrite it") from None
 
 
+def _fields(source: PlaneSource) -> dict[str, Any]:
+    illumination = source.illumination and str(source.illumination.resolve())
+    return {**asdict(source), "path": str(source.path.resolve()), "illumination": illumination}
+
+
 def _plane_source(fields: dict[str, Any]) -> PlaneSource:
-    return PlaneSource(**{**fields, "path": as_path(fields["path"])})
+    position, illumination = fields.get("position"), fields.get("illumination")
+    return PlaneSource(
+        **{
+            **fields,
+            "path": as_path(fields["path"]),
+            "position": position and Position(**position),
+            "illumination": illumination and as_path(illumination),
+        }
+    )

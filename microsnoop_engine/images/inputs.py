@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 
 from ..errors import InputError
-from ..storage.paths import as_path, path_kind
+from ..storage.paths import as_path, is_remote, path_kind
 from .acquisitions.layouts import AUTO, FILES, LAYOUTS
-from .folders import from_folder, image_set_of_file
+from .folders import from_folder
 from .formats import SUFFIXES
+from .illumination import add_illumination
 from .image_set import ImageSet
 from .label_files import match_labels, match_rois
 from .left_out import LeftOut, summarize_left_out
 from .load_data import from_load_data, is_load_data
 from .npz import from_npz
 from .ome_zarr import ZIP_SUFFIXES, from_ome_zarr, inside_zip, is_ome_zarr
+from .pixel_sizes import match_pixel_size, warn_of_mixed_sizes
+from .selection import PlaneSelection, choose_planes, image_sets_of_file
 from .unicode_names import existing_form
 
 log = logging.getLogger(__name__)
@@ -54,6 +58,8 @@ def find_image_sets(
     layout: str = AUTO,
     channel_name: str | None = None,
     allow_unmatched: bool = False,
+    selection: PlaneSelection | None = None,
+    illumination: str | Path | None = None,
 ) -> list[ImageSet]:
     """Find the image sets of an input of any kind.
 
@@ -67,7 +73,8 @@ def find_image_sets(
         the address of one in an object store.
     pattern : str, optional
         For a folder: the form of a file's path in it, for example ``{Plate}/{Well}_s{Site}_{Channel}.tif``.
-        ``{Channel}`` is the channel; every other name becomes metadata; see :class:`.patterns.Pattern`.
+        ``{Channel}`` is the channel; every other name becomes metadata; see :class:`.patterns.Pattern`. Without it,
+        every image of a file is an image set.
     labels : str or Path, optional
         A folder of label images with the names of the images (of any of their channels), with or without one of
         the endings ``_labels``, ``_mask``, ``_cp_masks``, ``_Nuclei``, ``_Cells``. Not for OME-Zarr, which has its own.
@@ -76,7 +83,8 @@ def find_image_sets(
     level : int, optional
         For OME-Zarr: the resolution level, from 0, the finest and the default.
     pixel_size : float, optional
-        For OME-Zarr, in micrometers: takes the level whose pixels are nearest to that.
+        In micrometers: all images are resized to pixels of that size; of OME-Zarr, the level with the nearest pixel
+        size is taken.
     rois : str or Path, optional
         ROIs of ImageJ in place of label images: a .zip or .roi file for a single image set, or a folder of such files
         with the names of the images.
@@ -91,6 +99,10 @@ def find_image_sets(
     acquisition : str or int, optional
         For an OME-Zarr plate of several acquisitions: the number or name of the one to take. By default all that have
         the channels of the first.
+    selection : PlaneSelection, optional
+        The planes to take of stacks in depth and time. Without it, stacks are refused when they are read.
+    illumination : str or Path, optional
+        A folder of illumination functions, ``IllumDNA.npy`` and so on, by which the channels are divided.
 
     Returns
     -------
@@ -139,6 +151,8 @@ def find_image_sets(
         layout=layout,
         channel_name=channel_name,
         allow_unmatched=allow_unmatched,
+        selection=selection,
+        illumination=illumination,
     ).image_sets
 
 
@@ -155,12 +169,15 @@ def find_inputs(
     layout: str = AUTO,
     channel_name: str | None = None,
     allow_unmatched: bool = False,
+    selection: PlaneSelection | None = None,
+    illumination: str | Path | None = None,
 ) -> Inputs:
     """Find the image sets of an input, and the files that are left out, which are logged.
 
     Parameters
     ----------
-    path, pattern, labels, objects, level, pixel_size, rois, acquisition, layout, channel_name, allow_unmatched
+    path, pattern, labels, objects, level, pixel_size, rois, acquisition, layout, channel_name, allow_unmatched, \
+selection, illumination
         See :func:`find_image_sets`, which raises the same errors.
 
     Returns
@@ -181,9 +198,8 @@ def find_inputs(
         for name, value in (("pattern", pattern), ("labels", labels)):
             if value:
                 raise InputError(f"`{name}` goes with image files: OME-Zarr has its own channels and labels")
-    elif (level, pixel_size, acquisition) != (None, None, None):
-        name = "acquisition" if acquisition is not None else "level" if level is not None else "pixel_size"
-        raise InputError(f"`{name}` goes with an OME-Zarr plate or image")
+    elif (level, acquisition) != (None, None):
+        raise InputError(f"`{'level' if acquisition is None else 'acquisition'}` goes with an OME-Zarr plate or image")
     elif kind is None:
         raise InputError(f"there is no file or folder '{path}'")
     elif kind == "file" and pattern:
@@ -195,15 +211,17 @@ def find_inputs(
     if zarr:
         inputs = Inputs(from_ome_zarr(path, level, pixel_size, acquisition), [], "OME-Zarr")
     elif kind == "folder":
-        inputs = Inputs(*from_folder(path, pattern, layout, channel_name, allow_unmatched, labels))
+        inputs = Inputs(*from_folder(path, pattern, layout, channel_name, allow_unmatched, labels, selection))
     elif index_of is not None:
-        inputs = Inputs(*from_folder(path.parent, None, index_of, channel_name, allow_unmatched, labels))
+        inputs = Inputs(*from_folder(path.parent, None, index_of, channel_name, allow_unmatched, labels, selection))
     elif is_load_data(path):
-        inputs = Inputs(from_load_data(path), [], "LoadData")
+        image_sets = from_load_data(path)
+        inputs = Inputs(choose_planes(image_sets, selection) if selection else image_sets, [], "LoadData")
     elif path.suffix.lower() == ".npz":
         inputs = Inputs(from_npz(path), [], "npz")
     elif path.suffix.lower() in SUFFIXES:
-        inputs = Inputs([image_set_of_file(1, path, {})], [], "file")
+        found, _ = image_sets_of_file(path, {}, selection)
+        inputs = Inputs([replace(each, number=number) for number, each in enumerate(found, start=1)], [], "file")
     else:
         raise InputError(
             f"'{path}' is no input: use a LoadData .csv, a folder, an image ({', '.join(SUFFIXES)}) or a .npz"
@@ -214,7 +232,25 @@ def find_inputs(
         image_sets = match_labels(image_sets, labels, objects)
     if rois:
         image_sets = match_rois(image_sets, as_path(rois), objects)
+    if illumination:
+        image_sets = add_illumination(image_sets, as_path(illumination))
+    _report_colors(image_sets)
+    if pixel_size is not None and not zarr:
+        image_sets = match_pixel_size(image_sets, pixel_size)
+    # of a store, the headers of all files would take too long
+    elif not zarr and not is_remote(path):
+        warn_of_mixed_sizes(image_sets)
     return Inputs(image_sets, inputs.left_out, inputs.layout)
+
+
+def _report_colors(image_sets: Sequence[ImageSet]) -> None:
+    """Log the number of image sets that are color pictures, whose colors become channels."""
+    count = sum(
+        any(source.position and source.position.color is not None for source in each.channels.values())
+        for each in image_sets
+    )
+    if count:
+        log.info("%d of %d image sets are color pictures: each color is a channel", count, len(image_sets))
 
 
 def _log_left_out(left_out: list[LeftOut]) -> None:

@@ -44,7 +44,7 @@ def read_labels(source: PlaneSource, objects: str, shape: tuple[int, ...]) -> ND
     """
     if source.path.suffix.lower() in ROI_SUFFIXES:
         return _read_rois(source.path, objects, shape)
-    plane = read_plane(source, objects)
+    plane = read_plane(source, objects, intensities=False)
     if plane.dtype == bool:
         raise ImageError(f"is {_MASK}", source.path, objects)
     if plane.dtype.kind == "f":

@@ -10,13 +10,15 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
 from ..errors import InputError
 from ..storage.paths import ADDRESS, as_path, is_remote, read_bytes
-from .image_set import ImageSet, PlaneSource, typed_metadata
+from .illumination import channel_of_function, is_function
+from .image_set import ImageSet, PlaneSource, Position, typed_metadata
 from .unicode_names import existing_form
 
 log = logging.getLogger(__name__)
@@ -45,9 +47,11 @@ def from_load_data(path: Path) -> list[ImageSet]:
     ----------
     path : Path
         On a disk or in a store. Its columns are ``FileName_X`` with ``PathName_X``, or ``URL_X``, the file of channel X
-        (``Frame_X``, from 0, its plane); ``ObjectsFileName_X`` with ``ObjectsPathName_X``, or ``ObjectsURL_X``, the
-        labels of object set X; and ``Metadata_X``; each also with ``Image_`` before it. Other columns are not used,
-        which is logged. Paths may be relative to the folder of the CSV.
+        (``Series_X`` the image in it, ``Frame_X`` the plane among all of that image, ``Channel_X`` the color of a color
+        picture or the channel, all from 0); ``FileName_IllumX``, the illumination function by which X (or OrigX) is
+        divided; ``ObjectsFileName_X`` with ``ObjectsPathName_X``, or ``ObjectsURL_X``, the labels of object set X; and
+        ``Metadata_X``; each also with ``Image_`` before it. Other columns are not used, which is logged. Paths may be
+        relative to the folder of the CSV.
 
     Returns
     -------
@@ -68,6 +72,7 @@ def from_load_data(path: Path) -> list[ImageSet]:
             f"'{path}' has no column FileName_<channel> or URL_<channel>; its columns: {', '.join(header)}"
         )
     objects = list(dict.fromkeys([*_suffixes(header, "ObjectsFileName_"), *_suffixes(header, "ObjectsURL_")]))
+    functions = _illumination_functions(channels)
     image_sets = []
     for number, (line, row) in enumerate(rows, start=1):
         where = f"'{path}', line {line}"
@@ -76,7 +81,7 @@ def from_load_data(path: Path) -> list[ImageSet]:
             if not values["ImageNumber"].isdecimal():
                 raise InputError(f"{where}: ImageNumber is '{values['ImageNumber']}', not a number")
             number = int(values["ImageNumber"])
-        images = _plane_sources(values, channels, "", path.parent, where)
+        images = _with_illumination(_plane_sources(values, channels, "", path.parent, where), functions)
         labels = _plane_sources(values, objects, "Objects", path.parent, where)
         if not images:
             raise InputError(f"{where}: no channel has a file")
@@ -214,10 +219,40 @@ def _plane_source(values: dict[str, str], name: str, prefix: str, base: Path, wh
         path = _path_of_url(base, url) if url else _join(_join(base, values.get(column, "")), file)
     except InputError as error:
         raise InputError(f"{where}, column {column}: {error}") from None
-    frame = values.get(f"{prefix}Frame_{name}", "")
-    if frame and not frame.isdecimal():
-        raise InputError(f"{where}, column {prefix}Frame_{name}: '{frame}' is not a plane number (0, 1, ..)")
-    return PlaneSource(existing_form(path), int(frame) if frame else None)
+    series, frame, channel = (
+        _number(values, f"{prefix}{part}_{name}", where) for part in ("Series", "Frame", "Channel")
+    )
+    position = None if series is None and channel is None else Position(series, color=channel)
+    return PlaneSource(existing_form(path), frame, position=position)
+
+
+def _number(values: dict[str, str], column: str, where: str) -> int | None:
+    """Return the number in a column; None if it is blank or missing."""
+    text = values.get(column, "")
+    if text and not text.isdecimal():
+        raise InputError(f"{where}, column {column}: '{text}' is not a plane number (0, 1, ..)")
+    return int(text) if text else None
+
+
+def _illumination_functions(names: list[str]) -> dict[str, str | None]:
+    """Return the columns of illumination functions, each with the channel that it corrects."""
+    channels = [name for name in names if not is_function(name)]
+    functions = {name: channel_of_function(name, channels) for name in names if is_function(name)}
+    for function, channel in functions.items():
+        if channel is None:
+            log.warning("%s is no function of a channel and is left out", function)
+        else:
+            log.info("%s is divided by %s", channel, function)
+    return functions
+
+
+def _with_illumination(sources: dict[str, PlaneSource], functions: dict[str, str | None]) -> dict[str, PlaneSource]:
+    """Give the channels of a row their illumination functions, which are no channels themselves."""
+    images = {name: source for name, source in sources.items() if name not in functions}
+    for function, channel in functions.items():
+        if channel in images and function in sources:
+            images[channel] = replace(images[channel], illumination=sources[function].path)
+    return images
 
 
 def _path_of_url(base: Path, url: str) -> Path:

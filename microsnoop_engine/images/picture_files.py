@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -9,26 +10,109 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ImageError
-from ..storage.paths import open_whole
+from ..storage.paths import open_header, open_whole, read_bytes
+from .file_image import COLORS, FileImage, ImageFile, PlaneNumber
+from .orientation import ORIENTATION, upright
 
-SUFFIXES: tuple[str, ...] = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
+SUFFIXES: tuple[str, ...] = (".png", ".apng", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
+_PNG = b"\x89PNG\r\n\x1a\n"
+_FIRST_CHUNK = 16
+"""Where the content of the first chunk of a PNG file begins."""
+_GRAY_TYPES = (0, 4)
+"""Color types of PNG: gray, and gray with alpha."""
+_CONVERTED = {
+    "LA": "L",
+    "La": "L",
+    "P": "RGB",
+    "PA": "RGB",
+    "RGBA": "RGB",
+    "RGBa": "RGB",
+    "RGBX": "RGB",
+    "YCbCr": "RGB",
+}
+_GRAY_MODES = ("1", "L", "I", "F")
 
 
-def read_array(path: Path, stack: bool = False) -> NDArray[Any]:
-    """Read a picture: (h, w), or (colors, h, w) without alpha. It is no stack. See `formats.read_array`."""
-    import imageio.v3 as imageio
-
-    array = imageio.imread(open_whole(path), plugin="pillow")
-    if array.ndim == 4:
-        if len(array) > 1:
-            raise ImageError(f"is an animation of {len(array)} frames: save each frame as an image of its own", path)
-        array = array[0]
-    if array.ndim == 2:
-        return array
-    return array[..., 0] if array.shape[-1] == 2 else np.moveaxis(array[..., :3], -1, 0)
+def open_file(path: Path, pixels: bool) -> ImageFile:
+    """Open a picture. See `formats.open_file`."""
+    with open_header(path) as file:
+        is_png = file.read(len(_PNG)) == _PNG
+    return _Png(path) if is_png else _Picture(path, pixels)
 
 
-def channel_names(path: Path) -> list[str]:
-    """Name the colors of a picture; empty for a gray one. See `formats.channel_names`."""
-    array = read_array(path)
-    return [] if array.ndim == 2 else ["Red", "Green", "Blue"][: len(array)]
+class _Png(ImageFile):
+    """A PNG file, read with all its bits."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._data = read_bytes(path)
+        header = self._data[_FIRST_CHUNK : _FIRST_CHUNK + 13]
+        if len(header) < 13:
+            raise ImageError(f"is incomplete: {len(self._data)} bytes", path)
+        self._gray = struct.unpack(">IIBBBBB", header)[3] in _GRAY_TYPES
+        self._orientation = 1
+        for kind, start, length in self._chunks():
+            if kind == b"acTL":
+                _refuse_animation(struct.unpack_from(">I", self._data, start)[0], path)
+            if kind == b"eXIf":
+                from PIL import Image
+
+                exif = Image.Exif()
+                exif.load(self._data[start : start + length])
+                self._orientation = int(exif.get(ORIENTATION, 1))
+        self.images = (FileImage(colors=() if self._gray else COLORS),)
+
+    def read(self, image: int, number: PlaneNumber, intensities: bool) -> NDArray[Any]:
+        """See `file_image.ImageFile`."""
+        import imagecodecs
+
+        if not any(kind == b"IEND" for kind, *_ in self._chunks()):
+            raise ImageError(f"is incomplete: its {len(self._data)} bytes lack the end of the picture", self._path)
+        array = imagecodecs.png_decode(self._data)
+        array = array.reshape(*array.shape[:2], -1)
+        return upright(array[..., 0] if self._gray else np.moveaxis(array[..., :3], -1, 0), self._orientation)
+
+    def _chunks(self) -> list[tuple[bytes, int, int]]:
+        """Return kind, start and length of all chunks that are complete."""
+        chunks, start = [], len(_PNG)
+        while start + 12 <= len(self._data):
+            length, kind = struct.unpack_from(">I4s", self._data, start)
+            if start + 12 + length > len(self._data):
+                break
+            chunks.append((kind, start + 8, length))
+            start += 12 + length
+        return chunks
+
+
+class _Picture(ImageFile):
+    """A picture that Pillow reads."""
+
+    def __init__(self, path: Path, pixels: bool) -> None:
+        from PIL import Image
+
+        self._path = path
+        self._picture = Image.open(open_whole(path) if pixels else open_header(path))
+        # a picture of a phone may hold a preview as its second frame
+        if self._picture.format != "MPO":
+            _refuse_animation(getattr(self._picture, "n_frames", 1), path)
+        mode = self._picture.mode
+        self._mode = _CONVERTED.get(mode, mode)
+        gray = self._mode in _GRAY_MODES or self._mode.startswith("I;16")
+        if not gray and self._mode != "RGB":
+            raise ImageError(f"has {mode} colors: save it as gray or RGB", path)
+        self.images = (FileImage(colors=() if gray else COLORS),)
+
+    def close(self) -> None:
+        """See `file_image.ImageFile`."""
+        self._picture.close()
+
+    def read(self, image: int, number: PlaneNumber, intensities: bool) -> NDArray[Any]:
+        """See `file_image.ImageFile`."""
+        orientation = int(self._picture.getexif().get(ORIENTATION, 1))
+        array = np.asarray(self._picture.convert(self._mode) if self._mode != self._picture.mode else self._picture)
+        return upright(np.moveaxis(array, -1, 0) if array.ndim == 3 else array, orientation)
+
+
+def _refuse_animation(frames: int, path: Path) -> None:
+    if frames > 1:
+        raise ImageError(f"is an animation of {frames} frames: save each frame as an image of its own", path)

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from ..errors import ImageError, MissingExtraError, StorageError, UnreachableError, first_line
 from ..storage.paths import MISSING, as_path, is_remote
-from .formats import read_array
+from . import formats
+from .illumination import correct_illumination
 from .image_set import ImageSet, PlaneSource
 from .npz_arrays import read_row
 
@@ -59,7 +60,7 @@ def read_channels(image_set: ImageSet, names: Sequence[str]) -> NDArray[Any]:
     return np.stack(planes)
 
 
-def read_plane(source: PlaneSource, name: str) -> NDArray[Any]:
+def read_plane(source: PlaneSource, name: str, intensities: bool = True) -> NDArray[Any]:
     """Read one plane.
 
     Parameters
@@ -67,11 +68,13 @@ def read_plane(source: PlaneSource, name: str) -> NDArray[Any]:
     source : PlaneSource
     name : str
         Channel or object set, for the error.
+    intensities : bool
+        Invert a file that shows its smallest value as white. False for labels.
 
     Returns
     -------
     array (h, w)
-        Integers, floats or booleans, unscaled.
+        Integers, floats or booleans, unscaled; divided by its illumination function, if it has one.
 
     Raises
     ------
@@ -86,7 +89,7 @@ def read_plane(source: PlaneSource, name: str) -> NDArray[Any]:
     if source.level is None and not is_remote(path) and not path.is_file():
         raise ImageError(MISSING, path, name)
     try:
-        array = _read(source, path, name)
+        array = _read(source, path, name, intensities)
     except ImageError as error:
         raise ImageError(str(error), error.path or path, name) from None
     except (MissingExtraError, UnreachableError):
@@ -97,34 +100,27 @@ def read_plane(source: PlaneSource, name: str) -> NDArray[Any]:
     except Exception as error:
         reason = first_line(error)[:200]
         raise ImageError(f"cannot be read ({reason}): is it damaged or incomplete?", path, name) from error
-    if array.ndim == 2 and source.level is None:
-        array = array[None]
-    if array.ndim == 3:
+    if array.ndim == 3 and source.row is not None:
         index = source.index or 0
         if index >= len(array):
             raise ImageError(f"has planes 0 to {len(array) - 1}: there is no plane {index}", path, name)
         if source.index is None and len(array) > 1:
-            raise ImageError(
-                f"has {len(array)} planes or colors where one was expected: write one plane, or choose one by a column "
-                "Frame_<channel> of a LoadData CSV",
-                path,
-                name,
-            )
+            raise ImageError(f"has {len(array)} planes where one was expected: choose one by its index", path, name)
         array = array[index]
     if array.ndim != 2 or array.dtype.kind not in "uifb" or not array.size:
         raise ImageError(f"holds {array.dtype} of shape {array.shape}, not a plane of numbers", path, name)
-    return array
+    return array if source.illumination is None else correct_illumination(array, source.illumination, name)
 
 
-def _read(source: PlaneSource, path: Path, name: str) -> NDArray[Any]:
-    """Read the file of a plane: the plane, or all planes of the file."""
+def _read(source: PlaneSource, path: Path, name: str, intensities: bool) -> NDArray[Any]:
+    """Read the plane from its file."""
     if source.level is not None:
         from .ome_zarr_planes import read_zarr_plane
 
         return read_zarr_plane(source, name)
     if source.row is not None:
         return read_row(path, source.array, source.row)
-    return read_array(path, stack=source.index is not None)
+    return formats.read_plane(path, source.index, source.position, intensities)
 
 
 def plane_size(plane: NDArray[Any]) -> str:

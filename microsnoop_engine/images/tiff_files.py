@@ -1,7 +1,11 @@
-"""Read TIFF files: plain, ImageJ and OME, of one plane, of channels or of colors."""
+"""Read TIFF files: plain, ImageJ, OME, of microscopes and of slide scanners."""
 
 from __future__ import annotations
 
+import math
+import re
+from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -10,68 +14,220 @@ from numpy.typing import NDArray
 
 from ..errors import ImageError
 from ..storage.paths import open_header, open_whole
+from .file_image import FileImage, ImageFile, PlaneNumber, distinct_names
+from .ome_tiff import OmeTiff
+from .tiff_pages import as_shown, check_chain, check_complete, color_names, is_left_out
+from .tiff_pixel_size import tiff_pixel_size
 
-SUFFIXES: tuple[str, ...] = (".tif", ".tiff")
+SUFFIXES: tuple[str, ...] = (
+    ".tif",
+    ".tiff",
+    ".btf",
+    ".tf2",
+    ".tf8",
+    ".lsm",
+    ".stk",
+    ".svs",
+    ".scn",
+    ".ndpi",
+    ".qptiff",
+)
+_POSITIONS = "RM"
+_UNKNOWN = "IQ"
+_THUMBNAILS = ("thumbnail", "label", "macro", "map", "overview")
+"""Names of the pictures that slide scanners add."""
 
 
-def read_array(path: Path, stack: bool = False) -> NDArray[Any]:
-    """Read the first series of a TIFF file. See `formats.read_array`."""
+def open_file(path: Path, pixels: bool) -> ImageFile:
+    """Open a TIFF file. See `formats.open_file`."""
     import tifffile
 
-    with tifffile.TiffFile(open_whole(path)) as tiff:
-        series = tiff.series[0]
-        # of a truncated file, tifffile reads the missing bytes as zeros
-        ends = [
-            offset + count
-            for page in series.pages
-            if page is not None
-            for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True)
-        ]
-        end, size = max(ends, default=0), tiff.filehandle.size
-        if end > size:
-            raise ImageError(f"is incomplete: {size} bytes of at least {end}", path)
-        array, axes = series.asarray(), series.axes
-    kept = [axis for axis, length in zip(axes, array.shape, strict=True) if length > 1 or axis in "YX"]
-    array = array.reshape([array.shape[axes.index(axis)] for axis in kept])
-    others = [axis for axis in kept if axis not in "YX"]
-    if len(others) > 1 or (others and others[0] in "ZT" and not stack):
-        raise ImageError(
-            f"is a stack with axes {''.join(kept)}: write one plane per time point and depth, or project it first", path
+    file = open_whole(path) if pixels else open_header(path)
+    try:
+        tiff = tifffile.TiffFile(file)
+        check_chain(tiff, path)
+        return OmeTiff(path, tiff) if tiff.is_ome and tiff.ome_metadata else PagedTiff(path, tiff)
+    except BaseException:
+        if not isinstance(file, Path):
+            file.close()
+        raise
+
+
+@dataclass(frozen=True)
+class _Series:
+    """An image of a file: a series of tifffile, or one position of it."""
+
+    image: FileImage
+    pages: Any
+    leading: str
+    """Axes before those of a page, slowest first."""
+    lengths: tuple[int, ...]
+    fixed: dict[str, int]
+    inner: str
+    """Axes of a page."""
+    first_page: int = 0
+
+
+class PagedTiff(ImageFile):
+    """An open TIFF file without OME-XML. See `file_image.ImageFile`.
+
+    Parameters
+    ----------
+    path : Path
+    tiff : tifffile.TiffFile
+
+    Raises
+    ------
+    ImageError
+        If it has axes that are neither channels, depth, time nor positions.
+    """
+
+    def __init__(self, path: Path, tiff: Any) -> None:
+        self._path, self._tiff = path, tiff
+        self._series = [each for series in _full_series(tiff) for each in self._images_of(series)]
+        self.images = [each.image for each in self._series]
+        if tiff.is_ndtiff:
+            self.set_identity = str(path.parent / "NDTiff.index")
+
+    def close(self) -> None:
+        """See `file_image.ImageFile`."""
+        self._tiff.close()
+
+    def read(self, image: int, number: PlaneNumber, intensities: bool) -> NDArray[Any]:
+        """See `file_image.ImageFile`."""
+        each = self._series[image]
+        at = {**each.fixed, "C": number.channel, "T": number.time, "Z": number.plane}
+        at |= dict.fromkeys(_UNKNOWN, number.plane)
+        index = 0
+        for axis, length in zip(each.leading, each.lengths, strict=True):
+            index = index * length + at[axis]
+        page, array = self._page(each.pages, index)
+        inner = each.inner
+        # a page that is a volume itself
+        for axis in [axis for axis in inner if axis not in "YXS"]:
+            array = np.take(array, at[axis], inner.index(axis))
+            inner = inner.replace(axis, "")
+        plane: NDArray[Any] = as_shown(array, inner, page, intensities)
+        colors = each.image.colors
+        if "S" in inner and colors:
+            plane = plane[: len(colors)]
+        elif "S" in inner:
+            plane = plane[0 if "C" in each.leading else number.channel]
+        return plane
+
+    def _page(self, series: Any, index: int) -> tuple[Any, NDArray[Any]]:
+        """Return the keyframe and the array of a page of a series, whose pages may lie in one piece."""
+        size = self._tiff.filehandle.size
+        keyframe = series.keyframe
+        if len(series.pages) <= index and series.dataoffset is not None:
+            nbytes = math.prod(keyframe.shape) * keyframe.dtype.itemsize
+            offset = series.dataoffset + index * nbytes
+            if offset + nbytes > size:
+                raise ImageError(f"is incomplete: {size} bytes of at least {offset + nbytes}", self._path)
+            data = self._tiff.filehandle.read_array(
+                self._tiff.byteorder + keyframe.dtype.char, math.prod(keyframe.shape), offset
+            )
+            return keyframe, data.reshape(keyframe.shape)
+        page = series.pages[index] if index < len(series.pages) else None
+        if page is None:
+            raise ImageError(f"lacks page {index} of {len(series.pages)}: it was not acquired, or is lost", self._path)
+        if page.parent.filehandle.name == self._tiff.filehandle.name:
+            check_complete(page, size, self._path)
+        array: NDArray[Any] = page.asarray()
+        return keyframe, array
+
+    def _images_of(self, series: Any) -> list[_Series]:
+        """Split a series of tifffile into images of channels, depth and time."""
+        keyframe = series.keyframe
+        leading, lengths, inner = _split_axes(series)
+        found = dict(zip(leading, lengths, strict=True))
+        unknown = [axis for axis in leading if axis in _UNKNOWN]
+        if len(set(leading)) < len(leading) or len(unknown) > 1 or (unknown and {"Z", "C", "T"} & found.keys()):
+            pages = " x ".join(map(str, lengths))
+            raise ImageError(
+                f"holds {pages} pages, and no metadata say what they are: write it as OME-TIFF with its axes",
+                self._path,
+            )
+        for axis in [*leading, *inner]:
+            if axis not in "CZTSYX" + _POSITIONS + _UNKNOWN:
+                from tifffile import TIFF
+
+                raise ImageError(
+                    f"has an axis '{axis}' ({TIFF.AXES_NAMES.get(axis, 'unknown')}), which is neither channel, depth, "
+                    "time nor position: write each step as its own image",
+                    self._path,
+                )
+        for axis in inner:
+            if axis not in "YXS":
+                found[axis] = keyframe.shape[inner.index(axis)]
+        colors = color_names(keyframe, self._path)
+        channels = self._channels(found.get("C", 1))
+        if colors and colors[0] != "Red" and "S" in inner and "C" not in found:
+            channels, colors = colors, ()
+        image = FileImage(
+            channels,
+            colors if "S" in inner else (),
+            found.get("Z", math.prod(found[axis] for axis in unknown)),
+            found.get("T", 1),
+            not unknown,
+            "".join(axis for axis in reversed(leading) if axis in "CZT")
+            + "".join(axis for axis in "CZT" if axis not in leading),
+            tiff_pixel_size(self._tiff, keyframe),
+            series.name if len(self._tiff.series) > 1 else "",
         )
-    return np.moveaxis(array, kept.index(others[0]), 0) if others else array
+        positions = [axis for axis in leading if axis in _POSITIONS]
+        return [
+            _Series(image, series, leading, lengths, dict(zip(positions, numbers, strict=True)), inner)
+            for numbers in product(*(range(found[axis]) for axis in positions))
+        ]
+
+    def _channels(self, count: int) -> tuple[str, ...]:
+        names: list[str] = []
+        if self._tiff.imagej_metadata:
+            labels = self._tiff.imagej_metadata.get("Labels", [])
+            names = [re.sub(r"^(c:\d+/\d+ )?(z:\d+/\d+ )?(t:\d+/\d+ )?- ", "", str(label)) for label in labels]
+        elif self._tiff.is_lsm:
+            colors = (self._tiff.lsm_metadata or {}).get("ChannelColors", {})
+            names = [str(name) for name in colors.get("ColorNames", [])]
+        elif self._tiff.is_qpi:
+            found = [re.search(r"<Name>([^<]+)</Name>", page.description) for page in self._tiff.series[0].pages]
+            names = [match[1] if match else "" for match in found]
+        return distinct_names(names if len(names) == count else [""] * count)
 
 
-def channel_names(path: Path) -> list[str]:
-    """Read the channel names of a TIFF file from its header. See `formats.channel_names`."""
-    import tifffile
-
-    with open_header(path) as file, tifffile.TiffFile(file) as tiff:
-        series = tiff.series[0]
-        lengths = {axis: n for axis, n in zip(series.axes, series.shape, strict=True) if axis not in "YX" and n > 1}
-        if not lengths or lengths.keys() & set("ZT"):
-            return []
-        if "S" in lengths:
-            return ["Red", "Green", "Blue", "Alpha"][: lengths["S"]]
-        names = _names_in_metadata(tiff)
-    count = next(iter(lengths.values()))
-    usable = len(names) == count and all(names) and len(set(names)) == count
-    return names if usable else [f"C{n + 1}" for n in range(count)]
-
-
-def _names_in_metadata(tiff: Any) -> list[str]:
-    """Return the names of channels that the metadata of OME or ImageJ hold, blank where one is missing."""
-    import tifffile
-
-    if tiff.ome_metadata:
-        image = _first(tifffile.xml2dict(tiff.ome_metadata)["OME"]["Image"])
-        channels = image["Pixels"].get("Channel", [])
-        channels = channels if isinstance(channels, list) else [channels]
-        return [str(channel.get("Name", "")) for channel in channels]
-    if tiff.imagej_metadata:
-        return [str(label) for label in tiff.imagej_metadata.get("Labels", [])]
-    return []
+def _full_series(tiff: Any) -> list[Any]:
+    """Return the series of a file without thumbnails and lower resolutions; equal single pages as one series."""
+    every = [series for series in tiff.series if series.keyframe is not None]
+    kept = [
+        series
+        for series in every
+        if not is_left_out(series.keyframe) and not series.name.strip().lower().startswith(_THUMBNAILS)
+    ] or every[:1]
+    first = kept[0]
+    single = all(len(series.pages) == 1 and series.keyframe.axes in ("YX", "YXS", "SYX") for series in kept)
+    alike = all((series.shape, series.dtype) == (first.shape, first.dtype) for series in kept)
+    if len(kept) > 1 and single and alike and first.kind.lower() in ("generic", "uniform", "shaped"):
+        return [_SinglePages([series.pages[0] for series in kept], first)]
+    return kept
 
 
-def _first(elements: Any) -> Any:
-    """Return the first of several XML elements, or the only one, which `xml2dict` gives without a list."""
-    return elements[0] if isinstance(elements, list) else elements
+class _SinglePages:
+    """Pages that were written one at a time, as a series of unknown axis."""
+
+    dataoffset = None
+    name = ""
+
+    def __init__(self, pages: list[Any], first: Any) -> None:
+        self.pages, self.keyframe, self.dtype = pages, first.keyframe, first.dtype
+        self.axes, self.shape = "I" + first.keyframe.axes, (len(pages), *first.keyframe.shape)
+
+
+def _split_axes(series: Any) -> tuple[str, tuple[int, ...], str]:
+    """Return the axes of a series that number its pages, their lengths, and the axes of a page; without length 1."""
+    axes = "".join(axis for axis, length in zip(series.axes, series.shape, strict=True) if length > 1 or axis in "YX")
+    shape = tuple(length for axis, length in zip(series.axes, series.shape, strict=True) if length > 1 or axis in "YX")
+    keyframe = series.keyframe
+    inner = keyframe.axes
+    kept = "".join(axis for axis, length in zip(inner, keyframe.shape, strict=True) if length > 1 or axis in "YX")
+    count = len(axes) - len(kept)
+    return axes[:count], shape[:count], inner

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError, first_line
-from ..images.formats import SUFFIXES, read_array
+from ..images.formats import SUFFIXES, read_planes
 
 log = logging.getLogger(__name__)
 
@@ -144,7 +144,7 @@ def _files(path: Path, split: str) -> Iterator[Entry]:
 def _read(entry: Entry) -> tuple[str, str, str, list[NDArray[np.uint8]] | str]:
     name, category, source, path, archive = entry
     try:
-        array = read_array(path) if archive is None else _read_member(archive, name)
+        array = read_planes(path) if archive is None else _read_member(archive, name)
         planes = [array] if array.ndim == 2 else list(array)
         distinct = [p for n, p in enumerate(planes) if not any(_equal(p, other) for other in planes[:n])]
         return name, category, source, [to_uint8(plane) for plane in distinct]
@@ -155,7 +155,7 @@ def _read(entry: Entry) -> tuple[str, str, str, list[NDArray[np.uint8]] | str]:
 def _read_member(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
     """Read an image of an archive by the reader of its format, which takes files."""
     with TemporaryDirectory() as folder:
-        return read_array(Path(archive.extract(name, folder)))
+        return read_planes(Path(archive.extract(name, folder)))
 
 
 def _equal(first: NDArray[Any], second: NDArray[Any]) -> bool:

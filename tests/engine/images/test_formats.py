@@ -2,13 +2,19 @@
 
 import numpy as np
 import pytest
-from image_files import GRAY, PLANE, PLANES, RGB, text, write
+from image_files import GRAY, PLANE, PLANES, RGB, write
 from PIL import Image
 
-from microsnoop_engine.errors import ImageError, MissingExtraError
-from microsnoop_engine.images.formats import channel_names, read_array
-from microsnoop_engine.images.image_set import PlaneSource
+from microsnoop_engine.images.formats import read_planes
+from microsnoop_engine.images.image_set import PlaneSource, Position
+from microsnoop_engine.images.inputs import find_image_sets
 from microsnoop_engine.images.planes import read_plane
+
+
+def channel_names(path):
+    (image_set,) = find_image_sets(path)
+    return list(image_set.channels)
+
 
 TIFFS = {
     "plain": (PLANE, {}),
@@ -31,14 +37,15 @@ TIFFS = {
 def test_tiff_of_one_plane(tmp_path, kind):
     array, options = TIFFS[kind]
     path = write(tmp_path / "a.tif", array, **options)
-    assert channel_names(path) == []
+    assert channel_names(path) == ["Image"]
     plane = read_plane(PlaneSource(path), "DNA")
     assert plane.dtype == array.dtype
     assert np.array_equal(plane, array.reshape(array.shape[-2:]))
 
 
 MULTI = {
-    "pages": ({"photometric": "minisblack"}, ["C1", "C2", "C3"]),
+    "axes": ({"photometric": "minisblack", "metadata": {"axes": "CYX"}}, ["C1", "C2", "C3"]),
+    "samples": ({"photometric": "minisblack", "planarconfig": "separate"}, ["C1", "C2", "C3"]),
     "imagej": (
         {"imagej": True, "metadata": {"axes": "CYX", "Labels": ["DNA", "ER", "Actin"]}},
         ["DNA", "ER", "Actin"],
@@ -48,7 +55,7 @@ MULTI = {
     "ome without names": ({"ome": True, "metadata": {"axes": "CYX"}}, ["C1", "C2", "C3"]),
     "ome with a name twice": (
         {"ome": True, "metadata": {"axes": "CYX", "Channel": {"Name": ["A", "B", "A"]}}},
-        ["C1", "C2", "C3"],
+        ["A_1", "B", "A_2"],
     ),
 }
 
@@ -58,14 +65,15 @@ def test_tiff_of_several_channels(tmp_path, kind):
     options, names = MULTI[kind]
     path = write(tmp_path / "a.tif", PLANES, **options)
     assert channel_names(path) == names
-    assert np.array_equal(read_array(path), PLANES)
+    assert np.array_equal(read_planes(path), PLANES)
     for index in range(3):
-        assert np.array_equal(read_plane(PlaneSource(path, index), "DNA"), PLANES[index])
+        source = PlaneSource(path, position=Position(channel=index))
+        assert np.array_equal(read_plane(source, "DNA"), PLANES[index])
 
 
 def test_stack_in_depth_plane_by_plane(tmp_path):
     path = write(tmp_path / "a.tif", PLANES, imagej=True, metadata={"axes": "ZYX"})
-    assert channel_names(path) == []
+    assert channel_names(path) == ["Image"]
     assert np.array_equal(read_plane(PlaneSource(path, 2), "DNA"), PLANES[2])
 
 
@@ -75,35 +83,25 @@ def test_colors(tmp_path, suffix):
     path = write(tmp_path / f"a.{suffix}", RGB, **options)
     assert channel_names(path) == ["Red", "Green", "Blue"]
     for index in range(3):
-        assert np.array_equal(read_plane(PlaneSource(path, index), "Red"), RGB[..., index])
+        assert np.array_equal(read_plane(PlaneSource(path, position=Position(color=index)), "Red"), RGB[..., index])
 
 
 @pytest.mark.parametrize("array", [GRAY, PLANE])
 def test_gray_png(tmp_path, array):
     path = write(tmp_path / "a.PNG", array)
-    assert channel_names(path) == []
+    assert channel_names(path) == ["Image"]
     assert np.array_equal(read_plane(PlaneSource(path), "DNA"), array)
 
 
 def test_transparency_is_left_out(tmp_path):
     Image.fromarray(np.dstack([RGB, GRAY])).save(tmp_path / "rgba.png")
     Image.fromarray(np.dstack([GRAY, GRAY])).save(tmp_path / "la.png")
-    assert np.array_equal(read_array(tmp_path / "rgba.png"), np.moveaxis(RGB, -1, 0))
+    assert np.array_equal(read_planes(tmp_path / "rgba.png"), np.moveaxis(RGB, -1, 0))
     assert np.array_equal(read_plane(PlaneSource(tmp_path / "la.png"), "DNA"), GRAY)
 
 
 def test_gif(tmp_path):
     Image.fromarray(GRAY).save(tmp_path / "a.gif")
-    assert np.array_equal(read_plane(PlaneSource(tmp_path / "a.gif", 1), "Green"), GRAY)
-
-
-def test_vendor_format_without_its_reader(tmp_path):
-    try:
-        import bioio  # noqa: F401
-    except ImportError:
-        text(tmp_path / "a.czi")
-        with pytest.raises(MissingExtraError, match=r"reading 'a.czi' needs the package 'bioio': pip install \"micro"):
-            read_plane(PlaneSource(tmp_path / "a.czi"), "DNA")
-    else:
-        with pytest.raises(ImageError, match="cannot be read"):
-            read_plane(PlaneSource(text(tmp_path / "a.czi")), "DNA")
+    (image_set,) = find_image_sets(tmp_path / "a.gif")
+    for source in image_set.channels.values():
+        assert np.array_equal(read_plane(source, "Green"), GRAY)

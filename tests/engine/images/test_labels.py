@@ -32,7 +32,7 @@ BAD_LABELS = {
     "black and white": ((LABELS > 4).astype(np.uint8) * 255, "labels are a black-and-white mask: every object"),
     "beyond 32 bits": (np.where(LABELS > 7, 2**31, LABELS.astype(np.int64)), "labels run from 0 to 2147483648"),
     "complex": (LABELS.astype(np.complex64), "holds complex64"),
-    "colors": (RGB, "has 3 planes or colors"),
+    "colors": (RGB, "is a color picture"),
 }
 
 

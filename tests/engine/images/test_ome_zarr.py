@@ -381,7 +381,7 @@ def test_options_that_do_not_go_with_a_plate(plate, options, message):
         find_image_sets(plate, **options)
 
 
-@pytest.mark.parametrize(("name", "value"), [("level", 0), ("pixel_size", 1.0)])
+@pytest.mark.parametrize(("name", "value"), [("level", 0)])
 def test_options_that_go_with_a_plate_only(tmp_path, name, value):
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((9, 9), np.uint8))
     with pytest.raises(InputError, match=f"`{name}` goes with an OME-Zarr plate or image"):

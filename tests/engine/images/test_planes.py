@@ -5,7 +5,7 @@ import pytest
 from image_files import GRAY, PLANE, PLANES, RGB, animation, archive, cut, damage, image_set, text, write
 
 from microsnoop_engine.errors import ImageError
-from microsnoop_engine.images.image_set import PlaneSource
+from microsnoop_engine.images.image_set import PlaneSource, Position
 from microsnoop_engine.images.planes import read_channels, read_plane
 
 
@@ -41,13 +41,16 @@ BAD_PLANES = {
     ),
     "TIFF cut within its second plane": (
         lambda d: PlaneSource(cut(write(d / "a.tif", PLANES, imagej=True, metadata={"axes": "CYX"}), 0.6), 1),
-        "there is no plane 1",
+        "is incomplete: what follows its page 1 cannot be found",
     ),
     "damaged TIFF": (
         lambda d: PlaneSource(damage(write(d / "a.tif", PLANE, compression="zlib"))),
         "cannot be read .*damaged",
     ),
-    "truncated PNG": (lambda d: PlaneSource(cut(write(d / "a.png", PLANE), 0.5)), "cannot be read .*truncated"),
+    "truncated PNG": (
+        lambda d: PlaneSource(cut(write(d / "a.png", PLANE), 0.5)),
+        "is incomplete: its [0-9]+ bytes lack the end",
+    ),
     "truncated JPEG": (lambda d: PlaneSource(cut(write(d / "a.jpg", GRAY), 0.5)), "cannot be read .*truncated"),
     "complex numbers": (
         lambda d: PlaneSource(write(d / "a.tif", PLANE.astype(np.complex64))),
@@ -66,16 +69,43 @@ BAD_PLANES = {
         "cannot be read",
     ),
     "damaged npz": (lambda d: PlaneSource(damage(archive(d / "a.npz", images=PLANES)), None, 0), "cannot be read"),
-    "Z-stack": (lambda d: PlaneSource(write(d / "a.tif", PLANES, **Z_STACK)), "is a stack with axes ZYX"),
+    "Z-stack": (
+        lambda d: PlaneSource(write(d / "a.tif", PLANES, **Z_STACK)),
+        "is a stack of 3 planes in depth: choose `project`",
+    ),
     "Z-stack of channels": (
-        lambda d: PlaneSource(write(d / "a.tif", PLANES[None].repeat(2, 0), ome=True, metadata={"axes": "ZCYX"}), 0),
-        "is a stack with axes ZCYX",
+        lambda d: PlaneSource(
+            write(d / "a.tif", PLANES[None].repeat(2, 0), ome=True, metadata={"axes": "ZCYX"}),
+            position=Position(channel=0),
+        ),
+        "is a stack of 2 planes in depth",
+    ),
+    "time series": (
+        lambda d: PlaneSource(write(d / "a.tif", PLANES, imagej=True, metadata={"axes": "TYX"})),
+        "is a series of 3 time points: choose `time`",
+    ),
+    "depth beyond the last": (
+        lambda d: PlaneSource(write(d / "a.tif", PLANES, **Z_STACK), position=Position(plane=3)),
+        "has planes 0 to 2: there is no plane 3",
+    ),
+    "axis of another kind": (
+        lambda d: PlaneSource(write(d / "a.tif", PLANES, metadata={"axes": "HYX"}, photometric="minisblack")),
+        r"has an axis 'H' \(lifetime\)",
+    ),
+    "two axes without a meaning": (
+        lambda d: PlaneSource(write(d / "a.tif", PLANES[None].repeat(2, 0), photometric="minisblack")),
+        "holds 2 x 3 pages, and no metadata say what they are",
     ),
     "several planes": (
         lambda d: PlaneSource(write(d / "a.tif", PLANES, photometric="minisblack")),
-        "has 3 planes or colors",
+        "holds 3 pages, and no metadata say what they are: choose `pages`",
     ),
-    "colors": (lambda d: PlaneSource(write(d / "a.png", RGB)), "has 3 planes or colors where one was expected"),
+    "several channels": (
+        lambda d: PlaneSource(write(d / "a.tif", PLANES, imagej=True, metadata={"axes": "CYX"})),
+        r"has 3 channels \(C1, C2, C3\) where one was expected",
+    ),
+    "colors": (lambda d: PlaneSource(write(d / "a.png", RGB)), r"is a color picture \(Red, Green, Blue\) where one"),
+    "first frame of a color picture": (lambda d: PlaneSource(write(d / "a.png", RGB), 0), "is a color picture"),
     "frame beyond the last": (
         lambda d: PlaneSource(write(d / "a.tif", PLANES, photometric="minisblack"), 3),
         "has planes 0 to 2: there is no plane 3",

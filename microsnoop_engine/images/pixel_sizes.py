@@ -1,0 +1,128 @@
+"""Compare the pixel sizes that files carry, and bring image sets to one size."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+from ..errors import InputError
+from ..storage.paths import STORE_READERS, is_remote
+from .formats import SUFFIXES, open_file
+from .image_set import ImageSet, PlaneSource
+
+log = logging.getLogger(__name__)
+
+METADATA_NAME = "PixelSize"
+"""Metadata that holds the pixel size in micrometers, if the acquisition says it."""
+TOLERANCE = 0.02
+"""Relative difference of sizes that are taken as equal."""
+
+
+def pixel_sizes(image_sets: Sequence[ImageSet]) -> list[float | None]:
+    """Read the pixel sizes of image sets.
+
+    Parameters
+    ----------
+    image_sets : sequence of ImageSet
+
+    Returns
+    -------
+    list of float or None
+        In micrometers, from the metadata ``PixelSize`` or the header of the first channel's file; None if unknown.
+    """
+    files = list(dict.fromkeys(_first_source(each).path for each in image_sets if not _from_metadata(each)))
+    remote = any(is_remote(file) for file in files)
+    with ThreadPoolExecutor(STORE_READERS if remote else 1) as pool:
+        by_file = dict(zip(files, pool.map(_sizes_in, files), strict=True))
+    sizes = []
+    for each in image_sets:
+        source = _first_source(each)
+        series = (source.position.series if source.position else None) or 0
+        in_file = by_file.get(source.path, [])
+        sizes.append(_from_metadata(each) or (in_file[series] if series < len(in_file) else None))
+    return sizes
+
+
+def match_pixel_size(image_sets: Sequence[ImageSet], pixel_size: float) -> list[ImageSet]:
+    """Scale image sets so that their pixels have one size.
+
+    Parameters
+    ----------
+    image_sets : sequence of ImageSet
+    pixel_size : float
+        In micrometers.
+
+    Returns
+    -------
+    list of ImageSet
+        With a `scale` of the size in the file by ``pixel_size``.
+
+    Raises
+    ------
+    InputError
+        If the size of some images is unknown.
+    """
+    sizes = pixel_sizes(image_sets)
+    unknown = [each for each, size in zip(image_sets, sizes, strict=True) if size is None]
+    if unknown:
+        raise InputError(
+            f"`pixel_size`: {len(unknown)} of {len(image_sets)} image sets do not say their pixel size, such as "
+            f"'{_first_source(unknown[0]).path}': leave `pixel_size` out, or use `scale`"
+        )
+    scaled = [
+        replace(each, scale=_near_one((size or pixel_size) / pixel_size))
+        for each, size in zip(image_sets, sizes, strict=True)
+    ]
+    log.info("images of %s micrometers are resized to %g", _listed(sizes), pixel_size)
+    return scaled
+
+
+def warn_of_mixed_sizes(image_sets: Sequence[ImageSet]) -> None:
+    """Log a warning if image sets have pixels of different size."""
+    sizes = pixel_sizes(image_sets)
+    known = sorted({size for size in sizes if size is not None})
+    if known and known[-1] > known[0] * (1 + TOLERANCE):
+        log.warning(
+            "the images have pixels of %s micrometers: features of different pixel sizes do not compare. Choose "
+            "`pixel_size` to resize all to one, or measure them apart",
+            _listed(sizes),
+        )
+
+
+def _listed(sizes: Sequence[float | None]) -> str:
+    """Return sizes and how many image sets have each."""
+    rounded = [float(f"{size:.4g}") for size in sizes if size is not None]
+    counts = {size: rounded.count(size) for size in sorted(set(rounded))}
+    shown = [f"{size:g} ({count} image set{'' if count == 1 else 's'})" for size, count in counts.items()]
+    return ", ".join(shown if len(shown) <= 4 else [*shown[:2], "..", shown[-1]])
+
+
+def _near_one(scale: float) -> float:
+    return 1.0 if abs(scale - 1) <= TOLERANCE else scale
+
+
+def _first_source(image_set: ImageSet) -> PlaneSource:
+    return next(iter(image_set.channels.values()))
+
+
+def _from_metadata(image_set: ImageSet) -> float | None:
+    try:
+        size = float(image_set.metadata.get(METADATA_NAME, 0))
+    except ValueError:
+        return None
+    return size if size > 0 else None
+
+
+def _sizes_in(path: Path) -> list[float | None]:
+    """Return the sizes of the images in a file; none if it cannot be read, which the reader of its pixels reports."""
+    if path.suffix.lower() not in SUFFIXES:
+        return []
+    try:
+        with open_file(path, pixels=False) as file:
+            return [image.pixel_size for image in file.images]
+    except Exception:
+        log.debug("the header of '%s' cannot be read", path, exc_info=True)
+        return []

@@ -1,0 +1,125 @@
+"""Read single pages of a TIFF file: complete, without alpha, upright, and as they are shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ImageError
+from .file_image import COLORS
+from .orientation import ORIENTATION, upright
+
+_WHITE_IS_ZERO, _RGB, _MASK, _CMYK, _YCBCR, _LAB = 0, 2, 4, 5, 6, 8
+_COLORED = (_RGB, _YCBCR)
+_UNREADABLE = {_CMYK: "CMYK", _LAB: "CIE L*a*b*", 9: "CIE L*a*b*", 10: "CIE L*a*b*"}
+_THUMBNAIL, _TRANSPARENCY = 1, 4
+"""Bits of the tag NewSubfileType."""
+
+
+def color_names(page: Any, path: Path) -> tuple[str, ...]:
+    """Return the names of the samples of a page, without alpha; empty if a pixel has one sample.
+
+    Parameters
+    ----------
+    page : tifffile.TiffPage
+    path : Path
+        For the error.
+
+    Returns
+    -------
+    tuple of str
+        Red, Green, Blue of a color page; ``C1``, ``C2``, .. of other samples.
+
+    Raises
+    ------
+    ImageError
+        If the colors are neither RGB nor gray.
+    """
+    count = page.samplesperpixel
+    if page.photometric in _UNREADABLE and count > 1:
+        raise ImageError(f"has {_UNREADABLE[page.photometric]} colors: save it as gray or RGB", path)
+    if page.photometric in _COLORED and count > 1:
+        if count > 4:
+            raise ImageError(f"has {count} samples per pixel of which three are colors: write them as channels", path)
+        return COLORS[:count]
+    count -= sum(kind in (1, 2) for kind in _extra_samples(page))
+    return tuple(f"C{n + 1}" for n in range(count)) if count > 1 else ()
+
+
+def _extra_samples(page: Any) -> tuple[int, ...]:
+    extra = page.extrasamples
+    return tuple(int(kind) for kind in extra) if isinstance(extra, tuple | list) else (int(extra),)
+
+
+def is_left_out(page: Any) -> bool:
+    """Return True for a thumbnail, a lower resolution or a mask of transparency."""
+    return bool(int(page.subfiletype) & (_THUMBNAIL | _TRANSPARENCY)) or page.photometric == _MASK
+
+
+def check_complete(page: Any, size: int, path: Path) -> None:
+    """Check that the data of a page lie in its file: tifffile reads missing bytes as zeros.
+
+    Raises
+    ------
+    ImageError
+    """
+    end = max((o + n for o, n in zip(page.dataoffsets, page.databytecounts, strict=True)), default=0)
+    if end > size:
+        raise ImageError(f"is incomplete: {size} bytes of at least {end}", path)
+
+
+def check_chain(tiff: Any, path: Path) -> None:
+    """Check that a file holds all pages it refers to: tifffile passes over those behind a damaged or missing one.
+
+    Raises
+    ------
+    ImageError
+    """
+    if tiff.is_ndpi or tiff.is_lsm or tiff.is_micromanager or tiff.is_ndtiff:
+        return
+    count = len(tiff.pages)
+    file = tiff.filehandle
+    file.seek(tiff.pages.next_page_offset)
+    data = file.read(tiff.tiff.offsetsize)
+    if len(data) < tiff.tiff.offsetsize or int.from_bytes(data, "little" if tiff.byteorder == "<" else "big"):
+        raise ImageError(f"is incomplete: what follows its page {count} cannot be found in {file.size} bytes", path)
+
+
+def as_shown(array: NDArray[Any], axes: str, page: Any, intensities: bool) -> NDArray[Any]:
+    """Return the array of a page as a plane.
+
+    Parameters
+    ----------
+    array : array
+    axes : str
+        Its axes: Y, X and perhaps S, samples.
+    page : tifffile.TiffPage
+        Its tags are used.
+    intensities : bool
+        Invert a page whose smallest value is shown as white.
+
+    Returns
+    -------
+    array (h, w) or (samples, h, w)
+        With all samples, also alpha.
+    """
+    array = np.moveaxis(array, [axes.index("Y"), axes.index("X")], [-2, -1])
+    tag = page.tags.get(ORIENTATION)
+    array = upright(array, int(tag.value) if tag is not None else 1)
+    if page.photometric == _WHITE_IS_ZERO and intensities:
+        array = _inverted(array, page.bitspersample)
+    return array
+
+
+def _inverted(array: NDArray[Any], bits: int) -> NDArray[Any]:
+    if array.dtype.kind == "f":
+        finite = array[np.isfinite(array)]
+        inverted = finite.max() + finite.min() - array if finite.size else array
+    elif array.dtype.kind == "u":
+        inverted = np.array(2**bits - 1, array.dtype) - array
+    else:
+        inverted = ~array
+    return np.asarray(inverted, array.dtype)
