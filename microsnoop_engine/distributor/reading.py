@@ -152,4 +152,5 @@ def add_labels(image_set: ImageSet, image: np.ndarray, job: Job, find_objects: S
         raise InputError(
             f"no labels of the object set '{job.objects}': there are {', '.join(image_set.labels) or 'none at all'}"
         )
-    return channels, read_labels(image_set.labels[job.objects], job.objects, image.shape[1:])
+    planes = tuple(image_set.channels.values())
+    return channels, read_labels(image_set.labels[job.objects], job.objects, image.shape[1:], planes)

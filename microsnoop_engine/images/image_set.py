@@ -17,7 +17,7 @@ class PlaneSource:
     Attributes
     ----------
     path : Path
-        An image file, a .npz file, a ROI file of ImageJ, or the group of an OME-Zarr image.
+        An image file, a .npz file, a file of outlines, or the group of an OME-Zarr image.
     index : int, optional
         Plane of a multi-plane file (its channel, page, depth or time point), from 0.
     row : int, optional
@@ -26,6 +26,8 @@ class PlaneSource:
         Name of the array of a .npz file.
     level : int, optional
         Resolution level of an OME-Zarr image, from 0, the finest.
+    is_mask : bool
+        True for a black-and-white mask, whose unconnected objects are to be numbered.
     """
 
     path: Path
@@ -33,6 +35,7 @@ class PlaneSource:
     row: int | None = None
     array: str = "images"
     level: int | None = None
+    is_mask: bool = False
 
     def key(self) -> list[str | int | None]:
         """Return the identity of the plane, by which a resumed run recognizes its inputs.
@@ -43,7 +46,8 @@ class PlaneSource:
             Absolute path, index and row, and the level if there is one; can be written as JSON.
         """
         key = [str(self.path.resolve()), self.index, self.row]
-        return key if self.level is None else [*key, self.level]
+        key = key if self.level is None else [*key, self.level]
+        return [*key, "mask"] if self.is_mask else key
 
 
 @dataclass(frozen=True)

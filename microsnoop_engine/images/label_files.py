@@ -10,7 +10,7 @@ from ..errors import InputError
 from ..storage.paths import files_in, path_kind
 from .formats import SUFFIXES
 from .image_set import ImageSet, PlaneSource
-from .labels import ROI_SUFFIXES
+from .outline_files import IMAGEJ_SUFFIXES
 
 LABEL_ENDINGS = ("", "_labels", "_label", "_mask", "_masks", "_cp_masks", "_Nuclei", "_Cells")
 """Endings that the name of a label image may add to that of its image."""
@@ -97,7 +97,7 @@ def match_rois(image_sets: Sequence[ImageSet], path: Path, objects: str) -> list
     """
     if path.is_dir():
         return [replace(each, labels={objects: PlaneSource(_roi_file(path, each))}) for each in image_sets]
-    if not path.is_file() or path.suffix.lower() not in ROI_SUFFIXES:
+    if not path.is_file() or path.suffix.lower() not in IMAGEJ_SUFFIXES:
         raise InputError(f"`rois`: '{path}' is no ROI file of ImageJ (.zip, .roi) and no folder of such files")
     if len(image_sets) != 1:
         raise InputError(
@@ -110,7 +110,7 @@ def match_rois(image_sets: Sequence[ImageSet], path: Path, objects: str) -> list
 def _roi_file(folder: Path, image_set: ImageSet) -> Path:
     """Return the only ROI file of an image set; if there is none, the path that it would have."""
     stems = list(dict.fromkeys(source.path.stem for source in image_set.channels.values()))
-    names = [f"{stem}{ending}{suffix}" for stem in stems for ending in ROI_ENDINGS for suffix in ROI_SUFFIXES]
+    names = [f"{stem}{ending}{suffix}" for stem in stems for ending in ROI_ENDINGS for suffix in IMAGEJ_SUFFIXES]
     files = [folder / name for name in names if (folder / name).is_file()]
     if len(files) > 1:
         listed = ", ".join(f"'{file}'" for file in files)

@@ -66,7 +66,7 @@ def test_rois_that_overlap_are_planes_of_labels(tmp_path):
         inside = np.zeros((30, 40), bool)
         inside[y0:y1, x0:x1] = True
         assert np.array_equal((labels == number).any(0), inside)
-    with pytest.raises(ImageError, match=r"none of its 3 ROIs lies in the image \(2 x 1 pixels\)") as caught:
+    with pytest.raises(ImageError, match=r"none of its 3 outlines lies in the image \(2 x 1 pixels\)") as caught:
         read_labels(PlaneSource(tmp_path / "a.zip"), "Cells", (1, 2))
     assert (caught.value.path, caught.value.channel) == (str(tmp_path / "a.zip"), "Cells")
 

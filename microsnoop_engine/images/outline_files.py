@@ -1,0 +1,44 @@
+"""Read the outlines of objects from the files of ImageJ, QuPath and napari."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..errors import MissingExtraError
+from .geojson import read_geojson
+from .napari_shapes import read_napari_shapes
+from .roi_masks import RoiMask
+
+IMAGEJ_SUFFIXES = (".zip", ".roi")
+OUTLINE_SUFFIXES = (*IMAGEJ_SUFFIXES, ".geojson", ".json", ".csv")
+
+
+def read_outlines(path: Path) -> list[RoiMask]:
+    """Read the outlines of a file, in its order.
+
+    Parameters
+    ----------
+    path : Path
+        ROIs of ImageJ (.zip, .roi), polygons of QuPath and others (.geojson, .json), or shapes of napari (.csv).
+
+    Returns
+    -------
+    list of RoiMask
+
+    Raises
+    ------
+    RoiError
+        If the file cannot be read, or holds an outline that has no area or whose pixels are not known exactly.
+    MissingExtraError
+        If ROIs of ImageJ cannot be read because roifile is not installed.
+    """
+    suffix = path.suffix.lower()
+    if suffix in (".geojson", ".json"):
+        return read_geojson(path)
+    if suffix == ".csv":
+        return read_napari_shapes(path)
+    try:
+        from .imagej_roi import read_rois
+    except ImportError:
+        raise MissingExtraError("roifile", "fiji", f"reading '{path.name}'") from None
+    return read_rois(path)
