@@ -22,7 +22,6 @@ from eval_sets import PROTOCOLS, EvalSet, read_development_set, read_set
 from get_data import DATA
 from representation import REPOSITORY, choices, predict
 
-from microsnoop_engine.cli.console import Console
 from microsnoop_engine.evaluation.scores import score_predictions
 from microsnoop_engine.model.checkpoints import find_weights, read_card
 from microsnoop_engine.trainer.batches import Batches
@@ -69,7 +68,7 @@ def run(name: str, options: argparse.Namespace) -> dict:
     folder = options.folder / name.replace(" ", "-")
     weights = folder / "weights.safetensors"
     if not recipe.samples:
-        weights = find_weights(recipe.changes["start"])
+        weights = find_weights(recipe.changes["init_weights"])
     elif not weights.exists():
         shutil.rmtree(folder, ignore_errors=True)
         batch = make_config(recipe.preset, recipe.changes).batch
@@ -83,7 +82,6 @@ def run(name: str, options: argparse.Namespace) -> dict:
             recipe.preset,
             recipe.changes | schedule | plain,
             compiled=compiled,
-            console=Console(quiet=True),
         )
         export(folder, weights, name, "", encoder_only=True)
     training = read_card(weights).training if recipe.samples else {"hours": 0, "samples_seen": 0}
@@ -132,7 +130,7 @@ def pool_embeddings(network: Network, steps: int = 25) -> np.ndarray:
     pool = read_pool(POOL)
     batches = Batches(pool, config, torch.device("cpu"))
     embedder = network.open()
-    return np.concatenate([embedder.embed(batches.crops(batches.places(step)).numpy()) for step in range(steps)])
+    return np.concatenate([embedder.embed(batches.crops(batches.draw(step)).numpy()) for step in range(steps)])
 
 
 def report(folder: Path, results: Path) -> None:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from representation import REPOSITORY
 
 TARGETS = REPOSITORY / "out" / "targets.npz"
-BASE = {"crop": 64, "batch": 128, "candidates": 1, "scale_jitter": 2.0, "scale_low": 0.6, "scale_high": 1.6}
+BASE = {"crop": 64, "batch": 128, "crop_candidates": 1, "scale_jitter": 2.0, "scale_low": 0.6, "scale_high": 1.6}
 MAGNIFIED = BASE | {"scale_low": 0.7, "scale_high": 3.5, "scale_jitter": 1.25}
 MIXED = MAGNIFIED | {"categories": ("fluorescence+phase+brightfield+tissue+histology+em",)}
-TOGETHER = MIXED | {"places_per_image": 4}
+TOGETHER = MIXED | {"crops_per_image": 4}
 MASKED = {"crop": 64, "patch": 8, "batch": 32, "scale_low": 0.7, "scale_high": 3.5}
-CONTINUED = {"start": "microsnoop-base", "frozen": 2, "learning_rate": 5e-4}
+CONTINUED = {"init_weights": "microsnoop-base", "frozen_stages": 2, "learning_rate": 5e-4}
 OBJECTS = CONTINUED | {
     "crop": 112,
     "batch": 64,
@@ -87,13 +87,15 @@ TABLES = (
         {
             "magnified": contrast("64 px crops magnified 0.7 to 3.5 times, both views alike within 1.25", MAGNIFIED),
             "base": contrast("magnified 0.6 to 1.6 times, views alike within 2", BASE),
-            "decorrelated": contrast("magnified + decorrelation of the embedding", MAGNIFIED | {"decorrelation": 0.1}),
+            "decorrelated": contrast(
+                "magnified + decorrelation of the embedding", MAGNIFIED | {"decorrelation_weight": 0.1}
+            ),
             "mixed": contrast("magnified, every batch of all categories", MIXED),
-            "neighbors": contrast("magnified, four places per image", MAGNIFIED | {"places_per_image": 4}),
+            "neighbors": contrast("magnified, four places per image", MAGNIFIED | {"crops_per_image": 4}),
             "together": contrast("mixed and neighbors", TOGETHER),
             "selected": contrast(
                 "together, the most varied of three places, a quarter of the crops padded",
-                TOGETHER | {"candidates": 3, "padding": 0.25},
+                TOGETHER | {"crop_candidates": 3, "padding": 0.25},
             ),
         },
     ),
@@ -117,18 +119,10 @@ TABLES = (
         "training images as any weights are.",
         {
             "before": contrast("the weights that the others start from", CONTINUED, 0),
-            "objects": objects("contrast of two views of an object that Otsu's threshold finds", distillation=0.0),
-            "classical": objects("objects + predicting the object's classical features", distillation=2.0),
-        },
-        continued=True,
-    ),
-    Table(
-        "Levels of the crop or the image",
-        "From the shipped weights (sha256 62ae4892..), two stages frozen, judged on the same cells. levels.md judges "
-        "both by levels of the field and the data set.",
-        {
-            "levels crop": contrast("contrast, crops normalized by their own percentiles", CONTINUED, 12000),
-            "levels image": contrast("normalized by their image's percentiles", CONTINUED | {"levels": "image"}, 12000),
+            "objects": objects(
+                "contrast of two views of an object that Otsu's threshold finds", distillation_weight=0.0
+            ),
+            "classical": objects("objects + predicting the object's classical features", distillation_weight=2.0),
         },
         continued=True,
     ),

@@ -26,7 +26,7 @@ MODES = {
     "pad": CropSettings(mode="single-cell"),
     "resize 128": CropSettings(mode="single-cell", resize=128),
 }
-CROPPING = ("measuring.py", "modes.py", "windows.py")
+CROPPING = ("modes/measure.py", "modes/batcher.py", "modes/crops.py", "modes/regions.py", "modes/normalization.py")
 """Files of the engine whose change changes what a network is given."""
 
 
@@ -77,7 +77,7 @@ class Network:
     dimension : int
         Numbers per channel.
     open : callable
-        Returns an object with ``embed`` and ``batch_size``, as an Embedder has.
+        Returns an object with ``embed``, ``batch_size`` and ``takes_tensors``, as an Embedder has.
     """
 
     name: str
@@ -107,7 +107,7 @@ def microsnoop(weights: str | Path = DEFAULT, threads: int = 0, name: str = "") 
     path = find_weights(weights)
     card = load_weights(path)[1]
     opened = cache(lambda: Embedder(path, device="cpu", threads=threads or None))
-    key = f"{card.sha256} {source_key('openvino_network.py')}"
+    key = f"{card.sha256} {source_key('model/backends/openvino_network.py')}"
     return Network(name or Path(weights).stem, key, card.dimension, opened)
 
 

@@ -27,7 +27,7 @@ from throughput import PLATE, RESULTS, machine, read_fields
 from microsnoop_engine import __version__, load_model
 from microsnoop_engine.distributor import reading
 from microsnoop_engine.distributor.job import Job
-from microsnoop_engine.distributor.run import profile
+from microsnoop_engine.distributor.run import run_job
 from microsnoop_engine.images.image_set import ImageSet, PlaneSource
 from microsnoop_engine.model.backends.torch_network import for_inference
 from microsnoop_engine.model.embedder import Embedder
@@ -220,8 +220,8 @@ def stage_rates(bench: Bench, fields: list[ImageSet], readers: int) -> Iterator[
 
     def cut_all() -> int:
         windows.clear()
-        for (image, labels), region in zip(pixels, regions, strict=True):
-            for part in cropper.crops(image, region, job.settings, labels, bench.batch):
+        for (image, _), region in zip(pixels, regions, strict=True):
+            for part in cropper.crops(image, region, job.settings, None, bench.batch):
                 windows.setdefault(part.windows.shape[-1], []).append(part.windows)
         return sum(crops)
 
@@ -253,7 +253,7 @@ def whole_rates(bench: Bench, fields: list[ImageSet], readers: int, folder: Path
                 for field in [fields[k % len(fields)]]
             ]
             began = time.perf_counter()
-            report = profile(repeated, job_of(mode), embedder, folder / f"{mode}-{name}", 8 << 30)
+            report = run_job(repeated, job_of(mode), embedder, folder / f"{mode}-{name}", 8 << 30)
             spent = time.perf_counter() - began
             trial = spent / count
             if report.failures:

@@ -38,6 +38,7 @@ class Quantized:
     """The network in 8-bit integers on whole frames; stands where the embedder stands."""
 
     batch_size = 32
+    takes_tensors = False
 
     def __init__(self, weights: Path):
         state, card = load_weights(weights)

@@ -1,7 +1,7 @@
 """Does it help to normalize crops by the levels of their field or data set, instead of each by its own?
 
     python benchmarks/levels.py --out benchmarks/results
-    python benchmarks/levels.py --weights out/ablation/levels-image/weights.safetensors
+    python benchmarks/levels.py --weights FILE.safetensors
 
 A crop's own percentiles 1 and 99 become 0 and 1 (the paper), or those of all cells of its field (well, laboratory), or
 those of the whole set.
@@ -35,8 +35,7 @@ HOW = (
     "`python benchmarks/levels.py {arguments}`. Balanced accuracy (%) by nearest neighbors, protocols as "
     "in representation.md, {limit} cells per set resized to 224 pixels. The levels (percentiles 1 "
     "and 99 of each channel) that become 0 and 1 are those of the crop, of all cells of its field (MitoCheck: well; "
-    "white blood cells: laboratory), or of all cells of the set. 'levels crop' and 'levels image' are arms of "
-    "ablation.md, trained alike but for the levels: those of the crop, as any weights are, or of the whole image."
+    "white blood cells: laboratory), or of all cells of the set."
 )
 
 

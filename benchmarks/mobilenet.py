@@ -31,6 +31,7 @@ class MobileNet:
     """
 
     batch_size = 32
+    takes_tensors = False
     dimension = 1024
 
     def __init__(self, weights: Path = WEIGHTS, threads: int = 0):

@@ -21,10 +21,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from microsnoop_engine.sphering.spherize import Spherize
-from microsnoop_engine.tables.aggregation import aggregate
 from microsnoop_engine.tables.columns import feature_columns
 from microsnoop_engine.tables.features import select_features
 from microsnoop_engine.tables.formats import open_table
+from microsnoop_engine.tables.grouping import aggregate_groups
 
 CHANNELS = [f"C{k}" for k in range(5)]
 CELLS_PER_WELL = 500
@@ -44,7 +44,7 @@ def aggregation(table: Path, statistic: str) -> dict[str, float]:
     before = peak()
     began = time.perf_counter()
     source = open_table(table)
-    wells = aggregate(source, ["Metadata_Plate", "Metadata_Well"], select_features(source), statistic)
+    wells = aggregate_groups(source, ["Metadata_Plate", "Metadata_Well"], select_features(source), statistic)
     return {"seconds": time.perf_counter() - began, "gb": peak() - before, "wells": len(wells)}
 
 

@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--out", type=Path, default=REPOSITORY / "out" / "targets.npz")
     options = parser.parse_args()
-    changes = {"crop": FRAME, "batch": BATCH, "places_per_image": 1, "seed": options.seed}
+    changes = {"crop": FRAME, "batch": BATCH, "crops_per_image": 1, "seed": options.seed}
     scales = {"scale_low": FRAME / LARGEST, "scale_high": FRAME / SMALLEST}
     pool = read_pool(POOL)
     batches = Batches(pool, make_config("contrast", changes | scales), torch.device("cpu"))
@@ -66,7 +66,7 @@ def main() -> None:
     began, step, found, tables, turned = time.monotonic(), 0, [], [], []
     with ProcessPoolExecutor(options.threads) as workers:
         while sum(map(len, tables)) < options.places:
-            places = around_objects(batches, batches.places(step), random)
+            places = around_objects(batches, batches.draw(step), random)
             crops = batches.crops(places).numpy()
             varied = crops.max((1, 2, 3)) > 0
             places, crops = places[varied], crops[varied].clip(0, 1)

@@ -126,6 +126,7 @@ class Collector:
     """Stands where the embedder stands, and keeps the windows that it is given."""
 
     batch_size = 1 << 30
+    takes_tensors = False
 
     def __init__(self) -> None:
         self.windows: dict[int, list[np.ndarray]] = {}

@@ -1,6 +1,6 @@
-"""Client of the microsnoop engine, which lives in a Python of its own and speaks JSON lines on its standard handles.
+"""Start the microsnoop engine in a Python of its own, and exchange JSON lines with it on its standard handles.
 
-Python 3.8, standard library, numpy and psutil only: this file runs inside CellProfiler.
+Python 3.8, standard library, numpy and psutil only: this file runs inside CellProfiler, and in any other host.
 """
 
 import atexit
@@ -32,20 +32,20 @@ RECORD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_microsnoop_e
 
 INSTALL_HELP = (
     'Install it in a Python 3.10 or newer: "pip install ." in microsnoop\'s folder, then "microsnoop install '
-    'cellprofiler". '
-    'Or name that Python (or its "microsnoop" command) in the module\'s setting "Engine", '
+    'cellprofiler" or "microsnoop install fiji". '
+    'Or name that Python (or its "microsnoop" command) in the setting "Engine", '
     "or in the environment variable " + ENVIRONMENT_VARIABLE + "."
 )
 
 
 class EngineError(RuntimeError):
-    """The engine is missing, stopped, or refused a request; the message says which and what to do."""
+    """Report an engine that is missing, stopped, or refuses a request; the message says what to do."""
 
 
 def find_engine(setting=""):
     """Find the command that runs the engine.
 
-    Looked at in this order: the setting, the environment variable ``MICROSNOOP_PYTHON``, the interpreter recorded by
+    Searched in this order: the setting, the environment variable ``MICROSNOOP_PYTHON``, the interpreter recorded by
     ``microsnoop install cellprofiler``, ``microsnoop`` on PATH.
 
     Parameters
@@ -105,7 +105,7 @@ def _command(name):
 
 
 def clean_environment(environ=os.environ):
-    """Environment for the engine's Python, free of what CellProfiler set for its own.
+    """Make an environment for the engine's Python, free of what the host set for its own.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ def _own_libraries_hidden():
 
 
 class Engine:
-    """A running engine.
+    """Run an engine.
 
     Parameters
     ----------
@@ -158,7 +158,7 @@ class Engine:
     Attributes
     ----------
     info : dict
-        What the engine says about itself: version, weights, sha256, dimension, device, folder, ...
+        Outputs of the engine's task ``info``: version, weights, sha256, dimension, device, folder, ...
 
     Raises
     ------
@@ -197,9 +197,9 @@ class Engine:
             self.info = self.run("info", deadline=began + start_seconds)
             if self.info.get("protocol") != PROTOCOL:
                 raise EngineError(
-                    "The microsnoop engine %s speaks protocol %s, this CellProfiler module protocol %d: update the "
-                    'older of them ("pip install ." in its folder, then "microsnoop install cellprofiler").'
-                    % (self.info.get("version"), self.info.get("protocol"), PROTOCOL)
+                    "The microsnoop engine %s speaks protocol %s, but this program protocol %d. Update the older of "
+                    'them: "pip install ." in its folder, then "microsnoop install cellprofiler" or "microsnoop '
+                    'install fiji".' % (self.info.get("version"), self.info.get("protocol"), PROTOCOL)
                 )
         except BaseException:
             self.close()
@@ -208,11 +208,11 @@ class Engine:
 
     def describe(self):
         """One line: version, weights, device."""
-        said = collections.defaultdict(lambda: "?", {key: str(value) for key, value in self.info.items()})
+        info = collections.defaultdict(lambda: "?", {key: str(value) for key, value in self.info.items()})
         return (
             "microsnoop {version}, weights {weights} (sha256 {sha256:.12}), device {device}, {precision} ({backend}), "
             "Python {python}"
-        ).format_map(said)
+        ).format_map(info)
 
     @property
     def alive(self):
@@ -270,7 +270,7 @@ class Engine:
 
     @contextlib.contextmanager
     def shared(self, array):
-        """Array as an input of several requests, written once.
+        """Write an array once, as an input of several requests.
 
         Parameters
         ----------
@@ -295,7 +295,7 @@ class Engine:
                 os.remove(path)
 
     def close(self, patience=CLOSE_SECONDS):
-        """End the engine; it goes by itself once its standard input is closed, and is killed when it does not.
+        """End the engine: close its standard input, and kill it if it does not end.
 
         The folder of an engine that was killed is removed.
 
@@ -380,7 +380,7 @@ class Engine:
 
 
 def analysis_workers():
-    """Number of analysis workers this process is one of; 0 outside of an analysis.
+    """Count the analysis workers of CellProfiler that this process is one of; 0 elsewhere.
 
     CellProfiler starts all of them at once, with the address of the analysis on their command lines.
     """
@@ -392,7 +392,7 @@ def analysis_workers():
 
 
 def thread_options():
-    """Options of ``microsnoop worker`` that share the cores among the engines of several analysis workers."""
+    """Choose options of ``microsnoop worker`` that share the cores among several analysis workers."""
     workers = analysis_workers()
     if workers < 2:
         return []
@@ -405,7 +405,7 @@ _engines_lock = threading.Lock()
 
 
 def get_engine(command, options=()):
-    """The engine of this process for a command and its options, started when it is not running.
+    """Return the engine of this process for a command and its options; start it if it is not running.
 
     Parameters
     ----------

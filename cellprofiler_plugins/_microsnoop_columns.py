@@ -1,4 +1,4 @@
-"""Many columns: writing them fast, and whether a database can take them.
+"""Write many columns fast, and find out whether a database can hold them.
 
 Python 3.8, standard library and numpy only: this file runs inside CellProfiler.
 """
@@ -33,7 +33,7 @@ def write_measurements(measurements, object_name, features, columns):
 
 
 def long_name(export, names, images, last_feature):
-    """Why a column's name is too long for an ExportToDatabase module.
+    """Find a column whose name is too long for an ExportToDatabase module.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def long_name(export, names, images, last_feature):
     names, images : list of str
         Object sets (or "Image") and images that are measured.
     last_feature : str
-        What stands between the two in a column's name.
+        The part between the two in a column's name.
 
     Returns
     -------
@@ -64,7 +64,7 @@ def long_name(export, names, images, last_feature):
 
 
 def wide_table(export, columns):
-    """Why a table of an ExportToDatabase module gets too wide for its database.
+    """Find a table of an ExportToDatabase module that gets too wide for its database.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def wide_table(export, columns):
 
 
 def database_tables(export, columns):
-    """Tables that an ExportToDatabase module will make.
+    """Count the columns of the tables that an ExportToDatabase module will make.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def database_tables(export, columns):
     Returns
     -------
     dict
-        {what is in the table: (number of columns, what to do if these are too many)}
+        {contents of the table: (number of columns, what to do if these are too many)}
     """
     counts = {}
     for name, feature in (column[:2] for column in columns):

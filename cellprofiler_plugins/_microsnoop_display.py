@@ -1,4 +1,4 @@
-"""What the module's window shows: crops of some objects, and a map of their embeddings.
+"""Draw the module's window: crops of some objects, and a map of their embeddings.
 
 Python 3.8, standard library and numpy only: this file runs inside CellProfiler.
 """
@@ -13,7 +13,7 @@ IMAGE_SIZE = 192
 
 
 def image_panel(images, channels, features):
-    """What is shown of whole images.
+    """Prepare what is drawn of whole images.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def image_panel(images, channels, features):
 
 
 def object_panel(name, images, channels, planes, result, masked):
-    """What is shown of an object set.
+    """Prepare what is drawn of an object set.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def object_panel(name, images, channels, planes, result, masked):
     planes : numpy.ndarray
         Its labels, (h, w) or (p, h, w).
     result : dict
-        What the engine said: ``object_number``, ``box``, ``features``.
+        Outputs of the engine: ``object_number``, ``box``, ``features``.
     masked : bool
         Whether everything outside the object was set to zero.
 
@@ -198,6 +198,7 @@ def draw_embedding(axes, panel):
     axes.imshow(panel["embedding"], aspect="auto", cmap="viridis", interpolation="nearest")
     axes.set_yticks(range(len(panel["channels"])))
     axes.set_yticklabels(panel["channels"])
-    axes.set_xticks([0, 64, 128, 192, 255])
-    axes.set_xlabel("Feature (E000 to E255)")
+    last = panel["embedding"].shape[1] - 1
+    axes.set_xticks(sorted({round(last * part / 4) for part in range(5)}))
+    axes.set_xlabel("Feature (E000 to E%03d)" % last)
     axes.set_title("Whole image, its embedding")

@@ -1,4 +1,4 @@
-"""What the engine is given: the pixels and labels of one image set.
+"""Read the pixels and labels of one image set for the engine.
 
 Python 3.8, standard library and numpy only: this file runs inside CellProfiler.
 """
@@ -7,7 +7,7 @@ import numpy
 
 
 def read_channels(image_set, names):
-    """The images of an image set as channels of one array.
+    """Stack the images of an image set as channels of one array.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def read_channels(image_set, names):
 
 
 def read_labels(objects, name, channels, image):
-    """The labels of an object set.
+    """Read the labels of an object set.
 
     Parameters
     ----------

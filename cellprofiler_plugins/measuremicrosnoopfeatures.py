@@ -4,7 +4,7 @@ MeasureMicrosnoopFeatures
 
 **MeasureMicrosnoopFeatures** measures learned features (embeddings) of
 objects, of whole images, or of both: 256 numbers per channel, made by the
-Microsnoop network.
+Microsnoop network (other weights may make more or fewer).
 
 Where the classical modules (**MeasureObjectSizeShape**,
 **MeasureTexture**, ...) measure what somebody thought of in advance, the
@@ -94,13 +94,11 @@ from cellprofiler_core.setting import Binary, Divider, ValidationError
 from cellprofiler_core.setting.choice import Choice
 from cellprofiler_core.setting.do_something import DoSomething
 from cellprofiler_core.setting.subscriber import ImageListSubscriber, LabelListSubscriber
-from cellprofiler_core.setting.text import Float, Pathname, Text
+from cellprofiler_core.setting.text import Float, Integer, Pathname, Text
 
 LOGGER = logging.getLogger(__name__)
 
 CATEGORY = "Microsnoop"
-DIMENSION = 256
-FEATURES = ["E%03d" % index for index in range(DIMENSION)]
 EXPERIMENT_FEATURES = {"Version": "version", "Weights": "weights", "WeightsSHA256": "sha256"}
 
 S_OBJECTS = "Objects"
@@ -128,7 +126,7 @@ class EnginePath(Pathname):
 class MeasureMicrosnoopFeatures(Module):
     module_name = "MeasureMicrosnoopFeatures"
     category = "Measurement"
-    variable_revision_number = 2
+    variable_revision_number = 3
 
     def create_settings(self):
         """Make the settings with their defaults and help."""
@@ -221,6 +219,16 @@ The network's weights: a name that the engine knows, or a weight file of
 your own. Features made with different weights cannot be compared.
 """,
         )
+        self.dimension = Integer(
+            "Features per channel",
+            256,
+            minval=1,
+            doc="""\
+How many numbers the weights make for each channel: 256 for the weights that
+come with the engine. You need not type it: *Test engine* and the start of a
+run take it from the weights.
+""",
+        )
         self.device = Choice(
             "Device",
             ["auto", "cpu", "cuda", "mps"],
@@ -263,6 +271,7 @@ and device, or what is wrong.
             self.weights,
             self.device,
             self.engine_path,
+            self.dimension,
         ]
 
     def visible_settings(self):
@@ -272,7 +281,8 @@ and device, or what is wrong.
             result += [self.objects_list, self.crop, self.rescale_constant, self.same_size]
         if self.measures_images:
             result += [self.image_mode]
-        return [*result, self.divider, self.weights, self.device, self.engine_path, self.test_button]
+        result += [self.divider, self.weights, self.dimension, self.device, self.engine_path]
+        return [*result, self.test_button]
 
     def help_settings(self):
         """Settings in the help page."""
@@ -283,6 +293,9 @@ and device, or what is wrong.
         if variable_revision_number == 1:
             setting_values = [*setting_values[:5], "No", *setting_values[5:]]
             variable_revision_number = 2
+        if variable_revision_number == 2:
+            setting_values = [*setting_values, "256"]
+            variable_revision_number = 3
         return setting_values, variable_revision_number
 
     @property
@@ -302,9 +315,15 @@ and device, or what is wrong.
             [IMAGE] if self.measures_images else []
         )
 
+    @property
+    def features(self):
+        """Names of the features of a channel, without category and image."""
+        return ["E%03d" % index for index in range(self.dimension.value)]
+
     def feature_names(self):
         """Names of the measurements, channel after channel."""
-        return [f"{CATEGORY}_{feature}_{image}" for image in self.images_list.value for feature in FEATURES]
+        features = self.features
+        return [f"{CATEGORY}_{feature}_{image}" for image in self.images_list.value for feature in features]
 
     def experiment_names(self, pipeline):
         """Names of the measurements about the engine, as {name: key of the engine's info}."""
@@ -355,14 +374,15 @@ and device, or what is wrong.
 
     def _warn_of_columns(self, export, pipeline):
         problem = _microsnoop_columns.long_name(
-            export, self.measured, self.images_list.value, f"{CATEGORY}_{FEATURES[-1]}"
+            export, self.measured, self.images_list.value, f"{CATEGORY}_{self.features[-1]}"
         ) or _microsnoop_columns.wide_table(export, pipeline.get_measurement_columns(export))
         if problem:
             raise ValidationError(problem, self.images_list)
 
     def get_measurement_columns(self, pipeline):
         """All measurements that `run` and `prepare_run` write, with their column types."""
-        columns = [(name, feature, COLTYPE_FLOAT) for name in self.measured for feature in self.feature_names()]
+        features = self.feature_names()
+        columns = [(name, feature, COLTYPE_FLOAT) for name in self.measured for feature in features]
         return columns + [
             (EXPERIMENT, feature, COLTYPE_VARCHAR_FORMAT % 255) for feature in self.experiment_names(pipeline)
         ]
@@ -377,7 +397,7 @@ and device, or what is wrong.
             return []
         if object_name == EXPERIMENT:
             return [name.split("_", 1)[1] for name in self.experiment_names(pipeline)]
-        return list(FEATURES)
+        return self.features
 
     def get_measurement_images(self, pipeline, object_name, category, measurement):
         """Images in which a measurement is made."""
@@ -393,9 +413,11 @@ and device, or what is wrong.
         return _microsnoop_client.get_engine(_microsnoop_client.find_engine(self.engine_path.value), options)
 
     def on_test_engine(self):
-        """Show what the engine says about itself, or what is wrong."""
+        """Show version, weights and device of the engine, or why it does not work."""
         try:
-            text = "The engine works: " + self.engine().describe()
+            engine = self.engine()
+            self.dimension.value = engine.info["dimension"]
+            text = "The engine works: " + engine.describe()
         except _microsnoop_client.EngineError as error:
             text = str(error)
         finally:
@@ -408,7 +430,7 @@ and device, or what is wrong.
         wx.MessageBox(text, "Microsnoop engine")
 
     def prepare_run(self, workspace):
-        """Find out before the first image set that the engine works, and note which it is.
+        """Check before the first image set that the engine works, note which it is, and declare as many features.
 
         An analysis writes Experiment measurements in the main process only, while `run` belongs to its workers.
         """
@@ -423,6 +445,9 @@ and device, or what is wrong.
             LOGGER.error(message)
             pipeline.report_prepare_run_error(self, message)
             return False
+        if self.dimension.value != engine.info["dimension"]:
+            LOGGER.info("%s: %d features per channel, as the weights make", self.module_name, engine.info["dimension"])
+            self.dimension.value = engine.info["dimension"]
         for name, key in self.experiment_names(pipeline).items():
             workspace.measurements.add_experiment_measurement(name, str(engine.info[key]))
         if not get_headless() and not pipeline.test_mode:
@@ -485,7 +510,8 @@ and device, or what is wrong.
         if features.shape[1] != width:
             raise ValueError(
                 f'The weights "{self.weights.value}" make {features.shape[1]} features for '
-                f"{len(self.images_list.value)} image(s); {self.module_name} needs {DIMENSION} for each."
+                f'{len(self.images_list.value)} image(s), but {width} were declared. Press "Test engine" in '
+                f"{self.module_name}, and start the run again."
             )
         values = numpy.full((count, width), numpy.nan, numpy.float32)
         rows = 0 if name == IMAGE else result["object_number"] - 1

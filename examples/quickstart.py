@@ -12,11 +12,11 @@ print(f"a field of {image.shape[1]} x {image.shape[2]} pixels, channels {', '.jo
 
 embedder = Embedder("microsnoop-base")
 cells = measure(embedder, image, labels, CropSettings(mode="cells", rescale_constant=2.0))
-print(
-    f"one row per nucleus, 256 numbers per channel: {cells.features.shape} on {embedder.device}, {embedder.precision}"
-)
+dimension = embedder.card.dimension
+print(f"one row per nucleus, {dimension} numbers per channel: {cells.features.shape}")
+print(f"on {embedder.device}, {embedder.precision}")
 
-dna = cells.features[:, :256]
+dna = cells.features[:, :dimension]
 similarity = dna @ dna.T
 print(f"cosine similarity of the DNA stain between nuclei: {similarity.min():.3f} to {similarity.max():.3f}")
 

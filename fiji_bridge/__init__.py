@@ -1,10 +1,10 @@
-"""ImageJ and Fiji: the plugin (java/, built as Microsnoop_.jar), and functions for Python with an ImageJ gateway.
+"""Measure in ImageJ and Fiji: the plugin (java/, built as Microsnoop_.jar), and functions for Python.
 
 Examples
 --------
 >>> from fiji_bridge import measure, show
->>> frame = measure(ij, imp, rois="overlay")
->>> show(ij, frame)
+>>> frame = measure(ij, imp, rois="overlay")  # doctest: +SKIP
+>>> show(ij, frame)  # doctest: +SKIP
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ __all__ = ["measure", "show"]
 
 
 def __getattr__(name: str) -> Any:
-    # roi.py is used without ImageJ and without what the two functions import
+    # imported when used: the plugin's jar is found without pandas and a Java virtual machine
     if name in __all__:
         from . import measuring, showing
 

@@ -1,4 +1,4 @@
-"""Pixels and outlines of original ImageJ's objects (``ij.*``) as arrays; nothing of ImageJ2 is touched."""
+"""Turn pixels and outlines of original ImageJ's objects (``ij.*``) into arrays, without ImageJ2."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _BITS = {8: np.uint8, 16: np.uint16, 32: np.float32}
 
 
 class ImageJError(ValueError):
-    """An image, a ROI or an option that cannot be used; the message says what to do."""
+    """Refuse an image, a ROI or an option that cannot be used; the message says what to do."""
 
 
 def java_class(name: str) -> Any:
-    """A Java class by name; the Java virtual machine must run."""
+    """Import a Java class by name; the Java virtual machine must run."""
     import scyjava
 
     if not scyjava.jvm_started():
@@ -27,7 +27,7 @@ def java_class(name: str) -> Any:
 
 
 def check_image(imp: Any) -> Any:
-    """The image, if it is an ``ij.ImagePlus``."""
+    """Return the image if it is an ``ij.ImagePlus``, else raise an ImageJError."""
     if not isinstance(imp, java_class("ij.ImagePlus")):
         raise ImageJError(
             f"{type(imp).__name__} is no ij.ImagePlus: open the image with ij.IJ.openImage(path), or convert it with "
@@ -37,7 +37,7 @@ def check_image(imp: Any) -> Any:
 
 
 def channel_names(imp: Any) -> list[str]:
-    """Names of the channels: the labels of the slices where these tell them apart, else C1, C2, ..."""
+    """Name the channels by the labels of their slices where these differ, else C1, C2, ..."""
     if int(imp.getBitDepth()) == 24:
         return ["Red", "Green", "Blue"]
     count = int(imp.getNChannels())
@@ -55,17 +55,17 @@ def _clean(name: str) -> str:
 
 
 def places(imp: Any, slices: str) -> list[tuple[int, int]]:
-    """Depths and times (slice, frame), from 1, to measure: ``current`` or ``all``."""
+    """List the depths and times (slice, frame), from 1, to measure: ``current`` or ``all``."""
     if slices == "current":
         _, z, t = imp.convertIndexToPosition(imp.getCurrentSlice())
         return [(int(z), int(t))]
     if slices != "all":
-        raise ImageJError(f"slices is {slices!r}: give 'current' or 'all'")
+        raise ImageJError(f"slices is {slices!r}: it must be 'current' or 'all'")
     return [(z, t) for t in range(1, int(imp.getNFrames()) + 1) for z in range(1, int(imp.getNSlices()) + 1)]
 
 
 def pixels(imp: Any, channels: list[int], place: tuple[int, int]) -> np.ndarray:
-    """The channels (from 0) at a depth and time, (c, h, w): uint8, uint16, int16 (signed) or float32."""
+    """Copy the channels (from 0) at a depth and time, (c, h, w): uint8, uint16, int16 (signed) or float32."""
     rgb = int(imp.getBitDepth()) == 24
     planes = []
     for channel in channels:
@@ -80,13 +80,13 @@ def pixels(imp: Any, channels: list[int], place: tuple[int, int]) -> np.ndarray:
 
 
 def plane_of(values: Any, height: int, width: int) -> np.ndarray:
-    """A plane (h, w) of a Java array; a copy."""
+    """Copy a Java array as a plane (h, w)."""
     view = memoryview(values)
     return np.frombuffer(view, _BITS[8 * view.itemsize]).reshape(height, width).copy()
 
 
 def outlines(imp: Any, rois: Any) -> list[tuple[int, Any]]:
-    """The ROIs meant, with their numbers from 1: of ``manager`` or ``overlay``, or a list of ``ij.gui.Roi``."""
+    """List ROIs with their numbers from 1: those of ``manager`` or ``overlay``, or of a list of ``ij.gui.Roi``."""
     if isinstance(rois, str):
         if rois == "manager":
             found = _manager()
@@ -95,11 +95,11 @@ def outlines(imp: Any, rois: Any) -> list[tuple[int, Any]]:
             found = [roi for roi in found if roi.getProperty("microsnoop") is None]
         else:
             raise ImageJError(
-                f"rois is '{rois}': give 'manager', 'overlay', labels (an array), ROIs, or None for the whole image"
+                f"rois is '{rois}': it must be 'manager', 'overlay', labels (an array), ROIs, or None (whole image)"
             )
         if not found:
             raise ImageJError(
-                f"there are no ROIs in the {rois}: add some, or give labels, ROIs, or None for the whole image"
+                f"there are no ROIs in the {rois}: add some, or pass labels, ROIs, or None for the whole image"
             )
     else:
         found = list(rois)
@@ -126,13 +126,13 @@ def _manager() -> list[Any]:
 
 
 def roi_name(roi: Any, number: int) -> str:
-    """The name of a ROI, or its number where it has none."""
+    """Return the name of a ROI, or its number where it has none."""
     name = roi.getName()
     return str(name) if name is not None and str(name).strip() else f"{number:04d}"
 
 
 def at(imp: Any, roi: Any, place: tuple[int, int]) -> bool:
-    """Whether a ROI belongs to a depth and time; one without a position belongs to all."""
+    """Return whether a ROI belongs to a depth and time; one without a position belongs to all."""
     z, t = int(roi.getZPosition()), int(roi.getTPosition())
     position = int(roi.getPosition())
     if not roi.hasHyperStackPosition() and 0 < position <= int(imp.getStackSize()):
@@ -141,7 +141,7 @@ def at(imp: Any, roi: Any, place: tuple[int, int]) -> bool:
 
 
 def roi_masks(rois: list[tuple[int, Any]]) -> Iterator[RoiMask]:
-    """Box and mask of every ROI, as ImageJ itself fills it."""
+    """Yield box and mask of every ROI, as ImageJ itself fills it."""
     for number, roi in rois:
         bounds, mask = roi.getBounds(), roi.getMask()
         y, x, height, width = (int(value) for value in (bounds.y, bounds.x, bounds.height, bounds.width))

@@ -1,4 +1,4 @@
-"""Measures an image of ImageJ from Python, with the same worker as the plugin."""
+"""Measure an image of ImageJ from Python, with the same worker as the plugin."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-# the client of the worker, which needs no CellProfiler
+# this client of the worker needs no CellProfiler
 from cellprofiler_plugins._microsnoop_client import Engine, find_engine, get_engine
 
 from .imagej import ImageJError, at, channel_names, check_image, outlines, pixels, places, roi_masks
 
-DIMENSION = 256
 MASKS = {"box": "box", "masked object": "object"}
 WHOLE = {"tile": "tile", "rescale": "image"}
 SAME_SIZE = 128
@@ -34,7 +33,7 @@ def measure(
     weights: str = "microsnoop-base",
     device: str = "auto",
 ) -> pd.DataFrame:
-    """The features of the objects of an image.
+    """Measure the features of the objects of an image.
 
     Parameters
     ----------
@@ -60,7 +59,8 @@ def measure(
     -------
     pandas.DataFrame
         A row per object (and slice): Label, ObjectNumber, Slice and Frame of a stack, Center_X, Center_Y, then
-        Microsnoop_E000_<channel> to E255, channel after channel. ``attrs['microsnoop']`` says which weights.
+        Microsnoop_E000_<channel> to E255 (or as many as the weights make), channel after channel.
+        ``attrs['microsnoop']`` holds version, weights and sha256 of the engine.
 
     Raises
     ------
@@ -71,9 +71,9 @@ def measure(
 
     Examples
     --------
-    >>> ij = imagej.init()
-    >>> imp = ij.IJ.openImage("cells.tif")
-    >>> measure(ij, imp, rois=labels, channels=["DNA"]).shape
+    >>> ij = imagej.init()  # doctest: +SKIP
+    >>> imp = ij.IJ.openImage("cells.tif")  # doctest: +SKIP
+    >>> measure(ij, imp, rois=labels, channels=["DNA"]).shape  # doctest: +SKIP
     (114, 260)
     """
     imp = check_image(imp)
@@ -81,11 +81,11 @@ def measure(
     modes = WHOLE if whole else MASKS
     mode = mode or next(iter(modes))
     if mode not in modes:
-        raise ImageJError(f"mode is '{mode}': give one of {', '.join(modes)}")
+        raise ImageJError(f"mode is '{mode}': it must be one of {', '.join(modes)}")
     names = channel_names(imp)
     chosen = [_channel(channel, names) for channel in channels] if channels is not None else list(range(len(names)))
     if not chosen or len(set(chosen)) < len(chosen):
-        raise ImageJError(f"channels is {channels!r}: give each once, of {', '.join(names)}")
+        raise ImageJError(f"channels is {channels!r}: name each once, of {', '.join(names)}")
     labels = rois if isinstance(rois, np.ndarray) else None
     found = outlines(imp, rois) if labels is None and not whole else []
     engine = _engine(weights, device)
@@ -102,9 +102,9 @@ def measure(
             if same_size:
                 options["resize"] = SAME_SIZE
             result = _measure_objects(engine, image, labels, here, options)
-        frames.append(_frame(imp, place, here, result, [names[c] for c in chosen], whole))
+        frames.append(_frame(imp, place, here, result, [names[c] for c in chosen], whole, engine.info["dimension"]))
     if not frames:
-        raise ImageJError(f"all {len(found)} ROIs belong to other slices: give slices='all'")
+        raise ImageJError(f"all {len(found)} ROIs belong to other slices: use slices='all'")
     frame = pd.concat(frames, ignore_index=True)
     frame.attrs["microsnoop"] = {key: engine.info[key] for key in ("version", "weights", "sha256")}
     return frame
@@ -113,6 +113,7 @@ def measure(
 def _measure_objects(
     engine: Engine, image: np.ndarray, labels: np.ndarray | None, here: list[tuple[int, Any]], options: dict[str, Any]
 ) -> dict[str, Any]:
+    """Run the task for labels or for outlines."""
     if labels is not None:
         return engine.run("measure_objects", image=image, labels=np.ascontiguousarray(labels), **options)
     masks = list(roi_masks(here))
@@ -132,7 +133,9 @@ def _frame(
     result: dict[str, Any],
     channels: list[str],
     whole: bool,
+    dimension: int,
 ) -> pd.DataFrame:
+    """Arrange the outputs of a task as rows of a table."""
     title, count = str(imp.getTitle()), len(result["features"])
     numbers = np.ones(1, int) if whole else result["object_number"]
     if here:
@@ -148,11 +151,12 @@ def _frame(
         columns["Frame"] = np.full(count, place[1])
     if not whole:
         columns["Center_X"], columns["Center_Y"] = result["center"][:, 1], result["center"][:, 0]
-    names = [f"Microsnoop_E{index:03d}_{channel}" for channel in channels for index in range(DIMENSION)]
+    names = [f"Microsnoop_E{index:03d}_{channel}" for channel in channels for index in range(dimension)]
     return pd.concat([pd.DataFrame(columns), pd.DataFrame(result["features"], columns=names)], axis=1)
 
 
 def _channel(channel: str | int, names: list[str]) -> int:
+    """Find a channel (from 0) by its name, or its number from 1."""
     if isinstance(channel, str) and channel in names:
         return names.index(channel)
     if isinstance(channel, int | np.integer) and 1 <= channel <= len(names):
@@ -161,6 +165,6 @@ def _channel(channel: str | int, names: list[str]) -> int:
 
 
 def _engine(weights: str, device: str) -> Engine:
-    """The warm engine of this Python: its own environment, or the one that MICROSNOOP_PYTHON names."""
+    """Return the engine of this Python: in its own environment, or in that which MICROSNOOP_PYTHON names."""
     command = find_engine() if os.environ.get("MICROSNOOP_PYTHON") else (sys.executable, "-m", "microsnoop_engine")
     return get_engine(command, ("--weights", weights, "--device", device))

@@ -1,4 +1,4 @@
-"""Shows features in ImageJ: as a results table, and as an overlay colored by a column."""
+"""Show features in ImageJ: as a results table, and as an overlay colored by a column."""
 
 from __future__ import annotations
 
@@ -36,12 +36,17 @@ def show(
     rois : {'manager', 'overlay'} or sequence of ij.gui.Roi
         The outlines that were measured.
     color : str, optional
-        A column of ``frame`` with few values, such as clusters: the outlines get a color for each value. The image's
-        overlay stays, but for what was drawn so before.
+        A column of ``frame`` with few values, such as clusters: the outlines get a color for each value. They replace
+        those of an earlier call in the image's overlay; all else in it stays.
 
     Returns
     -------
     ij.measure.ResultsTable
+
+    Raises
+    ------
+    ImageJError
+        If the overlay lacks its image or column, or the ROIs are not those of the table.
     """
     if (imp is None) != (color is None):
         raise ImageJError("an overlay needs both the image (imp=) and the column that gives the colors (color=)")
@@ -71,6 +76,7 @@ def show(
 
 
 def _set_numbers(results: Any, name: str, values: np.ndarray) -> None:
+    """Fill a column of numbers."""
     import jpype
 
     if hasattr(results, "setValues"):
@@ -83,6 +89,7 @@ def _set_numbers(results: Any, name: str, values: np.ndarray) -> None:
 
 
 def _draw(imp: Any, rois: str | Sequence[Any], frame: pd.DataFrame, color: str) -> None:
+    """Draw the outlines of a table into the overlay, colored by a column."""
     if color not in frame:
         raise ImageJError(f"the table has no column '{color}'; it has {', '.join(map(str, frame.columns[:8]))}, ..")
     found = dict(outlines(imp, rois))
@@ -94,7 +101,9 @@ def _draw(imp: Any, rois: str | Sequence[Any], frame: pd.DataFrame, color: str) 
     paint = java_class("java.awt.Color")
     for number, value in zip(frame["ObjectNumber"], frame[color], strict=True):
         if number not in found:
-            raise ImageJError(f"row ObjectNumber {number} is none of the {len(found)} ROIs: give the measured ones")
+            raise ImageJError(
+                f"row ObjectNumber {number} is none of the {len(found)} ROIs: pass the ROIs that were measured"
+            )
         roi = found[number].clone()
         shade = COLORS[values.index(value) % len(COLORS)] if value in values else "c0c0c0"
         roi.setFillColor(None)

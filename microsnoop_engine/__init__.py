@@ -1,23 +1,76 @@
-"""Microsnoop: every channel of a microscopy image as 256 numbers."""
+"""Microsnoop: learned features of each channel of a microscopy image.
+
+Public names are imported when they are first used, so that ``import microsnoop_engine`` is fast.
+"""
 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-_EXPORTS = {
-    "Embedder": "model.embedder",
+_MODULES = {
+    "ColumnRoles": "reporting.roles",
+    "ComputeSettings": "distributor.compute",
     "CropSettings": "modes.settings",
+    "Embedder": "model.embedder",
     "Spherize": "sphering.spherize",
+    "aggregate": "tables.aggregation",
+    "evaluate": "tables.evaluation",
+    "find_image_sets": "images.inputs",
     "load_model": "model.registry",
     "measure": "modes.measure",
+    "open_table": "tables.formats",
+    "profile": "distributor.run",
+    "report": "reporting.page",
+    "sphere": "sphering.table",
+    "train": "trainer.train",
 }
-__all__ = ["CropSettings", "Embedder", "Spherize", "__version__", "load_model", "measure"]
+"""Modules of the public names."""
+
+__all__ = [
+    "ColumnRoles",
+    "ComputeSettings",
+    "CropSettings",
+    "Embedder",
+    "Spherize",
+    "__version__",
+    "aggregate",
+    "evaluate",
+    "find_image_sets",
+    "load_model",
+    "measure",
+    "open_table",
+    "profile",
+    "report",
+    "sphere",
+    "train",
+]
+
+if TYPE_CHECKING:
+    from .distributor.compute import ComputeSettings
+    from .distributor.run import profile
+    from .images.inputs import find_image_sets
+    from .model.embedder import Embedder
+    from .model.registry import load_model
+    from .modes.measure import measure
+    from .modes.settings import CropSettings
+    from .reporting.page import report
+    from .reporting.roles import ColumnRoles
+    from .sphering.spherize import Spherize
+    from .sphering.table import sphere
+    from .tables.aggregation import aggregate
+    from .tables.evaluation import evaluate
+    from .tables.formats import open_table
+    from .trainer.train import train
 
 
 def __getattr__(name: str) -> Any:
-    if name in _EXPORTS:
-        return getattr(import_module(f".{_EXPORTS[name]}", __name__), name)
+    if name in _MODULES:
+        return getattr(import_module(f".{_MODULES[name]}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

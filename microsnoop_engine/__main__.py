@@ -1,4 +1,4 @@
-"""`python -m microsnoop_engine`: the `microsnoop` command."""
+"""Run the ``microsnoop`` command by ``python -m microsnoop_engine``, as hosts do."""
 
 import sys
 

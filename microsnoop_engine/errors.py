@@ -7,6 +7,7 @@ The command line shows each as its own option, with dashes; no module below it k
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Iterable
 from pathlib import Path
 
 
@@ -120,3 +121,37 @@ def first_line(error: BaseException) -> str:
     ('KeyError', 'bad')
     """
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+def listing(values: Iterable[object], most: int = 5) -> str:
+    """Join the first values with commas, for a message.
+
+    Examples
+    --------
+    >>> listing("abc"), listing(range(9), most=2)
+    ('a, b, c', '0, 1, ...')
+    """
+    words = [str(value) for value in values]
+    return ", ".join([*words[:most], *(["..."] if len(words) > most else [])])
+
+
+def require_columns(columns: Iterable[Hashable], names: Iterable[Hashable], table: str) -> None:
+    """Refuse a table that lacks columns.
+
+    Parameters
+    ----------
+    columns : iterable of str
+        The columns of the table.
+    names : iterable of str
+        Those that are needed.
+    table : str
+        The table, as the message names it.
+
+    Raises
+    ------
+    InputError
+        If one is missing.
+    """
+    columns = list(columns)
+    if missing := [name for name in names if name not in columns]:
+        raise InputError(f"{table} has no column {listing(missing)}; it has {listing(columns, 10)}")

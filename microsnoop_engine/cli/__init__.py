@@ -1,3 +1,4 @@
 """Parse the commands of the microsnoop program, show their progress and print their results.
 
-May import: every other folder."""
+May import: every other folder.
+"""

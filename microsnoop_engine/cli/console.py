@@ -1,49 +1,57 @@
-"""What a command says while it runs and when it is done."""
+"""Print messages, progress and summaries of commands."""
 
 from __future__ import annotations
 
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ..distributor.job import Job
-from ..distributor.results import IMAGE_LIST, write_csv, write_image_list
-from ..distributor.run import RunSummary
-from ..images.image_set import ImageSet
-from ..images.image_set_file import write_image_sets
-from ..tables.parquet_files import TABLE
+if TYPE_CHECKING:
+    from ..distributor.summary import RunSummary
 
 LINE_SECONDS = 10
-LISTED = 20
+"""Time between two lines of progress where standard error is no terminal."""
 
 
 class Console:
-    """Says how a run goes, for people (default) or for scripts.
+    """Print messages, progress and summaries, for people or for scripts.
 
     Parameters
     ----------
     quiet : bool
-        Say nothing but errors.
+        Print errors only.
     as_json : bool
-        End with one JSON object on standard output instead of a text.
+        Print one JSON object at the end instead of text.
     """
 
-    def __init__(self, quiet: bool = False, as_json: bool = False):
+    def __init__(self, quiet: bool = False, as_json: bool = False) -> None:
         self._quiet = quiet
         self._json = as_json
 
     def say(self, text: str) -> None:
-        """A line for people."""
+        """Print a message for people."""
         if not self._quiet and not self._json:
             print(text, flush=True)
 
     @contextmanager
     def progress(self, unit: str) -> Iterator[Callable[..., None]]:
-        """A function that takes (done, in all, note): a bar on a terminal, a line now and then elsewhere."""
+        """Show progress: a bar on a terminal, a line every ``LINE_SECONDS`` elsewhere.
+
+        Parameters
+        ----------
+        unit : str
+            Plural noun of the things counted.
+
+        Yields
+        ------
+        callable
+            Takes the number done, the total and, optionally, a note.
+        """
         if self._quiet:
             yield lambda done, total, note="": None
         elif sys.stderr.isatty():
@@ -71,63 +79,59 @@ class Console:
 
             yield print_line
 
-    def finish(
-        self, folder: Path, image_sets: Sequence[ImageSet], job: Job, report: RunSummary, seconds: float, csv: bool
-    ) -> int:
-        """Write the list of image sets (and the CSV), say how it went, and return the exit code."""
-        write_image_list(folder, image_sets, report.images, {f.number: asdict(f) for f in report.failures})
-        write_image_sets(folder, image_sets, job.channels)
-        files = {"table": folder / TABLE, "images": folder / IMAGE_LIST}
-        if csv:
-            files["csv"] = write_csv(folder)
+    def print_summary(self, summary: RunSummary, seconds: float) -> None:
+        """Print the summary of a profile run, and where failed image sets are listed.
+
+        Parameters
+        ----------
+        summary : RunSummary
+        seconds : float
+            Duration of the run.
+        """
+        files = {"table": summary.table, "images": summary.image_list}
+        if summary.csv:
+            files["csv"] = summary.csv
         if self._json:
-            summary = {
-                **{name: str(path) for name, path in files.items()},
-                "objects": job.objects,
-                "channels": list(job.channels),
-                "image_sets": len(image_sets),
-                "done": len(report.images),
-                "resumed": report.resumed,
-                "without_rows": report.empty,
-                "rows": report.rows,
-                "rows_with_nan": report.unmeasured,
-                "problems": dict(report.problems),
-                "crops": report.crops,
-                "seconds": round(seconds, 3),
-                "failures": [asdict(failure) for failure in report.failures],
-            }
-            print(json.dumps(summary))
+            print(json.dumps(_json_summary(summary, files, seconds)))
         elif not self._quiet:
-            print("\n".join(_summary(files, image_sets, job, report, seconds)))
-        if report.failures:
-            if not self._json:
-                print(_failures(report, files["images"]), file=sys.stderr)
-            return 1
-        return 0
+            print("\n".join(_text_summary(summary, files, seconds)))
+        if summary.failures and not self._json:
+            print(
+                f"{len(summary.failures)} image sets could not be measured (listed in {summary.image_list}): "
+                "fix these files and run the same command again",
+                file=sys.stderr,
+            )
 
 
-def _summary(
-    files: dict[str, Path], image_sets: Sequence[ImageSet], job: Job, report: RunSummary, seconds: float
-) -> Iterator[str]:
-    resumed = f" ({report.resumed} of them before)" if report.resumed else ""
-    yield f"measured {len(report.images)} of {len(image_sets)} image sets{resumed} in {seconds:.0f} s"
-    features = 256 * len(job.channels)
-    yield f"{report.rows} rows ({job.objects}) with {features} features of the channels {', '.join(job.channels)}"
-    if report.crops:
-        yield f"{report.crops} crops, {report.crops / seconds:.1f} per second"
-    if report.empty:
-        yield f"{report.empty} image sets hold no {job.objects}"
-    if report.unmeasured:
-        reasons = "; ".join(f"{reason} ({count} crops)" for reason, count in report.problems.most_common())
-        yield f"{report.unmeasured} rows hold NaN: {reasons}"
+def _json_summary(summary: RunSummary, files: dict[str, Path], seconds: float) -> dict[str, object]:
+    return {
+        **{name: str(path) for name, path in files.items()},
+        "objects": summary.job.objects,
+        "channels": list(summary.job.channels),
+        "image_sets": summary.image_sets,
+        "done": len(summary.images),
+        "resumed": summary.resumed,
+        "without_rows": summary.empty,
+        "rows": summary.rows,
+        "rows_with_nan": summary.unmeasured,
+        "problems": dict(summary.problems),
+        "crops": summary.crops,
+        "seconds": round(seconds, 3),
+        "failures": [asdict(failure) for failure in summary.failures],
+    }
+
+
+def _text_summary(summary: RunSummary, files: dict[str, Path], seconds: float) -> Iterator[str]:
+    objects, channels = summary.job.objects, ", ".join(summary.job.channels)
+    resumed = f" ({summary.resumed} in an earlier run)" if summary.resumed else ""
+    yield f"measured {len(summary.images)} of {summary.image_sets} image sets{resumed} in {seconds:.0f} s"
+    yield f"{summary.rows} rows ({objects}) with {summary.features} features of the channels {channels}"
+    if summary.crops:
+        yield f"{summary.crops} crops, {summary.crops / seconds:.1f} per second"
+    if summary.empty:
+        yield f"{summary.empty} image sets have no {objects}"
+    if summary.unmeasured:
+        reasons = "; ".join(f"{reason} ({count} crops)" for reason, count in summary.problems.most_common())
+        yield f"{summary.unmeasured} rows have NaN: {reasons}"
     for name, path in files.items():
         yield f"{name}: {path}"
-
-
-def _failures(report: RunSummary, image_list: Path) -> str:
-    lines = [f"{len(report.failures)} image sets could not be measured (all of them in {image_list}):"]
-    lines += [f"  {failure}" for failure in report.failures[:LISTED]]
-    if len(report.failures) > LISTED:
-        lines.append(f"  and {len(report.failures) - LISTED} more")
-    lines.append("run the same command again to measure them once they are mended")
-    return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""`microsnoop demo`: a small synthetic screen, drawn, and taken from its images to a report."""
+"""Draw a small synthetic screen and take it from its images to a report."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from ..images.synthetic import write_screen
 from ..storage.atomic import write_atomic
 from ..tables.parquet_files import TABLE
 from .console import Console
+from .options import Parse
 from .pipeline import run_file
 
 SCREEN = """\
-# A screen by one file: microsnoop run {name}
+# All steps of a screen in one file: microsnoop run {name}
 profile:
   input: screen/LoadData.csv
 aggregate:
@@ -34,16 +35,30 @@ out: .
 NAME = "screen.yaml"
 
 
-def demo(folder: Path, quiet: bool = False) -> int:
-    """Draw the screen into ``folder/screen``, write ``folder/screen.yaml`` and do what it says; the exit code."""
+def demo(folder: Path, parse: Parse, quiet: bool = False) -> int:
+    """Draw a screen into ``folder/screen``, write ``folder/screen.yaml`` and run it.
+
+    Parameters
+    ----------
+    folder : Path
+    parse : callable
+        Parses a command line.
+    quiet : bool
+        Print errors only.
+
+    Returns
+    -------
+    int
+        Exit code.
+    """
     console = Console(quiet)
-    console.say("drawing a screen of 2 plates x 24 wells, 3 channels, 4 phenotypes and DMSO controls ...")
+    console.say("drawing a screen: 2 plates x 24 wells, 3 channels, 4 phenotypes and DMSO controls")
     write_screen(folder / "screen")
     write_atomic(folder / NAME, SCREEN.format(name=folder / NAME).encode())
-    console.say(f"from its images to a report, as 'microsnoop run {folder / NAME}' would ...")
-    code = run_file(folder / NAME, quiet)
+    console.say(f"measuring it, as 'microsnoop run {folder / NAME}' does")
+    code = run_file(folder / NAME, parse, quiet)
     console.say(
-        f"the tables: {folder / 'profiles' / TABLE} (rows: nuclei), {folder / 'sphered.parquet'} (rows: wells)\n"
-        f"look at the report: {(folder / 'report.html').resolve()}"
+        f"tables: {folder / 'profiles' / TABLE} (a row per nucleus), {folder / 'sphered.parquet'} (a row per well)\n"
+        f"open the report in a browser: {(folder / 'report.html').resolve()}"
     )
     return code

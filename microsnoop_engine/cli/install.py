@@ -1,4 +1,4 @@
-"""Install the CellProfiler module and the ImageJ plugin, and add the command for it."""
+"""Install the CellProfiler module and the ImageJ plugin."""
 
 from __future__ import annotations
 
@@ -14,69 +14,6 @@ from typing import Any
 
 from ..errors import InputError
 from ..storage.atomic import atomic_path, write_atomic
-
-
-def add_install_command(commands: Any) -> None:
-    """Add the command to the parser."""
-    parser = commands.add_parser("install", help="install the part for CellProfiler, Fiji or ImageJ")
-    hosts = parser.add_subparsers(dest="host", required=True, metavar="HOST")
-    host = hosts.add_parser(
-        "cellprofiler", help="copy MeasureMicrosnoopFeatures", description=run_install_cellprofiler.__doc__
-    )
-    host.add_argument(
-        "folder",
-        nargs="?",
-        type=Path,
-        metavar="DIR",
-        help="CellProfiler's plugin folder; default: the one in its preferences, else ~/CellProfiler-plugins",
-    )
-    host.add_argument(
-        "--set-plugin-folder", action="store_true", help="write DIR into CellProfiler's preferences (close it first)"
-    )
-    host.set_defaults(run=run_install_cellprofiler)
-    host = hosts.add_parser("fiji", help="copy the plugin", description=run_install_fiji.__doc__)
-    host.add_argument(
-        "folders",
-        nargs="*",
-        type=Path,
-        metavar="DIR",
-        help="folder of Fiji or ImageJ (it holds a folder 'plugins'); default: all that are found",
-    )
-    host.set_defaults(run=run_install_fiji)
-
-
-def run_install_cellprofiler(options: argparse.Namespace) -> int:
-    """Copy the module MeasureMicrosnoopFeatures to where CellProfiler finds it, and tell it where this engine is."""
-
-    preferences = preference_files()
-    configured = plugin_folder(preferences)
-    folder = install_cellprofiler(options.folder or configured or Path("~/CellProfiler-plugins"))
-    print(f"installed MeasureMicrosnoopFeatures in {folder}; its engine is {sys.executable}")
-    if options.set_plugin_folder and preferences:
-        set_plugin_folder(folder, preferences)
-        print(f"CellProfiler's plugin folder is now {folder}: start CellProfiler anew")
-    elif configured != folder:
-        if options.set_plugin_folder:
-            print("CellProfiler's preferences were not found: set the folder there by hand, once:", file=sys.stderr)
-        print(f"in CellProfiler: Preferences > CellProfiler plugins directory: {folder}, then start it anew")
-    print(f"without its window: cellprofiler -c -r --plugins-directory {folder} ...")
-    return 1 if options.set_plugin_folder and not preferences else 0
-
-
-def run_install_fiji(options: argparse.Namespace) -> int:
-    """Copy the plugin to where Fiji and ImageJ find it, and tell it where this engine is."""
-
-    folders = options.folders or fiji_folders()
-    if not folders:
-        raise InputError(
-            "no Fiji or ImageJ was found: give its folder, as in 'microsnoop install fiji ~/Fiji.app' (in ImageJ, "
-            "Plugins > Utilities > ImageJ Properties shows its plugins folder)"
-        )
-    for folder in folders:
-        print(f"installed the Microsnoop plugin in {install_fiji(folder)}; its engine is {sys.executable}")
-    print("start Fiji or ImageJ anew: Plugins > Microsnoop > Measure Microsnoop Features")
-    return 0
-
 
 FILES = (
     "measuremicrosnoopfeatures.py",
@@ -98,19 +35,29 @@ PREFERENCE_FILES = (
 
 
 def install_cellprofiler(folder: Path) -> Path:
-    """Copy the module into a plugin folder of CellProfiler, with a note of this interpreter.
+    """Copy the module into a plugin folder of CellProfiler, with the path of this interpreter.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if there is none.
+
+    Returns
+    -------
+    Path
+        The folder, absolute.
 
     Raises
     ------
     InputError
-        If the folder cannot be one.
+        If the folder is a file, or CellProfiler would not start with it.
     """
     folder = folder.expanduser().absolute()
     if folder.exists() and not folder.is_dir():
-        raise InputError(f"'{folder}' is a file: give a folder for CellProfiler's plugins")
+        raise InputError(f"`folder`: '{folder}' is a file; name a folder for CellProfiler's plugins")
     if (folder / "setup.py").exists():
-        raise InputError(f"'{folder}' holds a setup.py, with which CellProfiler would not start: give another folder")
-    source = Path(find_spec("cellprofiler_plugins").origin).parent
+        raise InputError(f"`folder`: '{folder}' has a setup.py, so CellProfiler would not start; name another folder")
+    source = _package_folder("cellprofiler_plugins")
     folder.mkdir(parents=True, exist_ok=True)
     for name in FILES:
         with atomic_path(folder / name) as temporary:
@@ -119,18 +66,36 @@ def install_cellprofiler(folder: Path) -> Path:
     return folder
 
 
+def _package_folder(name: str) -> Path:
+    """Find the folder of an installed package."""
+    spec = find_spec(name)
+    if spec is None or spec.origin is None:
+        raise InputError(f"the package '{name}' is missing: reinstall microsnoop")
+    return Path(spec.origin).parent
+
+
 def preference_files(home: Path | None = None) -> list[Path]:
-    """The preference files of CellProfiler that exist here."""
+    """List the preference files of CellProfiler that exist.
+
+    Parameters
+    ----------
+    home : Path, optional
+        Default: the home folder.
+
+    Returns
+    -------
+    list of Path
+    """
     home = home or Path.home()
     return [home / name for name in PREFERENCE_FILES if (home / name).is_file()]
 
 
 def plugin_folder(preferences: list[Path]) -> Path | None:
-    """The plugin folder that CellProfiler is set to, if any."""
+    """Read the plugin folder from preference files of CellProfiler; None if it is not set."""
     for file in preferences:
-        found = re.search(rf"^{PREFERENCE}=(.+)$", file.read_text(encoding="utf-8"), re.MULTILINE)
-        if found:
-            return Path(found[1].strip().replace("\\\\", "\\"))
+        match = re.search(rf"^{PREFERENCE}=(.+)$", file.read_text(encoding="utf-8"), re.MULTILINE)
+        if match:
+            return Path(match[1].strip().replace("\\\\", "\\"))
     return None
 
 
@@ -148,22 +113,33 @@ FIJI_RECORD = "microsnoop-engine.txt"
 """Names the interpreter that holds the engine; read by the plugin."""
 
 FIJI_NAMES = ("Fiji.app", "Fiji", "fiji", "ImageJ", "ImageJ.app", "ImageJ2.app", "imagej")
-FIJI_PLACES = (
+FIJI_PARENTS = (
     *("~", "~/Desktop", "~/Documents", "~/Downloads", "~/Applications", "~/opt"),
     *("/Applications", "/opt", "/usr/local", "C:/", "C:/Program Files"),
 )
 
 
-def fiji_folders(places: Sequence[str | Path] = FIJI_PLACES) -> list[Path]:
-    """The folders of Fiji and ImageJ that are where people put them: those that hold a folder ``plugins``."""
-    candidates = [Path(place).expanduser() / name for place in places for name in FIJI_NAMES]
-    candidates += [Path(place).expanduser() / ".imagej" for place in places if place == "~"]
-    found = {folder.resolve(): folder for folder in reversed(candidates) if (folder / "plugins").is_dir()}
-    return sorted(found.values())
+def fiji_folders(parents: Sequence[str | Path] = FIJI_PARENTS) -> list[Path]:
+    """Find the folders of Fiji and ImageJ in the usual places.
+
+    Parameters
+    ----------
+    parents : sequence of str or Path
+        Folders to look in.
+
+    Returns
+    -------
+    list of Path
+        Those with a folder ``plugins``.
+    """
+    candidates = [Path(parent).expanduser() / name for parent in parents for name in FIJI_NAMES]
+    candidates += [Path(parent).expanduser() / ".imagej" for parent in parents if parent == "~"]
+    folders = {folder.resolve(): folder for folder in reversed(candidates) if (folder / "plugins").is_dir()}
+    return sorted(folders.values())
 
 
 def install_fiji(folder: Path) -> Path:
-    """Copy the plugin into the plugins folder of Fiji or ImageJ, with a note of this interpreter.
+    """Copy the plugin into the plugins folder of Fiji or ImageJ, with the path of this interpreter.
 
     Parameters
     ----------
@@ -184,13 +160,75 @@ def install_fiji(folder: Path) -> Path:
     plugins = folder if folder.name == "plugins" else folder / "plugins"
     if not plugins.is_dir():
         raise InputError(
-            f"'{folder}' has no folder 'plugins': give the folder of Fiji or ImageJ (in ImageJ, Plugins > Utilities > "
+            f"'{folder}' has no folder 'plugins': name the folder of Fiji or ImageJ (in ImageJ, Plugins > Utilities > "
             "ImageJ Properties shows its plugins folder)"
         )
-    source = Path(find_spec("fiji_bridge").origin).parent / FIJI_JAR
+    source = _package_folder("fiji_bridge") / FIJI_JAR
     if not source.is_file():
-        raise InputError(f"the plugin '{source}' is missing: build it with 'make fiji', or install microsnoop anew")
+        raise InputError(f"the plugin '{source}' is missing: build it with 'make fiji', or reinstall microsnoop")
     with atomic_path(plugins / FIJI_JAR) as temporary:
         shutil.copyfile(source, temporary)
     write_atomic(plugins / FIJI_RECORD, f"{sys.executable}\n".encode())
     return plugins
+
+
+def add_install_command(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "install", help="install the module for CellProfiler or the plugin for Fiji and ImageJ"
+    )
+    hosts = parser.add_subparsers(dest="host", required=True, metavar="HOST")
+    host = hosts.add_parser(
+        "cellprofiler", help="copy MeasureMicrosnoopFeatures", description=run_install_cellprofiler.__doc__
+    )
+    host.add_argument(
+        "folder",
+        nargs="?",
+        type=Path,
+        metavar="DIR",
+        help="CellProfiler's plugin folder; default: the one in its preferences, else ~/CellProfiler-plugins",
+    )
+    host.add_argument(
+        "--set-plugin-folder", action="store_true", help="write DIR into CellProfiler's preferences (close it first)"
+    )
+    host.set_defaults(run=run_install_cellprofiler)
+    host = hosts.add_parser("fiji", help="copy the plugin", description=run_install_fiji.__doc__)
+    host.add_argument(
+        "folders",
+        nargs="*",
+        type=Path,
+        metavar="DIR",
+        help="folder of Fiji or ImageJ, which has a folder 'plugins'; default: every one that is found",
+    )
+    host.set_defaults(run=run_install_fiji)
+
+
+def run_install_cellprofiler(options: argparse.Namespace) -> int:
+    """Copy the module MeasureMicrosnoopFeatures to CellProfiler's plugin folder, with the path of this Python."""
+    preferences = preference_files()
+    configured = plugin_folder(preferences)
+    folder = install_cellprofiler(options.folder or configured or Path("~/CellProfiler-plugins"))
+    print(f"installed MeasureMicrosnoopFeatures in {folder}; its engine is {sys.executable}")
+    if options.set_plugin_folder and preferences:
+        set_plugin_folder(folder, preferences)
+        print(f"CellProfiler's plugin folder is now {folder}: restart CellProfiler")
+    elif configured != folder:
+        if options.set_plugin_folder:
+            print("CellProfiler's preferences were not found: set the folder by hand, once:", file=sys.stderr)
+        print(f"in CellProfiler: Preferences > CellProfiler plugins directory: {folder}, then restart it")
+    print(f"without a window: cellprofiler -c -r --plugins-directory {folder} ...")
+    return 1 if options.set_plugin_folder and not preferences else 0
+
+
+def run_install_fiji(options: argparse.Namespace) -> int:
+    """Copy the plugin to the plugins folder of Fiji or ImageJ, with the path of this Python."""
+    folders = options.folders or fiji_folders()
+    if not folders:
+        raise InputError(
+            "no Fiji or ImageJ was found: name its folder, as in 'microsnoop install fiji ~/Fiji.app' (in ImageJ, "
+            "Plugins > Utilities > ImageJ Properties shows its plugins folder)"
+        )
+    for folder in folders:
+        print(f"installed the Microsnoop plugin in {install_fiji(folder)}; its engine is {sys.executable}")
+    print("restart Fiji or ImageJ: Plugins > Microsnoop > Measure Microsnoop Features")
+    return 0

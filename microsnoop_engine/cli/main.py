@@ -1,9 +1,11 @@
-"""The `microsnoop` command. What a command needs is imported when it runs, so that ``--help`` answers at once."""
+"""Run the ``microsnoop`` command; a command's modules are imported when it runs, so that ``--help`` is fast."""
 
 from __future__ import annotations
 
 import argparse
 import logging
+import os
+import re
 import sys
 from functools import partial
 from pathlib import Path
@@ -13,7 +15,7 @@ from .. import __version__
 from ..errors import MicrosnoopError
 from ..storage.paths import quiet_stores
 from .install import add_install_command
-from .options import add_engine_options, make_embedder, memory_of
+from .options import Parse, add_compute_options, add_quiet_option, make_embedder, memory_bytes
 from .profile import add_profile_commands
 from .screen import add_screen_commands
 from .tables import add_table_commands
@@ -21,7 +23,18 @@ from .training import add_training_commands
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; returns its exit code: 0 done, 1 bad input or a failed part, 2 usage."""
+    """Run a command.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        Default: those of the process.
+
+    Returns
+    -------
+    int
+        Exit code: 0 done, 1 bad input or some image sets failed. Usage errors exit with 2.
+    """
     parser = build_parser()
     options = parser.parse_args(arguments)
     quiet = getattr(options, "quiet", False)
@@ -30,57 +43,113 @@ def main(arguments: list[str] | None = None) -> int:
     )
     quiet_stores()
     try:
-        return options.run(options)
+        code: int = options.run(options)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # the reader of standard output, such as head, has seen enough
+        _discard_output()
+        return 141  # as if the signal SIGPIPE had ended the process
     except (MicrosnoopError, OSError) as error:
-        print(f"microsnoop {options.command}: {error}", file=sys.stderr)
+        message = with_flags(str(error), parser, options)
+        print(f"microsnoop {options.command}: {message}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(f"microsnoop {options.command}: interrupted; the same command goes on where it was", file=sys.stderr)
+        print(f"microsnoop {options.command}: interrupted; run the same command again to continue", file=sys.stderr)
         return 1
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The parser of the command line."""
+    """Build the parser of the command line.
+
+    Returns
+    -------
+    ArgumentParser
+    """
     parser = argparse.ArgumentParser(
-        prog="microsnoop", description="Every channel of a microscopy image as 256 numbers."
+        prog="microsnoop", description="Measure each channel of a microscopy image as learned features."
     )
     parser.add_argument("--version", action="version", version=f"microsnoop {__version__}")
-    strict = partial(argparse.ArgumentParser, allow_abbrev=False)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=strict)
-    _add_demo(commands)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_ExactParser)
+    _add_demo(commands, parser.parse_args)
     add_profile_commands(commands)
     add_table_commands(commands)
-    add_screen_commands(commands)
+    add_screen_commands(commands, parser.parse_args)
     add_training_commands(commands)
     add_install_command(commands)
     _add_worker(commands)
     return parser
 
 
-def _add_demo(commands: Any) -> None:
-    parser = commands.add_parser("demo", help="draw a small screen, down to its report", description=run_demo.__doc__)
-    parser.add_argument("--out", type=Path, default=Path("demo"), metavar="FOLDER", help="default: demo")
-    parser.add_argument("--quiet", action="store_true", help="say nothing but errors")
-    parser.set_defaults(run=run_demo)
+class _ExactParser(argparse.ArgumentParser):
+    """Refuse abbreviated options, whose meaning would change with every new option."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(allow_abbrev=False, **settings)
+
+
+def with_flags(message: str, parser: argparse.ArgumentParser, options: argparse.Namespace) -> str:
+    """Replace the parameters in backticks in an error message by the flags of the parsed command.
+
+    Parameters
+    ----------
+    message : str
+        Such as "`segment_channel`: there is no channel 'X'".
+    parser : ArgumentParser
+    options : Namespace
+        Result of the parser.
+
+    Returns
+    -------
+    str
+        Such as "--segment-channel: there is no channel 'X'". Names that are no option stay as they are.
+    """
+    flags = _flags(parser, options)
+    return re.sub(r"`(\w+)`", lambda match: flags.get(match[1], match[0]), message)
+
+
+def _flags(parser: argparse.ArgumentParser, options: argparse.Namespace) -> dict[str, str]:
+    """Map the parameters of the parsed command to their flags, or to the placeholder of a positional argument."""
+    flags: dict[str, str] = {}
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            flags |= _flags(action.choices[getattr(options, action.dest)], options)
+        else:
+            flags[action.dest] = action.option_strings[-1] if action.option_strings else str(action.metavar)
+    return flags
+
+
+def _discard_output() -> None:
+    """Send the rest of standard output nowhere, so that Python does not fail to flush it when it exits."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _add_demo(commands: Any, parse: Parse) -> None:
+    parser = commands.add_parser(
+        "demo", help="draw a small screen, measure it and write its report", description=run_demo.__doc__
+    )
+    parser.add_argument("-o", "--out", type=Path, default=Path("demo"), metavar="FOLDER", help="default: demo")
+    add_quiet_option(parser)
+    parser.set_defaults(run=partial(run_demo, parse=parse))
 
 
 def _add_worker(commands: Any) -> None:
     parser = commands.add_parser(
         "worker", help="serve CellProfiler, ImageJ and Appose clients on standard input and output"
     )
-    add_engine_options(parser)
+    add_compute_options(parser)
     parser.set_defaults(run=run_worker)
 
 
-def run_demo(options: argparse.Namespace) -> int:
-    """Draw a small synthetic screen (2 plates x 24 wells, 3 channels, 4 phenotypes) and take it to a report."""
+def run_demo(options: argparse.Namespace, parse: Parse) -> int:
+    """Draw a small screen (2 plates x 24 wells, 3 channels, 4 phenotypes), measure it and write its report."""
     from .demo import demo
 
-    return demo(options.out, options.quiet)
+    return demo(options.out, parse, options.quiet)
 
 
 def run_worker(options: argparse.Namespace) -> int:
     """Serve requests until standard input ends."""
     from ..worker.server import serve
 
-    return serve(lambda: make_embedder(options), memory_of(options))
+    serve(lambda: make_embedder(options), memory_bytes(options))
+    return 0

@@ -1,14 +1,15 @@
-"""The commands of a whole screen: report, and run, which chains all others."""
+"""Define the commands of a whole screen: report, and run, which chains all others."""
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError
-from .options import path_argument
-from .tables import TABLE_HELP, names_of
+from .options import Parse, add_out_option, add_quiet_option, names_argument, path_argument
+from .tables import TABLE_HELP
 
 RUN_HELP = """The file has a section for each step, with the options of that command:
 
@@ -18,20 +19,30 @@ RUN_HELP = """The file has a section for each step, with the options of that com
   evaluate:  {label: Metadata_MoA, groups: Metadata_Plate}
   report:    {treatment: [Metadata_Compound, Metadata_Dose]}
 
-A step takes the table of the step before it; without 'profile', 'table: FILE' is the first. 'out: FOLDER' says where
-results go (default: results). What is done already and has not changed is not done again."""
+Each step takes the table of the step before it; without 'profile', 'table: FILE' is the first table. 'out: FOLDER' is
+the folder of the results (default: results). A finished step is repeated only if its options or its input changed."""
 
 
-def add_screen_commands(commands: Any) -> None:
-    """Add the commands to the parser."""
+def add_screen_commands(commands: Any, parse: Parse) -> None:
+    """Add the commands to the parser.
+
+    Parameters
+    ----------
+    commands : argparse action
+        Result of ``add_subparsers``.
+    parse : callable
+        Parses a command line, for the commands of a screen file.
+    """
     _add_report(commands)
-    _add_run(commands)
+    _add_run(commands, parse)
 
 
 def _add_report(commands: Any) -> None:
-    parser = commands.add_parser("report", help="a page to look at", description=run_report.__doc__)
+    from ..reporting.roles import ColumnRoles
+
+    parser = commands.add_parser("report", help="write an HTML report", description=run_report.__doc__)
     parser.add_argument("table", type=path_argument, metavar="TABLE", help=TABLE_HELP)
-    parser.add_argument("-o", "--out", type=Path, default=Path("report.html"), metavar="FILE.html")
+    add_out_option(parser, "report.html", "FILE.html")
     parser.add_argument("--title", help="default: the name of the table")
     parser.add_argument("--before", type=path_argument, metavar="TABLE", help="the same rows before sphering")
     parser.add_argument(
@@ -42,78 +53,72 @@ def _add_report(commands: Any) -> None:
         "--features",
         default="all",
         metavar="WHICH",
-        help="microsnoop, classical, all (default), or a pattern",
+        help="microsnoop, classical, all (default), or a regular expression for the names of columns",
     )
-    meaning = parser.add_argument_group("what the columns mean; what is not said is not shown")
-    meaning.add_argument("--controls", metavar="QUERY", help="the negative controls, \"Metadata_Role == 'negative'\"")
-    meaning.add_argument("--positive", metavar="QUERY", help="the positive controls")
-    meaning.add_argument(
-        "--treatment", type=names_of, default=(), metavar="A,B", help="columns that name a treatment (rows: replicates)"
+    roles = parser.add_argument_group("roles of the columns; panels whose columns are not named are skipped")
+    roles.add_argument("--controls", metavar="QUERY", help="the negative controls, \"Metadata_Role == 'negative'\"")
+    roles.add_argument("--positive", metavar="QUERY", help="the positive controls")
+    roles.add_argument(
+        "--treatment",
+        type=names_argument,
+        default=ColumnRoles.treatment,
+        metavar="A,B",
+        help="columns that name a treatment; rows that share them are replicates",
     )
-    meaning.add_argument("--label", metavar="COLUMN", help="what is to be told apart, Metadata_MoA")
-    meaning.add_argument("--compound", metavar="COLUMN", help="for NSC, NSCB and the curves of the doses")
-    meaning.add_argument("--dose", metavar="COLUMN", help="a number")
-    meaning.add_argument("--batch", metavar="COLUMN", help="what must not show in the features: plate, week")
-    meaning.add_argument("--groups", metavar="COLUMN", help="rows that share it do not vote for each other")
-    meaning.add_argument("--neighbors", type=int, default=5, metavar="K", help="default: 5")
+    roles.add_argument("--label", metavar="COLUMN", help="classes to tell apart, Metadata_MoA")
+    roles.add_argument("--compound", metavar="COLUMN", help="for NSC, NSCB and dose curves")
+    roles.add_argument("--dose", metavar="COLUMN", help="a column of numbers")
+    roles.add_argument("--batch", metavar="COLUMN", help="plate or week, whose effect should not show in the features")
+    roles.add_argument("--groups", metavar="COLUMN", help="rows that share it do not vote for each other")
+    roles.add_argument("--neighbors", type=int, default=ColumnRoles.neighbors, metavar="K", help="default: %(default)d")
     parser.add_argument(
         "--command",
         dest="commands",
         action="append",
         default=[],
         metavar="LINE",
-        help="command lines that led to the table, to be shown",
+        help="a command line that led to the table, shown in the report; may be repeated",
     )
-    parser.add_argument("--quiet", action="store_true", help="say nothing but errors")
+    add_quiet_option(parser)
     parser.set_defaults(run=run_report)
 
 
-def _add_run(commands: Any) -> None:
+def _add_run(commands: Any, parse: Parse) -> None:
     parser = commands.add_parser(
         "run",
-        help="a whole screen by one file: profile, aggregate, sphere, evaluate, report",
+        help="run a whole screen from one file: profile, aggregate, sphere, evaluate, report",
         description=run_run.__doc__,
         epilog=RUN_HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("file", type=Path, metavar="SCREEN.yaml")
-    parser.add_argument("--quiet", action="store_true", help="say nothing but errors")
-    parser.set_defaults(run=run_run)
+    add_quiet_option(parser)
+    parser.set_defaults(run=partial(run_run, parse=parse))
 
 
 def run_report(options: argparse.Namespace) -> int:
-    """Write one HTML file, readable without network: maps before and after sphering, plates, doses, figures, cells."""
-    from ..reporting.page import make_report
-    from ..reporting.screen import ColumnRoles
-    from ..sphering.spherize import load_spherings
-    from ..storage.atomic import write_atomic
-    from ..tables.features import select_features
-    from ..tables.formats import open_table
-    from ..tables.source import read_frame
+    """Write one HTML file, readable without network: maps before and after sphering, plates, doses, scores, cells."""
+    from ..reporting.page import report
+    from ..reporting.roles import ColumnRoles
 
-    if options.out.suffix not in (".html", ".htm"):
-        raise InputError(f"--out '{options.out}' must end in .html")
-    source = open_table(options.table)
-    names = ("controls", "positive", "treatment", "label", "compound", "dose", "batch", "groups", "neighbors")
-    page = make_report(
-        read_frame(source),
-        select_features(source, options.features),
-        ColumnRoles(**{name: getattr(options, name) for name in names}),
-        read_frame(open_table(options.before)) if options.before else None,
-        options.profiles,
-        load_spherings(options.transform)[0] if options.transform else None,
-        options.commands,
-        options.title or options.table.stem,
+    page = report(
+        options.table,
+        options.out,
+        ColumnRoles(**{field.name: getattr(options, field.name) for field in fields(ColumnRoles)}),
+        features=options.features,
+        before=options.before,
+        profiles=options.profiles,
+        transform=options.transform,
+        commands=options.commands,
+        title=options.title,
     )
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(options.out, page.encode())
     if not options.quiet:
-        print(f"report: {options.out} ({len(page) / 2**20:.1f} MB): open it in a browser")
+        print(f"report: {page} ({page.stat().st_size / 2**20:.1f} MB): open it in a browser")
     return 0
 
 
-def run_run(options: argparse.Namespace) -> int:
-    """Do what a file says, step by step; the same command goes on after an interruption."""
+def run_run(options: argparse.Namespace, parse: Parse) -> int:
+    """Run the steps of a screen file; run the same command again to continue after an interruption."""
     from .pipeline import run_file
 
-    return run_file(options.file, options.quiet)
+    return run_file(options.file, parse, options.quiet)

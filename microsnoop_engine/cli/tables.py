@@ -1,4 +1,4 @@
-"""The commands that turn tables into tables and figures: aggregate, sphere, combine, evaluate."""
+"""The commands that turn tables into tables and scores: aggregate, combine, sphere, evaluate."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ import argparse
 import json
 import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError
+from ..errors import listing
 from .options import path_argument
 
 TABLE_HELP = (
@@ -31,20 +29,20 @@ def add_table_commands(commands: Any) -> None:
 
 def _add_aggregate(commands: Any) -> None:
     parser = commands.add_parser(
-        "aggregate", help="objects to images, wells or treatments", description=run_aggregate.__doc__
+        "aggregate", help="aggregate objects to images, wells or treatments", description=run_aggregate.__doc__
     )
     _add_table(parser)
     parser.add_argument("--level", choices=("image", "well", "treatment"), default="well", help="default: well")
-    parser.add_argument("--treatment", type=names_of, default=(), metavar="A,B", help="columns of a treatment")
+    parser.add_argument("--treatment", type=names_of, default=(), metavar="A,B", help="columns that define a treatment")
     parser.add_argument(
-        "--list",
+        "--keep-values",
         type=names_of,
         default=(),
         metavar="A,B",
-        help="with --level treatment: columns of the wells of which a treatment keeps all values, Metadata_Week",
+        help="with --level treatment: columns of the wells whose different values a treatment keeps, Metadata_Week",
     )
     parser.add_argument("--statistic", choices=("mean", "median"), default="mean", help="default: mean (the paper's)")
-    parser.add_argument("--least", type=int, default=1, metavar="N", help="leave out rows with fewer objects")
+    parser.add_argument("--min-objects", type=int, default=1, metavar="N", help="leave out rows with fewer objects")
     parser.add_argument(
         "--platemap", type=path_argument, metavar="FILE", help="table with a row per well, joined to the wells"
     )
@@ -61,13 +59,13 @@ def _add_aggregate(commands: Any) -> None:
 
 def _add_combine(commands: Any) -> None:
     parser = commands.add_parser(
-        "combine", help="two tables of the same objects or wells side by side", description=run_combine.__doc__
+        "combine", help="join two tables of the same objects or wells", description=run_combine.__doc__
     )
     parser.add_argument("tables", nargs=2, type=path_argument, metavar="TABLE", help=TABLE_HELP)
     parser.add_argument(
         "--on", type=names_of, metavar="A,B", help="key columns; default: image and object number, or plate and well"
     )
-    parser.add_argument("--objects", metavar="NAME", help="of CellProfiler exports: the objects whose rows are wanted")
+    parser.add_argument("--objects", metavar="NAME", help="of CellProfiler exports: the object set whose rows to read")
     _add_out(parser, "combined.parquet")
     parser.set_defaults(run=run_combine)
 
@@ -87,26 +85,30 @@ def _add_sphere(commands: Any) -> None:
         type=_regularization,
         default="knee",
         metavar="RULE",
-        help="knee (default, the paper's), ledoit-wolf, a number from 0, or auto: the one with which replicates find "
-        "each other best",
+        help="knee (default, the paper's), ledoit-wolf, a number from 0, or auto: the number with which replicates are "
+        "nearest to each other",
     )
     parser.add_argument("--replicates", metavar="COLUMN", help="what is replicated (treatment), for auto")
     parser.add_argument(
-        "--weights", type=_weights, metavar="microsnoop=X,classical=Y", help="share of the two kinds in distances"
+        "--weights",
+        type=_weights,
+        metavar="microsnoop=X,classical=Y",
+        help="weights of the two kinds in distances",
     )
-    parser.add_argument("--save", type=Path, metavar="FILE.safetensors", help="keep the transform")
+    parser.add_argument("--save", type=Path, metavar="FILE.safetensors", help="write the transform")
     _add_out(parser, "sphered.parquet")
     parser.set_defaults(run=run_sphere)
 
 
 def _add_evaluate(commands: Any) -> None:
     parser = commands.add_parser(
-        "evaluate", help="how well the features tell labels apart", description=run_evaluate.__doc__
+        "evaluate", help="score how well features separate labels", description=run_evaluate.__doc__
     )
     _add_table(parser)
-    parser.add_argument("--label", required=True, metavar="COLUMN", help="what is to be told apart, Metadata_MoA")
+    parser.add_argument("--label", required=True, metavar="COLUMN", help="column of the labels, Metadata_MoA")
     parser.add_argument(
         "--task",
+        dest="tasks",
         type=names_of,
         default=("knn",),
         metavar="A,B",
@@ -114,15 +116,15 @@ def _add_evaluate(commands: Any) -> None:
     )
     parser.add_argument("--compound", metavar="COLUMN", help="for nsc and nscb")
     parser.add_argument("--batch", metavar="COLUMN", help="for nscb: plate or week")
-    parser.add_argument("--groups", metavar="COLUMN", help="rows that share it are not compared (plate, donor)")
+    parser.add_argument("--groups", metavar="COLUMN", help="rows with the same value are not compared (plate, donor)")
     parser.add_argument("--neighbors", type=int, default=11, metavar="K", help="default: 11")
     parser.add_argument(
         "--metric",
         choices=("cosine", "euclidean"),
         default="cosine",
-        help="of the neighbors: cosine (default) for kinds of effect, euclidean for sphered controls against the rest",
+        help="distance to neighbors: cosine (default) for kinds of effect, euclidean for controls against the rest",
     )
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    parser.add_argument("--json", action="store_true", help="print the scores as JSON")
     parser.set_defaults(run=run_evaluate)
 
 
@@ -134,18 +136,18 @@ def _add_table(parser: argparse.ArgumentParser) -> None:
         metavar="WHICH",
         help="microsnoop, classical, all (default), or a regular expression for the names of columns",
     )
-    parser.add_argument("--objects", metavar="NAME", help="of a CellProfiler export: the objects whose rows are wanted")
+    parser.add_argument("--objects", metavar="NAME", help="of a CellProfiler export: the object set whose rows to read")
 
 
 def _add_out(parser: argparse.ArgumentParser, default: str) -> None:
     parser.add_argument(
-        "--out", type=path_argument, default=Path(default), metavar="FILE", help=f"{OUT_HELP}; default: {default}"
+        "-o", "--out", type=path_argument, default=Path(default), metavar="FILE", help=f"{OUT_HELP}; default: {default}"
     )
-    parser.add_argument("--quiet", action="store_true", help="say nothing but errors")
+    parser.add_argument("--quiet", action="store_true", help="print errors only")
 
 
 def names_of(text: str) -> tuple[str, ...]:
-    """The names in a comma-separated list."""
+    """Split a comma-separated list of names."""
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
@@ -165,136 +167,107 @@ def _weights(text: str) -> dict[str, float]:
 
 def run_aggregate(options: argparse.Namespace) -> int:
     """Average a table of objects, of any size, into one row per image, well or treatment."""
-    from ..tables.aggregation import COUNT, aggregate_levels
-    from ..tables.features import select_features
-    from ..tables.formats import check_output, open_table, write_table
+    from ..tables.aggregation import aggregate
+    from ..tables.columns import COUNT
 
-    check_output(options.out)
-    source = open_table(options.table, options.objects)
-    features = select_features(source, options.features)
-    with _naming(options.table):
-        frame = aggregate_levels(
-            source,
-            options.level,
-            features,
-            options.treatment,
-            options.statistic,
-            options.least,
-            options.platemap,
-            options.on,
-            options.list,
-        )
-    write_table(frame, options.out, features)
-    _say(options, f"{len(frame)} rows of {int(frame[COUNT].sum())} objects, {len(features)} features: {options.out}")
+    result = aggregate(
+        options.table,
+        options.level,
+        options.treatment,
+        features=options.features,
+        statistic=options.statistic,
+        min_objects=options.min_objects,
+        platemap=options.platemap,
+        on=options.on,
+        keep_values=options.keep_values,
+        objects=options.objects,
+        out=options.out,
+    )
+    count = int(result.frame[COUNT].sum())
+    _say(options, f"{len(result.frame)} rows of {count} objects, {len(result.features)} features: {options.out}")
     return 0
 
 
 def run_combine(options: argparse.Namespace) -> int:
     """Join two tables, such as Microsnoop's and CellProfiler's columns, on their keys."""
-    from ..tables.features import select_features
-    from ..tables.formats import check_output, open_table, write_table
     from ..tables.joining import combine
-    from ..tables.source import read_frame
 
-    check_output(options.out)
-    sources = [open_table(path, options.objects) for path in options.tables]
-    features = [name for source in sources for name in select_features(source)]
-    frames = [read_frame(source) for source in sources]
-    with _naming(*options.tables):
-        joined, *only = combine(*frames, options.on)
-    write_table(joined, options.out, list(dict.fromkeys(features)))
-    for path, count in zip(options.tables, only, strict=True):
+    first, second = options.tables
+    result = combine(first, second, options.on, objects=options.objects, out=options.out)
+    for path, count in zip(options.tables, result.unmatched, strict=True):
         if count:
             _say(options, f"{count} rows of {path} have no partner and are left out")
-    _say(options, f"{len(joined)} rows, {len(set(features))} features: {options.out}")
+    _say(options, f"{len(result.frame)} rows, {len(result.features)} features: {options.out}")
     return 0
 
 
 def run_sphere(options: argparse.Namespace) -> int:
     """Whiten features on control rows, so that directions in which controls differ among themselves count less."""
-    from ..sphering.spherize import SpheringWarning, save_spherings
-    from ..sphering.table import sphere_table
-    from ..tables.features import select_features
-    from ..tables.formats import check_output, open_table, write_table
-    from ..tables.source import read_frame
+    from ..sphering.spherize import SpheringWarning
+    from ..sphering.table import sphere
 
-    check_output(options.out)
-    if options.save:
-        check_output(options.save, (".safetensors",))
-    source = open_table(options.table, options.objects)
-    warnings.simplefilter("ignore", SpheringWarning)  # the diagnostics say it, group by group
-    features, frame = select_features(source, options.features), read_frame(source)
-    with _naming(options.table):
-        found = sphere_table(
-            frame,
-            features,
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SpheringWarning)  # printed below, group by group
+        result = sphere(
+            options.table,
             options.controls,
-            options.by,
-            options.method,
-            options.regularization,
-            options.replicates,
-            options.weights,
+            features=options.features,
+            by=options.by,
+            method=options.method,
+            regularization=options.regularization,
+            replicates=options.replicates,
+            weights=options.weights,
+            objects=options.objects,
+            out=options.out,
+            save=options.save,
         )
-    write_table(found.frame, options.out, found.features)
-    if options.save:
-        save_spherings(options.save, found.spherings, found.features)
-    for group, sphering in found.spherings.items():
+    for group, sphering in result.spherings.items():
         _say(options, f"{group}: {sphering.diagnostics_}")
         if warning := sphering.diagnostics_.warning:
             print(f"WARNING: {group}: {warning}", file=sys.stderr)
-    by_reason: dict[str, list[str]] = {}
-    for name, why in found.dropped.items():
-        by_reason.setdefault("near-duplicate of another" if why.startswith("as ") else why, []).append(name)
-    for why, names in by_reason.items():
-        some = ", ".join(names[:5]) + (", .." if len(names) > 5 else "")
-        _say(options, f"{len(names)} columns left out ({why}): {some}")
-    if found.missing:
-        _say(options, f"{found.missing} rows have no features and stay without")
-    _say(options, f"{len(found.frame)} rows, {len(found.features)} features: {options.out}")
+    for reason, names in _by_reason(result.dropped).items():
+        _say(options, f"{len(names)} columns left out ({reason}): {listing(names)}")
+    if result.missing:
+        _say(options, f"{result.missing} rows have no features and stay without")
+    _say(options, f"{len(result.frame)} rows, {len(result.features)} features: {options.out}")
     return 0
+
+
+def _by_reason(dropped: dict[str, str]) -> dict[str, list[str]]:
+    """Group dropped columns by reason, near-duplicates together."""
+    from ..sphering.handcrafted import DUPLICATE_OF
+
+    names: dict[str, list[str]] = {}
+    for name, reason in dropped.items():
+        kind = "near-duplicate of another" if reason.startswith(DUPLICATE_OF) else reason
+        names.setdefault(kind, []).append(name)
+    return names
 
 
 def run_evaluate(options: argparse.Namespace) -> int:
-    """Say how well features tell labels apart: neighbors, classifiers, and the mechanism of action of treatments."""
-    from ..evaluation.table import evaluate
-    from ..tables.features import select_features
-    from ..tables.formats import open_table
-    from ..tables.source import read_frame
+    """Score how well features separate labels: neighbors, classifiers, and the mechanism of action of treatments."""
+    from ..tables.evaluation import evaluate
 
-    source = open_table(options.table, options.objects)
-    features, frame = select_features(source, options.features), read_frame(source)
-    with _naming(options.table):
-        figures = evaluate(
-            frame,
-            features,
-            options.label,
-            options.task,
-            options.compound,
-            options.batch,
-            options.groups,
-            options.neighbors,
-            options.metric,
-        )
+    scores = evaluate(
+        options.table,
+        options.label,
+        options.tasks,
+        features=options.features,
+        compound=options.compound,
+        batch=options.batch,
+        groups=options.groups,
+        neighbors=options.neighbors,
+        metric=options.metric,
+        objects=options.objects,
+    )
     if options.json:
-        print(json.dumps(figures, indent=1))
+        print(json.dumps(scores, indent=1))
         return 0
-    for figure in figures:
-        interval = f" ({figure['low']:.3f} to {figure['high']:.3f})" if "low" in figure else ""
-        left_out = f", {figure['left_out']} left out" if figure.get("left_out") else ""
-        print(f"{figure['task']:24s} {figure['value']:.3f}{interval}  {figure['rows']} rows{left_out}")
+    for score in scores:
+        interval = f" ({score['low']:.3f} to {score['high']:.3f})" if "low" in score else ""
+        left_out = f", {score['left_out']} left out" if score.get("left_out") else ""
+        print(f"{score['task']:24s} {score['value']:.3f}{interval}  {score['rows']} rows{left_out}")
     return 0
-
-
-@contextmanager
-def _naming(*paths: Path) -> Iterator[None]:
-    """Errors inside say which tables they are about."""
-    try:
-        yield
-    except InputError as error:
-        if any(str(path) in str(error) for path in paths):
-            raise
-        names = " and ".join(f"'{path}'" for path in paths)
-        raise InputError(f"{names}: {error}") from None
 
 
 def _say(options: argparse.Namespace, text: str) -> None:

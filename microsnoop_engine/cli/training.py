@@ -1,14 +1,17 @@
-"""The commands of training and weights."""
+"""Define the commands that train and that show or convert weights."""
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..model.embedder import DEVICES, PRECISIONS
+from ..model.embedder import DEVICES
+from ..trainer.config import PRECISIONS
 from .options import positive_float
 
 
@@ -33,36 +36,43 @@ def _add_train(commands: Any) -> None:
         help="a folder of images, its sub-folders being the categories, or a pool (index.csv and .zip archives)",
     )
     parser.add_argument(
-        "--out", type=Path, default=Path("training"), metavar="RUN", help="folder of the run; default: training"
+        "-o", "--out", type=Path, default=Path("training"), metavar="RUN", help="folder of the run; default: training"
     )
     parser.add_argument(
         "--config",
         default="paper",
         metavar="NAME|FILE.yaml",
-        help="paper (default): masked reconstruction as in the paper; contrast: two views of one place; or a YAML file",
+        help="paper (default): masked reconstruction as in the paper; contrast: contrastive learning of two views of a "
+        "crop; or a YAML file",
     )
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="change one setting, e.g. --set crop=112"
     )
-    parser.add_argument("--resume", action="store_true", help="continue the run in RUN with its own configuration")
-    parser.add_argument("--max-minutes", type=positive_float, default=float("inf"), metavar="N", help="end after that")
-    parser.add_argument("--save-minutes", type=positive_float, default=5, metavar="N", help="default: 5")
+    parser.add_argument("--resume", action="store_true", help="continue the run in RUN with its configuration")
+    parser.add_argument(
+        "--max-minutes", type=positive_float, default=float("inf"), metavar="N", help="stop after N minutes"
+    )
+    parser.add_argument(
+        "--save-minutes", type=positive_float, default=5, metavar="N", help="between checkpoints; default: 5"
+    )
     parser.add_argument("--device", choices=DEVICES, default="auto")
-    parser.add_argument("--precision", choices=PRECISIONS, default="auto")
-    parser.add_argument("--compile", action="store_true", help="use torch.compile: a slow start, then faster")
-    parser.add_argument("--quiet", action="store_true", help="say nothing but errors")
+    parser.add_argument("--precision", choices=("auto", *PRECISIONS), default="auto")
+    parser.add_argument("--compile", action="store_true", help="use torch.compile: slow to start, then faster")
+    parser.add_argument("--quiet", action="store_true", help="print errors only")
     parser.set_defaults(run=run_train)
 
 
 def _add_weights(commands: Any) -> None:
     parser = commands.add_parser("weights", help="show or convert the network's weights")
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    show = actions.add_parser("info", help="what a weights file is", description=run_weights_info.__doc__)
+    show = actions.add_parser("info", help="describe a weights file", description=run_weights_info.__doc__)
     show.add_argument("weights", nargs="?", default="microsnoop-base", help="name or .safetensors file")
     show.set_defaults(run=run_weights_info)
-    export = actions.add_parser("export", help="the weights of a training run", description=run_weights_export.__doc__)
+    export = actions.add_parser(
+        "export", help="write the weights of a training run", description=run_weights_export.__doc__
+    )
     export.add_argument("folder", type=Path, metavar="RUN")
-    export.add_argument("--out", type=Path, metavar="FILE.safetensors", help="default: RUN/NAME.safetensors")
+    export.add_argument("-o", "--out", type=Path, metavar="FILE.safetensors", help="default: RUN/NAME.safetensors")
     export.add_argument("--name", help="name on the card; default: the run's folder")
     export.add_argument("--license", default="not stated", help="for the card")
     export.add_argument("--encoder-only", action="store_true", help="leave out the decoder: half the size")
@@ -71,45 +81,57 @@ def _add_weights(commands: Any) -> None:
         "import", help="convert a checkpoint of the reference implementation", description=run_weights_import.__doc__
     )
     convert.add_argument("file", type=Path, metavar="FILE.pth")
-    convert.add_argument("--out", type=Path, metavar="FILE.safetensors", help="default: beside FILE.pth")
+    convert.add_argument("-o", "--out", type=Path, metavar="FILE.safetensors", help="default: beside FILE.pth")
     convert.add_argument("--name", help="name on the card; default: the file's")
-    convert.add_argument("--training", default="not stated", help="what it was trained on, for the card")
+    convert.add_argument("--training", default="not stated", help="what the weights were trained on, for the card")
     convert.add_argument("--license", default="not stated", help="for the card")
     convert.add_argument("--encoder-only", action="store_true", help="leave out the decoder: half the size")
     convert.set_defaults(run=run_weights_import)
 
 
 def run_train(options: argparse.Namespace) -> int:
-    """Train the network by self-supervision on a folder of images; no labels are needed."""
+    """Train the network on a folder of images by self-supervision, which needs no labels."""
     from ..trainer.train import train
     from .console import Console
 
     if options.resume and (options.set or options.config != "paper"):
         raise InputError("--resume takes the configuration from the run: leave --config and --set out")
-    changes = dict(_setting(text) for text in options.set)
     console = Console(options.quiet)
-    report = train(
-        options.images,
-        options.out,
-        options.config,
-        changes,
-        resume=options.resume,
-        device=options.device,
-        precision=options.precision,
-        max_minutes=options.max_minutes,
-        save_minutes=options.save_minutes,
-        compiled=options.compile,
-        console=console,
-    )
+    with ExitStack() as bar:
+        update: Callable[..., None] | None = None
+
+        def show_step(entry: dict[str, Any], steps: int) -> None:
+            nonlocal update
+            update = update or bar.enter_context(console.progress("steps"))
+            update(entry["step"], steps, f"loss {entry['loss']:.4f}")
+
+        def show_message(text: str) -> None:
+            bar.close()  # text would be printed into the bar
+            console.say(text)
+
+        report = train(
+            options.images,
+            options.out,
+            options.config,
+            dict(_setting(text) for text in options.set),
+            resume=options.resume,
+            device=options.device,
+            precision=options.precision,
+            max_minutes=options.max_minutes,
+            save_minutes=options.save_minutes,
+            compiled=options.compile,
+            on_message=show_message,
+            on_step=show_step,
+        )
     console.say(f"report: {report}\nweights: microsnoop weights export {options.out}")
     return 0
 
 
 def _setting(text: str) -> tuple[str, Any]:
-    """The key and the value of ``KEY=VALUE``; a value with commas is a list."""
+    """Return the key and the value of ``KEY=VALUE``; categories are separated by commas."""
     key, separator, value = text.partition("=")
     if not separator:
-        raise InputError(f"--set {text}: give KEY=VALUE")
+        raise InputError(f"--set {text}: it must be KEY=VALUE")
     if key == "categories":
         return key, tuple(filter(None, value.split(",")))
     for convert in (int, float):
@@ -121,7 +143,7 @@ def _setting(text: str) -> tuple[str, Any]:
 
 
 def run_weights_info(options: argparse.Namespace) -> int:
-    """Print the card of weights, after checking that the file is the one that the card describes."""
+    """Print the card of weights, after a check that the file is the one that the card describes."""
     from dataclasses import asdict
 
     from ..model.checkpoints import load_weights
@@ -131,14 +153,14 @@ def run_weights_info(options: argparse.Namespace) -> int:
 
 
 def run_weights_export(options: argparse.Namespace) -> int:
-    """Write the weights of a training run as a .safetensors file with a card that says how they were made."""
+    """Write the weights of a training run as a .safetensors file, with a card that states how they were made."""
     from ..trainer.export import export
 
     name = options.name or options.folder.resolve().name
     target = options.out or options.folder / f"{name}.safetensors"
-    _check_ending(target)
+    _check_suffix(target)
     card = export(options.folder, target, name, options.license, options.encoder_only)
-    _say_written(target, card.sha256)
+    _print_written(target, card.sha256)
     return 0
 
 
@@ -148,17 +170,17 @@ def run_weights_import(options: argparse.Namespace) -> int:
     from ..model.reference_checkpoints import import_reference
 
     target = options.out or options.file.with_suffix(".safetensors")
-    _check_ending(target)
+    _check_suffix(target)
     card = Card(options.name or target.stem, training={"data": options.training}, license=options.license)
     card = import_reference(options.file, target, card, decoder=not options.encoder_only)
-    _say_written(target, card.sha256)
+    _print_written(target, card.sha256)
     return 0
 
 
-def _check_ending(target: Path) -> None:
+def _check_suffix(target: Path) -> None:
     if target.suffix != ".safetensors":
         raise InputError(f"--out '{target}' must end in .safetensors")
 
 
-def _say_written(target: Path, sha256: str) -> None:
+def _print_written(target: Path, sha256: str) -> None:
     print(f"wrote {target} and its card {target.with_suffix('.json')}, sha256 {sha256}")

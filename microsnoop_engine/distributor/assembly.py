@@ -1,4 +1,4 @@
-"""Pixels of image sets to their finished rows, in full batches across image sets: what every engine does at its end."""
+"""Measure image sets in full batches that they share."""
 
 from __future__ import annotations
 
@@ -7,29 +7,27 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import numpy as np
-
 from ..errors import ImageError, InputError, MicrosnoopError
 from ..images.image_set import ImageSet
 from ..model.embedder import Embedder
 from ..modes.batcher import Batcher
 from ..modes.measure import Measurement, mean_of_rows, start_measurement
 from .job import Job
-from .reading import Pixels
+from .reading import Image, Pixels
 
 LONGEST_WAIT = 20.0
-"""Seconds after which rows do not wait any longer for a batch to be filled."""
+"""Seconds after which a batch is run although it is not full."""
 
 
 @dataclass
 class ImageSetResult:
-    """An image set that was measured.
+    """Hold the measurement of one image set.
 
     Attributes
     ----------
     measurement : Measurement
     crops : int
-        Crops of single channels that were embedded for it.
+        Number of embedded crops of single channels.
     """
 
     measurement: Measurement
@@ -37,51 +35,66 @@ class ImageSetResult:
 
 
 Outcome = ImageSetResult | MicrosnoopError
+"""The result of an image set, or the error that kept it from being measured."""
 
 
 class ImageSetBatcher:
-    """Takes pixels of image sets and gives their rows, in the same order, once their last crop was in a batch.
+    """Measure image sets in shared batches and return them in order.
 
     Parameters
     ----------
     embedder : Embedder
     job : Job
     memory : int
-        Bytes of rows that may wait for their batch to be filled.
+        Bytes of rows that may wait for a batch to fill.
     on_batch : callable, optional
         Called after each batch.
     """
 
-    def __init__(self, embedder: Embedder, job: Job, memory: int, on_batch: Callable[[], None] | None = None):
+    def __init__(self, embedder: Embedder, job: Job, memory: int, on_batch: Callable[[], None] | None = None) -> None:
         self._batcher = Batcher(embedder)
         self._dimension = embedder.card.dimension
         self._job = job
         self._memory = memory
         self._on_batch = (lambda done, total: on_batch()) if on_batch else None
-        self._held: deque[tuple[ImageSet, Outcome, float]] = deque()
+        self._queue: deque[tuple[ImageSet, Outcome, float]] = deque()
 
-    def take(self, image_set: ImageSet, pixels: Pixels | MicrosnoopError) -> None:
-        """Measure an image set, or pass on what is wrong with it."""
+    def add(self, image_set: ImageSet, pixels: Pixels | MicrosnoopError) -> None:
+        """Start measuring an image set.
+
+        Parameters
+        ----------
+        image_set : ImageSet
+        pixels : tuple of array or MicrosnoopError
+            Channels (c, h, w) and labels (h, w), or the error of reading them, which becomes the outcome.
+        """
         outcome = pixels if isinstance(pixels, MicrosnoopError) else self._start(image_set, *pixels)
-        self._held.append((image_set, outcome, time.monotonic()))
-        waiting = sum(held.measurement.features.nbytes for _, held, _ in self._held if isinstance(held, ImageSetResult))
-        if waiting > self._memory or time.monotonic() - self._held[0][2] > LONGEST_WAIT:
+        self._queue.append((image_set, outcome, time.monotonic()))
+        results = [outcome for _, outcome, _ in self._queue if isinstance(outcome, ImageSetResult)]
+        waiting = sum(result.measurement.features.nbytes for result in results)
+        if waiting > self._memory or time.monotonic() - self._queue[0][2] > LONGEST_WAIT:
             self.flush()
 
     def flush(self) -> None:
-        """Fill no more batches: embed what still waits."""
+        """Embed all waiting crops, in batches that may not be full."""
         self._batcher.flush()
 
     def finished(self) -> Iterator[tuple[ImageSet, Outcome]]:
-        """The image sets that are done and follow those given before."""
-        while self._held and not self._batcher.pending[self._held[0][0].number]:
-            image_set, outcome, _ = self._held.popleft()
+        """Yield image sets that are complete, in the order in which they were added.
+
+        Yields
+        ------
+        image_set : ImageSet
+        outcome : ImageSetResult or MicrosnoopError
+        """
+        while self._queue and not self._batcher.pending[self._queue[0][0].number]:
+            image_set, outcome, _ = self._queue.popleft()
             del self._batcher.pending[image_set.number]
             if isinstance(outcome, ImageSetResult) and self._job.settings.mode == "tile":
                 outcome.measurement = mean_of_rows(outcome.measurement)
             yield image_set, outcome
 
-    def _start(self, image_set: ImageSet, image: np.ndarray, labels: np.ndarray | None) -> Outcome:
+    def _start(self, image_set: ImageSet, image: Image, labels: Image | None) -> Outcome:
         try:
             measurement = start_measurement(
                 self._batcher, image, labels, self._job.settings, self._dimension, image_set.number, self._on_batch

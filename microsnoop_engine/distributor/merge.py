@@ -1,4 +1,4 @@
-"""`microsnoop merge`: the tables of the shares of a run as one table, with its list of image sets."""
+"""Merge the tables of the shards of a run into one table."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..images.image_set import ImageSet
 from ..images.image_set_file import read_image_sets, write_image_sets
 from ..storage.atomic import atomic_path, write_atomic
 from ..storage.paths import copy, files_in, folders_in, is_remote, path_kind, read_bytes, remove
@@ -21,10 +22,13 @@ from ..tables.parquet_files import TABLE
 from .results import IMAGE_LIST, MANIFEST, read_manifest
 from .shards import Shard
 
+_NEW, _OLD = f".{TABLE}.new", f".{TABLE}.old"
+"""Folders for the new table while it is built, and for the old one while the new one takes its name."""
+
 
 @dataclass(frozen=True)
-class Merged:
-    """What was put together.
+class MergeSummary:
+    """Count the merged shards, rows and image sets.
 
     Attributes
     ----------
@@ -42,132 +46,162 @@ class Merged:
     failed: int
 
 
-def merge(folder: Path) -> Merged:
-    """Put the shares in a folder together as ``profiles.parquet``, ``manifest.jsonl``, ``images.csv`` beside them.
+def merge(folder: Path) -> MergeSummary:
+    """Merge the shards in a folder into ``profiles.parquet`` with its manifest and lists; the shards stay.
 
-    The parts are hard links to those of the shares where the file system has them, else copies; on a disk the table
-    changes in one step. In an object store the manifest is taken away first and written last: a table without it is
-    the work of a merge that was stopped, which the same command does again.
+    The parts are hard links to those of the shards where the file system has them, else copies. The manifest is removed
+    before the table changes and written last. So a merge that is killed leaves a table without a manifest, which
+    ``microsnoop profile`` refuses, and the next merge completes it; on a disk that table is always a whole one.
+
+    Parameters
+    ----------
+    folder : Path
+
+    Returns
+    -------
+    MergeSummary
 
     Raises
     ------
     InputError
-        If shares are missing, not finished, or of different runs; nothing is written then.
+        If shards are missing, unfinished or of different runs; the old table stays.
     """
+    _restore_old_table(folder)
     shards = find_shards(folder)
-    manifests = {shard: _manifest(path, shard) for shard, path in shards.items()}
-    _same_run({shard: entries[0]["run"] for shard, entries in manifests.items()})
+    manifests = {shard: _read_manifest(path, shard) for shard, path in shards.items()}
+    _check_same_run({shard: entries[0]["run"] for shard, entries in manifests.items()})
+    statuses = [row for shard, path in shards.items() for row in _read_image_list(path / IMAGE_LIST, shard)]
+    image_sets, channels = _read_image_sets(list(shards.values()))
     parts = [(shards[shard], entry) for shard, entries in manifests.items() for entry in entries[1:]]
-    lists = [_image_list(path / IMAGE_LIST, shard) for shard, path in shards.items()]
     entries = [{**entry, "part": f"part-{number:05d}.parquet"} for number, (_, entry) in enumerate(parts)]
+
     sources = [path / TABLE / entry["part"] for path, entry in parts]
     (_copy_in_store if is_remote(folder) else _link)(sources, folder, [entry["part"] for entry in entries])
+    _write_image_list(folder / IMAGE_LIST, sorted(statuses, key=lambda row: int(row[IMAGE_NUMBER])))
+    write_image_sets(folder, image_sets, channels)
     run = {key: value for key, value in manifests[next(iter(shards))][0]["run"].items() if key != "shard"}
-    lines = [{"run": run}, *entries]
-    rows = sorted((row for found in lists for row in found), key=lambda row: int(row[IMAGE_NUMBER]))
-    _write_list(folder / IMAGE_LIST, rows)
-    found = [read_image_sets(path) for path in shards.values()]
-    image_sets = sorted((one for sets, _ in found for one in sets.values()), key=lambda one: one.number)
-    write_image_sets(folder, image_sets, found[0][1])
-    write_atomic(folder / MANIFEST, "".join(json.dumps(line) + "\n" for line in lines).encode())
+    write_atomic(folder / MANIFEST, "".join(json.dumps(line) + "\n" for line in [{"run": run}, *entries]).encode())
+
     done = [image for _, entry in parts for image in entry["images"]]
-    failed = sum(row["Status"] == "failed" for row in rows)
-    return Merged(
-        folder / TABLE, folder / IMAGE_LIST, len(shards), sum(image["rows"] for image in done), len(done), failed
-    )
+    failed = sum(row["Status"] == "failed" for row in statuses)
+    rows = sum(image["rows"] for image in done)
+    return MergeSummary(folder / TABLE, folder / IMAGE_LIST, len(shards), rows, len(done), failed)
 
 
 def find_shards(folder: Path) -> dict[Shard, Path]:
-    """The folders of all shares of a run, in order.
+    """Find the folders of all shards of a run.
+
+    Parameters
+    ----------
+    folder : Path
+
+    Returns
+    -------
+    dict of Shard to Path
+        In order.
 
     Raises
     ------
     InputError
-        If there are none, some are missing, or there are shares of different counts.
+        If there are none, some are missing, or they are of different runs.
     """
-    found = {Shard.of_folder(name): folder / name for name in folders_in(folder)}
-    found.pop(None, None)
-    if not found:
+    shards = {shard: folder / name for name in folders_in(folder) if (shard := Shard.of_folder(name))}
+    if not shards:
         raise InputError(
-            f"'{folder}' holds no shares: measure them with 'microsnoop profile .. --shard I/N --out {folder}'"
+            f"'{folder}' holds no shards: measure them with 'microsnoop profile INPUT --shard I/N --out {folder}'"
         )
-    counts = sorted({shard.count for shard in found})
+    counts = sorted({shard.count for shard in shards})
     if len(counts) > 1:
-        raise InputError(f"'{folder}' holds shares of {counts[0]} and of {counts[1]}: delete those of the other run")
-    missing = [number for number in range(1, counts[0] + 1) if Shard(number, counts[0]) not in found]
+        raise InputError(f"'{folder}' holds shards of {counts[0]} and of {counts[1]}: delete those of the other run")
+    missing = [number for number in range(1, counts[0] + 1) if Shard(number, counts[0]) not in shards]
     if missing:
         some = ", ".join(f"{number}/{counts[0]}" for number in missing[:10])
-        raise InputError(f"'{folder}' lacks {len(missing)} of {counts[0]} shares: {some}; measure them first")
-    return dict(sorted(found.items(), key=lambda item: item[0].number))
+        raise InputError(f"'{folder}' lacks {len(missing)} of {counts[0]} shards: {some}; measure them first")
+    return dict(sorted(shards.items(), key=lambda item: item[0].number))
 
 
-def _manifest(path: Path, shard: Shard) -> list[dict[str, Any]]:
+def _read_manifest(path: Path, shard: Shard) -> list[dict[str, Any]]:
     file = path / MANIFEST
     entries = read_manifest(file) if path_kind(file) else []
     if not entries or "run" not in entries[0] or not path_kind(path / IMAGE_LIST):
-        raise InputError(f"share {shard} in '{path}' is not finished: run it again, it goes on where it was")
+        raise _unfinished(shard, path)
     return entries
 
 
-def _same_run(runs: dict[Shard, dict[str, Any]]) -> None:
+def _check_same_run(runs: dict[Shard, dict[str, Any]]) -> None:
     (first, expected), *others = runs.items()
     for shard, run in others:
         different = [key for key in {**expected, **run} if key != "shard" and expected.get(key) != run.get(key)]
         if different:
-            raise InputError(f"shares {first} and {shard} are of different runs: {', '.join(different)} differ")
+            raise InputError(f"shards {first} and {shard} are of different runs: {', '.join(different)} differ")
 
 
-def _image_list(path: Path, shard: Shard) -> list[dict[str, str]]:
+def _read_image_list(path: Path, shard: Shard) -> list[dict[str, str]]:
     rows = list(csv.DictReader(io.StringIO(read_bytes(path).decode(), newline="")))
     if any(row["Status"] not in ("done", "failed") for row in rows):
-        raise InputError(f"share {shard} in '{path.parent}' is not finished: run it again, it goes on where it was")
+        raise _unfinished(shard, path.parent)
     return rows
 
 
+def _unfinished(shard: Shard, path: Path) -> InputError:
+    return InputError(f"shard {shard} in '{path}' is not finished: run it again, and it continues where it stopped")
+
+
+def _read_image_sets(shards: Sequence[Path]) -> tuple[list[ImageSet], list[str]]:
+    lists = [read_image_sets(path) for path in shards]
+    image_sets = [image_set for by_number, _ in lists for image_set in by_number.values()]
+    return sorted(image_sets, key=lambda image_set: image_set.number), lists[0][1]
+
+
+def _restore_old_table(folder: Path) -> None:
+    """Rename the old table back if a merge was killed before the new table took its name, and clean up."""
+    if is_remote(folder):
+        return
+    if (folder / _OLD).exists() and not (folder / TABLE).exists():
+        (folder / _OLD).rename(folder / TABLE)
+    for name in (_OLD, _NEW):
+        shutil.rmtree(folder / name, ignore_errors=True)
+
+
 def _link(sources: Sequence[Path], folder: Path, names: Sequence[str]) -> None:
-    """The table of a folder on a disk, from links to these parts or copies of them."""
-    temporary = folder / f".{TABLE}.{os.getpid()}.tmp"
+    """Build the table of a folder on a disk from hard links to parts, or from copies."""
+    new = folder / _NEW
     try:
-        temporary.mkdir()
+        new.mkdir()
         for source, name in zip(sources, names, strict=True):
             try:
-                os.link(source, temporary / name)
+                os.link(source, new / name)
             except FileNotFoundError:
                 raise _missing(source) from None
-            except OSError:
-                copy(source, temporary / name)
-        _swap(temporary, folder / TABLE)
+            except OSError:  # no hard links on this file system
+                copy(source, new / name)
+        remove(folder / MANIFEST)
+        if (folder / TABLE).exists():
+            (folder / TABLE).rename(folder / _OLD)
+        new.rename(folder / TABLE)
+        shutil.rmtree(folder / _OLD, ignore_errors=True)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(new, ignore_errors=True)
 
 
 def _copy_in_store(sources: Sequence[Path], folder: Path, names: Sequence[str]) -> None:
-    """The table of a folder in an object store, from copies of these parts that the store makes."""
+    """Build the table of a folder in an object store from copies that the store makes."""
     for source in sources:
         if path_kind(source) is None:
             raise _missing(source)
     remove(folder / MANIFEST)
     for source, name in zip(sources, names, strict=True):
         copy(source, folder / TABLE / name)
-    for place in files_in(folder / TABLE):
-        if str(place) not in names:
-            remove(folder / TABLE / str(place))
+    for relative_path in files_in(folder / TABLE):
+        if str(relative_path) not in names:
+            remove(folder / TABLE / str(relative_path))
 
 
 def _missing(part: Path) -> InputError:
-    return InputError(f"'{part}' is missing: delete '{part.parent.parent}' and measure that share anew")
+    return InputError(f"'{part}' is missing: delete '{part.parent.parent}' and measure that shard again")
 
 
-def _swap(new: Path, target: Path) -> None:
-    """Put a folder in the place of another one."""
-    old = target.with_name(f".{target.name}.old")
-    if target.exists():
-        os.replace(target, old)
-    os.replace(new, target)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _write_list(path: Path, rows: Sequence[dict[str, str]]) -> None:
+def _write_image_list(path: Path, rows: Sequence[dict[str, str]]) -> None:
     with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         names = dict.fromkeys(name for row in rows for name in row)
         writer = csv.DictWriter(file, list(names) or [IMAGE_NUMBER])

@@ -1,4 +1,4 @@
-"""Image sets to pixels: read ahead of what measures them, within a given memory."""
+"""Read the pixels of image sets ahead of their measurement, within a given memory."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
-import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import (
     DeviceError,
@@ -32,51 +32,90 @@ READERS = 4
 _SEGMENTATION_BYTES = 80
 """Temporary memory of the built-in segmentation per pixel."""
 
-Pixels = tuple[np.ndarray, np.ndarray | None]
+Image = NDArray[Any]
+"""Pixels of any numeric type."""
+Pixels = tuple[Image, Image | None]
+"""Channels (c, h, w) and labels (h, w); no labels where images are measured as a whole."""
 Result = TypeVar("Result")
 
 
 def read_ahead(
-    image_sets: Sequence[ImageSet], job: Job, find_objects: Segmenter | None, memory: int
+    image_sets: Sequence[ImageSet], job: Job, segment: Segmenter | None, memory: int
 ) -> Iterator[tuple[ImageSet, Pixels | ImageError | InputError]]:
-    """Image sets with their pixels (c, h, w) and labels, or with what is wrong with them, in order.
+    """Read image sets in threads, some of them ahead.
 
     Parameters
     ----------
+    image_sets : sequence of ImageSet
+    job : Job
+    segment : callable, optional
+        Segmentation method of the job.
     memory : int
-        Bytes that may be in use; of the largest image sets seen so far, as many are read ahead as fit. One is
-        always read.
+        Bytes for the image sets that are read ahead, counted by the largest one so far. One is always read.
+
+    Yields
+    ------
+    image_set : ImageSet
+        In the order of ``image_sets``.
+    pixels : tuple of array, ImageError or InputError
+        Channels (c, h, w) and labels (h, w), or the error.
     """
-    waiting: deque[tuple[ImageSet, Future]] = deque()
+    waiting: deque[tuple[ImageSet, Future[Pixels | ImageError | InputError]]] = deque()
     upcoming = iter(image_sets)
     largest = 0
     with ThreadPoolExecutor(READERS, thread_name_prefix="reader") as pool:
         try:
             while True:
                 room = max(how_many_fit(memory, largest) - len(waiting), 0)
-                waiting.extend((s, pool.submit(read, s, job, find_objects)) for s in islice(upcoming, room))
+                waiting.extend((s, pool.submit(read, s, job, segment)) for s in islice(upcoming, room))
                 if not waiting:
                     return
                 image_set, future = waiting.popleft()
                 result = future.result()
-                seen = bytes_in_use(result, job)
-                warn_of_size(image_set, seen, largest, memory)
-                largest = max(largest, seen)
+                size = bytes_in_use(result, job)
+                warn_of_size(image_set, size, largest, memory)
+                largest = max(largest, size)
                 yield image_set, result
         finally:
             pool.shutdown(cancel_futures=True)
 
 
 def how_many_fit(memory: int, largest: int) -> int:
-    """How many image sets may be under way to one network if the largest so far took ``largest`` bytes (0: unknown)."""
+    """Count the image sets that may be read ahead for one network.
+
+    Parameters
+    ----------
+    memory : int
+        Bytes.
+    largest : int
+        Bytes of the largest image set so far; 0: unknown.
+
+    Returns
+    -------
+    int
+        1 or more.
+
+    Examples
+    --------
+    >>> how_many_fit(1000, 300), how_many_fit(1000, 5000), how_many_fit(1000, 0)
+    (3, 1, 1)
+    """
     return max(min(memory // largest, 2 * READERS), 1) if largest else 1
 
 
 def warn_of_size(image_set: ImageSet, size: int, largest: int, memory: int) -> None:
-    """Say that an image set takes more bytes than it should, if it is the largest one so far."""
+    """Log a warning if an image set is the largest so far and exceeds the memory for images.
+
+    Parameters
+    ----------
+    image_set : ImageSet
+    size, largest, memory : int
+        Bytes of this image set, of the largest one before, and for all images.
+    """
     if size > max(memory, largest):
         log.warning(
-            "image set %d needs about %.1f GB, more than the part of --memory for images (%.1f GB)",
+            "image set %d needs about %.1f GB, more than the %.1f GB for images: raise the memory limit, or expect a "
+            "slower run",
             image_set.number,
             size / 2**30,
             memory / 2**30,
@@ -84,7 +123,19 @@ def warn_of_size(image_set: ImageSet, size: int, largest: int, memory: int) -> N
 
 
 def bytes_in_use(result: Pixels | MicrosnoopError, job: Job) -> int:
-    """What an image set takes in memory while it is read and cropped; 0 for one that could not be read."""
+    """Estimate the memory that an image set takes while it is read and cropped.
+
+    Parameters
+    ----------
+    result : tuple of array or MicrosnoopError
+        Channels (c, h, w) and labels (h, w), or the error.
+    job : Job
+
+    Returns
+    -------
+    int
+        Bytes; 0 for an error.
+    """
     if isinstance(result, MicrosnoopError):
         return 0
     image, labels = result
@@ -95,24 +146,46 @@ def bytes_in_use(result: Pixels | MicrosnoopError, job: Job) -> int:
     )
 
 
-def read(image_set: ImageSet, job: Job, find_objects: Segmenter | None) -> Pixels | ImageError | InputError:
-    """The channels (c, h, w) of an image set and, in mode ``cells``, its labels (h, w); or what is wrong with it.
+def read(image_set: ImageSet, job: Job, segment: Segmenter | None) -> Pixels | ImageError | InputError:
+    """Read the channels of an image set and, in mode ``cells``, its labels.
+
+    Parameters
+    ----------
+    image_set : ImageSet
+    job : Job
+    segment : callable, optional
+        Segmentation method of the job.
+
+    Returns
+    -------
+    tuple of array, ImageError or InputError
+        Channels (c, h, w) and labels (h, w), or the error of this image set.
 
     Raises
     ------
     DeviceError, WeightsError, MissingExtraError, UnreachableError
         If no image set can be read or segmented here.
     """
-    return attempt(image_set, lambda: add_labels(image_set, read_image(image_set, job), job, find_objects))
+    return attempt(image_set, lambda: add_labels(image_set, read_image(image_set, job), job, segment))
 
 
 def attempt(image_set: ImageSet, step: Callable[[], Result]) -> Result | ImageError | InputError:
-    """What ``step`` gives for an image set, or the error that says what is wrong with the image set.
+    """Run a step of an image set and return its result or the error of this image set.
+
+    Parameters
+    ----------
+    image_set : ImageSet
+    step : callable
+        Takes nothing.
+
+    Returns
+    -------
+    object, ImageError or InputError
 
     Raises
     ------
     DeviceError, WeightsError, MissingExtraError, UnreachableError
-        If it is not the image set that is wrong.
+        If the same would happen to every image set.
     """
     try:
         return step()
@@ -120,37 +193,65 @@ def attempt(image_set: ImageSet, step: Callable[[], Result]) -> Result | ImageEr
         raise
     except (ImageError, InputError) as error:
         return error
-    except Exception as error:
+    except Exception as error:  # of any kind: one damaged image set must not end the run
         log.debug("image set %d", image_set.number, exc_info=True)
         return InputError(f"unexpected {type(error).__name__}: {error}")
 
 
-def read_image(image_set: ImageSet, job: Job) -> np.ndarray:
-    """The channels of a job (c, h, w); after them the one in which objects are to be found, if it is none of them.
+def read_image(image_set: ImageSet, job: Job) -> Image:
+    """Read the channels of a job.
+
+    Parameters
+    ----------
+    image_set : ImageSet
+    job : Job
+
+    Returns
+    -------
+    array (c, h, w)
+        The channel to segment comes last where it is not one of those measured.
 
     Raises
     ------
     ImageError
+        If a file is missing, damaged or of another size.
     """
     return read_channels(image_set, list(dict.fromkeys([*job.channels, job.segment_channel or job.channels[0]])))
 
 
-def add_labels(image_set: ImageSet, image: np.ndarray, job: Job, find_objects: Segmenter | None) -> Pixels:
-    """The channels (c, h, w) out of :func:`read_image`, and the labels (h, w) in mode ``cells``.
+def add_labels(image_set: ImageSet, image: Image, job: Job, segment: Segmenter | None) -> Pixels:
+    """Read or segment the labels of an image set.
+
+    Parameters
+    ----------
+    image_set : ImageSet
+    image : array (c, h, w)
+        Result of :func:`read_image`.
+    job : Job
+    segment : callable, optional
+        Segmentation method of the job.
+
+    Returns
+    -------
+    channels : array (c, h, w)
+        The channels of the job.
+    labels : array (h, w) or None
+        None unless the mode is ``cells``.
 
     Raises
     ------
     ImageError, InputError
+        If there are no such labels, or they do not fit the image.
     """
     channels = image[: len(job.channels)]
     if job.settings.mode != "cells":
         return channels, None
-    if find_objects is not None:
-        at = job.channels.index(job.segment_channel) if job.segment_channel in job.channels else -1
-        return channels, find_objects(image[at])
+    if segment is not None:
+        index = job.channels.index(job.segment_channel) if job.segment_channel in job.channels else -1
+        return channels, segment(image[index])
     if job.objects not in image_set.labels:
         raise InputError(
-            f"no labels of the object set '{job.objects}': there are {', '.join(image_set.labels) or 'none at all'}"
+            f"there are no labels of the object set '{job.objects}', only of {', '.join(image_set.labels) or 'none'}"
         )
-    planes = tuple(image_set.channels.values())
-    return channels, read_labels(image_set.labels[job.objects], job.objects, image.shape[1:], planes)
+    labels, shape = image_set.labels[job.objects], (image.shape[1], image.shape[2])
+    return channels, read_labels(labels, job.objects, shape, tuple(image_set.channels.values()))

@@ -1,4 +1,4 @@
-"""Tables of embeddings: written as the parts of a Parquet data set with a manifest, read back as one table."""
+"""Write the table of a results folder in parts, with a manifest from which a stopped run is continued."""
 
 from __future__ import annotations
 
@@ -21,43 +21,44 @@ from ..modes.measure import Measurement
 from ..storage.atomic import AppendFile, atomic_path
 from ..storage.locks import FolderLock, folder_lock
 from ..storage.paths import files_in, make_folder, path_kind, read_bytes, remove
-from ..tables.columns import (
-    IMAGE_NUMBER,
-    METADATA,
-)
+from ..tables.columns import IMAGE_NUMBER, METADATA
 from ..tables.layout import Layout
 from ..tables.parquet_files import TABLE, read_table, table_files
 
 MANIFEST = "manifest.jsonl"
 IMAGE_LIST = "images.csv"
 PART_BYTES = 64 << 20
+"""Size of a part of the table."""
 PART_SECONDS = 60
+"""Time after which collected rows are written as a part of any size."""
 
 
 class TableWriter:
-    """Writes the parts of a table; what the manifest lists is complete, whatever happens to the process.
+    """Write a table in parts; every part that the manifest lists is complete, even after a crash.
 
     Parameters
     ----------
     folder : Path
-        Output folder. If it holds an unfinished table of the same run, that one is continued.
+        Results folder. An unfinished table of the same run in it is continued.
     layout : Layout
     run : dict
-        What defines the run (inputs, settings, weights): a folder with another one is refused.
+        Description of the run (inputs, settings, weights); a folder with another one is refused.
     part_bytes : int
-        A part is written once it has that size, or the last one is a minute old.
+        Size of a part.
     lock : FolderLock, optional
-        What keeps other runs out.
+        Keeps other runs out.
 
     Attributes
     ----------
+    table : Path
+        Folder of the parts.
     done : dict of int to dict
-        The image sets in the table by ImageNumber, as the manifest has them.
+        Manifest entries of the image sets in the table, by ImageNumber.
 
     Raises
     ------
     ResumeError
-        If the folder holds something else.
+        If the folder holds anything else.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class TableWriter:
         run: dict[str, Any],
         part_bytes: int = PART_BYTES,
         lock: FolderLock | None = None,
-    ):
+    ) -> None:
         self.table = folder / TABLE
         self._schema = layout.schema()
         self._layout = layout
@@ -90,7 +91,7 @@ class TableWriter:
     def _begin(self, run: dict[str, Any]) -> list[dict[str, Any]]:
         make_folder(self.table)
         if files_in(self.table):
-            raise ResumeError(f"'{self.table}' exists, but not its manifest '{MANIFEST}': give another --out folder")
+            raise ResumeError(f"`out`: '{self.table}' exists without its manifest '{MANIFEST}'; choose another folder")
         return [{"run": run}]
 
     def _resume(self, manifest: Path, run: dict[str, Any]) -> list[dict[str, Any]]:
@@ -98,28 +99,34 @@ class TableWriter:
         before = entries[0]["run"] if entries and "run" in entries[0] else {}
         now = json.loads(json.dumps(run))
         differences = [
-            f"{key} (there {_short(before.get(key))}, now {_short(now.get(key))})"
+            f"{key} (before {_short(before.get(key))}, now {_short(now.get(key))})"
             for key in {**before, **now}
             if before.get(key) != now.get(key)
         ]
         if differences:
             raise ResumeError(
-                f"'{manifest.parent}' holds the results of another run; different: {'; '.join(differences)}. "
-                "Give another --out folder, or delete this one"
+                f"`out`: '{manifest.parent}' holds the results of another run; different: {'; '.join(differences)}. "
+                "Choose another folder, or delete this one"
             )
         make_folder(self.table)
-        there = set(map(str, files_in(self.table)))
+        existing = set(map(str, files_in(self.table)))
         parts = [entry for entry in entries[1:] if "part" in entry]
-        missing = [entry["part"] for entry in parts if entry["part"] not in there]
+        missing = [entry["part"] for entry in parts if entry["part"] not in existing]
         if missing:
             raise ResumeError(
-                f"parts {', '.join(missing)} of '{self.table}' are missing: delete the folder and start anew"
+                f"parts {', '.join(missing)} of '{self.table}' are missing: delete the folder and run again"
             )
         self.done = {image["number"]: image for entry in parts for image in entry["images"]}
         return entries
 
     def write(self, image_set: ImageSet, measurement: Measurement) -> None:
-        """Append the rows of one image set."""
+        """Append the rows of one image set.
+
+        Parameters
+        ----------
+        image_set : ImageSet
+        measurement : Measurement
+        """
         self._measured.append((image_set, measurement))
         self._images.append(
             {
@@ -135,7 +142,7 @@ class TableWriter:
             self.flush()
 
     def flush(self) -> None:
-        """Write what has been collected as a part and enter it into the manifest."""
+        """Write the collected rows as a part and enter it into the manifest."""
         if self._images:
             self._write_part()
 
@@ -144,7 +151,7 @@ class TableWriter:
         measured, images = self._measured, self._images
         self._measured, self._images, self._bytes = [], [], 0
         with atomic_path(self.table / name) as temporary:
-            batches = [self._layout.batch(measured)] if measured else []
+            batches = [self._rows(measured)] if measured else []
             pq.write_table(pa.Table.from_batches(batches, self._schema), temporary, compression="zstd")
         try:
             self._lock.check()
@@ -156,8 +163,32 @@ class TableWriter:
         self._number += 1
         self._flushed = time.monotonic()
 
+    def _rows(self, measured: list[tuple[ImageSet, Measurement]]) -> pa.RecordBatch:
+        """Arrange the rows of image sets as a batch of the table."""
+        counts = [len(measurement.features) for _, measurement in measured]
+        metadata = {
+            name: [
+                image_set.metadata.get(name)
+                for (image_set, _), count in zip(measured, counts, strict=True)
+                for _ in range(count)
+            ]
+            for name in self._layout.metadata
+        }
+        names = ("object_number", "center", "box", "border") if self._layout.located else ()
+        regions = [measurement.regions for _, measurement in measured]
+        return self._layout.rows(
+            np.concatenate([measurement.features for _, measurement in measured]),
+            np.repeat([image_set.number for image_set, _ in measured], counts),
+            metadata,
+            **{name: np.concatenate([getattr(part, name) for part in regions]) for name in names},
+        )
+
+    def check_lock(self) -> None:
+        """Raise ResumeError if another run took over the folder."""
+        self._lock.check()
+
     def finish(self) -> None:
-        """Write what is left; a run without a single row leaves a table without rows."""
+        """Write the remaining rows; a run without a single row leaves a table without rows."""
         self.flush()
         if not self._number:
             self._write_part()
@@ -167,17 +198,26 @@ class TableWriter:
 def resume_table(
     folder: Path, layout: Layout, run: dict[str, Any], part_bytes: int = PART_BYTES
 ) -> Iterator[TableWriter]:
-    """A :class:`TableWriter` that keeps other processes out, and loses nothing that was written when an error ends it.
+    """Open the table of a results folder, keep other processes out, and write collected rows even after an error.
+
+    Parameters
+    ----------
+    folder, layout, run, part_bytes
+        See :class:`TableWriter`.
+
+    Yields
+    ------
+    TableWriter
 
     Raises
     ------
     InputError
         If the folder is a file.
     ResumeError
-        If it holds something else, or another process is writing to it.
+        If it holds another run, or another process writes to it.
     """
     if path_kind(folder) == "file":
-        raise InputError(f"--out '{folder}' is a file: give a folder")
+        raise InputError(f"`out`: '{folder}' is a file; choose a folder")
     make_folder(folder)
     with folder_lock(folder) as lock:
         writer = TableWriter(folder, layout, run, part_bytes, lock)
@@ -188,7 +228,17 @@ def resume_table(
 
 
 def read_manifest(path: Path) -> list[dict[str, Any]]:
-    """The entries of a manifest, up to a line that was cut off by a crash."""
+    """Read the entries of a manifest, up to a line that a crash cut off.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    list of dict
+        The run first, then the parts.
+    """
     entries: list[dict[str, Any]] = []
     for line in read_bytes(path).splitlines(keepends=True):
         try:
@@ -202,7 +252,22 @@ def read_manifest(path: Path) -> list[dict[str, Any]]:
 
 
 def write_csv(folder: Path) -> Path:
-    """The table of an output folder as ``profiles.csv`` beside it, part after part."""
+    """Write the table of a results folder as ``profiles.csv`` beside it, part by part.
+
+    Parameters
+    ----------
+    folder : Path
+
+    Returns
+    -------
+    Path
+        The CSV file.
+
+    Raises
+    ------
+    InputError
+        If there is no table.
+    """
     import pyarrow.csv as pv
 
     target = folder / "profiles.csv"
@@ -223,7 +288,7 @@ def _short(value: Any) -> str:
 def write_image_list(
     folder: Path, image_sets: Sequence[ImageSet], done: dict[int, dict[str, Any]], failures: dict[int, dict[str, Any]]
 ) -> Path:
-    """``images.csv`` in the output folder: what became of every image set.
+    """Write the status of every image set to ``images.csv`` in a results folder.
 
     Parameters
     ----------
@@ -233,6 +298,11 @@ def write_image_list(
         ``rows`` and ``unmeasured`` by ImageNumber.
     failures : dict of int to dict
         ``file``, ``channel`` and ``error`` by ImageNumber.
+
+    Returns
+    -------
+    Path
+        The CSV file.
     """
     metadata = list(dict.fromkeys(name for image_set in image_sets for name in image_set.metadata))
     target = folder / IMAGE_LIST

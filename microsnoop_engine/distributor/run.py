@@ -1,123 +1,178 @@
-"""Image sets to a table: an engine measures them, what it gives is written in order, and a stopped run goes on.
-
-Executors: this process (:mod:`.executors.local`), several processes (:mod:`.executors.processes`), a Ray cluster
-(:mod:`.executors.ray_executor`).
-"""
+"""Measure image sets into a results folder, and continue a stopped run."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import logging
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from ..errors import ImageError, MicrosnoopError
+from ..errors import ImageError, InputError, MicrosnoopError
 from ..images.image_set import ImageSet
+from ..images.image_set_file import write_image_sets
+from ..images.inputs import find_image_sets
+from ..images.label_files import match_rois
 from ..model.checkpoints import Card
 from ..model.embedder import Embedder
-from ..tables.layout import layout_of
-from .assembly import Outcome
+from ..modes.settings import CropSettings
+from ..storage.paths import as_path
+from ..tables.layout import Layout, metadata_types
+from .compute import ComputeSettings
+from .executors.executor import ExecutorFactory
 from .executors.local import LocalExecutor
-from .job import Job
-from .results import PART_BYTES, resume_table
+from .executors.machine import default_memory
+from .job import Job, resolve_job
+from .results import PART_BYTES, resume_table, write_csv, write_image_list
 from .shards import Shard
+from .summary import ImageSetFailure, RunSummary
 
 log = logging.getLogger(__name__)
 
-
-class Executor(Protocol):
-    """What measures image sets, once it runs.
-
-    Attributes
-    ----------
-    card : Card
-        Of the weights.
-    precision : str
-        In which the network computes.
-    """
-
-    card: Card
-    precision: str
-
-    def measured(self, image_sets: Sequence[ImageSet]) -> Iterator[tuple[ImageSet, Outcome]]:
-        """Every image set with its measurement or with what is wrong with it, in order."""
-
-
-ExecutorFactory = Callable[[Job, int], AbstractContextManager[Executor]]
-"""Starts an engine for a job that may hold so many bytes of images and rows; leaving its context ends it."""
-
-
-@dataclass(frozen=True)
-class ImageSetFailure:
-    """An image set that could not be measured."""
-
-    number: int
-    error: str
-    file: str = ""
-    channel: str = ""
-
-    @classmethod
-    def of(cls, image_set: ImageSet, error: MicrosnoopError) -> ImageSetFailure:
-        """What an error says about an image set."""
-        return cls(image_set.number, str(error), getattr(error, "path", ""), getattr(error, "channel", ""))
-
-    def __str__(self) -> str:
-        places = [f"file '{self.file}'" if self.file else "", f"channel '{self.channel}'" if self.channel else ""]
-        return ", ".join(filter(None, [f"image set {self.number}", *places])) + f": {self.error}"
-
-
-@dataclass
-class RunSummary:
-    """How a run went.
-
-    Attributes
-    ----------
-    images : dict of int to dict
-        The image sets in the table, by number: ``rows``, ``unmeasured`` rows, and ``problems`` (how many crops could
-        not be measured, by channel and reason).
-    failures : list of Failure
-    resumed : int
-        Image sets that were in the table before this run began.
-    crops : int
-        Crops of single channels that this run embedded.
-    """
-
-    images: dict[int, dict[str, Any]]
-    failures: list[ImageSetFailure] = field(default_factory=list)
-    resumed: int = 0
-    crops: int = 0
-
-    @property
-    def rows(self) -> int:
-        """Rows of the table."""
-        return sum(image["rows"] for image in self.images.values())
-
-    @property
-    def empty(self) -> int:
-        """Image sets without a row."""
-        return sum(image["rows"] == 0 for image in self.images.values())
-
-    @property
-    def unmeasured(self) -> int:
-        """Rows that hold NaN."""
-        return sum(image["unmeasured"] for image in self.images.values())
-
-    @property
-    def problems(self) -> Counter[str]:
-        """Crops that could not be measured, by channel and reason."""
-        return sum((Counter(image["problems"]) for image in self.images.values()), Counter())
+INSIDE_INPUT = "microsnoop"
+"""Results folder inside an OME-Zarr plate or image; a plain folder, which readers of OME-Zarr ignore."""
+_LOGGED_FAILURES = 20
 
 
 def profile(
+    input: str | Path | Sequence[ImageSet],
+    out: str | Path | None = None,
+    settings: CropSettings | None = None,
+    *,
+    channels: Sequence[str] | None = None,
+    pattern: str | None = None,
+    level: int | None = None,
+    pixel_size: float | None = None,
+    labels: str | Path | None = None,
+    rois: str | Path | None = None,
+    objects: str | None = None,
+    segment: str | None = None,
+    segment_channel: str | None = None,
+    embedder: Embedder | None = None,
+    compute: ComputeSettings | None = None,
+    memory: int | None = None,
+    shard: Shard | str | None = None,
+    strict: bool = False,
+    csv: bool = False,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> RunSummary:
+    """Measure images into a results folder, or continue a stopped run.
+
+    The folder holds the table ``profiles.parquet``, its ``manifest.jsonl``, the status of every image set
+    (``images.csv``) and the image files (``image_sets.json``), also if the run stops early.
+
+    Parameters
+    ----------
+    input : str, Path or sequence of ImageSet
+        A LoadData CSV, a folder of images, an OME-Zarr plate or image, an image file, a .npz file, the address of one
+        of these in an object store; or image sets.
+    out : str or Path, optional
+        Results folder. Default: ``microsnoop`` inside the OME-Zarr plate or image.
+    settings : CropSettings, optional
+    channels : sequence of str, optional
+        Channels in the order of the columns. Default: all.
+    pattern, level, pixel_size : optional
+        See :func:`microsnoop_engine.find_image_sets`.
+    labels : str or Path, optional
+        Folder of label images named like the images.
+    rois : str or Path, optional
+        ROI file of ImageJ, or a folder of them named like the images.
+    objects : str, optional
+        Name of the object set.
+    segment, segment_channel : str, optional
+        Segmentation method (``nuclei`` or ``cellpose:MODEL``) and its channel.
+    embedder : Embedder, optional
+        Measure with this embedder, in this process.
+    compute : ComputeSettings, optional
+        Weights, devices and executor, instead of an embedder.
+    memory : int, optional
+        Bytes for images and rows. Default: a quarter of the free memory, at most 4 GB.
+    shard : Shard or str, optional
+        Measure one of several shards (``3/10``) into a folder of its own in ``out``.
+    strict : bool
+        Stop at the first image set that cannot be measured.
+    csv : bool
+        Also write the table as ``profiles.csv``.
+    on_progress : callable, optional
+        Called with the number of image sets done and their total.
+
+    Returns
+    -------
+    RunSummary
+
+    Raises
+    ------
+    InputError
+        If the input or an argument cannot be used.
+    ImageError
+        With ``strict``, if an image set cannot be measured.
+    ResumeError
+        If the folder holds another run, or another process writes to it.
+    WeightsError, DeviceError, MissingExtraError
+        If segmentation, network or executor cannot run at all.
+    """
+    if embedder is not None and compute is not None:
+        raise InputError("`embedder` and `compute` exclude each other: pass one of them")
+    settings = settings or CropSettings()
+    if labels and (settings.mode != "cells" or segment):
+        raise InputError("`labels` goes with `mode` cells, and without `segment`")
+    if rois and (settings.mode != "cells" or segment or labels):
+        raise InputError("`rois` goes with `mode` cells, and without `segment` and `labels`")
+    if isinstance(input, Sequence) and not isinstance(input, str):
+        _check_list(pattern=pattern, labels=labels, level=level, pixel_size=pixel_size)
+        if out is None:
+            raise InputError("`out` is missing: it is needed where `input` is a list of image sets")
+        image_sets = match_rois(list(input), as_path(rois), objects or "Nuclei") if rois else input
+        folder = as_path(out)
+    else:
+        image_sets = find_image_sets(input, pattern, labels, objects or "Nuclei", level, pixel_size, rois)
+        folder = results_inside(input, image_sets) if out is None else as_path(out)
+    job = resolve_job(image_sets, settings, channels, objects, segment, segment_channel)
+    summary = run_job(
+        image_sets,
+        job,
+        embedder or (compute or ComputeSettings()).executor_factory(),
+        folder,
+        default_memory() if memory is None else memory,
+        strict,
+        on_progress,
+        shard=Shard.parse(shard) if isinstance(shard, str) else shard,
+    )
+    if csv:
+        summary.csv = write_csv(summary.folder)
+    return summary
+
+
+def results_inside(path: str | Path, image_sets: Sequence[ImageSet]) -> Path:
+    """Name the results folder inside an OME-Zarr plate or image.
+
+    Parameters
+    ----------
+    path : str or Path
+    image_sets : sequence of ImageSet
+        The image sets of that path.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    InputError
+        If the path is no OME-Zarr plate or image.
+    """
+    if any(source.level is None for image_set in image_sets for source in image_set.channels.values()):
+        raise InputError(f"`out` is missing: only an OME-Zarr plate or image can hold results, '{path}' is none")
+    return as_path(path) / INSIDE_INPUT
+
+
+def run_job(
     image_sets: Sequence[ImageSet],
     job: Job,
-    engine: Embedder | ExecutorFactory,
+    executor: Embedder | ExecutorFactory,
     folder: Path,
     memory: int = 2 << 30,
     strict: bool = False,
@@ -125,74 +180,97 @@ def profile(
     part_bytes: int = PART_BYTES,
     shard: Shard | None = None,
 ) -> RunSummary:
-    """Measure image sets into the table of an output folder; continues the table that a stopped run left there.
+    """Measure the image sets of a job into a results folder, or continue a stopped run.
+
+    Parameters
+    ----------
+    image_sets : sequence of ImageSet
+        Of the whole run, also where a shard of them is measured.
+    job : Job
+    executor : Embedder or callable
+        An embedder, to measure in this process; or a function that builds an executor from the job and the bytes for
+        images and rows.
+    folder : Path
+        Results folder.
+    memory : int
+        Bytes for images that are read ahead and rows that are not written yet.
+    strict : bool
+        Stop at the first image set that cannot be measured.
+    on_progress : callable, optional
+        Called with the number of image sets done and their total.
+    part_bytes : int
+        Size of the parts of the table.
+    shard : Shard, optional
+        Measure this shard, into a folder of its own.
+
+    Returns
+    -------
+    RunSummary
+
+    Raises
+    ------
+    ImageError
+        With ``strict``, if an image set cannot be measured.
+    ResumeError
+        If the folder holds another run, or another process writes to it.
+    WeightsError, DeviceError, MissingExtraError
+        If segmentation, network or executor cannot run at all.
+    """
+    start = partial(LocalExecutor, executor) if isinstance(executor, Embedder) else executor
+    with start(job, memory) as running:
+        metadata = metadata_types(image_set.metadata for image_set in image_sets)
+        layout = Layout(job.objects, tuple(job.channels), metadata, running.card.dimension)
+        run = describe_run(image_sets, job, running.card, running.precision)
+        if shard:
+            run |= {"shard": str(shard)}
+            image_sets, folder = shard.of(image_sets), folder / shard.folder
+        with resume_table(folder, layout, run, part_bytes) as writer:
+            summary = RunSummary(
+                folder, job, running.card.dimension, len(image_sets), writer.done, resumed=len(writer.done)
+            )
+            remaining = [image_set for image_set in image_sets if image_set.number not in writer.done]
+            try:
+                for done, (image_set, outcome) in enumerate(running.measured(remaining), start=1):
+                    if isinstance(outcome, MicrosnoopError):
+                        _report_failure(summary, ImageSetFailure.of(image_set, outcome), outcome, strict)
+                    else:
+                        summary.crops += outcome.crops
+                        writer.write(image_set, outcome.measurement)
+                    if on_progress:
+                        on_progress(summary.resumed + done, len(image_sets))
+                writer.finish()
+            finally:
+                writer.flush()
+                writer.check_lock()
+                failures = {failure.number: asdict(failure) for failure in summary.failures}
+                write_image_list(folder, image_sets, writer.done, failures)
+                write_image_sets(folder, image_sets, job.channels)
+    return summary
+
+
+def describe_run(image_sets: Sequence[ImageSet], job: Job, card: Card, precision: str) -> dict[str, Any]:
+    """Describe everything that must not change when a stopped run is continued.
 
     Parameters
     ----------
     image_sets : sequence of ImageSet
     job : Job
-    engine : Embedder or callable
-        An embedder, to measure in this process; or what starts another engine, such as
-        ``partial(ProcessExecutor, devices=["cpu", "cpu"])``.
-    folder : Path
-    memory : int
-        Bytes that images read ahead and rows not yet written may take.
-    strict : bool
-        Stop at the first image set that cannot be measured.
-    on_progress : callable, optional
-        Called with the number of image sets done and their number in all.
-    part_bytes : int
-        Size of the parts of the table.
-    shard : Shard, optional
-        Measure only this share of the image sets.
+    card : Card
+        Card of the weights.
+    precision : str
+        Precision in which the network computes.
 
     Returns
     -------
-    Report
-
-    Raises
-    ------
-    ImageError
-        With ``strict``.
-    ResumeError
-        If the folder holds the results of another run, or another process is writing to it.
-    WeightsError, DeviceError, MissingExtraError
-        If segmentation, network or engine cannot run at all.
+    dict
+        JSON values.
     """
-    start = partial(LocalExecutor, engine) if isinstance(engine, Embedder) else engine
-    with start(job, memory) as running:
-        layout = layout_of(image_sets, job.channels, job.objects, running.card.dimension)
-        run = describe_run(image_sets, job, running.card, running.precision)
-        if shard:
-            run |= {"shard": str(shard)}
-            image_sets = shard.of(image_sets)
-        with resume_table(folder, layout, run, part_bytes) as writer:
-            report = RunSummary(writer.done, resumed=len(writer.done))
-            todo = [image_set for image_set in image_sets if image_set.number not in writer.done]
-            for done, (image_set, outcome) in enumerate(running.measured(todo), start=1):
-                if isinstance(outcome, MicrosnoopError):
-                    failure = ImageSetFailure.of(image_set, outcome)
-                    if strict:
-                        raise ImageError(str(failure), failure.file, failure.channel) from outcome
-                    report.failures.append(failure)
-                    log.error("%s", failure)
-                else:
-                    report.crops += outcome.crops
-                    writer.write(image_set, outcome.measurement)
-                if on_progress:
-                    on_progress(report.resumed + done, len(image_sets))
-            writer.finish()
-    return report
-
-
-def describe_run(image_sets: Sequence[ImageSet], job: Job, card: Card, precision: str) -> dict[str, Any]:
-    """What has to be the same for a stopped run to be continued."""
     inputs = hashlib.sha256()
     for image_set in image_sets:
         sources = [
             [kind, name, *source.key()]
-            for kind, found in (("channel", image_set.channels), ("labels", image_set.labels))
-            for name, source in found.items()
+            for kind, planes in (("channel", image_set.channels), ("labels", image_set.labels))
+            for name, source in planes.items()
         ]
         inputs.update(json.dumps([image_set.number, sources, image_set.metadata]).encode())
     return {
@@ -202,3 +280,20 @@ def describe_run(image_sets: Sequence[ImageSet], job: Job, card: Card, precision
         "weights": f"{card.name} {card.sha256}",
         "precision": precision,
     }
+
+
+def _check_list(**arguments: object) -> None:
+    """Refuse arguments that go with a path when the input is a list of image sets."""
+    for name, value in arguments.items():
+        if value is not None:
+            raise InputError(f"`{name}` goes with a path as `input`, not with a list of image sets")
+
+
+def _report_failure(summary: RunSummary, failure: ImageSetFailure, error: MicrosnoopError, strict: bool) -> None:
+    summary.failures.append(failure)
+    if strict:
+        raise ImageError(str(failure), failure.file, failure.channel) from error
+    if len(summary.failures) <= _LOGGED_FAILURES:
+        log.error("%s", failure)
+    if len(summary.failures) == _LOGGED_FAILURES:
+        log.error("further failures are only listed in %s", summary.image_list)

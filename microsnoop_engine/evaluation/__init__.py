@@ -1,3 +1,4 @@
 """Score how well features separate labels, replicates and doses.
 
-May import: errors."""
+May import: errors.
+"""

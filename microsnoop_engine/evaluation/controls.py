@@ -1,62 +1,63 @@
-"""What controls, doses and replicates say of a screen: distances, the axis between controls, Z', replicability."""
+"""Statistics of a screen from its controls, doses and replicates: distances, Z', dose response, replicability."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import InputError
 
 NULL_DRAWS = 1000
-"""Random sets of rows that a treatment's replicates are compared with."""
+"""Number of random sets of rows that the replicates of a treatment are compared with."""
 
 
-def distance_from_controls(values: np.ndarray, is_control: np.ndarray) -> np.ndarray:
-    """How far each row lies from the mean of the controls, in units of the controls' median distance.
+def distance_from_controls(values: NDArray[Any], is_control: NDArray[Any]) -> NDArray[Any]:
+    """Measure the distance of each row from the mean of the controls, in units of the controls' median distance.
 
     Parameters
     ----------
     values : array (n, p)
-        NaN rows stay NaN.
     is_control : array (n,), bool
 
     Returns
     -------
     array (n,)
-        From 0; 1 is a usual control.
+        From 0; a typical control has 1, a row with missing values NaN.
 
     Raises
     ------
     InputError
-        If no control has all features, or all controls are alike.
+        If no control has all features, or all controls are equal.
     """
-    own = is_control & np.isfinite(values).all(1)
-    if not own.any():
+    controls = is_control & np.isfinite(values).all(1)
+    if not controls.any():
         raise InputError("no control row has all features")
-    distance = np.linalg.norm(values - values[own].mean(0, dtype=np.float64), axis=1)
-    usual = np.median(distance[own])
-    if usual == 0:
+    distance = np.linalg.norm(values - values[controls].mean(0, dtype=np.float64), axis=1)
+    unit = np.median(distance[controls])
+    if unit == 0:
         raise InputError("the controls do not differ from each other: there is no unit of distance")
-    return distance / usual
+    return np.asarray(distance / unit)
 
 
 def between_controls(
-    values: np.ndarray, negative: np.ndarray, positive: np.ndarray, groups: np.ndarray | None = None
-) -> np.ndarray:
-    """Where each row lies on the way from the negative (0) to the positive controls (1).
+    values: NDArray[Any], negative: NDArray[Any], positive: NDArray[Any], groups: NDArray[Any] | None = None
+) -> NDArray[Any]:
+    """Project each row onto the axis from the negative (0) to the positive controls (1).
 
     Parameters
     ----------
     values : array (n, p)
     negative, positive : array (n,), bool
     groups : array (n,), optional
-        The way for a row is that of the controls of the other groups (rows of a plate, plates).
+        A row is projected onto the axis of the controls in the other groups (rows of a plate, plates).
 
     Returns
     -------
     array (n,)
-        NaN for rows without features, and for those whose own group holds all controls of a kind.
+        NaN for rows with missing values, and for those whose group holds all controls of a kind.
     """
     present = np.isfinite(values).all(1)
     groups = np.zeros(len(values), int) if groups is None else np.asarray(groups)
@@ -68,13 +69,22 @@ def between_controls(
         if not ((negative & elsewhere).any() and (positive & elsewhere).any()):
             continue
         start, end = (values[role & elsewhere].mean(0, dtype=np.float64) for role in (negative, positive))
-        way = end - start
-        result[here] = (values[here] - start) @ way / (way @ way)
+        axis = end - start
+        result[here] = (values[here] - start) @ axis / (axis @ axis)
     return result
 
 
-def z_prime(negative: np.ndarray, positive: np.ndarray) -> float:
-    """Zhang's Z' of two sets of numbers: 1 - 3 (s1 + s2) / |m1 - m2|; 1 at best, an assay is good from 0.5.
+def z_prime(negative: NDArray[Any], positive: NDArray[Any]) -> float:
+    """Compute the Z' factor of two sets of numbers, 1 - 3 (s1 + s2) / |m1 - m2| (Zhang et al. 1999).
+
+    Parameters
+    ----------
+    negative, positive : array (n,), array (m,)
+
+    Returns
+    -------
+    float
+        At most 1; an assay is good from 0.5.
 
     Raises
     ------
@@ -87,57 +97,66 @@ def z_prime(negative: np.ndarray, positive: np.ndarray) -> float:
     return float(1 - 3 * (np.std(negative, ddof=1) + np.std(positive, ddof=1)) / distance)
 
 
-def dose_correlations(position: np.ndarray, doses: np.ndarray, compounds: np.ndarray) -> dict[str, float]:
-    """Spearman's rank correlation of a position with the dose, of every compound with three doses or more.
+def dose_correlations(position: NDArray[Any], doses: NDArray[Any], compounds: NDArray[Any]) -> dict[str, float]:
+    """Compute Spearman's rank correlation of a position with the dose, for compounds with three doses or more.
 
     Parameters
     ----------
     position, doses : array (n,)
         Rows where one is NaN take no part.
     compounds : array (n,)
+
+    Returns
+    -------
+    dict of str to float
+        By compound, from -1 to 1.
     """
     from scipy.stats import spearmanr
 
     known = np.isfinite(position) & np.isfinite(doses)
-    found = {}
+    correlations = {}
     for compound in np.unique(compounds[known]):
         rows = known & (compounds == compound)
         if len(np.unique(doses[rows])) > 2:
-            found[str(compound)] = float(spearmanr(doses[rows], position[rows]).statistic)
-    return found
+            correlations[str(compound)] = float(spearmanr(doses[rows], position[rows]).statistic)
+    return correlations
 
 
 @dataclass(frozen=True)
 class Replicability:
-    """How alike replicates are.
+    """Similarity of the replicates of treatments.
 
     Attributes
     ----------
     names : array (t,)
         Treatments with two rows or more.
     similarity : array (t,)
-        Median cosine between the rows of each.
+        Median cosine between the rows of each, from -1 to 1.
     threshold : float
-        95 % of random sets of as many rows of different treatments stay below.
+        95th percentile of the similarity of random sets of rows of different treatments.
     share : float
-        Of the treatments that are above.
+        Share of the treatments above the threshold, from 0 to 1.
     """
 
-    names: np.ndarray
-    similarity: np.ndarray
+    names: NDArray[Any]
+    similarity: NDArray[Any]
     threshold: float
     share: float
 
 
-def replicability(values: np.ndarray, treatments: np.ndarray, seed: int = 0) -> Replicability:
-    """Share of treatments whose replicates are more alike than chance ("percent replicating"; Way et al. 2022).
+def replicability(values: NDArray[Any], treatments: NDArray[Any], seed: int = 0) -> Replicability:
+    """Find the share of treatments whose replicates are more similar than chance ("percent replicating", Way 2022).
 
     Parameters
     ----------
     values : array (n, p)
     treatments : array (n,)
     seed : int
-        Of the random sets; a set has as many rows as the median treatment.
+        Of the random sets, which have as many rows as the median treatment.
+
+    Returns
+    -------
+    Replicability
 
     Raises
     ------
@@ -152,7 +171,7 @@ def replicability(values: np.ndarray, treatments: np.ndarray, seed: int = 0) -> 
     similarity = normalize(np.asarray(values, np.float64))
     similarity = similarity @ similarity.T
     repeated = np.flatnonzero(counts > 1)
-    found = np.array([_median_pair(similarity, np.flatnonzero(codes == code)) for code in repeated])
+    observed = np.array([_median_pair(similarity, np.flatnonzero(codes == code)) for code in repeated])
     size = min(max(int(np.median(counts[repeated])), 2), len(names))
     random = np.random.default_rng(seed)
     members = [np.flatnonzero(codes == code) for code in range(len(names))]
@@ -161,9 +180,10 @@ def replicability(values: np.ndarray, treatments: np.ndarray, seed: int = 0) -> 
         chosen = random.choice(len(names), size, replace=False)
         chance.append(_median_pair(similarity, np.array([random.choice(members[code]) for code in chosen])))
     threshold = float(np.percentile(chance, 95))
-    return Replicability(names[repeated], found, threshold, float((found > threshold).mean()))
+    return Replicability(names[repeated], observed, threshold, float((observed > threshold).mean()))
 
 
-def _median_pair(similarity: np.ndarray, rows: np.ndarray) -> float:
+def _median_pair(similarity: NDArray[Any], rows: NDArray[Any]) -> float:
+    """Return the median similarity of two rows of a set."""
     pairs = similarity[np.ix_(rows, rows)]
     return float(np.median(pairs[np.triu_indices(len(rows), 1)]))

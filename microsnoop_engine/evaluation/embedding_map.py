@@ -1,31 +1,34 @@
-"""Profiles as points of a plane: principal components, and UMAP where it is installed."""
+"""Project profiles to two dimensions, by principal components or UMAP."""
 
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import InputError, MissingExtraError
 
 SEED = 0
 
 
-def principal_components(values: np.ndarray, count: int = 2) -> tuple[np.ndarray, np.ndarray]:
-    """Coordinates along the directions in which rows vary most.
+def principal_components(values: NDArray[Any], count: int = 2) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Project rows onto the directions in which they vary most.
 
     Parameters
     ----------
     values : array (n, p)
         Without NaN.
     count : int
+        Number of components.
 
     Returns
     -------
     coordinates : array (n, count), float64
-        Each direction's sign such that its largest entry is positive.
+        Signs are such that the largest entry of each direction is positive.
     share : array (count,)
-        Of the variance in each.
+        Share of the variance in each, from 0 to 1.
 
     Raises
     ------
@@ -44,13 +47,17 @@ def principal_components(values: np.ndarray, count: int = 2) -> tuple[np.ndarray
     return coordinates * signs, fitted.explained_variance_ratio_
 
 
-def umap(values: np.ndarray) -> np.ndarray:
-    """Coordinates (n, 2), float32, in which near neighbors by cosine stay near (McInnes et al. 2018).
+def umap(values: NDArray[Any]) -> NDArray[Any]:
+    """Map rows so that near neighbors by cosine stay near (McInnes et al. 2018).
 
     Parameters
     ----------
     values : array (n, p)
         Without NaN; at least 4 rows.
+
+    Returns
+    -------
+    array (n, 2), float32
 
     Raises
     ------
@@ -59,11 +66,11 @@ def umap(values: np.ndarray) -> np.ndarray:
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it asks for TensorFlow, which this does not need
+            warnings.simplefilter("ignore")  # about TensorFlow, which is not needed here
             from umap import UMAP
     except ImportError:
         raise MissingExtraError("umap-learn", "umap", "a UMAP") from None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        fitted = UMAP(n_neighbors=min(15, len(values) - 1), metric="cosine", random_state=SEED)
-        return fitted.fit_transform(values.astype(np.float32))
+        reducer = UMAP(n_neighbors=min(15, len(values) - 1), metric="cosine", random_state=SEED)
+        return np.asarray(reducer.fit_transform(values.astype(np.float32)))

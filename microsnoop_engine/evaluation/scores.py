@@ -1,17 +1,19 @@
-"""How good predictions are: accuracy and balanced accuracy, with intervals that respect groups."""
+"""Score predictions: accuracy and balanced accuracy, with intervals that respect groups."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import InputError
 
 
 @dataclass(frozen=True)
 class Score:
-    """A share of right answers, with its interval.
+    """A share of correct predictions, with its interval.
 
     Attributes
     ----------
@@ -27,8 +29,8 @@ class Score:
         return f"{100 * self.value:.1f} ({100 * self.low:.1f}-{100 * self.high:.1f})"
 
 
-def accuracy(confusion: np.ndarray) -> np.ndarray:
-    """Share of right answers.
+def accuracy(confusion: NDArray[Any]) -> NDArray[Any]:
+    """Compute the share of correct predictions.
 
     Parameters
     ----------
@@ -40,11 +42,11 @@ def accuracy(confusion: np.ndarray) -> np.ndarray:
     array (...)
         From 0 to 1.
     """
-    return np.trace(confusion, axis1=-2, axis2=-1) / confusion.sum((-2, -1))
+    return np.asarray(np.trace(confusion, axis1=-2, axis2=-1) / confusion.sum((-2, -1)))
 
 
-def balanced_accuracy(confusion: np.ndarray) -> np.ndarray:
-    """Mean over the true labels that occur of the share of each that is answered rightly.
+def balanced_accuracy(confusion: NDArray[Any]) -> NDArray[Any]:
+    """Compute the mean recall of the true labels that occur.
 
     Parameters
     ----------
@@ -57,30 +59,30 @@ def balanced_accuracy(confusion: np.ndarray) -> np.ndarray:
         From 0 to 1.
     """
     members = confusion.sum(-1)
-    right = np.diagonal(confusion, axis1=-2, axis2=-1)
-    return np.nanmean(np.where(members > 0, right / np.maximum(members, 1), np.nan), axis=-1)
+    correct = np.diagonal(confusion, axis1=-2, axis2=-1)
+    return np.asarray(np.nanmean(np.where(members > 0, correct / np.maximum(members, 1), np.nan), axis=-1))
 
 
 SCORES = {"accuracy": accuracy, "balanced_accuracy": balanced_accuracy}
 
 
 def score_predictions(
-    labels: np.ndarray,
-    predictions: np.ndarray,
-    groups: np.ndarray | None = None,
+    labels: NDArray[Any],
+    predictions: NDArray[Any],
+    groups: NDArray[Any] | None = None,
     resamples: int = 1000,
     level: float = 0.95,
     seed: int = 0,
 ) -> dict[str, Score]:
-    """Accuracy and balanced accuracy with percentile bootstrap intervals.
+    """Score predictions by accuracy and balanced accuracy, with percentile bootstrap intervals.
 
     Parameters
     ----------
     labels, predictions : array (n,)
     groups : array (n,), optional
-        Rows that belong together (a plate, a field) and are therefore drawn together; by default each row for itself.
+        Rows that share a group (a plate, a field) are drawn together; by default each row is drawn by itself.
     resamples : int
-        Bootstrap samples.
+        Number of bootstrap samples, from 1.
     level : float
         Share of the bootstrap samples inside the interval, between 0 and 1.
     seed : int
@@ -99,16 +101,18 @@ def score_predictions(
     groups = np.arange(len(labels)) if groups is None else np.asarray(groups)
     if not len(labels) or not len(labels) == len(predictions) == len(groups):
         raise InputError(
-            f"{len(labels)} labels, {len(predictions)} predictions and {len(groups)} groups: give as many of each, "
-            "at least one"
+            f"{len(labels)} labels, {len(predictions)} predictions and {len(groups)} groups: their numbers must be "
+            "equal, and at least one"
         )
     if not 0 < level < 1 or resamples < 1:
-        raise InputError(f"level is {level} and resamples {resamples}: give a level between 0 and 1, 1 or more samples")
+        raise InputError(
+            f"level is {level} and resamples {resamples}: the level must be between 0 and 1, resamples 1 or more"
+        )
     names, codes = np.unique(np.concatenate([labels, predictions]), return_inverse=True)
-    truth, found = codes.reshape(2, -1)
+    truth, predicted = codes.reshape(2, -1)
     group_names, group = np.unique(groups, return_inverse=True)
     tables = np.zeros((len(group_names), len(names), len(names)))
-    np.add.at(tables, (group, truth, found), 1)
+    np.add.at(tables, (group, truth, predicted), 1)
     drawn = np.random.default_rng(seed).multinomial(
         len(group_names), np.full(len(group_names), 1 / len(group_names)), size=resamples
     )

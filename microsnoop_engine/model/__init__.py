@@ -1,3 +1,4 @@
 """Turn crops into embeddings: networks, weights and devices.
 
-May import: storage, errors."""
+May import: storage, errors.
+"""

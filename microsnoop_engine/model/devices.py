@@ -7,68 +7,107 @@ import os
 import platform
 import re
 import sys
+import tempfile
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from filelock import BaseFileLock, FileLock
 
 from ..errors import DeviceError, first_line
-
-if TYPE_CHECKING:
-    pass
-
 
 log = logging.getLogger(__name__)
 
 
-def halving(embed: Callable[[Any], Any], crops: Any, join: Callable[[list], Any] = np.concatenate) -> tuple[Any, int]:
-    """``embed(crops)``, in halves (quarters, ..) where memory runs out; also the largest part that fitted.
+def halving(
+    compute: Callable[[Any], Any], crops: Any, join: Callable[[list[Any]], Any] = np.concatenate
+) -> tuple[Any, int]:
+    """Apply a function to crops, in smaller and smaller parts where memory runs out.
+
+    Parameters
+    ----------
+    compute : callable
+        Function of a part of the crops.
+    crops : array, Tensor or list
+        Anything with a length that can be sliced.
+    join : callable, optional
+        Function that joins the list of the parts' results; by default along the first axis of arrays.
+
+    Returns
+    -------
+    result
+        The joined results.
+    size : int
+        Number of crops that fit into memory at once; the number of crops if memory did not run out.
 
     Raises
     ------
     DeviceError
-        If not even one crop fits.
+        If memory runs out with a single crop.
+
+    Examples
+    --------
+    >>> halving(lambda crops: crops * 2, np.arange(3))
+    (array([0, 2, 4]), 3)
     """
-    parts, start, size = [], 0, len(crops)
+    results, start, size = [], 0, len(crops)
     while start < len(crops):
         part = crops[start : start + size]
         try:
-            parts.append(embed(part))
+            results.append(compute(part))
             start += size
             continue
-        except Exception as error:
+        except Exception as error:  # libraries report that memory ran out in errors of many kinds
             if not out_of_memory(error):
                 raise
             reason = first_line(error)
         # outside of the handler, where the error's traceback no longer holds the failed attempt's memory
         if len(part) == 1:
-            raise DeviceError(f"not even one crop fits into the device's memory: close other programs ({reason})")
+            raise DeviceError(
+                f"the device's memory is too small for a single crop ({reason}): close other programs that use it"
+            )
         size = len(part) // 2
-        log.warning("out of memory with %d crops at once: going on with %d", len(part), size)
-    return join(parts), size
+        log.warning("out of memory with %d crops at once: continuing with %d", len(part), size)
+    return join(results), size
 
 
 _MEMORY_SIGNS = ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc", "bad allocation")
 
 
 def out_of_memory(error: Exception) -> bool:
-    """Whether an error says that memory ran out, whatever library it comes from."""
+    """Return whether an error means that memory ran out, whatever library raised it.
+
+    Examples
+    --------
+    >>> out_of_memory(RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")), out_of_memory(KeyError("memory"))
+    (True, False)
+    """
     text = str(error).lower()
     return isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError) and any(sign in text for sign in _MEMORY_SIGNS)
     )
 
 
-def device_lock(device: str):
-    """A lock between processes, held while a GPU works, so that several workers share its memory in turn."""
+def device_lock(device: str) -> BaseFileLock | AbstractContextManager[None]:
+    """Return a lock that one process at a time holds while it computes on a GPU.
+
+    So several processes on one GPU share its memory in turn.
+
+    Parameters
+    ----------
+    device : str
+        As of an :class:`.Embedder`, such as ``cuda:1``.
+
+    Returns
+    -------
+    context manager
+        A lock on a file in the temporary folder, one per user and physical GPU; for the CPU a context that does
+        nothing.
+    """
     if device == "cpu":
         return nullcontext()
-    import tempfile
-
-    from filelock import FileLock
-
     owner = os.getuid() if hasattr(os, "getuid") else "user"
     kind, _, index = device.partition(":")
     if kind == "cuda":
@@ -80,17 +119,20 @@ def device_lock(device: str):
 
 
 def best_device() -> str:
-    """CUDA or MPS where PyTorch can use it; PyTorch is not even imported where no such device is to be expected."""
+    """Return ``cuda`` or ``mps`` if PyTorch can use such a device, else ``cpu``.
+
+    PyTorch is imported only where such a device may exist, as its import takes seconds.
+    """
     if sys.platform == "darwin" and platform.machine() == "arm64":
         import torch
 
         return "mps" if torch.backends.mps.is_available() else "cpu"
-    nvidia = (
+    driver_files = (
         Path("/dev/nvidiactl"),
         Path("/dev/dxg"),
         Path(os.environ.get("SYSTEMROOT", "/none"), "System32/nvcuda.dll"),
     )
-    if any(path.exists() for path in nvidia):
+    if any(path.exists() for path in driver_files):
         import torch
 
         return "cuda" if torch.cuda.is_available() else "cpu"

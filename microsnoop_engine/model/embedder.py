@@ -1,61 +1,100 @@
-"""Crops in, embeddings out: one interface over OpenVINO (CPU) and PyTorch (CUDA, MPS, CPU)."""
+"""Turn crops into embeddings, with OpenVINO (CPU) or PyTorch (CUDA, MPS, CPU)."""
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from ..errors import DeviceError, InputError, WeightsError
 from .checkpoints import DEFAULT, Card, load_weights
+from .devices import best_device, device_lock, halving
+from .frame import FRAME, SIZES
 
 if TYPE_CHECKING:
     from torch import Tensor
-from .devices import best_device, device_lock, halving
-from .frame import SIZES
 
 log = logging.getLogger(__name__)
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+BACKENDS = ("auto", "openvino", "torch")
+CPU_BATCH, GPU_BATCH = 32, 256
+"""Crops per call of the network, where the caller does not set it."""
 
 
 class Backend(Protocol):
-    """What computes embeddings."""
+    """Compute embeddings with a library on a device.
+
+    Attributes
+    ----------
+    name, device, precision : str
+    takes_tensors : bool
+        Whether crops are best cut on the device; the backend is a :class:`TensorBackend` then.
+    """
 
     name: str
     device: str
     precision: str
+    takes_tensors: bool
 
-    def embed(self, crops: np.ndarray) -> np.ndarray:
-        """Embeddings (n, 256) of crops (n, 1, s, s)."""
+    def embed(self, crops: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Compute embeddings (n, dimension), rows of unit length, of crops (n, 1, s, s)."""
+        ...
+
+
+@runtime_checkable
+class TensorBackend(Backend, Protocol):
+    """A backend that also takes crops that are on its device already."""
+
+    def launch(self, crops: Tensor) -> Tensor:
+        """Begin to compute the embeddings (n, dimension) of crops (n, 1, s, s) on the device."""
+        ...
+
+    def fetch(self, crops: Tensor, embeddings: Tensor) -> Callable[[], NDArray[np.float32]]:
+        """Return a function that waits for launched embeddings and returns them as an array."""
+        ...
 
 
 class Embedder:
-    """Turns crops into embeddings.
+    """Turn crops into embeddings.
 
     Parameters
     ----------
     model : str or Path
         Name of shipped weights, or a ``.safetensors`` file.
-    device : {'auto', 'cpu', 'cuda', 'cuda:0', 'cuda:1', .., 'mps'}
-        ``auto`` takes a GPU where there is one.
+    device : {'auto', 'cpu', 'cuda', 'cuda:0', 'cuda:1', ..., 'mps'}
+        ``auto``: a GPU if there is one.
     precision : {'auto', 'float32', 'bfloat16', 'float16'}
-        ``auto`` takes bfloat16 on a CPU that computes it natively, float16 on CUDA.
+        ``auto``: bfloat16 on a CPU that computes it natively, float16 on CUDA.
     backend : {'auto', 'openvino', 'torch'}
-        ``auto`` takes OpenVINO on the CPU where it is installed, PyTorch otherwise.
+        ``auto``: OpenVINO on the CPU if it is installed, PyTorch otherwise.
     batch_size : int, optional
         Crops per call of the network; by default 32 on a CPU and 256 on a GPU.
     threads : int, optional
         CPU threads; by default all cores.
 
+    Attributes
+    ----------
+    card : Card
+        The card of the weights.
+    backend : Backend
+    batch_size : int
+        Crops per call of the network; it shrinks if memory runs out.
+
     Raises
     ------
-    WeightsError, DeviceError, InputError
+    WeightsError
+        If the weights are missing, damaged or of another network.
+    DeviceError
+        If the device or backend is not available.
+    InputError
+        If settings are unknown or do not fit together.
 
     Examples
     --------
@@ -72,95 +111,165 @@ class Embedder:
         backend: str = "auto",
         batch_size: int | None = None,
         threads: int | None = None,
-    ):
+    ) -> None:
+        self._open(*load_weights(model), device, precision, backend, batch_size, threads)
+
+    @classmethod
+    def from_state(
+        cls,
+        state: Mapping[str, NDArray[Any]],
+        card: Card,
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        backend: str = "auto",
+        batch_size: int | None = None,
+        threads: int | None = None,
+    ) -> Embedder:
+        """Create an embedder from tensors in memory.
+
+        Parameters
+        ----------
+        state : mapping of str to array
+            Tensors by name, as :func:`microsnoop_engine.model.checkpoints.load_weights` returns them.
+        card : Card
+            Their card.
+        device, precision, backend, batch_size, threads
+            As for the class.
+
+        Returns
+        -------
+        Embedder
+
+        Raises
+        ------
+        WeightsError, DeviceError, InputError
+            As for the class.
+        """
+        embedder = cls.__new__(cls)
+        embedder._open(state, card, device, precision, backend, batch_size, threads)
+        return embedder
+
+    def _open(
+        self,
+        state: Mapping[str, NDArray[Any]],
+        card: Card,
+        device: str,
+        precision: str,
+        backend: str,
+        batch_size: int | None,
+        threads: int | None,
+    ) -> None:
         if not re.fullmatch(r"cuda:\d+", device):
             _check_choice("device", device, DEVICES)
         _check_choice("precision", precision, PRECISIONS)
-        _check_choice("backend", backend, ("auto", "openvino", "torch"))
-        for name, value in (("batch size", batch_size), ("threads", threads)):
+        _check_choice("backend", backend, BACKENDS)
+        for name, value in (("batch_size", batch_size), ("threads", threads)):
             if value is not None and value < 1:
-                raise InputError(f"{name} is {value}: give 1 or more")
-        state, self.card = load_weights(model)
-        if self.card.input_size != SIZES[-1]:
-            raise WeightsError(f"'{model}' is for crops of {self.card.input_size} pixels: crops here have {SIZES[-1]}")
-        self.backend = _choose_backend(state, self.card, device, precision, backend, threads)
-        self.batch_size = batch_size or (32 if self.device == "cpu" else 256)
-        log.info("%s on %s, %s, %s", self.card.name, self.device, self.backend.name, self.precision)
+                raise InputError(f"`{name}` is {value}: the smallest value is 1")
+        if card.input_size != FRAME:
+            raise WeightsError(
+                f"the weights '{card.name}' are for frames of {card.input_size} pixels: frames here have {FRAME}"
+            )
+        self.card = card
+        self.backend = _choose_backend(state, card, device, precision, backend, threads)
+        self.batch_size = batch_size or (CPU_BATCH if self.device == "cpu" else GPU_BATCH)
+        log.info("%s on %s, %s, %s", card.name, self.device, self.backend.name, self.precision)
 
     @property
     def device(self) -> str:
-        """The device in use."""
+        """Device in use."""
         return self.backend.device
 
     @property
     def precision(self) -> str:
-        """The precision in use."""
+        """Precision in use."""
         return self.backend.precision
 
     @property
     def takes_tensors(self) -> bool:
-        """Whether crops are cut on the device, and given to :meth:`start`."""
-        return getattr(self.backend, "takes_tensors", False)
+        """Whether crops are best cut on the device and passed to :meth:`start`."""
+        return self.backend.takes_tensors
 
-    def start(self, crops: Tensor) -> Callable[[], np.ndarray]:
-        """Begin to embed crops (n, 1, s, s), float32, that are on the device; what is returned waits for the result.
-
-        At most ``batch_size`` of them, which shrinks where memory runs out.
-        """
-        import torch
-
-        with device_lock(self.device):
-            embeddings, largest = halving(self.backend.launch, crops, torch.cat)
-        if largest < len(crops):
-            self.batch_size = largest
-        return self.backend.fetch(crops, embeddings)
-
-    def embed(self, crops: np.ndarray) -> np.ndarray:
-        """Embeddings of crops.
+    def start(self, crops: Tensor) -> Callable[[], NDArray[np.float32]]:
+        """Begin to embed crops that are on the device.
 
         Parameters
         ----------
-        crops : array (n, 1, s, s), float32
-            Normalized crops. With s < 224 (s is one of ``SIZES``) a crop stands for itself in the middle of a frame
-            of zeros.
+        crops : Tensor (n, 1, s, s), float32
+            Normalized crops as for :meth:`embed`, at most ``batch_size`` of them.
 
         Returns
         -------
-        array (n, 256), float32
-            Rows of unit length.
-        """
-        crops = np.ascontiguousarray(crops, dtype=np.float32)
-        if crops.ndim != 4 or crops.shape[1] != 1 or crops.shape[2] != crops.shape[3] or crops.shape[3] not in SIZES:
-            raise InputError(f"crops have shape {crops.shape}: give (n, 1, s, s) with s one of {SIZES}")
-        result = np.empty((len(crops), self.card.dimension), np.float32)
-        start = 0
-        while start < len(crops):  # the batch size shrinks where memory runs out
-            part = self._embed_batch(crops[start : start + self.batch_size])
-            result[start : start + len(part)] = part
-            start += len(part)
-        return result
+        callable
+            Waits for the embeddings and returns them, (n, dimension), float32.
 
-    def _embed_batch(self, crops: np.ndarray) -> np.ndarray:
+        Raises
+        ------
+        InputError
+            If the backend takes arrays only.
+        DeviceError
+            If the device's memory is too small for a single crop.
+        """
+        import torch
+
+        if not isinstance(self.backend, TensorBackend):
+            raise InputError(f"the backend '{self.backend.name}' takes arrays only: use `embed`")
         with device_lock(self.device):
-            result, largest = halving(self.backend.embed, crops)
-        if largest < len(crops):
-            self.batch_size = largest
+            embeddings, size = halving(self.backend.launch, crops, torch.cat)
+        if size < len(crops):
+            self.batch_size = size
+        return self.backend.fetch(crops, embeddings)
+
+    def embed(self, crops: ArrayLike) -> NDArray[np.float32]:
+        """Compute the embeddings of crops.
+
+        Parameters
+        ----------
+        crops : array (n, 1, s, s)
+            Normalized crops: percentiles 1 and 99 of the pixels are 0 and 1 (Xun et al. 2023, Methods). s is one of
+            ``SIZES``, in pixels; a crop smaller than 224 is embedded as the middle of a frame of zeros.
+
+        Returns
+        -------
+        array (n, dimension), float32
+            Rows of unit length.
+
+        Raises
+        ------
+        InputError
+            If the crops have another shape.
+        DeviceError
+            If the device's memory is too small for a single crop.
+        """
+        batch = np.ascontiguousarray(crops, dtype=np.float32)
+        if batch.ndim != 4 or batch.shape[1] != 1 or batch.shape[2] != batch.shape[3] or batch.shape[3] not in SIZES:
+            raise InputError(f"`crops` have shape {batch.shape}: it must be (n, 1, s, s) with s one of {SIZES}")
+        result = np.empty((len(batch), self.card.dimension), np.float32)
+        start = 0
+        while start < len(batch):  # the batch size shrinks where memory runs out
+            part = batch[start : start + self.batch_size]
+            with device_lock(self.device):
+                result[start : start + len(part)], size = halving(self.backend.embed, part)
+            if size < len(part):
+                self.batch_size = size
+            start += len(part)
         return result
 
 
 def _choose_backend(
-    state: dict[str, np.ndarray], card: Card, device: str, precision: str, backend: str, threads: int | None
+    state: Mapping[str, NDArray[Any]], card: Card, device: str, precision: str, backend: str, threads: int | None
 ) -> Backend:
     if device == "auto":
         device = "cpu" if backend == "openvino" else best_device()
     if device != "cpu" and backend == "openvino":
-        raise InputError("the OpenVINO backend runs on the CPU: use --device cpu")
+        raise InputError(f"`backend` openvino computes on the CPU: set `device` to cpu, not {device}")
     if backend == "openvino" and card.architecture != "unet":
-        raise InputError(f"the OpenVINO backend runs the paper's network, '{card.name}' is a {card.architecture}")
+        raise InputError(f"`backend` openvino runs the paper's network only: '{card.name}' is a {card.architecture}")
     if backend == "openvino" and precision == "float16":
-        raise InputError("the OpenVINO backend computes in float32 or bfloat16")
+        raise InputError("`backend` openvino computes in float32 or bfloat16, not in float16")
     if precision == "float16" and device == "cpu" and backend == "auto":
-        raise InputError("float16 is for GPUs: use --precision auto on a CPU")
+        raise InputError("`precision` float16 is for GPUs: use auto on a CPU")
     if device == "cpu" and backend != "torch" and card.architecture == "unet":
         try:
             from .backends.openvino_backend import OpenVinoBackend
@@ -177,4 +286,4 @@ def _choose_backend(
 
 def _check_choice(setting: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
-        raise InputError(f"{setting} is '{value}': give one of {', '.join(choices)}")
+        raise InputError(f"`{setting}` is '{value}': choose {', '.join(choices)}")

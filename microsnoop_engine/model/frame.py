@@ -1,13 +1,9 @@
-"""State the side of the square frame that the network sees, in pixels."""
+"""Define the square frame of pixels that the network sees, and the smaller sizes of crop that it computes by itself."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
-
 SIZES = (48, 64, 80, 96, 128, 160, 224)
-"""Sizes of crop for which a graph of its own pays, in pixels; a crop goes into the next larger one."""
+"""Heights and widths of crops in pixels for which a graph of its own pays; a crop is padded to the next larger one."""
 
-FRAME = 224
+FRAME = SIZES[-1]
+"""Height and width of the frame in pixels (Xun et al. 2023, Methods); a smaller crop is surrounded by zeros."""

@@ -1,4 +1,4 @@
-"""Import checkpoints of the reference implementation."""
+"""Convert checkpoints of the reference implementation to weights files."""
 
 from __future__ import annotations
 
@@ -23,30 +23,46 @@ _REFERENCE_NAMES = (
 
 
 def rename_reference(key: str) -> str:
-    """Our name of a tensor of the reference implementation's checkpoint."""
+    """Return the name that a tensor of the reference implementation has here.
+
+    Parameters
+    ----------
+    key : str
+        Name in the reference's checkpoint.
+
+    Examples
+    --------
+    >>> rename_reference("module.encoder.downsample.down.res_down_0.proj.1.weight")
+    'encoder.0.proj.conv.weight'
+    """
     for pattern, replacement in _REFERENCE_NAMES:
         key = re.sub(pattern, replacement, key)
     return key
 
 
 def import_reference(source: Path, target: Path, card: Card, decoder: bool = True) -> Card:
-    """Convert a checkpoint of the reference implementation (``{"model": state_dict}``) to a weights file.
+    """Convert a checkpoint of the reference implementation to a weights file.
 
     Parameters
     ----------
     source : Path
-        The ``.pth`` file; read without running any code in it.
+        The ``.pth`` file, ``{"model": state_dict}``. No code in it is run.
     target : Path
-        The ``.safetensors`` file to write; in float16, but for tensors with numbers too large for it.
+        The ``.safetensors`` file to write, in float16; tensors with numbers too large for that in float32.
     card : Card
-        Its card; the hash is filled in.
+        Its card.
     decoder : bool
         Keep the decoder, which only training and reconstruction need.
+
+    Returns
+    -------
+    Card
+        The card with the hash of the file.
 
     Raises
     ------
     WeightsError
-        If the file is not such a checkpoint; missing and extra tensors are listed.
+        If the file is not such a checkpoint, or its tensors do not fit the network; all that do not are listed.
     """
     import torch
 
@@ -57,8 +73,8 @@ def import_reference(source: Path, target: Path, card: Card, decoder: bool = Tru
         tensors = checkpoint["model"]
         state = {rename_reference(key): value.numpy() for key, value in tensors.items()}
     except FileNotFoundError:
-        raise WeightsError(f"no checkpoint at '{source}'") from None
-    except Exception as error:
+        raise WeightsError(f"there is no checkpoint at '{source}'") from None
+    except Exception as error:  # damaged and foreign files fail in many ways
         message = f"'{source}' is not a checkpoint of the form {{'model': state_dict}}: {first_line(error)}"
         raise WeightsError(message) from None
     state = {key: value for key, value in state.items() if not key.endswith("num_batches_tracked")}

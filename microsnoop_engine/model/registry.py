@@ -1,83 +1,91 @@
-"""The networks that can be trained and used, by name; other packages can add theirs."""
+"""Build the networks that can be trained and used, by name; other packages can add theirs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from numpy.typing import NDArray
+from torch import Tensor
 
 from ..errors import WeightsError
-from .checkpoints import Card, load_weights
+from .checkpoints import DEFAULT, DIMENSION, Card, load_weights
+from .network import Network
 from .unet import WIDTHS, Microsnoop
 from .vit import MaskedViT
 
 GROUP = "microsnoop.architectures"
-"""Entry points of this group are further networks: name = callable (dimension, decoder) -> network."""
+"""Group of the entry points of further networks: name = function of (dimension, decoder) that returns a Network."""
 
-
-class Network(Protocol):
-    """What a network must offer, apart from being an ``nn.Module``.
-
-    What :meth:`embed` needs has parameters whose names begin with ``encoder.``; the others are left out of weights
-    that only embed.
-    """
-
-    def embed(self, x: Tensor) -> Tensor:
-        """Embeddings (n, dimension) of unit length, from crops (n, 1, s, s) normalized to 0..1; any s in steps of 8."""
-
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Reconstruction (n, 1, s, s) of crops (n, 1, s, s) without what is under the mask (1), shaped as they are."""
-
-
-ARCHITECTURES = {
+ARCHITECTURES: dict[str, Callable[[int, bool], Network]] = {
     "unet": lambda dimension, decoder: Microsnoop((*WIDTHS[:-1], dimension), decoder),
     "vit": lambda dimension, decoder: MaskedViT(dimension=dimension, decoder=decoder),
 }
-"""The built-in networks: ``unet`` is the paper's."""
+"""The built-in networks; ``unet`` is the paper's."""
 
 
-class Whitened(nn.Module):
-    """A network whose embeddings are whitened (see :mod:`microsnoop_engine.trainer.whitening`)."""
+class Whitened(Network):
+    """A network whose embeddings are whitened by a linear map.
 
-    def __init__(self, network: nn.Module, weight: Tensor, bias: Tensor):
+    Parameters
+    ----------
+    network : Network
+    weight : Tensor (dimension, dimension)
+    bias : Tensor (dimension,)
+        See :mod:`microsnoop_engine.trainer.whitening`.
+    """
+
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, network: Network, weight: Tensor, bias: Tensor) -> None:
         super().__init__()
         self.network = network
         self.register_buffer("weight", weight)
         self.register_buffer("bias", bias)
 
     def embed(self, x: Tensor) -> Tensor:
-        """Embeddings (n, d) of unit length."""
+        """Compute whitened embeddings (n, dimension) of unit length, from crops (n, 1, s, s)."""
         embeddings = self.network.embed(x)
         with torch.autocast(x.device.type, enabled=False):  # the offset cancels most of a product
             return F.normalize(F.linear(embeddings.float(), self.weight, self.bias))
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """The network's reconstruction."""
-        return self.network(x, mask)
+        """Reconstruct crops as the network does."""
+        result: Tensor = self.network(x, mask)
+        return result
 
 
-def make_network(name: str, dimension: int = 256, decoder: bool = True) -> nn.Module:
-    """A network with random weights.
+def make_network(name: str, dimension: int = DIMENSION, decoder: bool = True) -> Network:
+    """Create a network with random weights.
 
     Parameters
     ----------
     name : str
         One of ``ARCHITECTURES``, or an entry point of an installed package (see ``GROUP``).
     dimension : int
-        Numbers of an embedding.
+        Numbers in an embedding.
     decoder : bool
-        Whether it must be able to reconstruct.
+        Include what reconstruction needs.
+
+    Returns
+    -------
+    Network
 
     Raises
     ------
     WeightsError
         If there is no network of that name.
+
+    Examples
+    --------
+    >>> make_network("unet", dimension=32).embed(torch.zeros(1, 1, 64, 64)).shape
+    torch.Size([1, 32])
     """
     if name in ARCHITECTURES:
         return ARCHITECTURES[name](dimension, decoder)
@@ -85,11 +93,24 @@ def make_network(name: str, dimension: int = 256, decoder: bool = True) -> nn.Mo
     if name not in installed:
         names = ", ".join([*ARCHITECTURES, *installed])
         raise WeightsError(f"there is no architecture '{name}'; there are {names}. Install the package that adds it")
-    return installed[name].load()(dimension, decoder)
+    network: Network = installed[name].load()(dimension, decoder)
+    return network
 
 
-def build(state: Mapping[str, np.ndarray], card: Card) -> nn.Module:
-    """A network in evaluation mode from a checkpoint's arrays.
+def build(state: Mapping[str, NDArray[Any]], card: Card) -> Network:
+    """Build the network of a card with the tensors of its weights, in float32 and evaluation mode.
+
+    Parameters
+    ----------
+    state : mapping of str to array
+        Tensors by name.
+    card : Card
+        Its architecture and dimension decide the network.
+
+    Returns
+    -------
+    Network
+        With a decoder and with whitening if the tensors have them.
 
     Raises
     ------
@@ -97,33 +118,55 @@ def build(state: Mapping[str, np.ndarray], card: Card) -> nn.Module:
         If tensors are missing, extra, of another shape or not finite; all of them are listed.
     """
     decoder = any(key.startswith("decoder.") for key in state)
-    model = make_network(card.architecture, card.dimension, decoder)
-    wanted = {k: tuple(v.shape) for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")}
-    if whitened := any(key.startswith("whiten.") for key in state):
-        wanted |= {"whiten.weight": (card.dimension, card.dimension), "whiten.bias": (card.dimension,)}
-    found = {k: tuple(v.shape) for k, v in state.items()}
-    problems = [f"missing: {key}" for key in wanted.keys() - found.keys()]
-    problems += [f"not of this network: {key}" for key in found.keys() - wanted.keys()]
+    network = make_network(card.architecture, card.dimension, decoder)
+    whitened = any(key.startswith("whiten.") for key in state)
+    expected = {k: tuple(v.shape) for k, v in network.state_dict().items() if not k.endswith("num_batches_tracked")}
+    if whitened:
+        expected |= {"whiten.weight": (card.dimension, card.dimension), "whiten.bias": (card.dimension,)}
+    _check_tensors(state, expected, card)
+    tensors = {key: torch.from_numpy(np.asarray(value, dtype=np.float32)) for key, value in state.items()}
+    network_tensors = {key: value for key, value in tensors.items() if not key.startswith("whiten.")}
+    network.load_state_dict(network_tensors, strict=False)
+    if whitened:
+        network = Whitened(network, tensors["whiten.weight"], tensors["whiten.bias"])
+    return network.eval().requires_grad_(False)
+
+
+def _check_tensors(state: Mapping[str, NDArray[Any]], expected: Mapping[str, tuple[int, ...]], card: Card) -> None:
+    problems = [f"missing: {key}" for key in expected.keys() - state.keys()]
+    problems += [f"not of this network: {key}" for key in state.keys() - expected.keys()]
     problems += [
-        f"{key}: shape {found[key]} instead of {wanted[key]}"
-        for key in wanted.keys() & found.keys()
-        if wanted[key] != found[key]
+        f"{key}: shape {state[key].shape} instead of {expected[key]}"
+        for key in expected.keys() & state.keys()
+        if expected[key] != state[key].shape
     ]
     problems += [f"{key}: NaN or infinite numbers" for key, value in state.items() if not np.isfinite(value).all()]
     if problems:
         raise WeightsError(f"the weights '{card.name}' do not fit the network:\n  " + "\n  ".join(sorted(problems)))
-    tensors = {key: torch.from_numpy(np.asarray(value, dtype=np.float32)) for key, value in state.items()}
-    model.load_state_dict({key: value for key, value in tensors.items() if not key.startswith("whiten.")}, strict=False)
-    if whitened:
-        model = Whitened(model, tensors["whiten.weight"], tensors["whiten.bias"])
-    return model.eval().requires_grad_(False)
 
 
-def load_model(name_or_path: str | Path = "microsnoop-base") -> nn.Module:
-    """The network with the weights of that name (shipped with the package) or file, in float32, ready to embed.
+def load_model(name_or_path: str | Path = DEFAULT) -> Network:
+    """Load a network with its weights, in float32, on the CPU and in evaluation mode.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+        Name of shipped weights, or a ``.safetensors`` file.
+
+    Returns
+    -------
+    Network
+        A ``torch.nn.Module`` with :meth:`~.Network.embed`.
+
+    Raises
+    ------
+    WeightsError
+        If the weights are missing, damaged or of another network.
 
     Examples
     --------
+    >>> import torch
+    >>> from microsnoop_engine import load_model
     >>> model = load_model("microsnoop-base")
     >>> model.embed(torch.zeros(1, 1, 224, 224)).shape
     torch.Size([1, 256])

@@ -1,6 +1,6 @@
-"""The Microsnoop network: a one-channel residual U-Net whose encoder gives 256 numbers (Xun et al. 2023, Methods).
+"""Define the Microsnoop network, a one-channel residual U-Net whose encoder embeds crops (Xun et al. 2023, Methods).
 
-Networks with weights come from :mod:`microsnoop_engine.model.registry`.
+:mod:`microsnoop_engine.model.registry` builds it with its weights.
 """
 
 from __future__ import annotations
@@ -10,14 +10,28 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import WeightsError
+from .checkpoints import DIMENSION
+from .network import Network
 
-WIDTHS = (32, 64, 128, 256)
+WIDTHS = (32, 64, 128, DIMENSION)
+"""Channels of the stages of the paper's network."""
 
 
 class NormConv(nn.Module):
-    """BatchNorm, an optional style offset before it, an optional ReLU after it, then a convolution."""
+    """A convolution after BatchNorm, with an optional style offset before it and an optional ReLU after it.
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, relu: bool = True, style: int = 0):
+    Parameters
+    ----------
+    inputs, outputs : int
+        Channels.
+    kernel : int
+        Height and width of the convolution's kernel in pixels, odd.
+    relu : bool
+    style : int
+        Numbers in the style vector; 0: no style offset.
+    """
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, relu: bool = True, style: int = 0) -> None:
         super().__init__()
         self.norm = nn.BatchNorm2d(inputs, eps=1e-5)
         self.conv = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2)
@@ -25,6 +39,7 @@ class NormConv(nn.Module):
         self.relu = relu
 
     def forward(self, x: Tensor, style: Tensor | None = None) -> Tensor:
+        """Compute maps (n, outputs, h, w) of maps (n, inputs, h, w), offset by styles (n, style)."""
         if self.style is not None:
             x = x + self.style(style)[:, :, None, None]
         if self.norm.num_features > 1:
@@ -34,27 +49,30 @@ class NormConv(nn.Module):
 
     def _convolved(self, x: Tensor) -> Tensor:
         x = self.norm(x)
-        return self.conv(F.relu(x) if self.relu else x)
+        result: Tensor = self.conv(F.relu(x) if self.relu else x)
+        return result
 
 
 class DownStage(nn.Module):
     """Four 3x3 convolutions with two residual connections."""
 
-    def __init__(self, inputs: int, outputs: int):
+    def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
         self.proj = NormConv(inputs, outputs, 1, relu=False)
         self.convs = nn.ModuleList(NormConv(inputs if k == 0 else outputs, outputs, 3) for k in range(4))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Compute maps (n, outputs, h, w) of maps (n, inputs, h, w)."""
         c0, c1, c2, c3 = self.convs
         x = self.proj(x) + c1(c0(x))
-        return x + c3(c2(x))
+        result: Tensor = x + c3(c2(x))
+        return result
 
 
 class UpStage(nn.Module):
     """The mirror of a :class:`DownStage`: skip by addition, style offsets in all but the first convolution."""
 
-    def __init__(self, inputs: int, outputs: int, style: int):
+    def __init__(self, inputs: int, outputs: int, style: int) -> None:
         super().__init__()
         self.proj = NormConv(inputs, outputs, 1, relu=False)
         self.convs = nn.ModuleList(
@@ -62,26 +80,29 @@ class UpStage(nn.Module):
         )
 
     def forward(self, x: Tensor, skip: Tensor, style: Tensor) -> Tensor:
+        """Compute maps (n, outputs, h, w) of maps (n, inputs, h, w), a skip (n, outputs, h, w) and styles (n, d)."""
         c0, c1, c2, c3 = self.convs
         x = self.proj(x) + c1(c0(x) + skip, style)
-        return x + c3(c2(x, style), style)
+        result: Tensor = x + c3(c2(x, style), style)
+        return result
 
 
-class Microsnoop(nn.Module):
-    """Encoder and decoder.
+class Microsnoop(Network):
+    """The network: encoder and decoder.
 
     Parameters
     ----------
     widths : tuple of int
         Channels of the stages; the last one is the dimension of the embedding.
     decoder : bool
-        Whether to build the decoder, which only training and reconstruction need.
+        Include the decoder, which only training and reconstruction need.
     """
 
-    def __init__(self, widths: tuple[int, ...] = WIDTHS, decoder: bool = True):
+    def __init__(self, widths: tuple[int, ...] = WIDTHS, decoder: bool = True) -> None:
         super().__init__()
         self.encoder = nn.ModuleList(DownStage(a, b) for a, b in zip((1, *widths[:-1]), widths, strict=True))
-        self.decoder = self.head = None
+        self.decoder: nn.ModuleList | None = None
+        self.head: NormConv | None = None
         if decoder:
             inputs = (*widths[1:], widths[-1])
             self.decoder = nn.ModuleList(UpStage(a, b, widths[-1]) for a, b in zip(inputs, widths, strict=True))
@@ -89,39 +110,64 @@ class Microsnoop(nn.Module):
         self.frozen = 0
 
     def freeze(self, stages: int) -> None:
-        """Let the first stages of the encoder stay as they are, statistics of their BatchNorms included."""
+        """Keep the first stages of the encoder as they are in training, with the statistics of their BatchNorms.
+
+        Parameters
+        ----------
+        stages : int
+            Number of stages.
+        """
         self.frozen = stages
         self.encoder[:stages].eval().requires_grad_(False)
 
     def train(self, mode: bool = True) -> Microsnoop:
-        """Training or evaluation mode; frozen stages stay in evaluation mode."""
+        """Switch to training or evaluation mode; frozen stages stay in evaluation mode."""
         super().train(mode)
         self.encoder[: self.frozen].eval()
         return self
 
     def encode(self, x: Tensor) -> list[Tensor]:
-        """Maps of every stage, from (n, 1, h, w): (n, 32, h, w) .. (n, 256, h/8, w/8)."""
-        maps = []
+        """Compute the maps of every stage.
+
+        Parameters
+        ----------
+        x : Tensor (n, 1, h, w)
+
+        Returns
+        -------
+        list of Tensor
+            (n, 32, h, w), (n, 64, h / 2, w / 2), (n, 128, h / 4, w / 4), (n, 256, h / 8, w / 8).
+        """
+        maps: list[Tensor] = []
         for stage in self.encoder:
             x = stage(F.max_pool2d(maps[-1], 2) if maps else x)
             maps.append(x)
         return maps
 
     def embed(self, x: Tensor) -> Tensor:
-        """Embeddings (n, 256) of unit length, from crops (n, 1, 224, 224) normalized to 0..1."""
+        """Compute embeddings (n, dimension) of unit length: the means of the deepest maps (Methods)."""
         return F.normalize(self.encode(x)[-1].float().mean((2, 3)))
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Reconstruction (n, 1, h, w) of crops (n, 1, h, w); h and w are multiples of 8.
+        """Reconstruct crops whose masked pixels are set to zero first (Methods).
 
-        What is under the mask (1), shaped as the crops, is set to zero first (Methods).
+        Parameters
+        ----------
+        x : Tensor (n, 1, h, w)
+            Normalized crops; h and w are multiples of 8.
+        mask : Tensor (n, 1, h, w), optional
+            1 where pixels are set to zero, else 0.
+
+        Returns
+        -------
+        Tensor (n, 1, h, w)
 
         Raises
         ------
         WeightsError
             If the network was built without its decoder.
         """
-        if self.decoder is None:
+        if self.decoder is None or self.head is None:
             raise WeightsError("these weights hold the encoder only: they embed, but cannot reconstruct an image")
         maps = self.encode(x if mask is None else x * (1 - mask))
         style = F.normalize(maps[-1].mean((2, 3)))
@@ -130,4 +176,5 @@ class Microsnoop(nn.Module):
             if n < len(self.decoder) - 1:
                 x = F.interpolate(x, scale_factor=2.0, mode="nearest")
             x = self.decoder[n](x, maps[n], style)
-        return self.head(x)
+        result: Tensor = self.head(x)
+        return result

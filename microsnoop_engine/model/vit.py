@@ -1,4 +1,4 @@
-"""A vision transformer with masked patches left out (He et al. 2022), to compare the paper's network with."""
+"""Define a vision transformer that leaves out masked patches (He et al. 2022), to compare with the paper's network."""
 
 from __future__ import annotations
 
@@ -9,30 +9,34 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import WeightsError
+from .checkpoints import DIMENSION
+from .network import Network
 
 PATCH = 8
+"""Height and width of a patch in pixels."""
 HEADS = 8
+"""Attention heads of a layer."""
 
 
-class MaskedViT(nn.Module):
-    """Encoder over the visible patches, small decoder over all of them.
+class MaskedViT(Network):
+    """The network: an encoder of the visible patches and a small decoder of all patches.
 
     Parameters
     ----------
     dimension : int
-        Width of the encoder and numbers of an embedding, a multiple of 32.
+        Width of the encoder and numbers in an embedding, a multiple of 32.
     depth : int
         Layers of the encoder.
     decoder : bool
-        Whether to build the decoder.
+        Include the decoder, which only training and reconstruction need.
     """
 
-    def __init__(self, dimension: int = 256, depth: int = 6, decoder: bool = True):
+    def __init__(self, dimension: int = DIMENSION, depth: int = 6, decoder: bool = True) -> None:
         super().__init__()
         self.encoder = nn.ModuleDict(
             {"patches": nn.Conv2d(1, dimension, PATCH, PATCH), "layers": _layers(dimension, depth)}
         )
-        self.decoder = None
+        self.decoder: nn.ModuleDict | None = None
         if decoder:
             width = dimension // 2
             self.decoder = nn.ModuleDict(
@@ -45,18 +49,28 @@ class MaskedViT(nn.Module):
             self.unseen = nn.Parameter(torch.zeros(width))
 
     def tokens(self, x: Tensor) -> Tensor:
-        """Patches (n, h*w/64, d) with their positions, of crops (n, 1, h, w)."""
-        maps = self.encoder["patches"](x)
-        return maps.flatten(2).transpose(1, 2) + positions(*maps.shape[2:], maps.shape[1], x.device)
+        """Compute the tokens (n, h * w / 64, d) of the patches of crops (n, 1, h, w), with their positions."""
+        maps: Tensor = self.encoder["patches"](x)
+        _, dimension, height, width = maps.shape
+        return maps.flatten(2).transpose(1, 2) + positions(height, width, dimension, x.device)
 
     def embed(self, x: Tensor) -> Tensor:
-        """Embeddings (n, d) of unit length: the mean of the patches' tokens."""
+        """Compute embeddings (n, d) of unit length, the means of the patches' tokens, of crops (n, 1, s, s)."""
         return F.normalize(self.encoder["layers"](self.tokens(x)).float().mean(1))
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Reconstruction of crops (n, 1, h, w) from the patches that the mask leaves.
+        """Reconstruct crops from the patches that are not masked.
 
-        Every crop has the same number of masked patches, and a masked patch covers whole patches of 8 pixels.
+        Parameters
+        ----------
+        x : Tensor (n, 1, h, w)
+            Normalized crops; h and w are multiples of 8.
+        mask : Tensor (n, 1, h, w), optional
+            1 in masked pixels, else 0. It covers whole patches of 8 pixels, the same number in every crop.
+
+        Returns
+        -------
+        Tensor (n, 1, h, w)
 
         Raises
         ------
@@ -89,8 +103,21 @@ def _layers(width: int, depth: int) -> nn.TransformerEncoder:
 
 
 def positions(height: int, width: int, dimension: int, device: torch.device) -> Tensor:
-    """Sines and cosines of the rows and columns of a grid, (height * width, dimension)."""
+    """Compute position codes, sines and cosines of the rows and columns of a grid.
+
+    Parameters
+    ----------
+    height, width : int
+        Size of the grid in patches.
+    dimension : int
+        Numbers in a code, a multiple of 4.
+    device : torch.device
+
+    Returns
+    -------
+    Tensor (height * width, dimension)
+    """
     rates = torch.exp(-math.log(1e4) * torch.arange(dimension // 4, device=device) / (dimension // 4))
     rows, columns = (torch.arange(size, device=device)[:, None] * rates for size in (height, width))
-    rows, columns = (torch.cat([x.sin(), x.cos()], 1) for x in (rows, columns))
-    return torch.cat([rows.repeat_interleave(width, 0), columns.repeat(height, 1)], 1)
+    row_codes, column_codes = (torch.cat([x.sin(), x.cos()], 1) for x in (rows, columns))
+    return torch.cat([row_codes.repeat_interleave(width, 0), column_codes.repeat(height, 1)], 1)

@@ -1,3 +1,4 @@
-"""Turn one image into rows of features: regions, crops, normalization.
+"""Turn one image into rows of features: regions, crops, normalization, batches.
 
-May import: model, images, errors."""
+May import: model, images, errors.
+"""

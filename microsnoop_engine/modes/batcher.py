@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..model.embedder import Embedder
 
@@ -19,39 +20,44 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _Block:
-    """Windows (n, s, s), and where their embeddings go: rows ``places`` of ``features`` (m, 256)."""
+    """Windows (n, s, s) whose embeddings go into ``rows`` (n,) of ``features`` (m, d)."""
 
-    windows: np.ndarray | Tensor
-    features: np.ndarray
-    places: Sequence[int] | np.ndarray
+    windows: NDArray[np.float32] | Tensor
+    features: NDArray[np.float32]
+    rows: NDArray[np.int64]
     owner: Hashable
 
     def split(self, count: int) -> tuple[_Block, _Block]:
         parts = (slice(None, count), slice(count, None))
-        first, rest = (replace(self, windows=self.windows[part], places=self.places[part]) for part in parts)
+        first, rest = (replace(self, windows=self.windows[part], rows=self.rows[part]) for part in parts)
         return first, rest
 
 
 class Batcher:
-    """Collects windows of equal size until a batch is full, and writes each embedding where it belongs.
+    """Collect windows of equal size until a batch is full, and write each embedding into its row.
 
     Windows on a device are embedded while the next ones are cut: their embeddings come one batch later.
 
     Parameters
     ----------
     embedder : Embedder
+
+    Attributes
+    ----------
+    pending : Counter
+        Windows that wait for their embeddings, by owner.
+    cropper : DeviceCropper or None
+        Cuts the crops where the device of the embedder does that best.
     """
 
-    def __init__(self, embedder: Embedder):
+    def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
         self._waiting: dict[tuple[int, type], deque[_Block]] = {}
         self._count: Counter[tuple[int, type]] = Counter()
-        self._started: deque[tuple[Callable[[], np.ndarray], list[_Block]]] = deque()
+        self._started: deque[tuple[Callable[[], NDArray[np.float32]], list[_Block]]] = deque()
         self.pending: Counter[Hashable] = Counter()
-        """Windows that still wait, by owner."""
         self.cropper: DeviceCropper | None = None
-        """What cuts crops, where that is done on the device."""
-        if getattr(embedder, "takes_tensors", False):
+        if embedder.takes_tensors:
             from .device_crops import DeviceCropper
 
             self.cropper = DeviceCropper(embedder.device)
@@ -63,22 +69,33 @@ class Batcher:
 
     def add(
         self,
-        windows: np.ndarray | Tensor,
-        features: np.ndarray,
-        places: Sequence[int] | np.ndarray,
+        windows: NDArray[np.float32] | Tensor,
+        features: NDArray[np.float32],
+        rows: NDArray[np.int64],
         owner: Hashable = None,
     ) -> bool:
-        """Take windows (n, s, s); their embeddings go into rows ``places`` (n,) of ``features`` (m, 256).
+        """Take windows, and run the batches that they fill.
+
+        Parameters
+        ----------
+        windows : array or Tensor (n, s, s), float32
+            Normalized crops; s is one of ``SIZES``.
+        features : array (m, d), float32
+            Receives the embeddings, when their batch has run.
+        rows : array (n,), int64
+            The row of each embedding.
+        owner : hashable, optional
+            Counts the windows in ``pending``.
 
         Returns
         -------
         bool
-            Whether that filled and ran a batch.
+            True if a batch ran.
         """
         key = (windows.shape[-1], type(windows))
-        self._waiting.setdefault(key, deque()).append(_Block(windows, features, places, owner))
-        self._count[key] += len(places)
-        self.pending[owner] += len(places)
+        self._waiting.setdefault(key, deque()).append(_Block(windows, features, rows, owner))
+        self._count[key] += len(rows)
+        self.pending[owner] += len(rows)
         if self._count[key] < self.batch_size:
             return False
         while self._count[key] >= self.batch_size:
@@ -86,7 +103,7 @@ class Batcher:
         return True
 
     def flush(self) -> None:
-        """Embed what still waits."""
+        """Embed the windows that wait, in batches that are not full."""
         for key in list(self._waiting):
             while self._count[key]:
                 self._run(key)
@@ -94,9 +111,10 @@ class Batcher:
             self._finish()
 
     def _run(self, key: tuple[int, type]) -> None:
+        """Embed a batch of one size."""
         blocks = self._take(key, self.batch_size)
-        windows = [block.windows for block in blocks]
-        if isinstance(windows[0], np.ndarray):
+        windows: list[Any] = [block.windows for block in blocks]
+        if issubclass(key[1], np.ndarray):
             self._deliver(self._embedder.embed(np.concatenate(windows)[:, None]), blocks)
             return
         import torch
@@ -106,24 +124,27 @@ class Batcher:
             self._finish()
 
     def _take(self, key: tuple[int, type], count: int) -> list[_Block]:
+        """Take ``count`` windows of one size out of those that wait; a block that holds more is split."""
         taken, waiting = [], self._waiting[key]
         while count and waiting:
             block = waiting.popleft()
-            if len(block.places) > count:
+            if len(block.rows) > count:
                 block, rest = block.split(count)
                 waiting.appendleft(rest)
             taken.append(block)
-            count -= len(block.places)
-        self._count[key] -= sum(len(block.places) for block in taken)
+            count -= len(block.rows)
+        self._count[key] -= sum(len(block.rows) for block in taken)
         return taken
 
     def _finish(self) -> None:
+        """Wait for the batch that was started first."""
         wait, blocks = self._started.popleft()
         self._deliver(wait(), blocks)
 
-    def _deliver(self, embeddings: np.ndarray, blocks: list[_Block]) -> None:
+    def _deliver(self, embeddings: NDArray[np.float32], blocks: list[_Block]) -> None:
+        """Write embeddings into their rows."""
         start = 0
         for block in blocks:
-            block.features[block.places] = embeddings[start : start + len(block.places)]
-            start += len(block.places)
-            self.pending[block.owner] -= len(block.places)
+            block.features[block.rows] = embeddings[start : start + len(block.rows)]
+            start += len(block.rows)
+            self.pending[block.owner] -= len(block.rows)

@@ -4,86 +4,95 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..model.frame import FRAME
+from .masks import ObjectMasks
 from .normalization import normalize_crop
 from .regions import Regions
 from .resizing import resize_longer_side, square_and_resize
 from .settings import CropSettings
 
-
-def unresized(regions: Regions, settings: CropSettings) -> bool:
-    """Whether all crops are taken pixel by pixel: none is empty or resized."""
-    sides = regions.box[:, 2:] - regions.box[:, :2]
-    return (
-        settings.mode != "image" and not settings.resize and sides.min(initial=1) > 0 and sides.max(initial=0) <= FRAME
-    )
-
-
-@dataclass(frozen=True)
-class Crop:
-    """One crop of one channel, ready for the network, or the reason why there is none.
-
-    Attributes
-    ----------
-    row, channel : int
-        Row in the :class:`Regions` and channel of the image.
-    window : array (s, s) float32, or None
-    problem : str
-    """
-
-    row: int
-    channel: int
-    window: np.ndarray | None
-    problem: str = ""
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
 class Crops:
-    """Crops of one size, and what is wrong with others; a place is a row x channels of the image + a channel.
+    """Hold crops of one size, ready for the network, and the reasons why others are missing.
+
+    The index of a crop is its row in the :class:`.Regions` x the channels of the image + its channel.
 
     Attributes
     ----------
-    windows : array or Tensor (n, s, s), float32, or None
-    places : sequence of int
-        Whose they are.
+    windows : array or Tensor (n, s, s), float32
+        s is one of ``SIZES``.
+    indices : array (n,), int64
+        The index of each window.
     problems : sequence of (int, str)
-        Place and reason of crops for which there is no window.
+        Index and reason of crops that cannot be measured.
     """
 
-    windows: Any
-    places: Sequence[int] | np.ndarray
+    windows: NDArray[np.float32] | Tensor
+    indices: NDArray[np.int64]
     problems: Sequence[tuple[int, str]] = ()
 
 
+NO_WINDOWS = np.empty((0, FRAME, FRAME), np.float32)
+
+
+def unresized(regions: Regions, settings: CropSettings) -> bool:
+    """Return whether all crops are taken pixel by pixel, so that they can be cut on a device."""
+    sides = regions.box[:, 2:] - regions.box[:, :2]
+    return settings.mode != "image" and not settings.resize and bool(sides.max(initial=0) <= FRAME)
+
+
 def crops(
-    image: np.ndarray, regions: Regions, settings: CropSettings, labels: np.ndarray | None = None
-) -> Iterator[Crop]:
-    """Every crop of every channel, region after region.
+    image: NDArray[Any], regions: Regions, settings: CropSettings, masks: ObjectMasks | None = None
+) -> Iterator[Crops]:
+    """Cut the crops of an image, all channels of a region at once.
 
     Parameters
     ----------
     image : array (c, h, w)
+        Any numbers.
     regions : Regions
     settings : CropSettings
-    labels : array (h, w) or (p, h, w), optional
-        Needed for ``mask='object'``.
+    masks : LabelMasks or OutlineMasks, optional
+        The pixels to keep; all others become zero. By default all pixels are kept.
+
+    Yields
+    ------
+    Crops
+        The channels of one region; several where their windows differ in size or some cannot be measured.
     """
     for row, (y0, x0, y1, x1) in enumerate(regions.box.tolist()):
-        outside = None
-        if settings.mask == "object" and labels is not None and settings.mode == "cells":
-            here = labels[..., y0:y1, x0:x1].reshape(-1, y1 - y0, x1 - x0)
-            outside = ~(here == regions.object_number[row]).any(0)
-        for channel in range(len(image)):
-            crop = image[channel, y0:y1, x0:x1].astype(np.float32)
-            if outside is not None:
-                crop[outside] = 0
-            if settings.resize and crop.size:
-                crop = resize_longer_side(crop, settings.resize)
-            elif settings.mode == "image" or max(crop.shape) > FRAME:
-                crop = square_and_resize(crop)
-            pixels, problem = normalize_crop(crop, settings.pad_first)
-            yield Crop(row, channel, pixels, problem)
+        planes = image[:, y0:y1, x0:x1].astype(np.float32)
+        if masks is not None:
+            np.copyto(planes, 0, where=~masks.inside(row))
+        windows: dict[int, list[NDArray[np.float32]]] = {}
+        indices: dict[int, list[int]] = {}
+        problems = []
+        for index, plane in enumerate(planes, start=row * len(image)):
+            window, problem = normalize_crop(_fit(plane, settings), settings.pad_first)
+            if window is None:
+                problems.append((index, problem))
+            else:
+                windows.setdefault(len(window), []).append(window)
+                indices.setdefault(len(window), []).append(index)
+        for size in windows:
+            yield Crops(np.stack(windows[size]), np.array(indices[size]))
+        if problems:
+            yield Crops(NO_WINDOWS, np.empty(0, np.int64), problems)
+
+
+def _fit(plane: NDArray[np.float32], settings: CropSettings) -> NDArray[np.float32]:
+    """Resize a crop (h, w) where the settings ask for it, or where it is larger than the frame."""
+    if settings.resize and plane.size:
+        return resize_longer_side(plane, settings.resize)
+    if settings.mode == "image" or max(plane.shape) > FRAME:
+        return square_and_resize(plane)
+    return plane

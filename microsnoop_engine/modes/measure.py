@@ -1,28 +1,40 @@
-"""Crops of one or many images to embeddings, in full batches."""
+"""Measure the embeddings of an image."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
+from ..errors import InputError
 from ..images.labels import check_labels
 from ..model.embedder import Embedder
-from .crops import Crops, crops, unresized
-from .regions import Regions, regions_of
-from .settings import CropSettings
-
-if TYPE_CHECKING:
-    pass
 from .batcher import Batcher
+from .crops import crops, unresized
+from .masks import LabelMasks, ObjectMasks
+from .regions import Regions, regions_of, unscale_regions
+from .resizing import resize_labels, scale_image
+from .settings import CropSettings
 from .validation import check_image
+
+OnBatch = Callable[[int, int], None]
 
 
 @dataclass
 class CropFailure:
-    """A crop that could not be measured."""
+    """Name a crop that could not be measured.
+
+    Attributes
+    ----------
+    object_number : int
+        The object, tile or outline.
+    channel : int
+        From 0.
+    reason : str
+    """
 
     object_number: int
     channel: int
@@ -31,117 +43,189 @@ class CropFailure:
 
 @dataclass
 class Measurement:
-    """The embeddings of one image.
+    """Hold the embeddings of one image.
 
     Attributes
     ----------
     regions : Regions
-        One per row of ``features``; of the image's own pixels, whatever the scale.
-    features : array (n, c * 256), float32
-        Channel after channel; NaN where a crop could not be measured.
-    problems : list of Problem
+        One per row of ``features``, in pixels of the image before any scaling.
+    features : array (n, c * d), float32
+        Channel after channel, d numbers each (the dimension of the weights); NaN where a crop could not be measured.
+    problems : list of CropFailure
+        The crops that could not be measured.
     """
 
     regions: Regions
-    features: np.ndarray
+    features: NDArray[np.float32]
     problems: list[CropFailure] = field(default_factory=list)
-
-
-def start_measurement(
-    batcher: Batcher,
-    image: np.ndarray,
-    labels: np.ndarray | None,
-    settings: CropSettings,
-    dimension: int,
-    owner: Hashable = None,
-    on_batch: Callable[[int, int], None] | None = None,
-) -> Measurement:
-    """Hand all crops of an image (c, h, w) to the batcher; the features are there once nothing of ``owner`` pends.
-
-    Parameters
-    ----------
-    on_batch : callable, optional
-        Called after each batch with the crops handed over so far and their number in all; may raise to stop.
-    """
-    scaled_image, scaled_labels = _rescale(image, labels, settings.scale)
-    regions = regions_of(scaled_image.shape[1:], labels, settings)
-    count = len(regions) * len(image)
-    features = np.full((len(regions), len(image) * dimension), np.nan, np.float32)
-    measurement = Measurement(_unscale(regions, scaled_image.shape[1:], image.shape[1:]), features)
-    flat, done, problems = features.reshape(count, dimension), 0, []
-    if batcher.cropper and unresized(regions, settings):
-        found = batcher.cropper.crops(scaled_image, regions, settings, scaled_labels, batcher.batch_size)
-    else:
-        found = _one_by_one(scaled_image, regions, settings, scaled_labels)
-    for part in found:
-        problems += part.problems
-        done += len(part.places) + len(part.problems)
-        if len(part.places) and batcher.add(part.windows, flat, part.places, owner) and on_batch:
-            on_batch(done, count)
-    for place, reason in sorted(problems):
-        row, channel = divmod(place, len(image))
-        measurement.problems.append(CropFailure(int(regions.object_number[row]), channel, reason))
-    return measurement
-
-
-def _one_by_one(
-    image: np.ndarray, regions: Regions, settings: CropSettings, labels: np.ndarray | None
-) -> Iterator[Crops]:
-    for crop in crops(image, regions, settings, labels):
-        place = crop.row * len(image) + crop.channel
-        if crop.window is None:
-            yield Crops(None, [], [(place, crop.problem)])
-        else:
-            yield Crops(crop.window[None], [place])
 
 
 def measure(
     embedder: Embedder,
-    image: np.ndarray,
-    labels: np.ndarray | None = None,
+    image: ArrayLike,
+    labels: ArrayLike | None = None,
     settings: CropSettings | None = None,
-    on_batch: Callable[[int, int], None] | None = None,
+    on_batch: OnBatch | None = None,
+    reduce: Literal["mean"] | None = "mean",
 ) -> Measurement:
-    """The embeddings of one image.
+    """Measure the embeddings of one image.
 
     Parameters
     ----------
     embedder : Embedder
     image : array (c, h, w) or (h, w)
         Any numbers; each crop of each channel is normalized by itself.
-    labels : array (h, w) or (p, h, w), optional
-        Objects, for mode ``cells``; several planes where objects overlap.
+    labels : array (h, w) or (p, h, w), integer, optional
+        The objects of mode ``cells``: 0 is background. Objects that overlap lie in several planes.
     settings : CropSettings, optional
     on_batch : callable, optional
-        Called after each batch with the crops done and their number in all; may raise to stop.
+        Called after each batch with the crops done and the number of all crops; may raise to stop.
+    reduce : {'mean', None}
+        In mode ``tile``, return the mean of the tiles as the embedding of the image (as in Xun et al. 2023), or one
+        row per tile. The other modes have nothing to reduce.
 
     Returns
     -------
     Measurement
-        One row per object in mode ``cells``, per tile in mode ``tile``, else one.
+        One row per object in mode ``cells``, per tile in mode ``tile`` with ``reduce=None``, else one.
 
     Raises
     ------
     InputError
-        If image and labels do not fit together.
+        If image and labels do not go together, or mode ``cells`` has no labels.
+    DeviceError
+        If the device has no memory for one crop.
 
     Examples
     --------
-    >>> measure(Embedder(), np.random.rand(2, 300, 300), settings=CropSettings(mode="image")).features.shape
+    >>> image = np.random.default_rng(0).random((2, 300, 300))
+    >>> embedder = Embedder(device="cpu")
+    >>> measure(embedder, image, settings=CropSettings(mode="tile")).features.shape
     (1, 512)
+    >>> measure(embedder, image, settings=CropSettings(mode="tile"), reduce=None).features.shape
+    (4, 512)
     """
+    if reduce not in ("mean", None):
+        raise InputError(f"`reduce` is {reduce!r}: it must be 'mean' or None")
     settings = settings or CropSettings()
-    image = check_image(image)
-    if labels is not None:
-        labels = check_labels(labels, image.shape[1:])
+    pixels = check_image(image)
+    objects = None if labels is None else check_labels(labels, pixels.shape[1:])
     batcher = Batcher(embedder)
-    result = start_measurement(batcher, image, labels, settings, embedder.card.dimension, on_batch=on_batch)
+    measurement = start_measurement(batcher, pixels, objects, settings, embedder.card.dimension, on_batch=on_batch)
     batcher.flush()
-    return result
+    return mean_of_rows(measurement) if settings.mode == "tile" and reduce == "mean" else measurement
+
+
+def start_measurement(
+    batcher: Batcher,
+    image: NDArray[Any],
+    labels: NDArray[Any] | None,
+    settings: CropSettings,
+    dimension: int,
+    owner: Hashable = None,
+    on_batch: OnBatch | None = None,
+) -> Measurement:
+    """Hand all crops of an image to a batcher.
+
+    Parameters
+    ----------
+    batcher : Batcher
+    image : array (c, h, w)
+    labels : array (h, w) or (p, h, w), integer, or None
+    settings : CropSettings
+    dimension : int
+        Numbers of an embedding.
+    owner : hashable, optional
+        Counts the crops that wait in ``batcher.pending``.
+    on_batch : callable, optional
+        See :func:`measure`.
+
+    Returns
+    -------
+    Measurement
+        One row per object or tile. Its features are complete once ``batcher.pending[owner]`` is 0.
+
+    Raises
+    ------
+    InputError
+        If mode ``cells`` has no labels, or an object lies in several planes.
+    """
+    scaled = scale_image(image, settings.scale)
+    height, width = scaled.shape[1:]
+    shape = (height, width)
+    regions = regions_of(shape, labels, settings)
+    masks = None
+    if settings.masked and labels is not None:
+        planes = labels.reshape(-1, *labels.shape[-2:])
+        if settings.scale != 1:
+            planes = np.stack([resize_labels(plane, shape) for plane in planes])
+        masks = LabelMasks(planes, regions)
+    measurement = embed_regions(batcher, scaled, regions, masks, settings, dimension, owner, on_batch)
+    measurement.regions = unscale_regions(regions, shape, image.shape[1:])
+    return measurement
+
+
+def embed_regions(
+    batcher: Batcher,
+    image: NDArray[Any],
+    regions: Regions,
+    masks: ObjectMasks | None,
+    settings: CropSettings,
+    dimension: int,
+    owner: Hashable = None,
+    on_batch: OnBatch | None = None,
+) -> Measurement:
+    """Hand the crops of regions to a batcher.
+
+    Parameters
+    ----------
+    image : array (c, h, w)
+    regions : Regions
+        In pixels of the image.
+    masks : LabelMasks or OutlineMasks, or None
+        The pixels to keep.
+    batcher, settings, dimension, owner, on_batch
+        See :func:`start_measurement`.
+
+    Returns
+    -------
+    Measurement
+        One row per region. Its features are complete once ``batcher.pending[owner]`` is 0.
+    """
+    channels = len(image)
+    count = len(regions) * channels
+    features = np.full((len(regions), channels * dimension), np.nan, np.float32)
+    by_crop, done = features.reshape(count, dimension), 0
+    problems: list[tuple[int, str]] = []
+    if batcher.cropper and unresized(regions, settings):
+        parts = batcher.cropper.crops(image, regions, settings, masks, batcher.batch_size)
+    else:
+        parts = crops(image, regions, settings, masks)
+    for part in parts:
+        problems += part.problems
+        done += len(part.indices) + len(part.problems)
+        if len(part.indices) and batcher.add(part.windows, by_crop, part.indices, owner) and on_batch:
+            on_batch(done, count)
+    failures = [
+        CropFailure(int(regions.object_number[index // channels]), index % channels, reason)
+        for index, reason in sorted(problems)
+    ]
+    return Measurement(regions, features, failures)
 
 
 def mean_of_rows(measurement: Measurement) -> Measurement:
-    """The tiles of an image as one row: the mean of those that could be measured, NaN where none could."""
+    """Reduce the tiles of an image to one row.
+
+    Parameters
+    ----------
+    measurement : Measurement
+        One row per tile.
+
+    Returns
+    -------
+    Measurement
+        The mean of the tiles that could be measured, NaN where none could, and the problems of the tiles.
+    """
     shape = tuple(measurement.regions.box[:, 2:].max(0).tolist())
     features = measurement.features
     known = np.isfinite(features)
@@ -149,25 +233,3 @@ def mean_of_rows(measurement: Measurement) -> Measurement:
     with np.errstate(invalid="ignore"):
         mean = (total / known.sum(0)).astype(np.float32)
     return Measurement(regions_of(shape, None, CropSettings(mode="image")), mean[None], measurement.problems)
-
-
-def _rescale(image: np.ndarray, labels: np.ndarray | None, scale: float):
-    if scale == 1:
-        return image, labels
-    from .resizing import resize, resize_labels
-
-    shape = tuple(max(round(length * scale), 1) for length in image.shape[1:])
-    image = np.stack([resize(plane, shape) for plane in image])
-    if labels is not None:
-        planes = labels.reshape(-1, *labels.shape[-2:])
-        labels = np.stack([resize_labels(plane, shape) for plane in planes])
-    return image, labels
-
-
-def _unscale(regions: Regions, scaled: tuple[int, int], shape: tuple[int, int]) -> Regions:
-    if scaled == shape:
-        return regions
-    product = regions.box * np.array([*shape, *shape], np.int64)
-    box = np.hstack([product[:, :2] // scaled, -(-product[:, 2:] // scaled)])
-    center = (regions.center + 0.5) * np.array(shape) / scaled - 0.5
-    return Regions(regions.object_number, box.astype(np.int32), center.astype(np.float32), regions.border)

@@ -2,78 +2,83 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from ..images.outlines import label_planes, split_masks
+from ..errors import InputError
+from ..images.outlines import split_masks
 from ..model.embedder import Embedder
-from .measure import CropFailure, Measurement, measure
-from .regions import Regions
+from .batcher import Batcher
+from .masks import OutlineMasks
+from .measure import Measurement, OnBatch, embed_regions
+from .regions import outline_regions, unscale_regions
+from .resizing import resize_labels, scale_image
 from .settings import CropSettings
 from .validation import check_image
-
-OUTSIDE = "no pixels inside the image"
-PLANE_BYTES = 256 << 20
-"""What the label planes of outlines that are measured together may take."""
 
 
 def measure_rois(
     embedder: Embedder,
-    image: np.ndarray,
-    boxes: np.ndarray,
-    masks: np.ndarray,
+    image: ArrayLike,
+    boxes: NDArray[Any],
+    masks: NDArray[Any],
     settings: CropSettings | None = None,
-    on_batch: Callable[[int, int], None] | None = None,
+    on_batch: OnBatch | None = None,
 ) -> Measurement:
-    """The embeddings of outlines that may overlap and reach out of the image.
+    """Measure the embeddings of outlines, which may overlap and reach out of the image.
 
     Parameters
     ----------
-    embedder : Embedder
-    image : array (c, h, w) or (h, w)
-    boxes, masks
-        See :func:`split_masks`.
+    boxes : array (n, 4), integer
+        y0, x0, y1, x1 of each outline, half-open.
+    masks : array (sum of h * w,), integer or bool
+        The pixels of the outlines in their boxes one after the other, row by row; everything but 0 is inside.
     settings : CropSettings, optional
         Of mode ``cells``.
-    on_batch : callable, optional
-        Called after each batch with the crops done and their number in all; may raise to stop.
+    embedder, image, on_batch
+        See :func:`.measure`.
 
     Returns
     -------
     Measurement
-        One row per box, in their order; a box without pixels in the image is NaN.
+        One row per outline, numbered from 1 in their order, NaN for one without pixels in the image;
+        ``drop_border`` leaves out the rows of outlines that touch the edge.
 
     Raises
     ------
     InputError
+        If boxes and masks do not go together, or the settings are of another mode.
+    DeviceError
+        If the device has no memory for one crop.
+
+    Examples
+    --------
+    >>> image = np.random.default_rng(0).random((1, 90, 90))
+    >>> boxes = np.array([[10, 10, 40, 40], [30, 20, 50, 60]])
+    >>> measure_rois(Embedder(device="cpu"), image, boxes, np.ones(30 * 30 + 20 * 40, bool)).features.shape
+    (2, 256)
     """
-    image = check_image(image)
-    split = split_masks(boxes, masks)
-    count, channels = len(split), len(image)
-    features = np.full((count, channels * embedder.card.dimension), np.nan, np.float32)
-    regions = Regions(
-        np.arange(1, count + 1, dtype=np.int32),
-        np.zeros((count, 4), np.int32),
-        np.full((count, 2), np.nan, np.float32),
-        np.zeros(count, bool),
-    )
-    problems: list[CropFailure] = []
-    done = 0
-
-    def report(current: int, _: int) -> None:
-        if on_batch:
-            on_batch(done + current, count * channels)
-
-    most = max(1, min(16, PLANE_BYTES // (4 * image.shape[1] * image.shape[2])))
-    for labels in label_planes(boxes, split, image.shape[1:], most):
-        part = measure(embedder, image, labels, settings, report)
-        rows = part.regions.object_number - 1
-        features[rows] = part.features
-        regions.box[rows], regions.center[rows] = part.regions.box, part.regions.center
-        regions.border[rows] = part.regions.border
-        problems += part.problems
-        done += len(rows) * channels
-    outside = np.flatnonzero(np.isnan(regions.center[:, 0])) + 1
-    problems += [CropFailure(int(number), channel, OUTSIDE) for number in outside for channel in range(channels)]
-    return Measurement(regions, features, problems)
+    settings = settings or CropSettings()
+    if settings.mode != "cells":
+        raise InputError(f"`mode` is '{settings.mode}': outlines are measured in mode cells")
+    pixels = check_image(image)
+    outlines = split_masks(boxes, masks)
+    scaled = scale_image(pixels, settings.scale)
+    (height, width), (scaled_height, scaled_width) = pixels.shape[1:], scaled.shape[1:]
+    shape = (scaled_height, scaled_width)
+    regions = outline_regions(boxes, outlines, (height, width), settings.rescale_constant, shape)
+    if settings.drop_border:
+        regions = regions[~regions.border]
+    inside = None
+    if settings.masked:
+        rows = resize_labels(np.arange(height)[:, None], (scaled_height, 1))[:, 0]
+        columns = resize_labels(np.arange(width)[None], (1, scaled_width))[0]
+        inside = OutlineMasks(boxes, outlines, regions, rows, columns)
+    batcher = Batcher(embedder)
+    dimension = embedder.card.dimension
+    measurement = embed_regions(batcher, scaled, regions, inside, settings, dimension, on_batch=on_batch)
+    batcher.flush()
+    measurement.regions = unscale_regions(regions, shape, pixels.shape[1:])
+    return measurement

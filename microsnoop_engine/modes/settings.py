@@ -10,33 +10,43 @@ from ..model.frame import FRAME
 MODES = ("cells", "single-cell", "tile", "image")
 MASKS = ("box", "object")
 NORMALIZATIONS = ("pad-then-normalize", "normalize-then-pad")
+SMALLEST_RESIZE = 48
 
 
 @dataclass(frozen=True)
 class CropSettings:
-    """How crops are taken; checked when it is built.
+    """Hold the settings of crops, checked when they are made.
 
     Parameters
     ----------
     mode : {'cells', 'single-cell', 'tile', 'image'}
+        One crop per labeled object, the image as the crop of one cell, overlapping tiles of 224 x 224 pixels, or the
+        whole image resized to 224 x 224 pixels.
     rescale_constant : float
-        Half width of the box in units of the object's longer side: 2.0 suits nuclei, 0.6 whole cells.
+        Half width of the box around an object, in units of the object's longer side, 0.1 to 20: 2.0 suits nuclei, 0.6
+        whole cells. For mode ``cells`` (Rc of the paper).
     mask : {'box', 'object'}
-        The crop as it is, or with everything outside the object set to zero.
+        Keep all pixels of a crop, or set those outside the object to zero.
     normalize : {'pad-then-normalize', 'normalize-then-pad'}, optional
-        Whether the percentiles are those of the zero-padded crop (as in the paper) or of the crop alone. By default
-        the first; the second for ``mask='object'``, where a small object would be lost among the zeros.
+        Take the percentiles of the zero-padded crop (as in the paper) or of the crop alone. By default the first; the
+        second for ``mask='object'``, where a small object would be lost among the zeros.
     drop_border : bool
         Leave out objects that touch the edge of the image.
     scale : float
-        Factor by which the field is resized before it is cropped.
+        Factor, 0.01 to 16, by which the image is resized before it is cropped.
     resize : int, optional
         Height and width, 48 to 224 pixels, that crops of the modes ``cells`` and ``single-cell`` are resized to before
-        they are set into the frame, the longer side filling it: an object's size no longer counts.
+        they are centered in the frame. The longer side fills it, so that an object's size no longer counts.
 
     Raises
     ------
     InputError
+        If a setting is of the wrong type or out of range.
+
+    Examples
+    --------
+    >>> CropSettings(mask="object").pad_first
+    False
     """
 
     mode: str = "cells"
@@ -51,19 +61,27 @@ class CropSettings:
         for setting, choices in (("mode", MODES), ("mask", MASKS), ("normalize", NORMALIZATIONS)):
             value = getattr(self, setting)
             if value not in choices and (setting, value) != ("normalize", None):
-                raise InputError(f"{setting} is '{value}': give one of {', '.join(choices)}")
+                raise InputError(f"`{setting}` is '{value}': it must be one of {', '.join(choices)}")
         for setting, low, high in (("rescale_constant", 0.1, 20.0), ("scale", 0.01, 16.0)):
             value = getattr(self, setting)
             if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
-                raise InputError(f"{setting} is {value!r}: give a number from {low} to {high}")
-
-        if self.resize is not None:
-            if self.mode not in ("cells", "single-cell"):
-                raise InputError(f"resize goes with the modes cells and single-cell, not with '{self.mode}'")
-            if isinstance(self.resize, bool) or not isinstance(self.resize, int) or not 48 <= self.resize <= FRAME:
-                raise InputError(f"resize is {self.resize!r}: give a whole number from 48 to {FRAME}")
+                raise InputError(f"`{setting}` is {value!r}: it must be a number from {low} to {high}")
+        if self.resize is None:
+            return
+        if self.mode not in ("cells", "single-cell"):
+            raise InputError(f"`resize` goes with the modes cells and single-cell, not with '{self.mode}'")
+        whole = isinstance(self.resize, int) and not isinstance(self.resize, bool)
+        if not whole or not SMALLEST_RESIZE <= self.resize <= FRAME:
+            raise InputError(
+                f"`resize` is {self.resize!r}: it must be a whole number from {SMALLEST_RESIZE} to {FRAME}"
+            )
 
     @property
     def pad_first(self) -> bool:
         """Whether a crop is padded with zeros before it is normalized."""
         return (self.normalize or NORMALIZATIONS[self.mask == "object"]) == "pad-then-normalize"
+
+    @property
+    def masked(self) -> bool:
+        """Whether pixels outside the object are set to zero."""
+        return self.mask == "object" and self.mode == "cells"

@@ -1,3 +1,4 @@
 """Write the HTML report of a screen.
 
-May import: sphering, modes, tables, images, evaluation, storage, errors."""
+May import: sphering, modes, tables, images, evaluation, storage, errors.
+"""

@@ -1,4 +1,4 @@
-"""`microsnoop report`: one self-contained HTML page of a screen, drawn by Plotly in the reader's browser."""
+"""Write the report of a screen as one HTML page, which Plotly draws in the reader's browser without network."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from pathlib import Path
 from string import Template
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,47 +20,120 @@ import pandas as pd
 from .. import __version__
 from ..errors import InputError
 from ..evaluation.table import has_word
-from ..sphering.spherize import Spherize
-from ..tables.aggregation import COUNT
-from ..tables.columns import IMAGE_NUMBER, METADATA, OBJECT_NUMBER, PLATE, WELL
-from . import panels as show
-from .figures import screen_scores
-from .screen import ColumnRoles, Screen
+from ..sphering.spherize import Spherize, load_spherings
+from ..storage.atomic import write_atomic
+from ..storage.paths import as_path, make_folder
+from ..tables.columns import COUNT, IMAGE_NUMBER, METADATA, OBJECT_NUMBER, PLATE, WELL
+from ..tables.features import select_features
+from ..tables.formats import open_table
+from ..tables.source import in_memory, read_frame
+from . import panels
+from .roles import ColumnRoles
+from .scores import screen_scores
+from .screen import Screen
 from .thumbnails import thumbnails
 
 PACKAGES = ("numpy", "pandas", "scikit-learn", "plotly", "umap-learn", "copairs")
 KEYS = ((IMAGE_NUMBER, OBJECT_NUMBER), (PLATE, WELL), (WELL,), (IMAGE_NUMBER,))
-"""Columns by which rows of one table are found in another, the first that both have."""
+"""Columns that match the rows of two tables: the first of these that both have."""
 
 
-def make_report(
+def report(
+    table: str | Path | pd.DataFrame,
+    out: str | Path = "report.html",
+    roles: ColumnRoles | None = None,
+    *,
+    features: str = "all",
+    before: str | Path | pd.DataFrame | None = None,
+    profiles: str | Path | None = None,
+    transform: str | Path | None = None,
+    commands: Sequence[str] = (),
+    title: str | None = None,
+) -> Path:
+    """Write the report of a screen.
+
+    Parameters
+    ----------
+    table : str, Path or DataFrame
+        Profiles of wells, treatments or objects.
+    out : str or Path
+        HTML file.
+    roles : ColumnRoles, optional
+        Roles of the columns; panels whose columns are not named are skipped.
+    features : str
+        ``microsnoop``, ``classical``, ``all``, or a regular expression for the names of feature columns.
+    before : str, Path or DataFrame, optional
+        The same rows before sphering.
+    profiles : str or Path, optional
+        Results folder of :func:`microsnoop_engine.profile`, to show cells of each row.
+    transform : str or Path, optional
+        File of the sphering, to show its diagnostics.
+    commands : sequence of str
+        Command lines that led to the table, to be shown.
+    title : str, optional
+        Default: the name of the table.
+
+    Returns
+    -------
+    Path
+        The HTML file, readable without network.
+
+    Raises
+    ------
+    InputError
+        If a table or column does not exist, or the tables do not match.
+    """
+    out = as_path(out)
+    if out.suffix not in (".html", ".htm"):
+        raise InputError(f"`out`: '{out}' must end in .html")
+    source = in_memory(table, Path("table")) if isinstance(table, pd.DataFrame) else open_table(table)
+    if title is None:
+        title = "Screen" if isinstance(table, pd.DataFrame) else as_path(table).stem
+    if before is not None and not isinstance(before, pd.DataFrame):
+        before = read_frame(open_table(before))
+    page = make_page(
+        read_frame(source),
+        select_features(source, features),
+        roles or ColumnRoles(),
+        before,
+        None if profiles is None else as_path(profiles),
+        None if transform is None else load_spherings(Path(transform))[0],
+        commands,
+        title,
+    )
+    make_folder(out.parent)
+    write_atomic(out, page.encode())
+    return out
+
+
+def make_page(
     frame: pd.DataFrame,
     features: Sequence[str],
-    meaning: ColumnRoles,
+    roles: ColumnRoles,
     before: pd.DataFrame | None = None,
     profiles: Path | None = None,
     spherings: Mapping[str, Spherize] | None = None,
     commands: Sequence[str] = (),
     title: str = "Screen",
 ) -> str:
-    """The page.
+    """Make the page of a screen.
 
     Parameters
     ----------
     frame : DataFrame
-        Profiles of wells (or treatments, or objects).
+        Profiles of wells, treatments or objects.
     features : sequence of str
         Its feature columns.
-    meaning : ColumnRoles
-        What its other columns mean; what is not known is not shown.
+    roles : ColumnRoles
+        Roles of its other columns.
     before : DataFrame, optional
         The same rows before sphering, with the same features.
     profiles : Path, optional
-        Folder of ``microsnoop profile``, for pictures of cells.
+        Results folder of a profile run, for pictures of cells.
     spherings : dict of str to Spherize, optional
-        By group, for their diagnostics.
+        Spherings by group, for their diagnostics.
     commands : sequence of str
-        Command lines that led here.
+        Command lines that led to the table.
     title : str
 
     Returns
@@ -70,25 +144,27 @@ def make_report(
     Raises
     ------
     InputError
-        If columns are missing, or tables do not fit.
+        If columns are missing, or the tables do not match.
     """
     features = [name for name in features if before is None or name in before]
     if not features:
-        raise InputError("the table before sphering has none of the features of the other one")
-    in_all = len(frame)
-    frame = frame.iloc[show.drawn(in_all)]
-    metadata = frame.drop(columns=[name for name in frame if name in set(features)])
-    after = Screen(metadata, frame[features].to_numpy(np.float64), meaning)
+        raise InputError("`before`: this table has none of the features of the other one")
+    total = len(frame)
+    frame = frame.iloc[panels.draw_rows(total)]
+    metadata = frame.drop(columns=features)
+    after = Screen(metadata, frame[features].to_numpy(np.float64), roles)
     earlier = None
     if before is not None:
-        earlier = Screen(metadata, same_rows(before, frame)[features].to_numpy(np.float64), meaning)
+        earlier = Screen(metadata, matching_rows(before, frame)[features].to_numpy(np.float64), roles)
     rows = np.flatnonzero(after.present if earlier is None else after.present & earlier.present)
-    maps = [("After sphering" if earlier else "", after), ("Before sphering", earlier)]
-    maps = [{"title": name, "kinds": show.maps(screen.values, rows)} for name, screen in reversed(maps) if screen]
-    pictures = thumbnails(frame, _keys(frame, profiles), profiles) if profiles else {}
-    described = [name for name in metadata if name.startswith(METADATA) or name in (IMAGE_NUMBER, OBJECT_NUMBER)]
+    screens = [("Before sphering", earlier), ("After sphering" if earlier else "", after)]
+    maps = [{"title": name, "kinds": panels.maps(screen.values, rows)} for name, screen in screens if screen]
+    pictures = thumbnails(frame, _thumbnail_keys(frame, profiles), profiles) if profiles else {}
+    described = [
+        name for name in map(str, metadata) if name.startswith(METADATA) or name in (IMAGE_NUMBER, OBJECT_NUMBER)
+    ]
     data = {
-        "summary": _summary(after, features, in_all),
+        "summary": _summary(after, features, total),
         "names": _names(metadata),
         "metadata": {name.removeprefix(METADATA): _plain(metadata[name]) for name in described},
         "treatment": None if after.treatment is None else after.treatment.tolist(),
@@ -96,16 +172,21 @@ def make_report(
         "scores": _scores(after, earlier),
         "map_rows": rows.tolist(),
         "maps": [entry for entry in maps if entry["kinds"]],
-        "colors": show.colors(after),
-        "plates": show.plates(metadata),
-        "quantities": show.quantities(after, earlier),
-        "features": show.feature_bytes(after.values, features),
-        "doses": show.doses(after),
-        "replicates": show.replicates(after, earlier),
-        "nearest": show.nearest_treatments(after),
+        "colors": panels.colors(after),
+        "plates": panels.plates(metadata),
+        "quantities": panels.quantities(after, earlier),
+        "features": panels.feature_bytes(after.values, features),
+        "doses": panels.doses(after),
+        "replicates": panels.replicates(after, earlier),
+        "nearest": panels.nearest_treatments(after),
         "sphering": [
-            {"group": group, "method": one.method, **asdict(one.diagnostics_), "warning": one.diagnostics_.warning}
-            for group, one in (spherings or {}).items()
+            {
+                "group": group,
+                "method": sphering.method,
+                **asdict(sphering.diagnostics_),
+                "warning": sphering.diagnostics_.warning,
+            }
+            for group, sphering in (spherings or {}).items()
         ],
         "thumbnails": {
             row: f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}" for row, jpeg in pictures.items()
@@ -115,54 +196,61 @@ def make_report(
         "commands": list(commands),
         "versions": f"microsnoop {__version__}, {_versions()}; {date.today().isoformat()}",
     }
-    return _page(title, data)
+    return _fill_template(title, data)
 
 
-def same_rows(table: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows of a table that belong to those of another one, in its order.
+def matching_rows(table: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
+    """Select the rows of a table that match those of another one by their keys.
+
+    Keys are image and object number, plate and well, well or image number; without these, all shared metadata.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The table before sphering.
+    frame : DataFrame
+        The other table.
+
+    Returns
+    -------
+    DataFrame
+        In the order of ``frame``.
 
     Raises
     ------
     InputError
-        If there are no common keys, or rows are missing or stand twice.
+        If there are no shared keys, or rows are missing or not unique.
     """
-    keys = next((list(keys) for keys in KEYS if set(keys) <= set(table) & set(frame)), None)
-    if keys is None:
-        if len(table) == len(frame):
-            return table.set_axis(frame.index)
-        raise InputError("the two tables share no keys (plate and well, or image and object number)")
-    words = dict.fromkeys(keys, str)
-    indexed = table.set_index(pd.MultiIndex.from_frame(table[keys].astype(words)))
-    if not indexed.index.is_unique:
-        raise InputError(f"the table before sphering has several rows of the same {', '.join(keys)}")
-    wanted = pd.MultiIndex.from_frame(frame[keys].astype(words))
-    missing = ~wanted.isin(indexed.index)
-    if missing.any():
-        raise InputError(f"the table before sphering lacks {', '.join(keys)} = {list(wanted[missing][0])}")
-    return indexed.loc[wanted]
-
-
-def _keys(frame: pd.DataFrame, profiles: Path) -> Sequence[str]:
-    from ..tables.formats import open_table
-
-    known = set(open_table(profiles).columns)
-    keys = next((keys for keys in KEYS if set(keys) <= set(frame) & known), None)
-    if keys is None:
-        keys = [name for name in frame if name.startswith(METADATA) and name in known]
+    shared = [name for name in map(str, frame) if name in table]
+    metadata = [name for name in shared if name.startswith(METADATA)]
+    keys = next((list(keys) for keys in KEYS if set(keys) <= set(shared)), metadata)
     if not keys:
-        raise InputError(f"the table and '{profiles}' share no column that says which crops belong to a row")
+        raise InputError("`before`: the tables share no keys (plate and well, or image and object number)")
+    text = dict.fromkeys(keys, str)
+    indexed = table.set_index(pd.MultiIndex.from_frame(table[keys].astype(text)))
+    if not indexed.index.is_unique:
+        raise InputError(f"`before`: several rows of this table have the same {', '.join(keys)}")
+    expected = pd.MultiIndex.from_frame(frame[keys].astype(text))
+    missing = ~expected.isin(indexed.index)
+    if missing.any():
+        raise InputError(f"`before`: this table lacks {', '.join(keys)} = {list(expected[missing][0])}")
+    return indexed.loc[expected]
+
+
+def _thumbnail_keys(frame: pd.DataFrame, profiles: Path) -> Sequence[str]:
+    known = set(open_table(profiles).columns)
+    keys: Sequence[str] | None = next((keys for keys in KEYS if set(keys) <= set(frame) & known), None)
+    if keys is None:
+        keys = tuple(name for name in map(str, frame) if name.startswith(METADATA) and name in known)
+    if not keys:
+        raise InputError(f"`profiles`: '{profiles}' shares no column with the table, so its cells cannot be matched")
     return keys
 
 
-def _summary(screen: Screen, features: Sequence[str], in_all: int) -> str:
+def _summary(screen: Screen, features: Sequence[str], total: int) -> str:
     rows, frame = len(screen.frame), screen.frame
     kind = "objects" if OBJECT_NUMBER in frame else "wells" if WELL in frame else "rows"
-    parts = [f"{rows:,} {kind}" + (f" drawn at random from {in_all:,}" if in_all > rows else "")]
-    if PLATE in frame:
-        plates = frame[PLATE].nunique()
-        parts.append(f"{plates} plate{'s' if plates > 1 else ''}")
-    if COUNT in frame:
-        parts.append(f"{int(frame[COUNT].sum()):,} objects")
+    parts = [f"{rows:,} {kind}" + (f" drawn at random from {total:,}" if total > rows else "")]
     if screen.treatment is not None:
         parts.append(f"{len(np.unique(screen.treatment))} treatments")
     parts.append(f"{len(features)} features")
@@ -171,50 +259,51 @@ def _summary(screen: Screen, features: Sequence[str], in_all: int) -> str:
 
 
 def _names(frame: pd.DataFrame) -> list[str]:
-    """What a row is called."""
+    """Name each row."""
     columns = [name for name in (PLATE, WELL, IMAGE_NUMBER, OBJECT_NUMBER) if name in frame]
     if not columns:
-        columns = [name for name in frame if name.startswith(METADATA) and name != COUNT][:3]
+        columns = [name for name in map(str, frame) if name.startswith(METADATA) and name != COUNT][:3]
     if not columns:
         return [f"row {number + 1}" for number in range(len(frame))]
     return frame[columns].astype(str).agg(" ".join, axis=1).tolist()
 
 
-def _plain(column: pd.Series) -> list:
+def _plain(column: pd.Series) -> list[Any]:
+    """Turn a column into JSON values; None where it is blank."""
     if pd.api.types.is_bool_dtype(column):
         return column.astype(str).tolist()
     if pd.api.types.is_numeric_dtype(column):
-        return show.rounded(column.to_numpy(np.float64))
+        return panels.rounded(column.to_numpy(np.float64))
     return [str(value) if known else None for value, known in zip(column, has_word(column), strict=True)]
 
 
-def _scores(after: Screen, before: Screen | None) -> list[dict]:
-    earlier = {figure.name: figure.value for figure in screen_scores(before)} if before else {}
+def _scores(after: Screen, before: Screen | None) -> list[dict[str, Any]]:
+    earlier = {score.name: score.value for score in screen_scores(before)} if before else {}
     return [
         {
-            "name": figure.name,
-            "meaning": figure.meaning,
-            "after": figure.value,
-            "before": earlier.get(figure.name),
-            "higher_is_better": figure.higher_is_better,
-            "chance": figure.chance,
+            "name": score.name,
+            "meaning": score.meaning,
+            "after": score.value,
+            "before": earlier.get(score.name),
+            "higher_is_better": score.higher_is_better,
+            "chance": score.chance,
         }
-        for figure in screen_scores(after)
-        if np.isfinite(figure.value)
+        for score in screen_scores(after)
+        if np.isfinite(score.value)
     ]
 
 
 def _versions() -> str:
-    found = []
+    versions = []
     for package in PACKAGES:
         try:
-            found.append(f"{package} {version(package)}")
+            versions.append(f"{package} {version(package)}")
         except PackageNotFoundError:
             continue
-    return ", ".join(found)
+    return ", ".join(versions)
 
 
-def _page(title: str, data: dict) -> str:
+def _fill_template(title: str, data: dict[str, Any]) -> str:
     from plotly.offline import get_plotlyjs
 
     parts = {name: (files(__package__) / "assets" / f"page.{name}").read_text("utf-8") for name in ("css", "js")}

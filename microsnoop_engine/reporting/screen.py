@@ -2,102 +2,100 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..evaluation import controls as assay
+from ..evaluation import controls
 from ..tables.columns import METADATA
 from ..tables.queries import select_rows
-
-
-@dataclass(frozen=True)
-class ColumnRoles:
-    """What the columns of a screen mean; None where it is not known.
-
-    Attributes
-    ----------
-    controls, positive : str, optional
-        Queries of the negative and the positive control rows (see :mod:`microsnoop_engine.tables.queries`).
-    treatment : tuple of str
-        Columns that together name a treatment; rows that share them are replicates.
-    label : str, optional
-        Column of what is to be told apart (mechanism of action, phenotype).
-    compound, dose, batch : str, optional
-        Columns; ``batch`` (plate, week) is what must not show in the features.
-    groups : str, optional
-        Column of rows that are not compared with each other when labels are predicted.
-    neighbors : int
-        That vote for a label.
-    """
-
-    controls: str | None = None
-    positive: str | None = None
-    treatment: tuple[str, ...] = ()
-    label: str | None = None
-    compound: str | None = None
-    dose: str | None = None
-    batch: str | None = None
-    groups: str | None = None
-    neighbors: int = 5
-
-    def check(self, frame: pd.DataFrame) -> None:
-        """Raise InputError if a column is not in the table."""
-        columns = {name: getattr(self, name) for name in ("label", "compound", "dose", "batch", "groups")}
-        for option, name in [*columns.items(), *(("treatment", name) for name in self.treatment)]:
-            if name is not None and name not in frame:
-                raise InputError(f"--{option}: there is no column '{name}' among {', '.join(map(str, frame)):.300}")
-        if self.dose and not pd.api.types.is_numeric_dtype(frame[self.dose]):
-            raise InputError(f"--dose: the column '{self.dose}' does not hold numbers")
+from .roles import ColumnRoles
 
 
 class Screen:
-    """The rows of a table, what they mean, and their features.
+    """Hold metadata and features of a screen, and find its controls and treatments.
 
     Parameters
     ----------
     frame : DataFrame
-        Metadata.
+        Metadata (n rows).
     values : array (n, p)
         Features.
-    meaning : ColumnRoles
+    roles : ColumnRoles
 
     Attributes
     ----------
+    present : array (n,), bool
+        Rows without NaN or infinity.
     negative, positive : array (n,), bool
         Control rows; none where there is no query.
     treatment : array (n,) of str, or None
+
+    Raises
+    ------
+    InputError
+        If a column does not exist, or the dose holds no numbers.
     """
 
-    def __init__(self, frame: pd.DataFrame, values: np.ndarray, meaning: ColumnRoles):
-        meaning.check(frame)
-        self.frame, self.values, self.meaning = frame, np.asarray(values, np.float64), meaning
+    def __init__(self, frame: pd.DataFrame, values: NDArray[Any], roles: ColumnRoles) -> None:
+        check_roles(roles, frame)
+        self.frame, self.roles = frame, roles
+        self.values: NDArray[np.float64] = np.asarray(values, np.float64)
         self.present = np.isfinite(self.values).all(1)
         none = np.zeros(len(frame), bool)
-        self.negative = select_rows(frame, meaning.controls) if meaning.controls else none
-        self.positive = select_rows(frame, meaning.positive) if meaning.positive else none
-        columns = list(meaning.treatment) or [name for name in (meaning.label,) if name]
+        self.negative = select_rows(frame, roles.controls) if roles.controls else none
+        self.positive = select_rows(frame, roles.positive) if roles.positive else none
+        columns = list(roles.treatment) or [name for name in (roles.label,) if name]
         self.treatment = frame[columns].astype(str).agg(" ".join, axis=1).to_numpy() if columns else None
 
-    def column(self, name: str) -> np.ndarray:
-        """A column as words."""
+    def column(self, name: str) -> NDArray[Any]:
+        """Return a column (n,) as text."""
         return self.frame[name].astype(str).to_numpy()
 
-    def distance(self) -> np.ndarray | None:
-        """Distance from the negative controls (n,); None where it is not known."""
+    def distance(self) -> NDArray[np.float64] | None:
+        """Measure the distance (n,) of each row from the negative controls; None without such controls."""
         if not (self.negative & self.present).any():
             return None
-        return assay.distance_from_controls(self.values, self.negative)
+        return controls.distance_from_controls(self.values, self.negative)
 
-    def position(self) -> np.ndarray | None:
-        """Position (n,) on the way from the negative to the positive controls; None where there are no both."""
+    def position(self) -> NDArray[np.float64] | None:
+        """Project each row (n,) between the negative (0) and the positive controls (1); None without both kinds."""
         if not (self.negative & self.present).any() or not (self.positive & self.present).any():
             return None
-        groups = self.column(self.meaning.groups) if self.meaning.groups else None
-        return assay.between_controls(self.values, self.negative, self.positive, groups)
+        groups = self.column(self.roles.groups) if self.roles.groups else None
+        return controls.between_controls(self.values, self.negative, self.positive, groups)
+
+
+def check_roles(roles: ColumnRoles, frame: pd.DataFrame) -> None:
+    """Check that the columns of all roles exist.
+
+    Parameters
+    ----------
+    roles : ColumnRoles
+    frame : DataFrame
+
+    Raises
+    ------
+    InputError
+        If a column does not exist, or the dose holds no numbers.
+    """
+    columns = {name: getattr(roles, name) for name in ("label", "compound", "dose", "batch", "groups")}
+    for role, name in [*columns.items(), *(("treatment", name) for name in roles.treatment)]:
+        if name is not None and name not in frame:
+            raise InputError(f"`{role}`: there is no column '{name}' among {', '.join(map(str, frame)):.300}")
+    if roles.dose and not pd.api.types.is_numeric_dtype(frame[roles.dose]):
+        raise InputError(f"`dose`: the column '{roles.dose}' does not hold numbers")
 
 
 def short_name(name: str) -> str:
+    """Remove the prefix ``Metadata_`` from a column name.
+
+    Examples
+    --------
+    >>> short_name("Metadata_Plate")
+    'Plate'
+    """
     return name.removeprefix(METADATA)

@@ -1,13 +1,15 @@
-"""Small pictures of the cells behind the rows of a table: some crops in false colors."""
+"""Draw some cells of each row of a table, as small pictures in false colors."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ..errors import ImageError, InputError
 from ..images.image_set import is_nuclear
@@ -18,7 +20,7 @@ from ..tables.columns import BOX_COLUMNS, IMAGE_NUMBER, METADATA, OBJECT_NUMBER
 from ..tables.formats import open_table
 
 SIDE = 64
-"""Of a crop in a thumbnail, in pixels."""
+"""Size of a crop in a thumbnail, in pixels."""
 ACROSS = 3
 """Crops in a row of a thumbnail."""
 _BLUE = (0.25, 0.45, 1.0)
@@ -29,28 +31,29 @@ _PERCENTILES = (1.0, 99.7)
 def thumbnails(
     frame: pd.DataFrame, keys: Sequence[str], profiles: Path, cells: int = 6, most: int = 400, seed: int = 0
 ) -> dict[int, bytes]:
-    """A JPEG per row of a table, with some crops that the row stands for.
+    """Draw a JPEG of some crops for each row of a table.
 
-    The gray levels of a channel are the same in all pictures, so that wells can be compared.
+    The gray levels of a channel are the same in all pictures, so wells can be compared.
 
     Parameters
     ----------
     frame : DataFrame
         A table of wells, treatments or objects.
     keys : sequence of str
-        The columns by which the profiles of a row are found.
+        Columns that match the profiles to the rows.
     profiles : Path
-        Folder of ``microsnoop profile``; its images must still be where they were.
+        Results folder of a profile run, whose images have not moved.
     cells : int
-        Crops of a picture, drawn at random from one field.
+        Crops in a picture, drawn at random from one field.
     most : int
-        Pictures; of a larger table, rows are drawn at random.
+        Largest number of pictures; of a larger table, rows are drawn at random.
     seed : int
+        Seed of the random draws.
 
     Returns
     -------
     dict of int to bytes
-        By the number of the row, from 0; rows whose images cannot be read are left out.
+        Pictures by the number of the row, from 0; rows whose images cannot be read are left out.
 
     Raises
     ------
@@ -59,15 +62,15 @@ def thumbnails(
     """
     random = np.random.default_rng(seed)
     image_sets, channels = read_image_sets(profiles)
-    table = _places(profiles, keys)
+    table = _read_metadata(profiles, keys)
     by_key = table.groupby([table[key].astype(str) for key in keys]).indices
     names = frame[list(keys)].astype(str).itertuples(index=False, name=None)
-    wanted = [(row, key if len(key) > 1 else key[0]) for row, key in enumerate(names)]
-    wanted = [(row, by_key[key]) for row, key in wanted if key in by_key]
-    if len(wanted) > most:
-        wanted = [wanted[n] for n in np.sort(random.choice(len(wanted), most, replace=False))]
-    crops, reason = {}, f"no row of the table fits by {', '.join(keys)}"
-    for row, members in wanted:
+    keyed = [(row, key if len(key) > 1 else key[0]) for row, key in enumerate(names)]
+    matched = [(row, by_key[key]) for row, key in keyed if key in by_key]
+    if len(matched) > most:
+        matched = [matched[n] for n in np.sort(random.choice(len(matched), most, replace=False))]
+    crops, reason = {}, f"no row of the table matches by {', '.join(keys)}"
+    for row, members in matched:
         number = table[IMAGE_NUMBER].iloc[random.choice(members)]
         field = members[(table[IMAGE_NUMBER].iloc[members] == number).to_numpy()]
         chosen = table.iloc[np.sort(random.choice(field, min(cells, len(field)), replace=False))]
@@ -79,31 +82,42 @@ def thumbnails(
         boxes = chosen[BOX_COLUMNS].to_numpy() if BOX_COLUMNS[0] in chosen else [(0, 0, *image.shape[:0:-1])]
         crops[row] = np.stack([_small(image[:, y0:y1, x0:x1]) for x0, y0, x1, y1 in boxes])
     if not crops:
-        raise InputError(f"no image of '{profiles}' can be shown: {reason}")
+        raise InputError(f"`profiles`: no image of '{profiles}' can be shown: {reason}")
     low, high = np.percentile(np.concatenate([*crops.values()]), _PERCENTILES, axis=(0, 2, 3))
     colors = channel_colors(channels)
-    return {row: _jpeg(false_colors(found, low, high, colors)) for row, found in crops.items()}
+    return {row: _jpeg(false_colors(cells_of_row, low, high, colors)) for row, cells_of_row in crops.items()}
 
 
-def channel_colors(channels: Sequence[str]) -> np.ndarray:
-    """Red, green and blue (c, 3) of channels, 0 to 1: a single one white, DNA blue, those from the sixth not shown."""
+def channel_colors(channels: Sequence[str]) -> NDArray[Any]:
+    """Choose a color for each channel.
+
+    Parameters
+    ----------
+    channels : sequence of str
+
+    Returns
+    -------
+    array (c, 3)
+        Red, green and blue, from 0 to 1: white for a single channel, blue for DNA, black from the sixth on.
+    """
     if len(channels) == 1:
         return np.ones((1, 3))
     others = iter(_COLORS)
-    left = (0.0, 0.0, 0.0)
+    black = (0.0, 0.0, 0.0)
     nuclear = next((name for name in channels if is_nuclear(name)), None)
-    return np.array([_BLUE if name == nuclear else next(others, left) for name in channels])
+    return np.array([_BLUE if name == nuclear else next(others, black) for name in channels])
 
 
-def false_colors(crops: np.ndarray, low: np.ndarray, high: np.ndarray, colors: np.ndarray) -> np.ndarray:
-    """Crops in rows of three as one picture.
+def false_colors(crops: NDArray[Any], low: NDArray[Any], high: NDArray[Any], colors: NDArray[Any]) -> NDArray[Any]:
+    """Mix the channels of crops into one picture, three crops in a row.
 
     Parameters
     ----------
     crops : array (n, c, s, s)
     low, high : array (c,)
-        What becomes black and full color.
+        Gray levels shown black and in full color.
     colors : array (c, 3)
+        Red, green and blue, from 0 to 1.
 
     Returns
     -------
@@ -116,23 +130,24 @@ def false_colors(crops: np.ndarray, low: np.ndarray, high: np.ndarray, colors: n
     empty = np.zeros((-len(mixed) % ACROSS, *mixed.shape[1:]), np.uint8)
     side = mixed.shape[1]
     rows = np.concatenate([mixed, empty]).reshape(-1, ACROSS, side, side, 3)
-    return rows.swapaxes(1, 2).reshape(-1, ACROSS * side, 3)
+    picture: NDArray[np.uint8] = rows.swapaxes(1, 2).reshape(-1, ACROSS * side, 3)
+    return picture
 
 
-def _places(profiles: Path, keys: Sequence[str]) -> pd.DataFrame:
+def _read_metadata(profiles: Path, keys: Sequence[str]) -> pd.DataFrame:
     source = open_table(profiles)
     missing = [key for key in (*keys, IMAGE_NUMBER) if key not in source.columns]
     if missing:
-        raise InputError(f"'{profiles}' has no column {', '.join(missing)}: its crops cannot be shown for this table")
+        raise InputError(f"`profiles`: '{profiles}' has no column {', '.join(missing)}, so its cells cannot be matched")
     known = [name for name in source.columns if name.startswith(METADATA) or name in (IMAGE_NUMBER, OBJECT_NUMBER)]
     return pd.concat([*source.chunks(known)], ignore_index=True)
 
 
-def _small(crop: np.ndarray) -> np.ndarray:
-    """A crop (c, h, w) in the middle of a black square (c, s, s), its longer side at most the square's."""
+def _small(crop: NDArray[Any]) -> NDArray[Any]:
+    """Resize a crop (c, h, w) to fit a black square (c, s, s)."""
     height, width = crop.shape[1:]
     factor = SIDE / max(height, width)
-    shape = tuple(max(round(length * factor), 1) for length in (height, width))
+    shape = (max(round(height * factor), 1), max(round(width * factor), 1))
     result = np.zeros((len(crop), SIDE, SIDE), np.float32)
     top, left = ((SIDE - length) // 2 for length in shape)
     for plane, target in zip(crop, result, strict=True):
@@ -140,7 +155,7 @@ def _small(crop: np.ndarray) -> np.ndarray:
     return result
 
 
-def _jpeg(picture: np.ndarray) -> bytes:
+def _jpeg(picture: NDArray[Any]) -> bytes:
     from PIL import Image
 
     buffer = io.BytesIO()

@@ -1,3 +1,4 @@
 """Correct batch effects by whitening features on control wells.
 
-May import: tables, evaluation, storage, errors."""
+May import: tables, evaluation, storage, errors.
+"""

@@ -1,21 +1,25 @@
-"""Handcrafted features beside learned ones: robust z-scores on controls, and columns that say nothing, by name."""
+"""Prepare classical features for sphering: robust z-scores on controls, and columns without information."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import InputError
 
 MAD_TO_DEVIATION = 1.4826
-"""The median absolute deviation of a normal distribution times this is its standard deviation."""
+"""Standard deviation of a normal distribution over its median absolute deviation."""
 DUPLICATE = 0.95
-"""Correlation above which of two columns the later one is dropped."""
+"""Correlation above which the later one of two columns is dropped."""
+DUPLICATE_OF = "as "
+"""Beginning of the reason for a dropped near-duplicate; the other column follows."""
 
 
-def robust_z(features: np.ndarray, controls: np.ndarray) -> np.ndarray:
-    """Distances from the controls' median in units of their median absolute deviation.
+def robust_z(features: NDArray[Any], controls: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Scale features to distances from the controls' median, in units of their median absolute deviation.
 
     Parameters
     ----------
@@ -37,11 +41,11 @@ def robust_z(features: np.ndarray, controls: np.ndarray) -> np.ndarray:
         raise InputError("there are no control rows: check the query")
     center = np.nanmedian(features[controls], axis=0)
     spread = MAD_TO_DEVIATION * np.nanmedian(np.abs(features[controls] - center), axis=0)
-    return (features - center) / np.where(spread > 0, spread, np.nan)
+    return np.asarray((features - center) / np.where(spread > 0, spread, np.nan))
 
 
-def uninformative(features: np.ndarray, names: Sequence[str]) -> dict[str, str]:
-    """Columns to leave out, with the reason.
+def uninformative(features: NDArray[Any], names: Sequence[str]) -> dict[str, str]:
+    """Find columns to leave out, with the reason.
 
     Parameters
     ----------
@@ -51,7 +55,12 @@ def uninformative(features: np.ndarray, names: Sequence[str]) -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        ``missing values``, ``constant``, or ``as <column>`` for one that goes along with an earlier column.
+        ``missing values``, ``constant``, or ``as <column>`` for a column that correlates with an earlier one.
+
+    Examples
+    --------
+    >>> uninformative(np.array([[1.0, 2, 5], [2, 4, 5], [3, 6, 5]]), ["Area", "Twice", "Flat"])
+    {'Flat': 'constant', 'Twice': 'as Area'}
     """
     features = np.asarray(features, dtype=np.float64)
     reasons: dict[str, str] = {}
@@ -67,12 +76,12 @@ def uninformative(features: np.ndarray, names: Sequence[str]) -> dict[str, str]:
             usable.append(column)
     chosen = features[:, usable]
     scaled = (chosen - chosen.mean(0)) / chosen.std(0)
-    alike = np.abs(scaled.T @ scaled / max(len(scaled), 1)) > DUPLICATE
+    correlated = np.abs(scaled.T @ scaled / max(len(scaled), 1)) > DUPLICATE
     kept: list[int] = []
-    for place, column in enumerate(usable):
-        twins = [other for other in kept if alike[place, other]]
+    for index, column in enumerate(usable):
+        twins = [other for other in kept if correlated[index, other]]
         if twins:
-            reasons[names[column]] = f"as {names[usable[twins[0]]]}"
+            reasons[names[column]] = f"{DUPLICATE_OF}{names[usable[twins[0]]]}"
         else:
-            kept.append(place)
+            kept.append(index)
     return reasons

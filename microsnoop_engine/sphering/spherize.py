@@ -1,55 +1,64 @@
-"""Batch correction by sphering: features in which the negative controls vary equally in every direction.
+"""Correct batch effects by sphering: transform features so that controls vary equally in every direction.
 
 Fitted on controls, the transform shrinks the directions in which untreated wells differ among themselves (plates,
-positions, staining) and leaves those in which treatments stand out (Xun et al. 2023, Methods; Ando et al. 2017).
+positions, staining) and keeps those in which treatments differ from them (Xun et al. 2023, Methods; Ando et al. 2017).
 """
 
 from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
 
-from ..errors import InputError
+from ..errors import InputError, listing
 from ..storage.atomic import write_atomic
+
+try:
+    from sklearn.utils.validation import validate_data
+except ImportError:  # scikit-learn before 1.6
+    validate_data = BaseEstimator._validate_data
 
 METHODS = ("zca-cor", "zca", "pca-cor", "pca")
 RULES = ("knee", "ledoit-wolf")
 SMALLEST_VARIANCE = 1e-3
-"""Of a column, with the paper's rule."""
+"""Smallest variance of a column that is divided by, with the paper's rule."""
 BLOCK = 4096
-"""Rows that are worked on at once."""
+"""Number of rows that are multiplied together."""
+_ARRAYS = ("mean_", "matrix_", "inverse_")
 
 
 class SpheringWarning(UserWarning):
-    """The controls are too few for what is asked of them."""
+    """Too few controls for the number of features."""
 
 
 @dataclass(frozen=True)
 class Diagnostics:
-    """What a sphering was fitted on.
+    """Facts about the fit of a sphering.
 
     Attributes
     ----------
     n, p : int
-        Rows (controls) and columns.
+        Numbers of rows (controls) and columns.
     rank : int
-        Directions in which the controls vary at all, at most n - 1.
+        Number of directions in which the controls vary, at most n - 1.
     condition : float
-        Largest eigenvalue over the smallest, after regularization: the square of how much more the weakest direction is
-        amplified than the strongest.
+        Ratio of the largest to the smallest eigenvalue after regularization, from 1; its square root is the ratio of
+        the strongest to the weakest amplification.
     regularization : str
         The rule.
     epsilon : float
-        What it came to: the floor of the eigenvalues (knee), their addend as a share of their mean (a number), or the
+        Its strength: the floor of the eigenvalues (knee), their addend as a share of their mean (a number), or the
         shrinkage (ledoit-wolf).
     variance_kept : float
-        Share of the controls' variance in directions that are whitened fully, to at least 90 %.
+        Share of the controls' variance in directions that are whitened to at least 90 %, from 0 to 1.
     """
 
     n: int
@@ -62,13 +71,13 @@ class Diagnostics:
 
     @property
     def warning(self) -> str:
-        """What to know of a fit on no more rows than columns; '' if there are more."""
+        """A warning if there are no more rows than columns, else ''."""
         if self.n > self.p:
             return ""
         return (
             f"only {self.n} controls for {self.p} features (rank {self.rank}): {self.p - self.rank} directions are "
-            "unknown and rest on the regularization alone. Use more controls (of all plates; images instead of wells), "
-            "or fewer features"
+            "unknown and depend on the regularization alone. Use more controls (of all plates; images instead of "
+            "wells), or fewer features"
         )
 
     def __str__(self) -> str:
@@ -79,8 +88,8 @@ class Diagnostics:
         )
 
 
-class Spherize(TransformerMixin, BaseEstimator):
-    """Whitening fitted on controls.
+class Spherize(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
+    """Whitening fitted on controls (Xun et al. 2023, Methods), a transformer of scikit-learn.
 
     Parameters
     ----------
@@ -100,39 +109,58 @@ class Spherize(TransformerMixin, BaseEstimator):
     matrix_ : array (p, p), float64
         ``(X - mean_) @ matrix_`` is the result.
     inverse_ : array (p, p), float64
+        ``Z @ inverse_ + mean_`` undoes it.
+    n_features_in_ : int
+        p.
     diagnostics_ : Diagnostics
 
     Examples
     --------
     >>> controls = np.random.default_rng(0).normal(size=(100, 3)) * [1, 10, 100]
-    >>> np.cov(Spherize(regularization=0.0).fit_transform(controls).T).round(6)
-    array([[ 1.,  0.,  0.],
-           [ 0.,  1., -0.],
-           [ 0., -0.,  1.]])
+    >>> sphered = Spherize(regularization=0.0).fit_transform(controls)
+    >>> bool(np.allclose(np.cov(sphered.T), np.eye(3)))
+    True
     """
 
-    def __init__(self, method: str = "zca-cor", regularization: str | float = "knee"):
+    def __init__(self, method: str = "zca-cor", regularization: str | float = "knee") -> None:
         self.method = method
         self.regularization = regularization
 
-    def fit(self, X: np.ndarray, y: None = None) -> Spherize:
-        """Fit on the rows of controls (n, p).
+    def fit(self, X: ArrayLike, y: object = None) -> Spherize:
+        """Fit on the rows of controls.
+
+        Parameters
+        ----------
+        X : array (n, p)
+            Better more rows than columns.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        Spherize
+            Itself.
 
         Raises
         ------
         InputError
-            If there are fewer than two rows, columns are missing (NaN) or constant, or a setting is unknown.
+            If there are fewer than two rows, columns have missing values or are constant, or a setting is unknown.
+
+        Warns
+        -----
+        SpheringWarning
+            If there are no more rows than columns.
         """
-        X = _checked(X, at_least=2)
+        X = self._validated(X, reset=True, ensure_min_samples=2)
         if self.method not in METHODS:
-            raise InputError(f"method is '{self.method}': give one of {', '.join(METHODS)}")
+            raise InputError(f"`method` is '{self.method}': choose one of {', '.join(METHODS)}")
         n, p = X.shape
         self.mean_ = X.mean(0, dtype=np.float64)
         covariance = _scatter(X, self.mean_) / (n - 1)
         variance = covariance.diagonal().copy()
         constant = np.flatnonzero(variance <= 1e-12 * np.maximum(self.mean_**2, variance.max()))
         if len(constant):
-            raise InputError(f"columns {_some(constant)} are constant over the controls: drop them")
+            raise InputError(f"columns {listing(constant)} are constant over the controls: drop them")
         scale = np.ones(p)
         if self.method.endswith("-cor"):
             scale = np.sqrt(variance.clip(min=SMALLEST_VARIANCE if self.regularization == "knee" else 0))
@@ -141,18 +169,17 @@ class Spherize(TransformerMixin, BaseEstimator):
         values, vectors = values[::-1].clip(min=0), vectors[:, ::-1]
         rank = int((values > values[0] * max(n, p) * np.finfo(X.dtype).eps).sum())
         rank = min(rank, n - 1)
-        regular, epsilon = self._regularize(values, rank, X, scale)
-        gain = 1 / np.sqrt(regular)
+        regularized, epsilon = self._regularize(values, rank, X, scale)
+        gain = 1 / np.sqrt(regularized)
         back = vectors.T if self.method.startswith("zca") else np.eye(p)
         self.matrix_ = (vectors * gain @ back) / scale[:, None]
         self.inverse_ = (back.T / gain @ vectors.T) * scale
-        self.n_features_in_ = p
-        whitened = values / regular >= 0.9
+        whitened = values / regularized >= 0.9
         self.diagnostics_ = Diagnostics(
             n=n,
             p=p,
             rank=rank,
-            condition=float(regular.max() / regular.min()),
+            condition=float(regularized.max() / regularized.min()),
             regularization=str(self.regularization),
             epsilon=float(epsilon),
             variance_kept=float(values[whitened].sum() / values.sum()),
@@ -161,71 +188,165 @@ class Spherize(TransformerMixin, BaseEstimator):
             warnings.warn(self.diagnostics_.warning, SpheringWarning, stacklevel=2)
         return self
 
-    def _regularize(self, values: np.ndarray, rank: int, X: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, float]:
-        """Eigenvalues (p,) that can be divided by, and the strength that led to them."""
+    def _regularize(
+        self, values: NDArray[Any], rank: int, X: NDArray[Any], scale: NDArray[Any]
+    ) -> tuple[NDArray[Any], float]:
+        """Return eigenvalues (p,) above 0, and the strength of the regularization."""
         rule = self.regularization
         if rule == "knee":
-            floor = values[knee(values[:rank])] / 10
+            floor = float(values[knee(values[:rank])] / 10)
             return values.clip(min=floor), floor
         if rule == "ledoit-wolf":
             from sklearn.covariance import ledoit_wolf_shrinkage
 
-            shrinkage = ledoit_wolf_shrinkage((X - self.mean_) / scale, assume_centered=True)
+            shrinkage = float(ledoit_wolf_shrinkage((X - self.mean_) / scale, assume_centered=True))
             return (1 - shrinkage) * values + shrinkage * values.mean(), shrinkage
         if isinstance(rule, bool) or not isinstance(rule, int | float) or not 0 <= rule < np.inf:
-            raise InputError(f"regularization is {rule!r}: give {', '.join(RULES)}, or a number from 0")
+            raise InputError(f"`regularization` is {rule!r}: choose {', '.join(RULES)}, or a number from 0")
         if rule == 0:
             return np.where(np.arange(len(values)) < rank, values, values[rank - 1]), 0.0
         return values + rule * values.mean(), rule
 
-    def transform(self, X: np.ndarray) -> np.ndarray:
-        """Sphered rows (n, p), float32 for float32."""
-        return self._apply(X, self.matrix_, before=self.mean_, after=None)
+    def transform(self, X: ArrayLike) -> NDArray[Any]:
+        """Sphere rows.
 
-    def inverse_transform(self, X: np.ndarray) -> np.ndarray:
-        """Rows (n, p) as they were before :meth:`transform`."""
-        return self._apply(X, self.inverse_, before=None, after=self.mean_)
+        Parameters
+        ----------
+        X : array (n, p)
 
-    def _apply(
-        self, X: np.ndarray, matrix: np.ndarray, before: np.ndarray | None, after: np.ndarray | None
-    ) -> np.ndarray:
-        X = _checked(X, at_least=0)
-        if X.shape[1] != len(matrix):
-            raise InputError(f"there are {X.shape[1]} columns, but the sphering was fitted on {len(matrix)}")
-        matrix = matrix.astype(X.dtype)
-        result = np.empty_like(X)
-        for start in range(0, len(X), BLOCK):
-            rows = slice(start, start + BLOCK)
-            part = X[rows] if before is None else (X[rows] - before).astype(X.dtype)
-            np.matmul(part, matrix, out=result[rows])
-            if after is not None:
-                result[rows] += after.astype(X.dtype)
-        return result
+        Returns
+        -------
+        array (n, p)
+            float32 for float32, else float64.
+
+        Raises
+        ------
+        NotFittedError
+            Before :meth:`fit`.
+        InputError
+            If there are missing values, or the number of columns differs.
+        """
+        check_is_fitted(self)
+        X = self._validated(X, reset=False, ensure_min_samples=0)
+        return _multiply(X, self.matrix_, before=self.mean_)
+
+    def inverse_transform(self, X: ArrayLike) -> NDArray[Any]:
+        """Undo :meth:`transform`.
+
+        Parameters
+        ----------
+        X : array (n, p)
+            Sphered rows.
+
+        Returns
+        -------
+        array (n, p)
+
+        Raises
+        ------
+        NotFittedError
+            Before :meth:`fit`.
+        InputError
+            If there are missing values, or the number of columns differs.
+        """
+        check_is_fitted(self)
+        X = self._validated(X, reset=False, ensure_min_samples=0)
+        return _multiply(X, self.inverse_, after=self.mean_)
+
+    def _validated(self, X: ArrayLike, reset: bool, ensure_min_samples: int) -> NDArray[Any]:
+        """Return a finite array (n, p), float32 or float64, as scikit-learn validates it."""
+        try:
+            return np.asarray(
+                validate_data(
+                    self, X, reset=reset, dtype=[np.float64, np.float32], ensure_min_samples=ensure_min_samples
+                )
+            )
+        except ValueError as error:
+            if "NaN" in str(error) or "infinity" in str(error):
+                missing = np.flatnonzero(~np.isfinite(np.asarray(X, dtype=np.float64)).all(0))
+                error = InputError(
+                    f"columns {listing(missing)} hold NaN or infinite numbers: drop these columns, or the rows"
+                )
+            raise InputError(str(error)) from None
 
 
-def knee(values: np.ndarray) -> int:
-    """Where a falling curve bends most: the point farthest below the line from its first to its last point."""
+def _multiply(
+    X: NDArray[Any], matrix: NDArray[Any], before: NDArray[Any] | None = None, after: NDArray[Any] | None = None
+) -> NDArray[Any]:
+    """Multiply rows by a matrix, block by block; subtract a row ``before``, or add one ``after``."""
+    matrix = matrix.astype(X.dtype)
+    result = np.empty_like(X)
+    for start in range(0, len(X), BLOCK):
+        rows = slice(start, start + BLOCK)
+        part = X[rows] if before is None else (X[rows] - before).astype(X.dtype)
+        np.matmul(part, matrix, out=result[rows])
+        if after is not None:
+            result[rows] += after.astype(X.dtype)
+    return result
+
+
+def knee(values: NDArray[Any]) -> int:
+    """Find where a falling curve bends most: the point farthest below the line from its first to its last point.
+
+    Parameters
+    ----------
+    values : array (n,)
+        Sorted from the largest to the smallest.
+
+    Returns
+    -------
+    int
+        Its index.
+
+    Examples
+    --------
+    >>> knee(np.array([50.0, 20.0, 1.0, 0.9, 0.8]))
+    2
+    """
     if len(values) < 3 or values[0] == values[-1]:
         return len(values) - 1
     line = np.linspace(values[0], values[-1], len(values))
     return int((line - values).argmax())
 
 
-def save_spherings(path: Path, spherings: dict[str, Spherize], columns: Sequence[str]) -> None:
-    """Write fitted transforms by group as ``path`` (safetensors) with what they are beside it (.json)."""
+def save_spherings(path: Path, spherings: Mapping[str, Spherize], columns: Sequence[str]) -> None:
+    """Write fitted transforms: their arrays as safetensors, their settings and diagnostics as .json.
+
+    Parameters
+    ----------
+    path : Path
+        The .safetensors file; the .json file has the same name otherwise.
+    spherings : mapping of str to Spherize
+        By group.
+    columns : sequence of str
+        The columns that they were fitted on.
+    """
     from safetensors.numpy import save
 
-    arrays, words = {}, {"columns": list(columns), "groups": []}
+    arrays, groups = {}, []
     for number, (group, sphering) in enumerate(spherings.items()):
-        for name in ("mean_", "matrix_", "inverse_"):
+        for name in _ARRAYS:
             arrays[f"{number}.{name}"] = np.ascontiguousarray(getattr(sphering, name))
-        words["groups"].append({"group": group, **sphering.get_params(), "diagnostics": asdict(sphering.diagnostics_)})
+        groups.append({"group": group, **sphering.get_params(), "diagnostics": asdict(sphering.diagnostics_)})
+    description = {"columns": list(columns), "groups": groups}
     write_atomic(path, save(arrays))
-    write_atomic(path.with_suffix(".json"), (json.dumps(words, indent=1) + "\n").encode())
+    write_atomic(path.with_suffix(".json"), (json.dumps(description, indent=1) + "\n").encode())
 
 
 def load_spherings(path: Path) -> tuple[dict[str, Spherize], list[str]]:
-    """The transforms that :func:`save_spherings` wrote, by group, and the columns they are for.
+    """Read the transforms that :func:`save_spherings` wrote.
+
+    Parameters
+    ----------
+    path : Path
+        The .safetensors file.
+
+    Returns
+    -------
+    spherings : dict of str to Spherize
+        By group.
+    columns : list of str
+        The columns that they were fitted on.
 
     Raises
     ------
@@ -237,45 +358,28 @@ def load_spherings(path: Path) -> tuple[dict[str, Spherize], list[str]]:
 
     try:
         arrays = load(path.read_bytes())
-        words = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        description = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         spherings = {}
-        for number, entry in enumerate(words["groups"]):
+        for number, entry in enumerate(description["groups"]):
             sphering = Spherize(entry["method"], entry["regularization"])
-            for name in ("mean_", "matrix_", "inverse_"):
+            for name in _ARRAYS:
                 setattr(sphering, name, arrays[f"{number}.{name}"])
             sphering.diagnostics_ = Diagnostics(**entry["diagnostics"])
             sphering.n_features_in_ = len(sphering.mean_)
             spherings[entry["group"]] = sphering
-        return spherings, words["columns"]
+        return spherings, description["columns"]
     except FileNotFoundError as error:
         raise InputError(
-            f"there is no sphering at '{error.filename}': fit one with 'microsnoop sphere --save'"
+            f"there is no sphering at '{error.filename}': write one with `save` of 'microsnoop sphere'"
         ) from None
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"'{path}' or the .json beside it is damaged: {error}") from None
 
 
-def _scatter(X: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """Sum of the outer products of the rows' distances from the mean, (p, p) float64."""
+def _scatter(X: NDArray[Any], mean: NDArray[Any]) -> NDArray[np.float64]:
+    """Sum the outer products of the centered rows, (p, p)."""
     total = np.zeros((X.shape[1],) * 2)
     for start in range(0, len(X), BLOCK):
         centered = (X[start : start + BLOCK] - mean).astype(X.dtype)
         total += centered.T @ centered
     return total
-
-
-def _checked(X: np.ndarray, at_least: int) -> np.ndarray:
-    X = np.asarray(X)
-    X = X if X.dtype == np.float32 else X.astype(np.float64, copy=False)
-    if X.ndim != 2 or not X.shape[1]:
-        raise InputError(f"features have shape {X.shape}: give (rows, columns)")
-    if len(X) < at_least:
-        raise InputError(f"there are {len(X)} control rows: sphering needs {at_least} or more, better many")
-    missing = np.flatnonzero(~np.isfinite(X).all(0))
-    if len(missing):
-        raise InputError(f"columns {_some(missing)} hold NaN or infinite numbers: drop these columns, or the rows")
-    return X
-
-
-def _some(values: np.ndarray) -> str:
-    return ", ".join(map(str, values[:5])) + (", .." if len(values) > 5 else "")

@@ -1,3 +1,4 @@
-"""Read and write tables of any program, in chunks.
+"""Read, aggregate, join and write tables of any program.
 
-May import: evaluation, storage, errors."""
+May import: evaluation, storage, errors.
+"""

@@ -1,212 +1,131 @@
-"""From objects to images, wells and treatments: means or medians of a table that need not fit into memory."""
+"""Aggregate objects to images, wells and treatments."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
-from ..errors import InputError
-from .columns import IMAGE_NUMBER, METADATA, PLATE, WELL
+from ..errors import InputError, require_columns
+from ..storage.paths import as_path
+from .columns import IMAGE_NUMBER, PLATE, TABLE_NUMBER, WELL
+from .features import select_features
+from .formats import check_output, open_table, write_table
+from .grouping import aggregate_groups
 from .joining import join_platemap
-from .source import TableSource, in_memory
-
-STATISTICS = ("mean", "median")
-COUNT = f"{METADATA}Object_Count"
-"""Objects behind a row."""
-MEDIAN_BYTES = 1 << 30
-"""Of the columns whose medians are taken in one go."""
-PARTIALS = 64
-"""Chunks whose sums are kept apart before they are added up."""
-
-
-def aggregate(
-    source: TableSource, by: Sequence[str], features: Sequence[str], statistic: str = "mean", least: int = 1
-) -> pd.DataFrame:
-    """One row per group.
-
-    Parameters
-    ----------
-    source : Source
-        Read in chunks: the memory that this takes does not depend on the number of rows (mean), or is limited by
-        reading a part of the columns at a time (median).
-    by : sequence of str
-        Columns that say what belongs together.
-    features : sequence of str
-    statistic : {'mean', 'median'}
-        Of the values that are there; a feature that is missing in all rows of a group is missing in the result.
-    least : int
-        Groups with fewer rows (objects, where the table counts them) are left out.
-
-    Returns
-    -------
-    DataFrame
-        The columns ``by``; metadata that are the same in all rows of each group; ``Metadata_Object_Count``; the
-        features. Sorted by ``by``.
-
-    Raises
-    ------
-    InputError
-        If columns are missing or not numbers, or no group is left.
-    """
-    if statistic not in STATISTICS:
-        raise InputError(f"statistic is '{statistic}': give one of {', '.join(STATISTICS)}")
-    by, features = list(by), list(features)
-    if keys := [name for name in by if name in features]:
-        raise InputError(f"{keys[0]} says what belongs together and is no feature: narrow --features down")
-    rows = _Rows(by, features, source, sums=statistic == "mean")
-    for chunk in source.chunks(rows.columns):
-        rows.add(chunk)
-    found = rows.means() if statistic == "mean" else _medians(source, by, features, rows.number)
-    result = rows.described().join(found)
-    result = result[result[COUNT] >= least]
-    if not len(result):
-        raise InputError(f"'{source.path}': no group of {', '.join(by)} has {least} objects or more: lower --least")
-    return result.sort_index().reset_index()
-
-
-class _Rows:
-    """What is added up over the chunks of a table, by group."""
-
-    def __init__(self, by: list[str], features: list[str], source: TableSource, sums: bool):
-        self._by, self._path = by, source.path
-        self._summed = features if sums else []
-        self._counted = COUNT in source.columns
-        self._constant = [n for n in source.columns if n.startswith(METADATA) and n not in (*by, *features, COUNT)]
-        self._metadata: list[pd.DataFrame] = []
-        self._sums: list[pd.DataFrame] = []
-        self.columns = [*by, *([COUNT] if self._counted else []), *self._constant, *self._summed]
-        self.number = 0
-
-    def add(self, chunk: pd.DataFrame) -> None:
-        self.number += len(chunk)
-        groups = chunk.groupby(self._by, dropna=False, sort=False)
-        several = groups[self._constant].nunique(dropna=False).gt(1).any()
-        self._constant = [name for name in self._constant if not several[name]]
-        described = groups[self._constant].first()
-        described[COUNT] = groups[COUNT].sum() if self._counted else groups.size()
-        self._metadata.append(described)
-        if self._summed:
-            keys = [chunk[name] for name in self._by]
-            groups = _numbers(chunk, self._summed, self._path).groupby(keys, dropna=False, sort=False)
-            self._sums.append(pd.concat([groups.sum(), groups.count()], axis=1, keys=["sum", "count"]))
-        if len(self._metadata) >= PARTIALS:
-            self._add_up()
-
-    def _add_up(self) -> None:
-        every = pd.concat(self._metadata)
-        groups = every.groupby(level=self._by, dropna=False, sort=False)
-        several = groups[self._constant].nunique(dropna=False).gt(1).any()
-        self._constant = [name for name in self._constant if not several[name]]
-        self._metadata = [groups[self._constant].first().assign(**{COUNT: groups[COUNT].sum()})]
-        if self._sums:
-            self._sums = [pd.concat(self._sums).groupby(level=self._by, dropna=False, sort=False).sum()]
-
-    def described(self) -> pd.DataFrame:
-        """Metadata and counts of the groups."""
-        self._add_up()
-        return self._metadata[0]
-
-    def means(self) -> pd.DataFrame:
-        """Means of the values that are there."""
-        self._add_up()
-        return self._sums[0]["sum"] / self._sums[0]["count"].replace(0, np.nan)
-
-
-def _medians(source: TableSource, by: list[str], features: list[str], rows: int) -> pd.DataFrame:
-    """Medians of the values that are there, a part of the columns at a time."""
-    size = max(MEDIAN_BYTES // (8 * max(rows, 1)), 1)
-    found = []
-    for start in range(0, len(features), size):
-        names = features[start : start + size]
-        chunks = source.chunks([*by, *names])
-        table = pd.concat([chunk[by].join(_numbers(chunk, names, source.path)) for chunk in chunks])
-        found.append(table.groupby(by, dropna=False, sort=False)[names].median())
-    return pd.concat(found, axis=1)
-
-
-def _numbers(chunk: pd.DataFrame, names: list[str], path: Path) -> pd.DataFrame:
-    """Columns as float64, infinite values as missing ones."""
-    try:
-        values = chunk[names].astype(np.float64)
-    except (ValueError, TypeError):
-        words = ", ".join([name for name in names if not pd.api.types.is_numeric_dtype(chunk[name])][:5])
-        raise InputError(f"'{path}': the columns {words} hold words: leave them out with --features") from None
-    return values.where(np.isfinite(values))
-
+from .source import FeatureTable, TableSource, in_memory, name_in_errors
 
 LEVELS = ("image", "well", "treatment")
 
 
-def aggregate_levels(
-    source: TableSource,
-    level: str,
-    features: Sequence[str],
+def aggregate(
+    table: str | Path | pd.DataFrame | TableSource,
+    level: str = "well",
     treatment: Sequence[str] = (),
+    *,
+    features: str | Sequence[str] = "all",
     statistic: str = "mean",
-    least: int = 1,
-    platemap: Path | None = None,
+    min_objects: int = 1,
+    platemap: str | Path | pd.DataFrame | None = None,
     on: Sequence[str] = (PLATE, WELL),
-    listed: Sequence[str] = (),
-) -> pd.DataFrame:
-    """Objects to images, images to wells, wells to treatments, as far as asked (Xun et al. 2023, Methods).
+    keep_values: Sequence[str] = (),
+    objects: str | None = None,
+    out: str | Path | None = None,
+) -> FeatureTable:
+    """Aggregate objects to images, images to wells and wells to treatments (Xun et al. 2023, Methods).
+
+    Each level is computed from the one below: a well is the mean (or median) of its images, not of all its objects.
 
     Parameters
     ----------
-    source : Source
+    table : str, Path, DataFrame or TableSource
+        See :func:`.open_table`. It need not fit into memory.
     level : {'image', 'well', 'treatment'}
-    features : sequence of str
+        What a row of the result describes.
     treatment : sequence of str
-        Columns of a treatment, such as compound and concentration.
+        With level ``treatment``: the columns that define a treatment, such as compound and concentration.
+    features : str or sequence of str
+        See :func:`.select_features`.
     statistic : {'mean', 'median'}
-    least : int
+    min_objects : int
         Rows of the result with fewer objects are left out.
-    platemap : Path, optional
-        Table with a row per well, joined once wells are known.
+    platemap : str, Path or DataFrame, optional
+        Table with a row per well, joined to the wells.
     on : sequence of str
         Columns that it is joined on.
-    listed : sequence of str
-        Columns of the wells whose different values a treatment keeps, joined by spaces, such as its weeks
-        (the batch of NSCB). Other columns that differ among the wells of a treatment are left out.
+    keep_values : sequence of str
+        With level ``treatment``: columns of the wells whose different values a treatment keeps, joined by spaces, such
+        as its weeks (the batch of NSCB). Other columns that differ among the wells of a treatment are left out.
+    objects : str, optional
+        Object set of a CellProfiler export.
+    out : str or Path, optional
+        File to write the result to, whole or not at all (see :func:`.write_table`).
+
+    Returns
+    -------
+    FeatureTable
+        ``Metadata_Object_Count`` counts the objects behind each row.
 
     Raises
     ------
     InputError
-        If columns are missing.
+        If an argument or the table cannot be used, or ``out`` cannot be written; checked before any work is done.
     """
+    if out is not None:
+        check_output(as_path(out))
+    source = open_table(table, objects)
+    names = select_features(source, features)
+    with name_in_errors(table):
+        _check_level(source, level, treatment)
+        frame = _images_or_wells(source, level, names, statistic, 1 if level == "treatment" else min_objects)
+        if platemap is not None:
+            frame = join_platemap(frame, platemap, on)
+        if level == "treatment":
+            frame = _treatments(frame, source.path, treatment, names, statistic, min_objects, keep_values)
+    if out is not None:
+        write_table(frame, out, names)
+    return FeatureTable(frame, names)
+
+
+def _check_level(source: TableSource, level: str, treatment: Sequence[str]) -> None:
     if level not in LEVELS:
-        raise InputError(f"level is '{level}': give one of {', '.join(LEVELS)}")
+        raise InputError(f"`level` is '{level}': choose one of {', '.join(LEVELS)}")
     if level == "treatment" and not treatment:
-        raise InputError("level 'treatment' needs the columns of a treatment: --treatment Metadata_Compound,..")
-    places = [name for name in (PLATE, WELL) if name in source.columns]
-    image = [name for name in ("TableNumber", IMAGE_NUMBER) if name in source.columns]
-    if level == "image" and not image:
-        raise InputError(f"'{source.path}' has no column {IMAGE_NUMBER}: its rows cannot be told apart by image")
-    if level != "image" and WELL not in places:
+        raise InputError("`level` treatment needs `treatment`: the columns that define one, such as Metadata_Compound")
+    if level == "image" and IMAGE_NUMBER not in source.columns:
+        raise InputError(f"'{source.path}' has no column {IMAGE_NUMBER}: its rows cannot be assigned to images")
+    if level != "image" and WELL not in source.columns:
         raise InputError(f"'{source.path}' has no column {WELL}: add it, or rename the column that holds the well")
-    steps = [[*places, *image]] if image else []
-    if level != "image":
-        steps.append(places)
-    for number, by in enumerate(steps):
-        last = number == len(steps) - 1
-        frame = aggregate(source, by, features, statistic, least if last and level != "treatment" else 1)
-        source = in_memory(frame, source.path)
-    if platemap is not None:
-        frame = join_platemap(frame, platemap, on)
-        source = in_memory(frame, source.path)
-    if level != "treatment":
-        return frame
-    result = aggregate(source, treatment, features, statistic, least)
-    return result.assign(**_lists(frame, result, list(treatment), listed))
 
 
-def _lists(frame: pd.DataFrame, result: pd.DataFrame, by: list[str], names: Sequence[str]) -> dict[str, list[str]]:
-    """The different values of columns in each group, as words."""
-    if missing := [name for name in names if name not in frame]:
-        raise InputError(f"--list: the wells have no column {', '.join(missing)}")
-    groups = frame.groupby(by, dropna=False)
-    values = {name: groups[name].agg(lambda column: " ".join(sorted(set(map(str, column))))) for name in names}
-    keys = pd.MultiIndex.from_frame(result[by]) if len(by) > 1 else pd.Index(result[by[0]])
-    return {name: column.reindex(keys).tolist() for name, column in values.items()}
+def _images_or_wells(
+    source: TableSource, level: str, features: Sequence[str], statistic: str, min_objects: int
+) -> pd.DataFrame:
+    """Aggregate to images where the table knows them and, unless images are the level, on to wells."""
+    well = [name for name in (PLATE, WELL) if name in source.columns]
+    if IMAGE_NUMBER in source.columns:
+        image = [*well, *(name for name in (TABLE_NUMBER, IMAGE_NUMBER) if name in source.columns)]
+        if level == "image":
+            return aggregate_groups(source, image, features, statistic, min_objects)
+        source = in_memory(aggregate_groups(source, image, features, statistic), source.path)
+    return aggregate_groups(source, well, features, statistic, min_objects)
+
+
+def _treatments(
+    wells: pd.DataFrame,
+    path: Path,
+    treatment: Sequence[str],
+    features: Sequence[str],
+    statistic: str,
+    min_objects: int,
+    keep_values: Sequence[str],
+) -> pd.DataFrame:
+    """Aggregate wells to treatments."""
+    require_columns(wells, keep_values, "`keep_values`: the table of wells")
+    treatment = list(treatment)
+    result = aggregate_groups(in_memory(wells, path), treatment, features, statistic, min_objects)
+    groups = wells.groupby(treatment, dropna=False)
+    keys = pd.MultiIndex.from_frame(result[treatment]) if len(treatment) > 1 else pd.Index(result[treatment[0]])
+    values = {name: groups[name].agg(lambda column: " ".join(sorted(set(map(str, column))))) for name in keep_values}
+    return result.assign(**{name: column.reindex(keys).tolist() for name, column in values.items()})

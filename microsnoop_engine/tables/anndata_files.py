@@ -1,9 +1,11 @@
-"""Tables as AnnData (.h5ad): features in X, everything else in obs, positions in obsm["spatial"]."""
+"""Read and write tables as AnnData (.h5ad): features in X, everything else in obs, positions in obsm["spatial"]."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pandas as pd
@@ -11,11 +13,19 @@ import pandas as pd
 from ..errors import InputError, MissingExtraError, first_line
 from ..storage.atomic import atomic_path
 from .columns import parse_feature
-from .source import TableSource, rows_of
+from .source import TableSource, rows_per_chunk
 
 
 def open_h5ad(path: Path) -> TableSource:
-    """An .h5ad file as a table: the columns of obs, then those of X.
+    """Open an .h5ad file, to be read in chunks: the columns of obs, then those of X.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    TableSource
 
     Raises
     ------
@@ -28,17 +38,17 @@ def open_h5ad(path: Path) -> TableSource:
     try:
         data = anndata.read_h5ad(path, backed="r")
     except (OSError, KeyError, ValueError) as error:
-        raise InputError(f"'{path}' cannot be read as AnnData: {first_line(error)}; write it anew") from None
+        raise InputError(f"'{path}' cannot be read as AnnData: {first_line(error)}; write it again") from None
     features = list(data.var_names)
     if data.X is None or not data.var_names.is_unique:
-        reason = "there is no X" if data.X is None else "a name stands twice in var"
-        raise InputError(f"'{path}': {reason}: write it anew")
+        reason = "there is no X" if data.X is None else "var has a name more than once"
+        raise InputError(f"'{path}': {reason}; write it again")
     metadata = [name for name in data.obs.columns if name not in features]
 
     def read(columns: Sequence[str]) -> Iterator[pd.DataFrame]:
         chosen = [name for name in columns if name in features]
         positions = [features.index(name) for name in chosen]
-        size = rows_of(max(len(features), 1))
+        size = rows_per_chunk(len(features))
         for start in range(0, data.n_obs, size):
             part = data[start : start + size].to_memory()
             values = part.X.toarray() if hasattr(part.X, "toarray") else np.asarray(part.X)
@@ -54,7 +64,7 @@ def open_h5ad(path: Path) -> TableSource:
 
 
 def write_h5ad(frame: pd.DataFrame, features: Sequence[str], path: Path) -> None:
-    """Write a table as .h5ad; ``var`` tells object set, channel and index of our columns.
+    """Write a table as .h5ad; ``var`` holds object set, channel and index of learned features.
 
     Parameters
     ----------
@@ -62,6 +72,11 @@ def write_h5ad(frame: pd.DataFrame, features: Sequence[str], path: Path) -> None
     features : sequence of str
         The columns that become X, float32.
     path : Path
+
+    Raises
+    ------
+    MissingExtraError
+        If anndata is not installed.
     """
     anndata = _anndata("writing .h5ad files")
     features = list(features)
@@ -75,7 +90,7 @@ def write_h5ad(frame: pd.DataFrame, features: Sequence[str], path: Path) -> None
         index=features,
     )
     obs = frame.drop(columns=features).copy()
-    obs.index = [str(number) for number in range(len(obs))]
+    obs.index = pd.Index([str(number) for number in range(len(obs))])
     for name in obs.columns:
         if obs[name].dtype == object:
             obs[name] = obs[name].map(lambda value: "" if pd.isna(value) else str(value))
@@ -87,9 +102,9 @@ def write_h5ad(frame: pd.DataFrame, features: Sequence[str], path: Path) -> None
         data.write_h5ad(temporary)
 
 
-def _anndata(purpose: str):
+def _anndata(purpose: str) -> ModuleType:
+    """Import anndata, or name the command that installs it."""
     try:
-        import anndata
+        return import_module("anndata")
     except ImportError:
         raise MissingExtraError("anndata", "anndata", purpose) from None
-    return anndata

@@ -1,4 +1,4 @@
-"""Name and parse the columns of our tables."""
+"""Names of the columns of a table of embeddings, as CellProfiler users know them."""
 
 from __future__ import annotations
 
@@ -6,18 +6,35 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+TABLE_NUMBER = "TableNumber"
 IMAGE_NUMBER = "ImageNumber"
 OBJECT_NUMBER = "ObjectNumber"
 METADATA = "Metadata_"
+PLATE, WELL = f"{METADATA}Plate", f"{METADATA}Well"
+COUNT = f"{METADATA}Object_Count"
+"""Number of objects behind an aggregated row."""
 IMAGE_SET = "Image"
-"""The object set of rows that stand for a whole image."""
+"""The object set of rows that describe a whole image."""
+BOX_COLUMNS = [f"{METADATA}Crop_{name}" for name in ("MinX", "MinY", "MaxX", "MaxY")]
+"""The crop in the image, in pixels, half-open (a box of width w has MaxX - MinX = w)."""
+BORDER_COLUMN = f"{METADATA}Object_TouchesBorder"
+"""1 where the object touches the edge of the image, so that part of it may be missing; else 0."""
 
 _FEATURE = re.compile(r"^(?P<objects>.+?)_Microsnoop_E(?P<index>\d{3,})_(?P<channel>.+)$")
 
 
 @dataclass(frozen=True)
 class FeatureName:
-    """A parsed feature column, for example ``Nuclei_Microsnoop_E017_DNA``."""
+    """A parsed feature column, for example ``Nuclei_Microsnoop_E017_DNA``.
+
+    Attributes
+    ----------
+    objects : str
+        The object set.
+    index : int
+        Position in the embedding, from 0.
+    channel : str
+    """
 
     objects: str
     index: int
@@ -25,7 +42,18 @@ class FeatureName:
 
 
 def feature_columns(objects: str, channels: Sequence[str], dimension: int = 256) -> list[str]:
-    """Names of the feature columns of one object set, channel after channel.
+    """Name the feature columns of one object set, channel after channel.
+
+    Parameters
+    ----------
+    objects : str
+    channels : sequence of str
+    dimension : int
+        Length of the embedding of a channel.
+
+    Returns
+    -------
+    list of str
 
     Examples
     --------
@@ -36,7 +64,22 @@ def feature_columns(objects: str, channels: Sequence[str], dimension: int = 256)
 
 
 def parse_feature(column: str) -> FeatureName | None:
-    """Take a feature column apart; None for any other column."""
+    """Split the name of a feature column into its parts.
+
+    Parameters
+    ----------
+    column : str
+
+    Returns
+    -------
+    FeatureName or None
+        None for the name of any other column.
+
+    Examples
+    --------
+    >>> parse_feature("Nuclei_Microsnoop_E017_DNA")
+    FeatureName(objects='Nuclei', index=17, channel='DNA')
+    """
     match = _FEATURE.match(column)
     if match is None:
         return None
@@ -44,13 +87,11 @@ def parse_feature(column: str) -> FeatureName | None:
 
 
 def center_columns(objects: str) -> list[str]:
-    """Names of the columns of an object's centroid, x then y, in pixels."""
+    """Name the columns of an object's centroid, x then y, in pixels.
+
+    Examples
+    --------
+    >>> center_columns("Nuclei")
+    ['Nuclei_Location_Center_X', 'Nuclei_Location_Center_Y']
+    """
     return [f"{objects}_Location_Center_X", f"{objects}_Location_Center_Y"]
-
-
-BOX_COLUMNS = [f"{METADATA}Crop_{name}" for name in ("MinX", "MinY", "MaxX", "MaxY")]
-"""The crop in the image, in pixels, half-open (a box of width w has MaxX - MinX = w)."""
-
-BORDER_COLUMN = f"{METADATA}Object_TouchesBorder"
-"""1 where the object touches the edge of the image, so that part of it may be missing."""
-PLATE, WELL = f"{METADATA}Plate", f"{METADATA}Well"

@@ -5,33 +5,45 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.csv as pv
 
 from ..errors import InputError, first_line
 from ..storage.paths import open_header, store_errors, stream_for_arrow
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 from .source import TableSource
 
 CSV = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt")
+BLOCK_BYTES = 8 << 20
+"""Size of the text of a chunk."""
 
 
 def open_csv(path: Path) -> TableSource:
-    """A .csv or .tsv file, also gzipped.
+    """Open a .csv or .tsv file, also gzipped, to be read in chunks.
 
-    The first block says which columns are numbers. What looks whole there, or is missing, may have fractions further
-    down; what is missing there may be words.
+    The first block decides which columns are numbers. A column of integers there may have fractions further down, an
+    empty one numbers or words.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    TableSource
+
+    Raises
+    ------
+    InputError
+        If it is no such table.
     """
-    import pyarrow as pa
-    import pyarrow.csv as pv
-
-    options = pv.ReadOptions(block_size=8 << 20, use_threads=False)  # with threads, errors do not say the row
+    options = pv.ReadOptions(block_size=BLOCK_BYTES, use_threads=False)  # with threads, errors do not name the row
     parse = pv.ParseOptions(delimiter="\t" if ".tsv" in path.name.lower() else ",")
 
-    def reader(columns: Sequence[str] | None = None, types: dict[str, pa.DataType] | None = None):
+    def reader(
+        columns: Sequence[str] | None = None, types: dict[str, pa.DataType] | None = None
+    ) -> pv.CSVStreamingReader:
         convert = pv.ConvertOptions(
             include_columns=list(columns) if columns else None,
             column_types=types,
@@ -41,7 +53,7 @@ def open_csv(path: Path) -> TableSource:
         try:
             return pv.open_csv(stream_for_arrow(path), options, parse, convert)
         except (pa.ArrowInvalid, OSError) as error:
-            raise InputError(f"'{path}' cannot be read as a table: {first_line(error)}; write it anew") from None
+            raise InputError(f"'{path}' cannot be read as a table: {first_line(error)}; write it again") from None
 
     with open_header(path) as file:
         utf16 = file.read(2) in (b"\xff\xfe", b"\xfe\xff")
@@ -53,72 +65,72 @@ def open_csv(path: Path) -> TableSource:
             names = schema.names
     except UnicodeError:
         raise InputError(f"'{path}' is not UTF-8 text: save it as CSV in UTF-8") from None
-    if len(names) == 1 and (other := re.search("[;\t|]", names[0])):
-        raise InputError(f"'{path}': its columns are separated by {other[0]!r}: save it with commas")
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise InputError(f"'{path}' has the column {twice[0]} more than once: rename it")
-    if foreign := [field.name for field in schema if pa.types.is_binary(field.type)]:
-        raise InputError(f"'{path}', column {foreign[0]}: this is not UTF-8 text: save it as CSV in UTF-8")
+    _check_header(path, schema)
     types = {field.name: pa.float64() for field in schema if pa.types.is_floating(field.type)}
     types |= {field.name: pa.string() for field in schema if pa.types.is_temporal(field.type)}
-    whole = {field.name for field in schema if pa.types.is_integer(field.type)}
-    unsettled = whole | {field.name for field in schema if pa.types.is_null(field.type)}
-    types |= dict.fromkeys(unsettled, pa.string())
+    integers = {field.name for field in schema if pa.types.is_integer(field.type)}
+    undecided = integers | {field.name for field in schema if pa.types.is_null(field.type)}
+    types |= dict.fromkeys(undecided, pa.string())
 
     def read(columns: Sequence[str]) -> Iterator[pd.DataFrame]:
-        settling, line = _Settling(unsettled.intersection(columns), whole), 2
+        texts, line = _UndecidedColumns(undecided.intersection(columns), integers), 2
+        chosen = {name: kind for name, kind in types.items() if name in columns}
         try:
-            with (
-                store_errors(path),
-                reader(columns, {name: kind for name, kind in types.items() if name in columns}) as batches,
-            ):
+            with store_errors(path), reader(columns, chosen) as batches:
                 for batch in batches:
                     if batch.num_rows:
-                        yield settling.settled(batch).to_pandas()
+                        yield texts.converted(batch).to_pandas()
                     line += batch.num_rows
         except pa.ArrowInvalid as error:
-            said = re.sub(r"CSV column #(\d+)", lambda found: f"column {columns[int(found[1])]}", first_line(error))
+            reason = re.sub(r"CSV column #(\d+)", lambda match: f"column {columns[int(match[1])]}", first_line(error))
             raise InputError(
-                f"'{path}', in line {line} or after it: {said}; correct this value, or remove the row"
+                f"'{path}', in line {line} or after it: {reason}; correct this value, or remove the row"
             ) from None
         except OSError as error:
-            raise InputError(f"'{path}' is damaged: {first_line(error)}; write it anew") from None
+            raise InputError(f"'{path}' is damaged: {first_line(error)}; write it again") from None
 
     return TableSource(path, tuple(names), read)
 
 
-class _Settling:
-    """Text columns of a table read in blocks, made numbers as soon as they turn out to be numbers."""
+def _check_header(path: Path, schema: pa.Schema) -> None:
+    """Refuse other separators, repeated columns and other encodings."""
+    names = schema.names
+    if len(names) == 1 and (separator := re.search("[;\t|]", names[0])):
+        raise InputError(f"'{path}': its columns are separated by {separator[0]!r}: save it with commas")
+    if repeated := [name for name in names if names.count(name) > 1]:
+        raise InputError(f"'{path}' has the column {repeated[0]} more than once: rename it")
+    if binary := [field.name for field in schema if pa.types.is_binary(field.type)]:
+        raise InputError(f"'{path}', column {binary[0]}: this is not UTF-8 text: save it as CSV in UTF-8")
 
-    def __init__(self, names: set[str], numbers: set[str]):
-        self._names, self._numbers = set(names), set(numbers)
 
-    def settled(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """The batch with its numbers as numbers; ``ArrowInvalid`` at a word after numbers."""
-        import pyarrow as pa
+class _UndecidedColumns:
+    """Columns read as text, block by block, and converted to numbers for as long as they hold nothing else."""
 
+    def __init__(self, names: set[str], numeric: set[str]) -> None:
+        self._names, self._numeric = set(names), set(numeric)
+
+    def converted(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Convert a batch; raises ``ArrowInvalid`` at a word after numbers."""
         for name in sorted(self._names):
-            words = batch.column(name)
+            text = batch.column(name)
             try:
-                column = _as_numbers(words)
+                column = _as_numbers(text)
             except pa.ArrowInvalid as error:
-                if name in self._numbers:
+                if name in self._numeric:
                     raise pa.ArrowInvalid(f"In column {name}, which holds numbers: {first_line(error)}") from None
                 self._names.remove(name)
                 continue
-            if words.null_count < len(words):
-                self._numbers.add(name)
+            if text.null_count < len(text):
+                self._numeric.add(name)
             batch = batch.set_column(batch.schema.get_field_index(name), name, column)
         return batch
 
 
-def _as_numbers(words: pa.Array) -> pa.Array:
-    """Words as whole numbers or, if they are not, real ones."""
-    import pyarrow as pa
-
-    if words.null_count == len(words):
-        return words.cast(pa.float64())
+def _as_numbers(text: pa.Array) -> pa.Array:
+    """Convert text to int64 or, if it has fractions or nothing, to float64."""
+    if text.null_count == len(text):
+        return text.cast(pa.float64())
     try:
-        return words.cast(pa.int64())
+        return text.cast(pa.int64())
     except pa.ArrowInvalid:
-        return words.cast(pa.float64())
+        return text.cast(pa.float64())

@@ -1,4 +1,4 @@
-"""Which columns of a table are features: ours, CellProfiler's, or those a pattern names."""
+"""Choose the feature columns of a table: learned ones, CellProfiler's, or those that a pattern matches."""
 
 from __future__ import annotations
 
@@ -8,38 +8,44 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..errors import InputError
+from ..errors import InputError, listing
 from .columns import parse_feature
 from .source import TableSource
 
 CHOICES = ("microsnoop", "classical", "all")
 
 _KEYS = r"ImageNumber|ObjectNumber|TableNumber|(.+_)?Number_Object_Number"
-_PLACES = r"(.+_)?(Location|Parent|Children)_.+|(.+_)?AreaShape_(Center|BoundingBox)\w*"
+_POSITIONS = r"(.+_)?(Location|Parent|Children)_.+|(.+_)?AreaShape_(Center|BoundingBox)\w*"
 _IMAGES = r"Image_.+|FileName_.+|PathName_.+|URL_.+|MD5Digest_.+|Series_.+|Frame_.+|Height_.+|Width_.+|Scaling_.+"
 _RUNS = r"Group_.+|Count_.+|ExecutionTime_.+|ModuleError_.+|ProcessingStatus|Threshold_.+|Channel_.+"
 _ROW_NUMBERS = r"(Unnamed: \d+)?"  # of a table that pandas wrote with its index
-_NOT_FEATURES = re.compile(rf"^(Metadata_.*|{_KEYS}|{_PLACES}|{_IMAGES}|{_RUNS}|{_ROW_NUMBERS})$")
+_NOT_FEATURES = re.compile(rf"^(Metadata_.*|{_KEYS}|{_POSITIONS}|{_IMAGES}|{_RUNS}|{_ROW_NUMBERS})$")
 
 
 def is_microsnoop(column: str) -> bool:
-    """Whether a column is one of 256 of a channel, as ``Nuclei_Microsnoop_E017_DNA``."""
+    """Return True for a number of an embedding, such as ``Nuclei_Microsnoop_E017_DNA``."""
     return parse_feature(column) is not None
 
 
 def is_classical(column: str) -> bool:
-    """Whether a column may be any other feature: no metadata, key, place or measurement of a whole image."""
+    """Return True for any other feature: no metadata, key, position or measurement of a whole image.
+
+    Examples
+    --------
+    >>> [is_classical(name) for name in ("Nuclei_AreaShape_Area", "Nuclei_Location_Center_X", "Metadata_Well")]
+    [True, False, False]
+    """
     return not is_microsnoop(column) and not _NOT_FEATURES.match(column)
 
 
-def select_features(source: TableSource, which: str = "all") -> list[str]:
-    """The feature columns of a table.
+def select_features(source: TableSource, features: str | Sequence[str] = "all") -> list[str]:
+    """Find the feature columns of a table.
 
     Parameters
     ----------
-    source : Source
-    which : str
-        ``microsnoop``, ``classical``, ``all``, or a regular expression that whole column names match.
+    source : TableSource
+    features : str or sequence of str
+        ``microsnoop``, ``classical``, ``all``, a regular expression that whole column names match, or names of columns.
 
     Returns
     -------
@@ -51,48 +57,42 @@ def select_features(source: TableSource, which: str = "all") -> list[str]:
     InputError
         If there is none, or a column of numbers holds words too.
     """
-    tests = {
-        "microsnoop": is_microsnoop,
-        "classical": is_classical,
-        "all": lambda column: is_microsnoop(column) or is_classical(column),
-    }
-    try:
-        test = tests.get(which) or re.compile(which).fullmatch
-    except re.error as error:
-        raise InputError(f"--features '{which}' is no regular expression: {error}") from None
-    names = [name for name in source.columns if test(name)]
+    names = _matching(source.columns, features) if isinstance(features, str) else list(features)
     first = next(source.chunks(names), None) if names else pd.DataFrame()
     if first is None:
         raise InputError(f"'{source.path}' has no rows")
-    found = [name for name in names if pd.api.types.is_numeric_dtype(first[name])]
+    numeric = [name for name in names if pd.api.types.is_numeric_dtype(first[name])]
     for name in names:
-        if name not in found:
-            _check_words(source.path, first[name])
-    if not found:
-        kind = which if which in CHOICES else f"'{which}'"
-        some = ", ".join(source.columns[:5]) + (", .." if len(source.columns) > 5 else "")
+        if name not in numeric:
+            _refuse_words(source.path, name, first[name])
+    if not numeric:
+        kind = features if features in CHOICES else f"'{features}'"
         raise InputError(
-            f"'{source.path}' has no features ({kind}) among its columns {some}: choose some of numbers with --features"
+            f"'{source.path}' has no features ({kind}) among its columns {listing(source.columns)}: choose numeric "
+            "columns with `features`"
         )
-    return found
+    return numeric
 
 
-def _check_words(path: Path, column: pd.Series) -> None:
-    """Refuse a column of our own with words, and any other that mostly holds numbers."""
+def _matching(columns: Sequence[str], features: str) -> list[str]:
+    """Return the columns of a kind, or those that match a regular expression."""
+    if features in CHOICES:
+        learned, classical = features != "classical", features != "microsnoop"
+        return [name for name in columns if (is_microsnoop(name) and learned) or (is_classical(name) and classical)]
+    try:
+        pattern = re.compile(features)
+    except re.error as error:
+        raise InputError(f"`features`: '{features}' is no regular expression: {error}") from None
+    return [name for name in columns if pattern.fullmatch(name)]
+
+
+def _refuse_words(path: Path, name: str, column: pd.Series) -> None:
+    """Refuse words in a learned feature, and in any other column that mostly holds numbers."""
     values = column.dropna()
     words = pd.to_numeric(values, errors="coerce").isna()
-    if words.any() and (is_microsnoop(column.name) or words.mean() <= 0.5):
+    if words.any() and (is_microsnoop(name) or words.mean() <= 0.5):
+        word, row = values[words].iloc[0], values.index[words][0] + 1
         raise InputError(
-            f"'{path}', column {column.name}: '{values[words].iloc[0]}' in data row {values.index[words][0] + 1} is no "
-            "number: correct it, or leave the column out with --features"
+            f"'{path}', column {name}: '{word}' in data row {row} is no number: correct it, or leave the column out "
+            "with `features`"
         )
-
-
-def channels_of(columns: Sequence[str]) -> dict[str, list[str]]:
-    """Microsnoop columns by object set and channel, ``Nuclei DNA``."""
-    found: dict[str, list[str]] = {}
-    for column in columns:
-        name = parse_feature(column)
-        if name is not None:
-            found.setdefault(f"{name.objects} {name.channel}", []).append(column)
-    return found

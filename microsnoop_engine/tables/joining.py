@@ -4,82 +4,157 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from ..errors import InputError
-from .columns import IMAGE_NUMBER, METADATA, OBJECT_NUMBER, PLATE, WELL
-from .formats import open_table
-from .source import read_frame
+from ..errors import InputError, require_columns
+from ..storage.paths import as_path
+from .columns import IMAGE_NUMBER, METADATA, OBJECT_NUMBER, PLATE, TABLE_NUMBER, WELL
+from .features import select_features
+from .formats import check_output, open_table, write_table
+from .source import FeatureTable, TableSource, name_in_errors, read_frame
 
 log = logging.getLogger(__name__)
 
+KEYS = ((TABLE_NUMBER, IMAGE_NUMBER, OBJECT_NUMBER), (IMAGE_NUMBER, OBJECT_NUMBER), (PLATE, WELL), (WELL,))
+"""Columns that two tables are joined on, the first ones that both have."""
 
-def join_platemap(frame: pd.DataFrame, path: Path, on: Sequence[str]) -> pd.DataFrame:
-    """A table with the columns of a platemap, whose names get ``Metadata_`` before them where they lack it.
+
+def join_platemap(frame: pd.DataFrame, platemap: str | Path | pd.DataFrame, on: Sequence[str]) -> pd.DataFrame:
+    """Add the columns of a platemap to a table of wells.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    platemap : str, Path or DataFrame
+        Table with a row per well. Its column names get the prefix ``Metadata_`` where they lack it. Wells of ``frame``
+        that it lacks stay, without its values, and are logged as a warning.
+    on : sequence of str
+        Columns to join on; compared as text.
+
+    Returns
+    -------
+    DataFrame
 
     Raises
     ------
     InputError
-        If key columns are missing, a well stands twice in the platemap, or none fits.
+        If key columns are missing, the platemap has several rows for a well, or no well is in both.
     """
-    platemap = read_frame(open_table(path))
-    platemap = platemap.rename(columns=lambda name: name if name.startswith(METADATA) else f"{METADATA}{name}")
-    for table, where in ((frame, "the table"), (platemap, f"'{path}'")):
-        if missing := [name for name in on if name not in table]:
-            raise InputError(f"{where} has no column {', '.join(missing)}: name the columns to join with --on")
-    if (twice := platemap.duplicated(list(on))).any():
-        raise InputError(f"'{path}' has {platemap.loc[twice, list(on)].iloc[0].tolist()} more than once")
-    new = [name for name in platemap if name in on or name not in frame]
-    joined = frame.astype(dict.fromkeys(on, str)).merge(
-        platemap[new].astype(dict.fromkeys(on, str)), "left", list(on), indicator=True
-    )
+    source, on = open_table(platemap), list(on)
+    layout = read_frame(source).rename(columns=lambda name: name if name.startswith(METADATA) else METADATA + name)
+    for table, where in ((frame, "the table"), (layout, f"'{source.path}'")):
+        require_columns(table, on, f"`on`: {where}")
+    if (repeated := layout.duplicated(on)).any():
+        raise InputError(f"'{source.path}' has {layout.loc[repeated, on].iloc[0].tolist()} more than once")
+    added = [name for name in layout if name in on or name not in frame]
+    text = dict.fromkeys(on, str)
+    joined = frame.astype(text).merge(layout[added].astype(text), "left", on, indicator=True)
     if not (joined["_merge"] == "both").any():
-        raise InputError(f"no well of the table is in '{path}' (such as {joined[list(on)].iloc[0].tolist()})")
+        raise InputError(f"no well of the table is in '{source.path}' (such as {joined[on].iloc[0].tolist()})")
     if (missing := joined["_merge"] == "left_only").any():
-        first = joined.loc[missing, list(on)].iloc[0].tolist()
-        log.warning("%d of %d wells are not in '%s' (such as %s)", missing.sum(), len(joined), path, first)
+        first = joined.loc[missing, on].iloc[0].tolist()
+        log.warning("%d of %d wells are not in '%s' (such as %s)", missing.sum(), len(joined), source.path, first)
     return joined.drop(columns="_merge")
 
 
-def combine(a: pd.DataFrame, b: pd.DataFrame, on: Sequence[str] | None = None) -> tuple[pd.DataFrame, int, int]:
-    """Two tables of the same objects or wells side by side.
+@dataclass(frozen=True)
+class CombinedTable(FeatureTable):
+    """Two tables side by side.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        Rows that both have. Columns that both have are taken from the first.
+    features : list of str
+    unmatched : tuple of two int
+        Numbers of rows of the first and of the second table that the other one lacks.
+    """
+
+    unmatched: tuple[int, int]
+
+
+def combine(
+    first: str | Path | pd.DataFrame | TableSource,
+    second: str | Path | pd.DataFrame | TableSource,
+    on: Sequence[str] | None = None,
+    *,
+    objects: str | None = None,
+    out: str | Path | None = None,
+) -> CombinedTable:
+    """Join two tables of the same objects or wells, such as Microsnoop's and CellProfiler's columns.
+
+    Parameters
+    ----------
+    first, second : str, Path, DataFrame or TableSource
+        See :func:`.open_table`.
+    on : sequence of str, optional
+        Key columns; by default image and object number, else plate and well, as far as both have them.
+    objects : str, optional
+        Object set of a CellProfiler export.
+    out : str or Path, optional
+        File to write the result to, whole or not at all (see :func:`.write_table`).
+
+    Returns
+    -------
+    CombinedTable
+
+    Raises
+    ------
+    InputError
+        If there is no common key, a table has several rows for a key, no key is in both, or ``out`` cannot be written.
+    """
+    if out is not None:
+        check_output(as_path(out))
+    sources = [open_table(table, objects) for table in (first, second)]
+    features = list(dict.fromkeys(name for source in sources for name in select_features(source)))
+    a, b = (read_frame(source) for source in sources)
+    with name_in_errors(first, second):
+        joined = join_tables(a, b, on)
+    if out is not None:
+        write_table(joined, out, features)
+    return CombinedTable(joined, features, (len(a) - len(joined), len(b) - len(joined)))
+
+
+def join_tables(a: pd.DataFrame, b: pd.DataFrame, on: Sequence[str] | None = None) -> pd.DataFrame:
+    """Return the rows that two tables share, with the columns of both.
 
     Parameters
     ----------
     a, b : DataFrame
     on : sequence of str, optional
-        Keys; by default image and object number, else plate and well, as far as both have them.
+        Key columns; by default the first of :data:`KEYS` that both have.
 
     Returns
     -------
-    joined : DataFrame
-        Rows that both have; columns of ``b`` that ``a`` has too are taken from ``a``.
-    only_a, only_b : int
-        Rows without a partner.
+    DataFrame
+        In the order of ``a``; columns that both have are taken from ``a``.
 
     Raises
     ------
     InputError
-        If there is no common key, a key stands twice, or nothing fits.
+        If there is no common key, a table has several rows for a key, or no key is in both.
     """
     if on is None:
-        choices = (("TableNumber", IMAGE_NUMBER, OBJECT_NUMBER), (IMAGE_NUMBER, OBJECT_NUMBER), (PLATE, WELL), (WELL,))
-        on = next((keys for keys in choices if set(keys) <= set(a) & set(b)), None)
+        on = next((keys for keys in KEYS if set(keys) <= set(a) & set(b)), None)
         if on is None:
-            raise InputError("the tables share no keys (ImageNumber and ObjectNumber, or plate and well): give --on")
+            raise InputError(
+                "the tables share no keys (ImageNumber and ObjectNumber, or plate and well): name key columns with `on`"
+            )
     on = list(on)
     for frame, name in ((a, "first"), (b, "second")):
-        if missing := [key for key in on if key not in frame]:
-            raise InputError(f"the {name} table has no column {', '.join(missing)}")
-        if frame.duplicated(on).any():
-            row = ", ".join(map(str, frame.loc[frame.duplicated(on), on].iloc[0]))
-            raise InputError(f"the {name} table has several rows for {', '.join(on)} = {row}: choose finer keys (--on)")
+        require_columns(frame, on, f"`on`: the {name} table")
+        if (repeated := frame.duplicated(on)).any():
+            row = ", ".join(map(str, frame.loc[repeated, on].iloc[0]))
+            raise InputError(
+                f"the {name} table has several rows for {', '.join(on)} = {row}: choose finer key columns with `on`"
+            )
     for key in on:
         if pd.api.types.is_numeric_dtype(a[key]) is not pd.api.types.is_numeric_dtype(b[key]):
             raise InputError(f"{key} holds numbers in one table and words in the other: write it alike in both")
     joined = a.merge(b[[*on, *(name for name in b if name not in a)]], "inner", on)
     if not len(joined):
-        raise InputError(f"no row of the two tables fits by {', '.join(on)}")
-    return joined, len(a) - len(joined), len(b) - len(joined)
+        raise InputError(f"no {', '.join(on)} is in both tables")
+    return joined

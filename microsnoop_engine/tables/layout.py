@@ -1,16 +1,16 @@
-"""Define the columns of a table of embeddings."""
+"""The columns of a table of embeddings, their types and their order."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from ..images.image_set import ImageSet
-from ..modes.measure import Measurement
+from ..errors import InputError
 from .columns import (
     BORDER_COLUMN,
     BOX_COLUMNS,
@@ -21,6 +21,8 @@ from .columns import (
     center_columns,
     feature_columns,
 )
+
+_ARROW_TYPES = {int: pa.int64(), float: pa.float64(), str: pa.string()}
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,9 @@ class Layout:
         The object set, or ``Image``.
     channels : tuple of str
     metadata : dict of str to type
-        Metadata names, without their prefix, and str, int or float.
+        Types (str, int or float) by metadata name without its prefix.
     dimension : int
+        Length of the embedding of a channel.
     """
 
     objects: str
@@ -44,13 +47,12 @@ class Layout:
 
     @property
     def located(self) -> bool:
-        """Whether rows are objects in an image, with number, center, crop and border flag."""
+        """True if rows are objects in an image, with number, center, crop and border flag."""
         return self.objects != IMAGE_SET
 
     def schema(self) -> pa.Schema:
-        """The Arrow schema, in the order of the columns of the table."""
-        kinds = {int: pa.int64(), float: pa.float64(), str: pa.string()}
-        fields = [pa.field(f"{METADATA}{name}", kinds[kind]) for name, kind in self.metadata.items()]
+        """Return the Arrow schema, in the order of the columns of the table."""
+        fields = [pa.field(f"{METADATA}{name}", _ARROW_TYPES[kind]) for name, kind in self.metadata.items()]
         fields.append(pa.field(IMAGE_NUMBER, pa.int64()))
         if self.located:
             fields.append(pa.field(OBJECT_NUMBER, pa.int64()))
@@ -60,34 +62,83 @@ class Layout:
         names = feature_columns(self.objects, self.channels, self.dimension)
         return pa.schema([*fields, *(pa.field(name, pa.float32()) for name in names)])
 
-    def batch(self, measured: Sequence[tuple[ImageSet, Measurement]]) -> pa.RecordBatch:
-        """The rows of image sets."""
-        counts = [len(measurement.features) for _, measurement in measured]
-        columns: list[Any] = []
-        for name, kind in self.metadata.items():
-            values = [image_set.metadata.get(name) for image_set, _ in measured]
-            values = [None if value is None else kind(value) for value in values]
-            columns.append([value for value, count in zip(values, counts, strict=True) for _ in range(count)])
-        columns.append(np.repeat([image_set.number for image_set, _ in measured], counts))
+    def rows(
+        self,
+        features: NDArray[Any],
+        image_number: NDArray[Any],
+        metadata: Mapping[str, Sequence[Any]],
+        *,
+        object_number: NDArray[Any] | None = None,
+        center: NDArray[Any] | None = None,
+        box: NDArray[Any] | None = None,
+        border: NDArray[Any] | None = None,
+    ) -> pa.RecordBatch:
+        """Arrange arrays as rows of the table.
+
+        Parameters
+        ----------
+        features : array (n, channels * dimension), float
+        image_number : array (n,), int
+        metadata : mapping of str to sequence of n values
+            Values by metadata name, None where one is missing. They are converted to the type of their column.
+        object_number : array (n,), int, optional
+            Required if :attr:`located`, as are the following.
+        center : array (n, 2), float, optional
+            Centroids (y, x), in pixels.
+        box : array (n, 4), int, optional
+            Crops (y0, x0, y1, x1), in pixels, half-open.
+        border : array (n,), bool, optional
+            True where an object touches the edge of its image.
+
+        Returns
+        -------
+        pyarrow.RecordBatch
+            n rows with :meth:`schema`.
+
+        Raises
+        ------
+        InputError
+            If arrays are missing, or the columns differ in length.
+        """
+        columns: list[Any] = [
+            [None if value is None else kind(value) for value in metadata[name]] for name, kind in self.metadata.items()
+        ]
+        columns.append(np.asarray(image_number).astype(np.int64))
         if self.located:
-            regions = [measurement.regions for _, measurement in measured]
-            number, box, center, border = (
-                np.concatenate([getattr(part, name) for part in regions])
-                for name in ("object_number", "box", "center", "border")
-            )
+            if object_number is None or center is None or box is None or border is None:
+                raise InputError("rows of objects need `object_number`, `center`, `box` and `border`")
             y0, x0, y1, x1 = box.T
-            columns += [number, center[:, 1], center[:, 0], x0, y0, x1, y1, border.astype(np.int8)]
-        columns += list(np.concatenate([measurement.features for _, measurement in measured]).T)
+            columns += [object_number.astype(np.int64), center[:, 1], center[:, 0]]
+            columns += [x0, y0, x1, y1, border.astype(np.int8)]
+        columns += list(features.T)
+        if any(len(column) != len(features) for column in columns):
+            raise InputError(f"the columns of the table have other lengths than its {len(features)} rows of features")
         schema = self.schema()
         arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
         return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def layout_of(image_sets: Sequence[ImageSet], channels: Sequence[str], objects: str, dimension: int = 256) -> Layout:
-    """The layout of the table of these image sets; their metadata have one type per name."""
-    metadata: dict[str, type] = {}
-    for image_set in image_sets:
-        for name, value in image_set.metadata.items():
-            kind = type(value) if type(value) in (int, float, str) else str
-            metadata[name] = kind if metadata.get(name, kind) is kind else str
-    return Layout(objects, tuple(channels), metadata, dimension)
+def metadata_types(records: Iterable[Mapping[str, object]]) -> dict[str, type]:
+    """Find one type for each name in the metadata of image sets.
+
+    Parameters
+    ----------
+    records : iterable of mappings
+        The metadata of each image set.
+
+    Returns
+    -------
+    dict of str to type
+        int, float or str; str where values differ in type, or have another one.
+
+    Examples
+    --------
+    >>> metadata_types([{"Well": "A01", "Site": 1}, {"Well": "A02", "Site": 2.5}])
+    {'Well': <class 'str'>, 'Site': <class 'str'>}
+    """
+    types: dict[str, type] = {}
+    for record in records:
+        for name, value in record.items():
+            kind = type(value) if type(value) in _ARROW_TYPES else str
+            types[name] = kind if types.get(name, kind) is kind else str
+    return types

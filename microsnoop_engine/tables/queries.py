@@ -1,17 +1,19 @@
-"""Rows of a table by an expression, ``Metadata_role == 'negative' and Metadata_dose < 10``; nothing is executed."""
+"""Select rows by a comparison such as ``Metadata_role == 'negative' and Metadata_dose < 10``; no code is executed."""
 
 from __future__ import annotations
 
 import ast
 import operator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ..errors import InputError
 
-_COMPARISONS = {
+_COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
     ast.Lt: operator.lt,
@@ -24,8 +26,8 @@ _COMPARISONS = {
 _HELP = "write it like \"Metadata_role == 'negative' and Metadata_plate in ['P1', 'P2']\""
 
 
-def select_rows(frame: pd.DataFrame, query: str) -> np.ndarray:
-    """Which rows (n,), bool, a query describes.
+def select_rows(frame: pd.DataFrame, query: str) -> NDArray[np.bool_]:
+    """Find the rows that a query describes.
 
     Parameters
     ----------
@@ -35,10 +37,19 @@ def select_rows(frame: pd.DataFrame, query: str) -> np.ndarray:
         numbers or lists of them, joined by ``and``, ``or``, ``not`` and brackets. Missing values satisfy only ``!=``
         and ``not in``.
 
+    Returns
+    -------
+    array (n,), bool
+
     Raises
     ------
     InputError
         If it is anything else, names a column that is not there, or compares words with numbers.
+
+    Examples
+    --------
+    >>> select_rows(pd.DataFrame({"dose": [1, 5, 20]}), "dose > 1 and dose < 10")
+    array([False,  True, False])
     """
     try:
         tree = ast.parse(query.strip(), mode="eval").body
@@ -50,11 +61,11 @@ def select_rows(frame: pd.DataFrame, query: str) -> np.ndarray:
 
 
 def _short(query: str) -> str:
-    return query if len(query) <= 200 else f"{query[:200]} .."
+    return query if len(query) <= 200 else f"{query[:200]} ..."
 
 
 class _NotAllowed(Exception):
-    pass
+    """A part of a query that is no comparison of columns with values."""
 
 
 def _rows(node: ast.expr, frame: pd.DataFrame) -> pd.Series:
@@ -78,27 +89,29 @@ def _rows(node: ast.expr, frame: pd.DataFrame) -> pd.Series:
 
 def _comparison(left: ast.expr, operation: ast.cmpop, right: ast.expr, frame: pd.DataFrame) -> pd.Series:
     a, b = _value(left, frame), _value(right, frame)
-    many = isinstance(operation, ast.In | ast.NotIn)
-    if type(operation) not in _COMPARISONS or not isinstance(a, pd.Series) or isinstance(b, list) is not many:
+    takes_list = isinstance(operation, ast.In | ast.NotIn)
+    if type(operation) not in _COMPARISONS or not isinstance(a, pd.Series) or isinstance(b, list) is not takes_list:
         words = f"{ast.unparse(left)} .. {ast.unparse(right)}"
         raise _NotAllowed(f"'{words}' does not compare a column with a value (or, by 'in', with a list)")
-    others = b if many else [b]
-    if not isinstance(b, pd.Series) and any(_is_number(a) != isinstance(value, int | float) for value in others):
+    if any(_is_number(a) != _is_number(value) for value in (b if takes_list else [b])):
         kind = "numbers" if _is_number(a) else "words"
         raise _NotAllowed(f"the column {ast.unparse(left)} holds {kind}, not such as {ast.unparse(right)}")
-    found = _COMPARISONS[type(operation)](a, b)
-    return found.fillna(False).astype(bool) if hasattr(found, "fillna") else found
+    rows: pd.Series = _COMPARISONS[type(operation)](a, b)
+    return rows.fillna(False).astype(bool)
 
 
 def _value(node: ast.expr, frame: pd.DataFrame) -> Any:
+    """Return the column, word, number or list that a node stands for."""
     if isinstance(node, ast.Name):
         if node.id not in frame:
-            raise _NotAllowed(f"there is no column '{node.id}' (words stand in quotes)")
+            raise _NotAllowed(f"there is no column '{node.id}' (write words in quotes)")
         return frame[node.id]
     if isinstance(node, ast.Constant) and isinstance(node.value, str | int | float):
         return node.value
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and isinstance(node.operand, ast.Constant):
-        return -_value(node.operand, frame)
+        number = _value(node.operand, frame)
+        if _is_number(number):
+            return -number
     if isinstance(node, ast.List | ast.Tuple):
         values = [_value(element, frame) for element in node.elts]
         if not any(isinstance(value, pd.Series | list) for value in values):
@@ -106,5 +119,5 @@ def _value(node: ast.expr, frame: pd.DataFrame) -> Any:
     raise _NotAllowed(f"'{ast.unparse(node)}' is no column, word, number or list")
 
 
-def _is_number(column: pd.Series) -> bool:
-    return pd.api.types.is_numeric_dtype(column)
+def _is_number(value: pd.Series | str | float) -> bool:
+    return pd.api.types.is_numeric_dtype(value) if isinstance(value, pd.Series) else isinstance(value, int | float)

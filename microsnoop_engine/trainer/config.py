@@ -1,4 +1,4 @@
-"""What a training run does: a checked set of numbers, from a preset, a YAML file and the command line."""
+"""Define the settings of a training, with presets and YAML files."""
 
 from __future__ import annotations
 
@@ -8,85 +8,127 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..model.checkpoints import DIMENSION
+from ..model.frame import FRAME
 
-LEVELS = ("crop", "image")
+PRECISIONS = ("float32", "bfloat16")
+"""Precisions that training computes in."""
 PAPER_CATEGORIES = ("fluorescence", "phase+brightfield", "tissue", "histology")
+"""The paper's categories of images (Xun et al. 2023, Methods), drawn in turn."""
+
+RANGES: dict[str, tuple[float, float]] = {
+    "dimension": (32, 4096),
+    "frozen_stages": (0, 3),
+    "init_average": (0.0, 1.0),
+    "crop": (32, 1024),
+    "batch": (2, 65536),
+    "images_per_epoch": (1, 10**9),
+    "epochs": (1, 10**6),
+    "warmup_epochs": (0, 10**6),
+    "learning_rate": (1e-8, 1.0),
+    "weight_decay": (0.0, 1.0),
+    "mask_ratio": (0.0, 0.95),
+    "patch": (4, FRAME),
+    "masked_weight": (0.0, 1000.0),
+    "reconstruction_weight": (0.0, 1000.0),
+    "contrast_weight": (0.0, 1000.0),
+    "decorrelation_weight": (0.0, 1000.0),
+    "temperature": (0.01, 10.0),
+    "distillation_weight": (0.0, 1000.0),
+    "scale_low": (0.1, 10.0),
+    "scale_high": (0.1, 10.0),
+    "scale_jitter": (1.0, 10.0),
+    "shift": (0.0, 2.0),
+    "crops_per_image": (1, 65536),
+    "crop_candidates": (1, 100),
+    "padding": (0.0, 1.0),
+    "intensity": (0.0, 1.0),
+    "whitening": (0, 10**6),
+    "seed": (0, 2**31 - 1),
+}
+"""Smallest and largest value of each numeric setting."""
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """The settings of a training run; the defaults are the paper's (Xun et al. 2023, Methods).
+    """The settings of a training; the defaults are the paper's (Xun et al. 2023, Methods).
 
     Parameters
     ----------
     architecture : str
-        Which network (see :mod:`microsnoop_engine.model.registry`).
-    start : str
-        Name or file of weights that the training starts from; empty: random ones.
-    frozen : int
-        So many first stages of the encoder stay as they were in ``start``: most of the time of a step on a CPU is
-        spent on the first two.
-    start_share : float
-        Share of ``start`` in the finished weights, which are its mean with what was learnt (Wortsman et al. 2022,
-        *Robust fine-tuning of zero-shot models*).
+        Name of the network (see :mod:`microsnoop_engine.model.registry`).
+    dimension : int
+        Numbers in an embedding, a multiple of 32.
+    init_weights : str
+        Name or file of the weights to start from. Empty: random weights.
+    frozen_stages : int
+        Number of encoder stages, from the first, that keep their initial weights. On a CPU most of a step is spent on
+        the first two.
+    init_average : float
+        Weight of ``init_weights`` in the finished weights, which are a mean of both (Wortsman et al. 2022, *Robust
+        fine-tuning of zero-shot models*).
     categories : tuple of str
-        Drawn in turn, one per batch; ``a+b`` joins two. Empty: all that the images have.
+        Image categories, drawn in turn, one per batch; ``a+b`` joins two. Empty: all categories of the images.
     crop : int
         Height and width of a crop in pixels, a multiple of 8 and of ``patch``.
     batch : int
         Crops per step, over all processes.
     images_per_epoch, epochs, warmup_epochs : int
-        Length and schedule of the run: linear warm-up, then a cosine to zero.
+        Length and schedule: linear warm-up, then a cosine to zero.
     learning_rate, weight_decay : float
-        Of AdamW.
+        Settings of AdamW.
     mask_ratio : float
         Share of the patches that are set to zero in the input.
     patch : int
         Height and width of a patch in pixels.
     masked_weight : float
-        Weight of the masked pixels in the reconstruction loss; that of the visible ones is 1.
-    reconstruction, contrast : float
-        Weights of the two losses: masked reconstruction (the paper's), and telling two views of one place from the
-        views of other places (not in the paper). At 0 a loss is not computed.
-    decorrelation : float
-        Weight of a third loss: the variances of the embedding's numbers are equal and their correlations zero.
+        Weight of masked pixels in the reconstruction loss; visible pixels have weight 1.
+    reconstruction_weight : float
+        Weight of the loss of masked reconstruction (the paper's). 0: not computed.
+    contrast_weight : float
+        Weight of the contrastive loss (SimCLR): two augmented views of a crop attract, other crops repel. Not in the
+        paper. 0: not computed.
+    decorrelation_weight : float
+        Weight of a loss that equalizes the variances of the embedding's numbers and removes their correlations.
     temperature : float
-        Of the contrast loss.
+        Temperature of the contrastive loss.
     targets : str
-        File of :class:`.Targets`: places of the images with what something else says of them:
-        another network's embeddings, classical features. Crops are then of these places, enlarged to the crop.
-    distillation : float
-        Weight of the loss that predicts the targets from the embedding (not in the paper).
+        File of precomputed targets (see :class:`.Targets`). Crops are then the targets' squares, enlarged to the crop.
+    distillation_weight : float
+        Weight of the loss that predicts the targets from the embedding. Not in the paper.
     scale_low, scale_high : float
         Range of the random magnification.
     scale_jitter : float
-        Largest ratio of the magnifications of two views of one place.
+        Largest ratio between the magnifications of two views of a crop.
     shift : float
-        Largest distance between two views of one place, as a share of the crop.
-    places_per_image : int
-        Crops of a batch that come from one image: the contrast loss must tell neighboring cells apart.
-    candidates : int
-        A crop's place is the one of so many random ones whose surroundings vary most: less empty background.
+        Largest distance between the centers of two views, as a share of the crop.
+    crops_per_image : int
+        Number of crops in a batch that come from one image, so that the contrastive loss compares neighboring cells.
+    crop_candidates : int
+        Number of random positions tried per crop; the one with the most texture is kept.
     padding : float
-        Share of the crops whose outer part is zero, as around a cell that is padded to the network's input; of places
-        with targets, share of the second views that are not enlarged but padded.
-    levels : {'crop', 'image'}
-        Whose percentiles 1 and 99 become 0 and 1: those of the crop itself (the paper's), or of its whole image, by
-        which a crop can be dim.
+        Share of the crops whose border is set to zero, as around a padded cell; with targets, share of the second
+        views that are padded instead of enlarged.
     intensity : float
-        Strength of the random change of gamma, noise and blur, 0 to 1.
+        Strength of random gamma, noise and blur, 0 to 1.
     whitening : int
-        Training crops on whose embeddings these are whitened when the training ends; 0: they are not.
+        Number of training crops on which the finished embeddings are whitened. 0: no whitening.
     seed : int
-        Of weights, order and augmentation.
+        Seed of weights, order and augmentation.
+
+    Raises
+    ------
+    InputError
+        If a value has the wrong type or is out of range, or if settings contradict each other.
     """
 
     architecture: str = "unet"
-    start: str = ""
-    frozen: int = 0
-    start_share: float = 0.0
+    dimension: int = DIMENSION
+    init_weights: str = ""
+    frozen_stages: int = 0
+    init_average: float = 0.0
     categories: tuple[str, ...] = PAPER_CATEGORIES
-    crop: int = 224
+    crop: int = FRAME
     batch: int = 16
     images_per_epoch: int = 12000
     epochs: int = 1000
@@ -96,90 +138,75 @@ class TrainConfig:
     mask_ratio: float = 0.25
     patch: int = 16
     masked_weight: float = 1.0
-    reconstruction: float = 1.0
-    contrast: float = 0.0
-    decorrelation: float = 0.0
+    reconstruction_weight: float = 1.0
+    contrast_weight: float = 0.0
+    decorrelation_weight: float = 0.0
     temperature: float = 0.2
     targets: str = ""
-    distillation: float = 1.0
+    distillation_weight: float = 1.0
     scale_low: float = 0.75
     scale_high: float = 1.25
     scale_jitter: float = 1.5
     shift: float = 0.25
-    places_per_image: int = 1
-    candidates: int = 1
+    crops_per_image: int = 1
+    crop_candidates: int = 1
     padding: float = 0.0
-    levels: str = "crop"
     intensity: float = 0.0
     whitening: int = 0
     seed: int = 0
 
     def __post_init__(self) -> None:
-        ranges = {
-            "frozen": (0, 3),
-            "start_share": (0.0, 1.0),
-            "crop": (32, 1024),
-            "batch": (2, 65536),
-            "images_per_epoch": (1, 10**9),
-            "epochs": (1, 10**6),
-            "warmup_epochs": (0, 10**6),
-            "learning_rate": (1e-8, 1.0),
-            "weight_decay": (0.0, 1.0),
-            "mask_ratio": (0.0, 0.95),
-            "patch": (4, 224),
-            "masked_weight": (0.0, 1000.0),
-            "reconstruction": (0.0, 1000.0),
-            "contrast": (0.0, 1000.0),
-            "decorrelation": (0.0, 1000.0),
-            "temperature": (0.01, 10.0),
-            "distillation": (0.0, 1000.0),
-            "scale_low": (0.1, 10.0),
-            "scale_high": (0.1, 10.0),
-            "scale_jitter": (1.0, 10.0),
-            "shift": (0.0, 2.0),
-            "places_per_image": (1, 65536),
-            "candidates": (1, 100),
-            "padding": (0.0, 1.0),
-            "intensity": (0.0, 1.0),
-            "whitening": (0, 10**6),
-            "seed": (0, 2**31 - 1),
-        }
-        whole = {f.name for f in fields(self) if f.type == "int"}
-        for name, (low, high) in ranges.items():
+        self._check_types()
+        self._check_ranges()
+        self._check_combinations()
+        object.__setattr__(self, "categories", tuple(self.categories))
+
+    def _check_types(self) -> None:
+        for name in ("architecture", "init_weights", "targets"):
+            if not isinstance(value := getattr(self, name), str):
+                raise InputError(f"{name} is {value!r}: it must be text")
+        if isinstance(self.categories, str) or not all(isinstance(name, str) for name in self.categories):
+            raise InputError(f"categories is {self.categories!r}: it must be a list, such as [fluorescence, tissue]")
+
+    def _check_ranges(self) -> None:
+        integers = {field.name for field in fields(self) if field.type == "int"}
+        for name, (low, high) in RANGES.items():
             value = getattr(self, name)
-            kinds = int if name in whole else (int, float)
-            if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
-                kind = "a whole number" if name in whole else "a number"
-                raise InputError(f"{name} is {value!r}: give {kind} from {low} to {high}")
+            types = int if name in integers else (int, float)
+            if isinstance(value, bool) or not isinstance(value, types) or not low <= value <= high:
+                kind = "a whole number" if name in integers else "a number"
+                raise InputError(f"{name} is {value!r}: it must be {kind} from {low} to {high}")
+
+    def _check_combinations(self) -> None:
+        if self.dimension % 32:
+            raise InputError(f"dimension is {self.dimension}: it must be a multiple of 32")
         if self.crop % 8 or self.crop % self.patch:
-            raise InputError(f"crop is {self.crop}: give a multiple of 8 and of patch ({self.patch})")
-        if self.batch % self.places_per_image:
-            raise InputError(f"batch is {self.batch}: give a multiple of places_per_image ({self.places_per_image})")
-        if self.levels not in LEVELS:
-            raise InputError(f"levels is {self.levels!r}: give {' or '.join(LEVELS)}")
+            raise InputError(f"crop is {self.crop}: it must be a multiple of 8 and of patch ({self.patch})")
+        if self.batch % self.crops_per_image:
+            raise InputError(
+                f"batch is {self.batch}: it must be a multiple of crops_per_image ({self.crops_per_image})"
+            )
         if self.scale_low > self.scale_high:
             raise InputError(f"scale_low ({self.scale_low}) is above scale_high ({self.scale_high})")
         if self.warmup_epochs >= self.epochs:
             raise InputError(f"warmup_epochs ({self.warmup_epochs}) must be below epochs ({self.epochs})")
-        if not self.reconstruction and not self.contrast and not (self.targets and self.distillation):
-            raise InputError("reconstruction and contrast are both 0, without targets: there is nothing to learn")
-        for name in ("frozen", "start_share"):
-            if getattr(self, name) and not self.start:
-                raise InputError(
-                    f"{name} is {getattr(self, name)}, but there is no start: name the weights that it is of"
-                )
-        if self.decorrelation and not self.contrast:
-            raise InputError("decorrelation needs the two views of contrast: give contrast too, or decorrelation 0")
-        object.__setattr__(self, "categories", tuple(self.categories))
+        distilled = self.targets and self.distillation_weight
+        if not (self.reconstruction_weight or self.contrast_weight or distilled):
+            raise InputError("reconstruction_weight and contrast_weight are both 0, without targets: nothing to learn")
+        for name in ("frozen_stages", "init_average"):
+            if getattr(self, name) and not self.init_weights:
+                raise InputError(f"{name} is {getattr(self, name)}, but init_weights is empty: name the weights")
+        if self.decorrelation_weight and not self.contrast_weight:
+            raise InputError("decorrelation_weight needs the two views of contrast_weight: set both, or neither")
 
     @property
     def steps_per_epoch(self) -> int:
-        """Batches of an epoch."""
+        """Number of batches in an epoch."""
         return max(self.images_per_epoch // self.batch, 1)
 
     @property
     def steps(self) -> int:
-        """Batches of the whole run."""
+        """Number of batches in the whole run."""
         return self.steps_per_epoch * self.epochs
 
 
@@ -192,48 +219,62 @@ PRESETS: dict[str, dict[str, Any]] = {
         "images_per_epoch": 12800,
         "epochs": 24,
         "warmup_epochs": 1,
-        "reconstruction": 0.0,
-        "contrast": 1.0,
+        "reconstruction_weight": 0.0,
+        "contrast_weight": 1.0,
         "scale_low": 0.7,
         "scale_high": 5.6,
         "scale_jitter": 1.25,
-        "places_per_image": 4,
-        "candidates": 2,
+        "crops_per_image": 4,
+        "crop_candidates": 2,
         "intensity": 0.5,
         "whitening": 2048,
     },
 }
-"""Named starting points: ``paper`` is the paper's recipe."""
+"""Named sets of settings; ``paper`` is the paper's recipe."""
 
 
 def make_config(name_or_file: str | Path = "paper", changes: Mapping[str, Any] | None = None) -> TrainConfig:
-    """The configuration of a preset or YAML file, with changes.
+    """Read the settings of a preset or YAML file and change some.
 
-    A YAML file may name the preset that it starts from as ``preset``.
+    Parameters
+    ----------
+    name_or_file : str or Path
+        Name of a preset, or a YAML file of ``setting: value`` lines, which may name its ``preset``.
+    changes : mapping of str to value, optional
+        Settings that replace those of the preset or file.
+
+    Returns
+    -------
+    TrainConfig
 
     Raises
     ------
     InputError
-        For unknown keys and values out of range.
+        If there is no such preset or file, or a setting is unknown or out of range.
+
+    Examples
+    --------
+    >>> make_config("contrast", {"batch": 64}).batch
+    64
     """
     if str(name_or_file) in PRESETS:
-        values, where = dict(PRESETS[str(name_or_file)]), f"preset {name_or_file}"
+        values, origin = dict(PRESETS[str(name_or_file)]), f"preset {name_or_file}"
     else:
-        values, where = _read_yaml(Path(name_or_file)), f"'{name_or_file}'"
+        values, origin = _read_yaml(Path(name_or_file)), f"'{name_or_file}'"
         preset = values.pop("preset", "paper")
         if preset not in PRESETS:
-            raise InputError(f"{where}: there is no preset '{preset}'; there are {', '.join(PRESETS)}")
+            raise InputError(f"{origin}: there is no preset '{preset}'; there are {', '.join(PRESETS)}")
         values = {**PRESETS[preset], **values}
     values.update(changes or {})
     known = [field.name for field in fields(TrainConfig)]
     unknown = [key for key in values if key not in known]
     if unknown:
-        raise InputError(f"{where}: unknown setting {', '.join(map(str, unknown))}; there are {', '.join(known)}")
+        raise InputError(f"{origin}: unknown setting {', '.join(map(str, unknown))}; there are {', '.join(known)}")
     return TrainConfig(**values)
 
 
 def as_yaml(config: TrainConfig) -> str:
-    """The configuration as a YAML file that :func:`make_config` reads."""
+    """Return the settings as the text of a YAML file that :func:`make_config` reads."""
     import yaml
 
     values = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(config).items()}
@@ -251,11 +292,11 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         raise InputError(f"'{path}' is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
         raise InputError(f"'{path}' must hold 'setting: value' lines")
-    return {key: _number(value) for key, value in values.items()}
+    return {key: _number(value) if key in RANGES else value for key, value in values.items()}
 
 
 def _number(value: Any) -> Any:
-    """YAML takes 1e-3 for text, as it has no point."""
+    """Convert numbers that YAML reads as text, such as 1e-3 (it has no point)."""
     try:
         return float(value) if isinstance(value, str) else value
     except ValueError:

@@ -1,4 +1,4 @@
-"""Export the encoder of a training as weights."""
+"""Export the network of a training as weights with a card."""
 
 from __future__ import annotations
 
@@ -10,15 +10,23 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from .. import __version__
 from ..model.checkpoints import Card, halved, save_weights
-from .config import TrainConfig
-from .trainer import average_with_init, read_checkpoint
+from .trainer import average_with_init, checkpoint_config, read_checkpoint
 
 
-def weight_arrays(state: Mapping[str, torch.Tensor], encoder_only: bool) -> dict[str, np.ndarray]:
-    """The tensors of a network that weights consist of."""
+def weight_arrays(state: Mapping[str, torch.Tensor], encoder_only: bool) -> dict[str, NDArray[np.float32]]:
+    """Return the tensors of a network that belong into its weights, as float32 arrays.
+
+    Parameters
+    ----------
+    state : mapping of str to Tensor
+        Tensors by name.
+    encoder_only : bool
+        Leave out the decoder.
+    """
     return {
         key: value.float().cpu().numpy()
         for key, value in state.items()
@@ -26,24 +34,40 @@ def weight_arrays(state: Mapping[str, torch.Tensor], encoder_only: bool) -> dict
     }
 
 
-def export(folder: Path, target: Path, name: str, license: str, encoder_only: bool) -> Card:
-    """Write the weights of a run as float16 safetensors with a card that says how they were made.
+def export(folder: Path, out: Path, name: str, license: str, encoder_only: bool) -> Card:
+    """Write the weights of a run as float16 safetensors, with a card that states how they were made.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the run.
+    out : Path
+        The ``.safetensors`` file to write.
+    name, license : str
+        For the card.
+    encoder_only : bool
+        Leave out the decoder: half the size.
+
+    Returns
+    -------
+    Card
+        With the hash of the file.
 
     Raises
     ------
     ResumeError
-        If the folder holds no run.
+        If the folder holds no run, or one of another version.
     """
     state = read_checkpoint(folder)
-    config = TrainConfig(**state["config"])
-    learnt = average_with_init(state["model"], state.get("start_tensors", {}), config.start_share)
-    tensors = {key: halved(value) for key, value in weight_arrays(learnt, encoder_only).items()}
+    config = checkpoint_config(state, folder)
+    trained = average_with_init(state["model"], state.get("init_tensors", {}), config.init_average)
+    tensors = {key: halved(value) for key, value in weight_arrays(trained, encoder_only).items()}
     tensors |= {key: value.numpy() for key, value in state["whitening"].items()}
+    gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
     training = {
         "samples_seen": state["step"] * config.batch,
         "hours": round(state["seconds"] / 3600, 2),
-        "hardware": f"{platform.machine()}, {os.cpu_count()} cores"
-        + (f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""),
+        "hardware": f"{platform.machine()}, {os.cpu_count()} cores{gpu}",
         **({key: state[key] for key in ("start", "targets") if state.get(key)}),
         "finished": state["step"] >= config.steps,
         "configuration": {key: list(v) if isinstance(v, tuple) else v for key, v in state["config"].items()},
@@ -52,6 +76,5 @@ def export(folder: Path, target: Path, name: str, license: str, encoder_only: bo
         "whitened": bool(state["whitening"]),
         "exported": f"{date.today().isoformat()}, microsnoop {__version__}",
     }
-    return save_weights(
-        tensors, Card(name, architecture=config.architecture, training=training, license=license), target
-    )
+    card = Card(name, architecture=config.architecture, dimension=config.dimension, training=training, license=license)
+    return save_weights(tensors, card, out)

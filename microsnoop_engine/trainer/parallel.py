@@ -1,10 +1,11 @@
-"""Several processes that train one network, as if they were one with the whole batch (started by ``torchrun``)."""
+"""Train one network in several processes that ``torchrun`` started, as if they were one with the whole batch."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import cast
 
 import torch
 import torch.distributed as dist
@@ -14,7 +15,17 @@ from torch.distributed.nn.functional import all_gather, all_reduce
 
 @contextmanager
 def process_group(device: str) -> Iterator[str]:
-    """Join the processes that ``torchrun`` started, if it did; the device of this one."""
+    """Join the processes that ``torchrun`` started; do nothing if it did not.
+
+    Parameters
+    ----------
+    device : str
+
+    Yields
+    ------
+    str
+        Device of this process: with ``cuda``, the GPU of its local rank.
+    """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield device
         return
@@ -29,42 +40,42 @@ def process_group(device: str) -> Iterator[str]:
 
 
 def world_size() -> int:
-    """Number of processes."""
+    """Return the number of processes."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
 def rank() -> int:
-    """Which of them this one is; 0 writes files."""
+    """Return the number of this process; process 0 writes the files."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
-def own_share(count: int) -> slice:
-    """The rows of a batch of ``count`` that are this process's."""
+def rows_of_process(count: int) -> slice:
+    """Return the rows of a batch of ``count`` crops that this process computes."""
     share = count // world_size()
     return slice(rank() * share, (rank() + 1) * share)
 
 
 def gather(rows: Tensor) -> Tensor:
-    """The rows of all processes, in order; gradients flow back to each."""
-    return torch.cat(all_gather(rows)) if world_size() > 1 else rows
+    """Join the rows (n, d) of all processes in order; gradients flow back to each process."""
+    return torch.cat(all_gather(rows)) if world_size() > 1 else rows  # type: ignore[no-untyped-call]
 
 
 def average(values: Iterable[Tensor]) -> None:
-    """Replace tensors by their mean over the processes."""
+    """Replace tensors, in place, by their mean over the processes."""
     if world_size() == 1:
         return
-    values = list(values)
-    flat = torch.cat([value.flatten() for value in values])
+    tensors = list(values)
+    flat = torch.cat([tensor.flatten() for tensor in tensors])
     dist.all_reduce(flat)
     flat /= world_size()
     start = 0
-    for value in values:
-        value.copy_(flat[start : start + value.numel()].view_as(value))
-        start += value.numel()
+    for tensor in tensors:
+        tensor.copy_(flat[start : start + tensor.numel()].view_as(tensor))
+        start += tensor.numel()
 
 
 def any_process(flag: bool, device: torch.device) -> bool:
-    """Whether the flag is set in any of the processes."""
+    """Return whether the flag is set in any of the processes."""
     if world_size() == 1:
         return flag
     value = torch.tensor(float(flag), device=device)
@@ -73,27 +84,28 @@ def any_process(flag: bool, device: torch.device) -> bool:
 
 
 class SyncBatchNormAnyDevice(nn.BatchNorm2d):
-    """BatchNorm over the batch of all processes; on any device, which ``torch.nn.SyncBatchNorm`` is not."""
+    """BatchNorm over the batch of all processes, also on CPUs, which ``torch.nn.SyncBatchNorm`` does not support."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """Normalize maps (n, c, h, w)."""
         if not self.training or world_size() == 1:
             return super().forward(x)
         values = x.to(torch.promote_types(x.dtype, torch.float32))
         count = values.numel() / values.shape[1] * world_size()
-        mean = all_reduce(values.sum((0, 2, 3))) / count
+        mean: Tensor = all_reduce(values.sum((0, 2, 3))) / count  # type: ignore[no-untyped-call]
         centered = values - mean[None, :, None, None]
-        variance = all_reduce(centered.square().sum((0, 2, 3))) / count
+        variance: Tensor = all_reduce(centered.square().sum((0, 2, 3))) / count  # type: ignore[no-untyped-call]
         with torch.no_grad():
-            self.num_batches_tracked += 1
-            self.running_mean.lerp_(mean, self.momentum)
-            self.running_var.lerp_(variance * count / (count - 1), self.momentum)
+            momentum = cast(float, self.momentum)
+            cast(Tensor, self.num_batches_tracked).add_(1)
+            cast(Tensor, self.running_mean).lerp_(mean, momentum)
+            cast(Tensor, self.running_var).lerp_(variance * count / (count - 1), momentum)
         scale = self.weight * torch.rsqrt(variance + self.eps)
         return (centered * scale[None, :, None, None] + self.bias[None, :, None, None]).to(x.dtype)
 
 
-def sync_batchnorm(network: nn.Module) -> nn.Module:
+def sync_batchnorm(network: nn.Module) -> None:
     """Turn the BatchNorm layers of a network into :class:`SyncBatchNormAnyDevice`, in place, with the same tensors."""
     for module in network.modules():
         if type(module) is nn.BatchNorm2d:
             module.__class__ = SyncBatchNormAnyDevice
-    return network

@@ -1,19 +1,22 @@
-"""What people see of a training run: pictures of reconstructions (Xun et al. 2023, Figure 2) and a report."""
+"""Draw reconstructions (Xun et al. 2023, Figure 2) and write the report of a training run."""
 
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 from ..storage.atomic import atomic_path, write_atomic
-from .batches import Batches, patch_mask
+from .batches import patch_mask
 from .config import as_yaml
 from .pool import Pool
-from .trainer import LOG, Trainer
+from .trainer import LOG, LOSSES, Trainer
 
 GAP = 4
 REPORT = "report.md"
@@ -21,17 +24,25 @@ REPORT = "report.md"
 
 @torch.no_grad()
 def draw_reconstructions(trainer: Trainer, pool: Pool, path: Path) -> None:
-    """Write a picture with a row per category: masked input, reconstruction, target; the first crops of the pool.
+    """Draw the reconstruction of the first crop of each category: masked input, reconstruction and target in a row.
 
-    Without a decoder (contrast alone) there is nothing to draw and no file is written.
+    A network that does not reconstruct (contrast alone) has no picture, and no file is written.
+
+    Parameters
+    ----------
+    trainer : Trainer
+    pool : Pool
+        Images to draw.
+    path : Path
+        The ``.png`` file to write.
     """
-    if not trainer.config.reconstruction:
+    if not trainer.config.reconstruction_weight:
         return
     trainer.model.eval()
-    batches = Batches(pool, trainer.config, trainer.device)
+    batches = trainer.batches_of(pool)
     rows = []
     for step in range(len(batches.categories)):
-        target = batches.crops(batches.places(step)[:1])
+        target = batches.crops(batches.draw(step)[:1])
         mask = patch_mask(trainer.config, step, trainer.device)[:1]
         output = trainer.model(target, mask)
         rows.append([plane[0, 0].float().cpu().numpy() for plane in (target * (1 - mask), output, target)])
@@ -39,8 +50,18 @@ def draw_reconstructions(trainer: Trainer, pool: Pool, path: Path) -> None:
         Image.fromarray(sheet(rows)).save(temporary, format="PNG")
 
 
-def sheet(rows: list[list[np.ndarray]]) -> np.ndarray:
-    """Planes (s, s) of 0 to 1 side by side on white, as uint8."""
+def sheet(rows: list[list[NDArray[np.floating[Any]]]]) -> NDArray[np.uint8]:
+    """Lay out planes in rows on a white sheet.
+
+    Parameters
+    ----------
+    rows : list of list of array (s, s)
+        Planes of values from 0 to 1, the same number in each row.
+
+    Returns
+    -------
+    array (h, w), uint8
+    """
     size = rows[0][0].shape[0]
     height, width = (n * (size + GAP) - GAP for n in (len(rows), len(rows[0])))
     result = np.full((height, width), 255, np.uint8)
@@ -52,13 +73,13 @@ def sheet(rows: list[list[np.ndarray]]) -> np.ndarray:
 
 
 def epoch_losses(folder: Path) -> list[dict[str, float]]:
-    """Mean losses of each epoch in a run's log, with the images seen at its end."""
+    """Return the mean losses of each epoch in a run's log, with the number of images seen at its end."""
     with (folder / LOG).open(newline="") as file:
         rows = list(csv.DictReader(file))
     epochs: dict[int, list[dict[str, str]]] = {}
     for row in rows:
         epochs.setdefault(int(row["epoch"]), []).append(row)
-    names = [name for name in ("loss", "reconstruction", "contrast") if rows and rows[0][name]]
+    names = [name for name in LOSSES if rows and rows[0][name]]
     return [
         {"epoch": epoch + 1, "images": int(part[-1]["images"])}
         | {name: sum(float(row[name]) for row in part) / len(part) for name in names}
@@ -66,8 +87,24 @@ def epoch_losses(folder: Path) -> list[dict[str, float]]:
     ]
 
 
-def write_report(trainer: Trainer, pool: Pool, validation: dict[str, float] | None) -> Path:
-    """Write ``report.md`` into the run's folder."""
+def write_report(trainer: Trainer, pool: Pool, validation: dict[str, float] | None, notes: Sequence[str] = ()) -> Path:
+    """Write ``report.md`` into the run's folder.
+
+    Parameters
+    ----------
+    trainer : Trainer
+    pool : Pool
+        The training images.
+    validation : dict of str to float, optional
+        Losses on the validation images by name.
+    notes : sequence of str
+        Further sentences on the validation images.
+
+    Returns
+    -------
+    Path
+        The report.
+    """
     config, images = trainer.config, trainer.step * trainer.config.batch
     lines = [
         "# Training report",
@@ -77,8 +114,10 @@ def write_report(trainer: Trainer, pool: Pool, validation: dict[str, float] | No
         "",
     ]
     if validation:
-        found = ", ".join(f"{name} {value:.5f}" for name, value in validation.items())
-        lines += [f"On the validation images: {found}.", ""]
+        losses = ", ".join(f"{name} {value:.5f}" for name, value in validation.items())
+        lines += [f"On the validation images: {losses}.", ""]
+    for note in notes:
+        lines += [f"{note[:1].upper()}{note[1:]}.", ""]
     epochs = epoch_losses(trainer.folder)
     if epochs:
         lines += ["| " + " | ".join(epochs[0]) + " |", "|" + "---|" * len(epochs[0])]

@@ -1,7 +1,7 @@
-"""Places of the training images with what something else says of them, which a network learns to predict.
+"""Read and write a file that lists crops and a target vector for each, which a network learns to predict.
 
-Not in the paper. With another network's embeddings this is knowledge distillation (Hinton, Vinyals and Dean 2015);
-classical features do as well.
+Not in the paper. Targets are another network's embeddings (knowledge distillation, Hinton, Vinyals and Dean 2015) or
+classical features.
 """
 
 from __future__ import annotations
@@ -9,8 +9,10 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import InputError, first_line
 from ..storage.atomic import atomic_path
@@ -19,32 +21,40 @@ from .pool import Pool
 
 @dataclass
 class Targets:
-    """Square places, one per row, and what is to be predicted of them.
+    """List square crops and a target vector for each, one per row.
 
     Attributes
     ----------
     plane : array (n,), int
-        Index in the pool's planes.
+        Index of the crop's plane in the pool.
     center : array (n, 2), float
-        y, x in pixels of the plane.
+        y and x of the crop's center in pixels of the plane.
     side : array (n,), float
-        Height and width in pixels of the plane.
+        Height and width of the crop in pixels of the plane.
     target : array (n, t), float
+        Target vectors.
     sources : tuple of str
-        What the targets come from, for the card of the weights.
+        Origin of the targets, for the card of the weights.
     sha256 : str
-        Of the file.
+        Hash of the file.
     """
 
-    plane: np.ndarray
-    center: np.ndarray
-    side: np.ndarray
-    target: np.ndarray
+    plane: NDArray[np.integer[Any]]
+    center: NDArray[np.floating[Any]]
+    side: NDArray[np.floating[Any]]
+    target: NDArray[np.floating[Any]]
     sources: tuple[str, ...] = ()
     sha256: str = field(default="", compare=False)
 
     def save(self, path: Path, pool: Pool) -> None:
-        """Write the targets, with what tells the pool that they are of, as .npz."""
+        """Write the targets as a ``.npz`` file.
+
+        Parameters
+        ----------
+        path : Path
+        pool : Pool
+            The images that the crops are of; the shapes of its planes are written with the targets.
+        """
         path.parent.mkdir(parents=True, exist_ok=True)
         arrays = {name: getattr(self, name) for name in ("plane", "center", "side", "target")}
         with atomic_path(path) as temporary, temporary.open("wb") as file:
@@ -52,7 +62,17 @@ class Targets:
 
 
 def read_targets(path: Path, pool: Pool) -> Targets:
-    """The targets in a file, checked against the pool.
+    """Read a file of targets and check that they are of these images.
+
+    Parameters
+    ----------
+    path : Path
+    pool : Pool
+        The training images.
+
+    Returns
+    -------
+    Targets
 
     Raises
     ------
@@ -63,18 +83,20 @@ def read_targets(path: Path, pool: Pool) -> Targets:
         raise InputError(f"targets: there is no file '{path}'")
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            found = {name: arrays[name] for name in ("plane", "center", "side", "target")}
+            columns = {name: arrays[name] for name in ("plane", "center", "side", "target")}
             sources, shapes = tuple(arrays["sources"].tolist()), arrays["shapes"]
-    except Exception as error:
+    except Exception as error:  # damaged and foreign files fail in many ways
         raise InputError(f"targets: '{path}' is not a file of targets ({first_line(error)})") from None
     if not np.array_equal(shapes, _shapes(pool)):
         raise InputError(
-            f"targets: '{path}' was made for {len(shapes)} other images than these {len(pool.planes)}: make it anew"
+            f"targets: '{path}' is for {len(shapes)} planes that are not these {len(pool.planes)}: compute it again "
+            "for these images"
         )
-    if not np.isfinite(found["target"]).all():
-        raise InputError(f"targets: '{path}' holds NaN or infinite numbers: make it anew")
-    return Targets(**found, sources=sources, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    if not np.isfinite(columns["target"]).all():
+        raise InputError(f"targets: '{path}' has NaN or infinite numbers: compute it again without them")
+    return Targets(**columns, sources=sources, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
 
 
-def _shapes(pool: Pool) -> np.ndarray:
+def _shapes(pool: Pool) -> NDArray[np.int32]:
+    """Return height and width of the planes (p, 2), by which a file recognizes its images."""
     return np.array([plane.shape for plane in pool.planes], np.int32)

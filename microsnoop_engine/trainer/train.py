@@ -1,20 +1,19 @@
-"""`microsnoop train` and `microsnoop weights export`: a run from its images to a weights file."""
+"""Train on a folder of images, from its files to a checkpoint, pictures and a report."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import torch
 
-from ..cli.console import Console
 from ..errors import InputError, ResumeError
-from ..model.checkpoints import Card, save_weights
+from ..model.backends.torch_backend import check_device
+from ..model.checkpoints import Card
 from ..model.devices import best_device
 from ..model.embedder import Embedder
 from ..storage.atomic import write_atomic
@@ -22,104 +21,155 @@ from . import parallel
 from .config import PRESETS, TrainConfig, as_yaml, make_config
 from .export import weight_arrays
 from .memory import keep_freed_memory
-from .pool import read_pool
+from .pool import Pool, read_pool
 from .report import draw_reconstructions, write_report
-from .trainer import CHECKPOINT, Trainer, average_with_init, read_checkpoint
+from .trainer import CHECKPOINT, Trainer, average_with_init, checkpoint_config, read_checkpoint
 from .whitening import crops_like_cells, fit_whitening
 
 PICTURE_EPOCHS = 5
+"""A picture of reconstructions is drawn after every fifth epoch."""
 
 
 def train(
-    images: Path,
-    folder: Path,
-    config: str = "paper",
+    images: str | Path,
+    out: str | Path = "training",
+    config: str | Path = "paper",
     changes: Mapping[str, Any] | None = None,
+    *,
     resume: bool = False,
     device: str = "auto",
     precision: str = "auto",
     max_minutes: float = math.inf,
     save_minutes: float = 5,
     compiled: bool = False,
-    console: Console | None = None,
+    on_message: Callable[[str], None] = lambda message: None,
+    on_step: Callable[[dict[str, Any], int], None] = lambda entry, steps: None,
 ) -> Path:
-    """Train on a pool or folder of images; the report.
+    """Train a network by self-supervision on a folder of images (Xun et al. 2023, Methods).
 
-    With ``resume`` the configuration is the one of the run in the folder. Of a preset's categories those that the
-    images lack are left out; images that have none of them all take part.
+    Parameters
+    ----------
+    images : str or Path
+        Folder of images, whose sub-folders are the categories, or a pool (``index.csv`` and archives).
+    out : str or Path
+        Folder of the run: checkpoint, log, pictures and report. A run that it holds is continued.
+    config : str or Path
+        Preset (``paper``, ``contrast``) or YAML file. Of a preset's categories those that the images lack are left
+        out; if the images have none of them, all images take part.
+    changes : mapping of str to value, optional
+        Settings that replace those of ``config`` (see :class:`.TrainConfig`).
+    resume : bool
+        Continue the run in ``out`` with its own configuration.
+    device : {'auto', 'cpu', 'cuda', 'cuda:0', 'cuda:1', ..., 'mps'}
+    precision : {'auto', 'float32', 'bfloat16'}
+        ``auto``: bfloat16 on CUDA and on a CPU that computes it natively.
+    max_minutes, save_minutes : float
+        Time after which the run stops, and time between checkpoints, in minutes.
+    compiled : bool
+        Use ``torch.compile``.
+    on_message : callable, optional
+        Called with each line of text for the user.
+    on_step : callable, optional
+        Called after each step with its line of the log and the number of steps of the run.
+
+    Returns
+    -------
+    Path
+        The report, ``out/report.md``; the folder, in all processes but the first.
+
+    Raises
+    ------
+    InputError
+        If the images or settings cannot be used, or the loss is not finite.
+    ResumeError
+        If ``out`` holds a run of another configuration, or there is none to resume.
+    DeviceError
+        If PyTorch cannot use the device.
     """
-    console = console or Console(quiet=True)
-    device = _choose_device(device)
+    images, folder = Path(images), Path(out)
+    device = best_device() if device == "auto" else device
+    check_device(device)
     if precision == "auto":
-        precision = "bfloat16" if device == "cuda" or _cpu_has_bfloat16() else "float32"
+        precision = "bfloat16" if device.startswith("cuda") or _cpu_has_bfloat16() else "float32"
     settings = stored_config(folder) if resume else make_config(config, changes)
     if device == "cpu":
         keep_freed_memory()
-    with parallel.process_group(device) as own_device:
+    with parallel.process_group(device) as device_of_process:
         pool = read_pool(images)
-        if not resume and config in PRESETS and "categories" not in (changes or {}):
+        if not resume and str(config) in PRESETS and "categories" not in (changes or {}):
             settings = replace(settings, categories=pool.present(settings.categories))
-        trainer = Trainer(settings, pool, folder, own_device, precision, compiled)
+        trainer = Trainer(settings, pool, folder, device_of_process, precision, compiled)
         write_atomic(folder / "config.yaml", as_yaml(settings).encode())
-        try:
-            validation_pool = read_pool(images, "val")
-        except InputError:
-            validation_pool = None
+        validation_pool, notes = _validation_pool(images, settings.categories)
         skipped = f", {len(pool.skipped)} could not be read" if pool.skipped else ""
-        console.say(
-            f"{len(pool.planes)} images{skipped}; {own_device}, {precision}; step {trainer.step} of {settings.steps}"
+        on_message(
+            f"{len(pool.planes)} images{skipped}; {device_of_process}, {precision}; step {trainer.step} of "
+            f"{settings.steps}"
         )
+        for note in notes:
+            on_message(note)
 
-        def on_epoch(epoch: int) -> None:
+        def draw_every_few_epochs(epoch: int) -> None:
             if not parallel.rank() and epoch % PICTURE_EPOCHS == 0:
                 draw_reconstructions(trainer, validation_pool or pool, folder / f"reconstruction-{epoch:04d}.png")
 
-        with console.progress("steps") as progress:
-
-            def on_step(entry: dict[str, Any]) -> None:
-                progress(entry["step"], settings.steps, f"loss {entry['loss']:.4f}")
-
-            goes_on = trainer.run(max_minutes, save_minutes, on_step, on_epoch)
-        if goes_on and settings.whitening and not parallel.rank():
-            console.say(f"whitening the embeddings on {settings.whitening} crops")
+        completed = trainer.run(
+            max_minutes, save_minutes, lambda entry: on_step(entry, settings.steps), draw_every_few_epochs
+        )
+        if completed and settings.whitening and not parallel.rank():
+            on_message(f"whitening the embeddings on {settings.whitening} crops")
             whiten(trainer)
         validation = trainer.validate(validation_pool) if validation_pool else None
         if not parallel.rank():
             draw_reconstructions(trainer, validation_pool or pool, folder / "reconstruction-last.png")
-            return write_report(trainer, pool, validation)
+            return write_report(trainer, pool, validation, notes)
     return folder
 
 
 def whiten(trainer: Trainer) -> None:
-    """Fit the whitening of a run's embeddings (:mod:`microsnoop_engine.trainer.whitening`) in float32, and save it."""
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "plain.safetensors"
-        card = Card("plain", architecture=trainer.config.architecture)
-        tensors = average_with_init(trainer.model.state_dict(), trainer.start_tensors, trainer.config.start_share)
-        save_weights(weight_arrays(tensors, encoder_only=True), card, path)
-        embedder = Embedder(path, device=trainer.device.type, precision="float32")
-        crops = crops_like_cells(trainer.batches, trainer.config.whitening)
-        weight, bias = fit_whitening(np.concatenate([embedder.embed(part.cpu().numpy()) for part in crops]))
+    """Fit the whitening of a run's embeddings in float32 (see :mod:`.whitening`) and save it in the checkpoint.
+
+    Parameters
+    ----------
+    trainer : Trainer
+        Its configuration says on how many crops.
+    """
+    config = trainer.config
+    tensors = average_with_init(trainer.model.state_dict(), trainer.init_tensors, config.init_average)
+    card = Card("unwhitened", architecture=config.architecture, dimension=config.dimension)
+    state = weight_arrays(tensors, encoder_only=True)
+    embedder = Embedder.from_state(state, card, device=trainer.device.type, precision="float32")
+    crops = crops_like_cells(trainer.batches, config.whitening)
+    weight, bias = fit_whitening(np.concatenate([embedder.embed(part.cpu().numpy()) for part in crops]))
     trainer.whitening = {"whiten.weight": torch.from_numpy(weight), "whiten.bias": torch.from_numpy(bias)}
     trainer.save()
 
 
 def stored_config(folder: Path) -> TrainConfig:
-    """The configuration of the run in a folder.
+    """Return the configuration of the run in a folder.
 
     Raises
     ------
     ResumeError
-        If there is none.
+        If there is no run, or one of another version.
     """
     if not (folder / CHECKPOINT).is_file():
-        raise ResumeError(f"'{folder}' holds no training run to continue: leave --resume out to start one")
-    return TrainConfig(**read_checkpoint(folder)["config"])
+        raise ResumeError(f"'{folder}' holds no training run to continue: start one without `resume`")
+    return checkpoint_config(read_checkpoint(folder), folder)
 
 
-def _choose_device(device: str) -> str:
-    return best_device() if device == "auto" else device
+def _validation_pool(images: Path, categories: Sequence[str]) -> tuple[Pool | None, list[str]]:
+    """Return the validation images of the categories, None if there are none, and notes on categories without any."""
+    try:
+        pool = read_pool(images, "val")
+    except InputError:
+        return None, ["there are no validation images: the losses are those of the training images alone"]
+    present = pool.present(categories)
+    missing = [name for name in categories if name not in present]
+    notes = [f"there are no validation images of: {', '.join(missing)}"] if missing else []
+    return (None if categories and not present else pool), notes
 
 
 def _cpu_has_bfloat16() -> bool:
-    return torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    available = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return bool(available and torch.ops.mkldnn._is_mkldnn_bf16_supported())

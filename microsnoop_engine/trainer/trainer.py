@@ -1,14 +1,15 @@
-"""Self-supervised training: masked reconstruction (Xun et al. 2023, Methods), and contrast of views beyond it."""
+"""Train a network by masked reconstruction (Xun et al. 2023, Methods) and by losses beyond the paper."""
 
 from __future__ import annotations
 
 import csv
 import math
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,11 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import InputError, MicrosnoopError, ResumeError, first_line
-from ..model.checkpoints import Card
 from ..model.registry import make_network
 from ..storage.atomic import atomic_path
 from . import parallel
 from .batches import Batches, patch_mask
-from .config import TrainConfig
+from .config import PRECISIONS, TrainConfig
 from .losses import contrast_loss, decorrelation_loss, distillation_loss, reconstruction_loss
 from .pool import Pool
 from .targets import Targets, read_targets
@@ -29,24 +29,13 @@ from .warm_start import freeze_stages, load_initial_weights
 
 CHECKPOINT = "checkpoint.pt"
 LOG = "log.csv"
-LOG_COLUMNS = (
-    "step",
-    "epoch",
-    "images",
-    "loss",
-    "reconstruction",
-    "contrast",
-    "decorrelation",
-    "distillation",
-    "learning_rate",
-    "seconds",
-    "data_share",
-)
+LOSSES = ("loss", "reconstruction", "contrast", "decorrelation", "distillation")
+LOG_COLUMNS = ("step", "epoch", "images", *LOSSES, "learning_rate", "seconds", "data_share")
 VALIDATION_STEPS = 16
 
 
 class Trainer:
-    """A training run in a folder, which it continues if it finds its checkpoint there.
+    """A training run in a folder. It continues from the folder's checkpoint if there is one.
 
     Parameters
     ----------
@@ -62,26 +51,26 @@ class Trainer:
     Attributes
     ----------
     step : int
-        Steps done.
+        Number of steps done.
     seconds : float
-        Time they took.
+        Their duration.
     batches : Batches
-        What it learns from.
+        Source of the training crops.
     targets : Targets, optional
-        What something else says of its images, where the configuration names a file of that.
+        Precomputed targets, if the configuration names a file of them.
     started_from : dict
-        Name, hash, samples and hours of the weights that the network started from.
-    start_tensors : dict of str to Tensor
-        The weights themselves, where they have a share in the finished ones.
+        Name, hash, samples and hours of the initial weights.
+    init_tensors : dict of str to Tensor
+        The initial weights, if ``init_average`` keeps a share of them.
     whitening : dict of str to Tensor
-        Of the embeddings, once it is fitted; saved with the rest.
+        Whitening of the embeddings, once it is fitted.
 
     Raises
     ------
     ResumeError
         If the folder holds a run of another configuration.
     InputError
-        If the batch cannot be shared out among the processes.
+        If the batch cannot be divided among the processes, or training in this precision is not possible.
     """
 
     def __init__(
@@ -92,9 +81,11 @@ class Trainer:
         device: str = "cpu",
         precision: str = "float32",
         compiled: bool = False,
-    ):
+    ) -> None:
+        if precision not in PRECISIONS:
+            raise InputError(f"`precision`: training computes in {' or '.join(PRECISIONS)}, not in {precision}")
         if config.batch % parallel.world_size():
-            raise InputError(f"batch is {config.batch}: give a multiple of the {parallel.world_size()} processes")
+            raise InputError(f"batch is {config.batch}: it must be a multiple of the {parallel.world_size()} processes")
         torch.manual_seed(config.seed)
         self.config = config
         self.folder = folder
@@ -103,25 +94,25 @@ class Trainer:
         self._precision, self._compiled = precision, compiled
         self.targets: Targets | None = read_targets(Path(config.targets), pool) if config.targets else None
         self.batches = Batches(pool, config, self.device, self.targets)
-        width = Card("").dimension
-        network = make_network(config.architecture, width, decoder=config.reconstruction > 0)
+        width = config.dimension
+        self.model = make_network(config.architecture, width, decoder=config.reconstruction_weight > 0)
         self.started_from: dict[str, Any] = {}
-        if config.start and not (folder / CHECKPOINT).exists():
-            card = load_initial_weights(network, config.start, config.architecture)
+        if config.init_weights and not (folder / CHECKPOINT).exists():
+            card = load_initial_weights(self.model, config.init_weights, config.architecture)
             seen = {key: card.training[key] for key in ("samples_seen", "hours", "start") if key in card.training}
-            self.started_from = {"name": card.name, "sha256": card.sha256, **seen}
-        self.start_tensors = {}
-        if config.start_share:
-            self.start_tensors = {key: value.clone() for key, value in network.state_dict().items()}
-        if config.frozen:
-            freeze_stages(network, config.frozen, config.architecture)
-        self.model = parallel.sync_batchnorm(network)
+            self.started_from = {"name": card.name, "sha256": card.sha256} | seen
+        self.init_tensors: dict[str, Tensor] = {}
+        if config.init_average:
+            self.init_tensors = {key: value.clone() for key, value in self.model.state_dict().items()}
+        if config.frozen_stages:
+            freeze_stages(self.model, config.frozen_stages, config.architecture)
+        parallel.sync_batchnorm(self.model)
         self.head = nn.Sequential(nn.Linear(width, 2 * width), nn.ReLU(), nn.Linear(2 * width, width // 2))
         self.predictor = nn.Linear(width, self.targets.target.shape[1]) if self.targets else nn.Identity()
-        self.model.to(self.device, memory_format=torch.channels_last)
+        self.model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.head.to(self.device)
         self.predictor.to(self.device)
-        heads = [*(self.head.parameters() if config.contrast else ()), *self.predictor.parameters()]
+        heads = [*(self.head.parameters() if config.contrast_weight else ()), *self.predictor.parameters()]
         self._parameters = [p for p in (*self.model.parameters(), *heads) if p.requires_grad]
         self._optimizer = torch.optim.AdamW(self._parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
         self._reconstruct = torch.compile(self.model) if compiled else self.model
@@ -140,42 +131,44 @@ class Trainer:
         on_step: Callable[[dict[str, Any]], None] | None = None,
         on_epoch: Callable[[int], None] | None = None,
     ) -> bool:
-        """Train until the configuration's end, the time is up, or the process is told to end; saves what was learnt.
+        """Train until the last step, the time limit or a signal to stop, and save a checkpoint.
 
         Parameters
         ----------
         max_minutes, save_minutes : float
-            When to end, and how often to save.
+            Time limit, and time between checkpoints, in minutes.
         on_step : callable, optional
             Called with each line of the log.
         on_epoch : callable, optional
-            Called with the number of each finished epoch.
+            Called with the number of each finished epoch, from 1.
 
         Returns
         -------
         bool
-            Whether the process was not told to end: there is time for what follows a training.
+            False if training was interrupted by a signal.
 
         Raises
         ------
         InputError
-            If the loss is not finite; the message names the batch. The last checkpoint stays as it was.
+            If the loss is not finite; the message names the batch. The last checkpoint is kept.
         """
         began = saved = time.monotonic()
-        with _told_to_end() as told, _log(self.folder / LOG, self.step) as write:
+        with _stop_signals() as stopped, _log(self.folder / LOG, self.step) as write:
             while self.step < self.config.steps:
                 now = time.monotonic()
-                if parallel.any_process(told() or now - began > max_minutes * 60, self.device):
+                if parallel.any_process(stopped() or now - began > max_minutes * 60, self.device):
                     break
                 try:
                     entry = self.train_step()
                 except MicrosnoopError:
                     raise
-                except Exception as error:
+                except Exception as error:  # compilers fail in many ways
                     if not self._compiled:
                         raise
-                    said = f"{type(error).__name__}: {first_line(error)}"
-                    raise InputError(f"torch.compile fails on this network ({said}): leave --compile out") from error
+                    reason = f"{type(error).__name__}: {first_line(error)}"
+                    raise InputError(
+                        f"torch.compile fails on this network ({reason}): train without `compiled`"
+                    ) from error
                 write(entry)
                 if on_step:
                     on_step(entry)
@@ -185,10 +178,10 @@ class Trainer:
                     self.save()
                     saved = now
         self.save()
-        return not parallel.any_process(bool(told()), self.device)
+        return not parallel.any_process(stopped(), self.device)
 
     def train_step(self) -> dict[str, Any]:
-        """One step of the optimizer; its line of the log."""
+        """Take one step of the optimizer and return its line of the log."""
         began = time.perf_counter()
         rate = learning_rate(self.config, self.step)
         for group in self._optimizer.param_groups:
@@ -201,71 +194,88 @@ class Trainer:
         if parallel.any_process(not bool(torch.isfinite(loss)), self.device):
             category = self.batches.categories[self.step % len(self.batches.categories)]
             raise InputError(
-                f"the loss is not finite at step {self.step} (category {category}): lower the learning rate, or look "
-                "at these images; the last checkpoint is unharmed"
+                f"the loss is not finite at step {self.step} (category {category}): lower learning_rate, or check "
+                "these images; the last checkpoint is kept"
             )
         self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         parallel.average(p.grad for p in self._parameters if p.grad is not None)
         self._optimizer.step()
         self.step += 1
-        said = {name: value.detach() for name, value in {"loss": loss, **losses}.items()}
-        parallel.average(said.values())
+        values = {name: value.detach() for name, value in {"loss": loss, **losses}.items()}
+        parallel.average(values.values())
         seconds = time.perf_counter() - began
         self.seconds += seconds
         return {
             "step": self.step,
             "epoch": (self.step - 1) // self.config.steps_per_epoch,
             "images": self.step * self.config.batch,
-            **{name: value.item() for name, value in said.items()},
+            **{name: value.item() for name, value in values.items()},
             "learning_rate": rate,
             "seconds": round(seconds, 4),
             "data_share": round(drawn / seconds, 4),
         }
 
     def views(self, batches: Batches, step: int) -> list[Tensor]:
-        """This process's crops (n, 1, s, s) of a step; with contrast or targets, a second view of each."""
-        share = parallel.own_share(self.config.batch)
-        places = [batches.places(step)]
-        if self.config.contrast or batches.with_targets:
-            places.append(batches.second_view(places[0], step))
-        own = [view[share] for view in places]
-        return [batches.vary(batches.crops(x), batches.shown(x), step, n, share) for n, x in enumerate(own)]
+        """Return this process's crops (n, 1, s, s) of a step; with contrast or targets, two views of each."""
+        share = parallel.rows_of_process(self.config.batch)
+        views = [batches.draw(step)]
+        if self.config.contrast_weight or batches.with_targets:
+            views.append(batches.second_view(views[0], step))
+        parts = [view[share] for view in views]
+        return [batches.vary(batches.crops(x), batches.shown(x), step, n, share) for n, x in enumerate(parts)]
 
     def losses(self, views: list[Tensor], step: int, batches: Batches) -> dict[str, Tensor]:
-        """The losses of the crops of a step of these batches, by name."""
-        config, found = self.config, {}
+        """Return the losses of the crops of a step, by name."""
+        config, losses = self.config, {}
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._precision == "bfloat16"):
-            if config.reconstruction:
-                mask = patch_mask(config, step, self.device)[parallel.own_share(config.batch)]
+            if config.reconstruction_weight:
+                mask = patch_mask(config, step, self.device)[parallel.rows_of_process(config.batch)]
                 output = self._reconstruct(views[0].contiguous(memory_format=torch.channels_last), mask)
-                found["reconstruction"] = reconstruction_loss(_full(output), views[0], mask, config.masked_weight)
-            if config.contrast or batches.with_targets:
+                losses["reconstruction"] = reconstruction_loss(_full(output), views[0], mask, config.masked_weight)
+            if config.contrast_weight or batches.with_targets:
                 both = torch.cat(views).contiguous(memory_format=torch.channels_last)
-                embeddings = _full(self._embed(both)) * math.sqrt(self.head[0].in_features)
+                embeddings = _full(self._embed(both)) * math.sqrt(config.dimension)
             if batches.with_targets:
-                wanted = batches.targets(step)[parallel.own_share(config.batch)]
-                found["distillation"] = distillation_loss(_full(self.predictor(embeddings)), wanted.repeat(2, 1))
-            if config.contrast:
+                targets = batches.targets(step)[parallel.rows_of_process(config.batch)]
+                losses["distillation"] = distillation_loss(_full(self.predictor(embeddings)), targets.repeat(2, 1))
+            if config.contrast_weight:
                 first, second = (parallel.gather(part) for part in _full(self.head(embeddings)).chunk(2))
-                found["contrast"] = contrast_loss(first, second, config.temperature)
-                if config.decorrelation:
-                    found["decorrelation"] = decorrelation_loss(parallel.gather(embeddings))
-        return found
+                losses["contrast"] = contrast_loss(first, second, config.temperature)
+                if config.decorrelation_weight:
+                    losses["decorrelation"] = decorrelation_loss(parallel.gather(embeddings))
+        return losses
 
     def _total(self, losses: dict[str, Tensor]) -> Tensor:
-        return sum(getattr(self.config, name) * value for name, value in losses.items())
+        weighted = [getattr(self.config, f"{name}_weight") * value for name, value in losses.items()]
+        return torch.stack(weighted).sum()
 
     @torch.no_grad()
     def validate(self, pool: Pool) -> dict[str, float]:
-        """Mean losses over the first batches of another pool, always the same ones."""
+        """Return the mean losses over the first batches of another pool, always the same batches.
+
+        Parameters
+        ----------
+        pool : Pool
+            Only the configuration's categories that it has take part.
+
+        Returns
+        -------
+        dict of str to float
+            Losses by name.
+        """
         self.model.eval()
-        batches = Batches(pool, self.config, self.device)
-        found = [self.losses(self.views(batches, step), step, batches) for step in range(VALIDATION_STEPS)]
-        return {name: sum(losses[name].item() for losses in found) / len(found) for name in found[0]}
+        batches = self.batches_of(pool)
+        steps = [self.losses(self.views(batches, step), step, batches) for step in range(VALIDATION_STEPS)]
+        return {name: sum(losses[name].item() for losses in steps) / len(steps) for name in steps[0]}
+
+    def batches_of(self, pool: Pool) -> Batches:
+        """Return batches of another pool, such as the validation images, of the categories that it has."""
+        config = replace(self.config, categories=pool.present(self.config.categories))
+        return Batches(pool, config, self.device)
 
     def save(self) -> None:
-        """Write the checkpoint in one step."""
+        """Write the checkpoint whole (first to a temporary name)."""
         if parallel.rank():
             return
         state = {
@@ -275,7 +285,7 @@ class Trainer:
             "sources": self.sources,
             "start": self.started_from,
             "targets": {"sources": list(self.targets.sources), "sha256": self.targets.sha256} if self.targets else {},
-            "start_tensors": self.start_tensors,
+            "init_tensors": self.init_tensors,
             "model": self.model.state_dict(),
             "head": self.head.state_dict(),
             "predictor": self.predictor.state_dict(),
@@ -287,11 +297,12 @@ class Trainer:
 
     def _load(self) -> None:
         state = read_checkpoint(self.folder)
-        before, now = asdict(TrainConfig()) | state["config"], asdict(self.config)
+        before, now = asdict(checkpoint_config(state, self.folder)), asdict(self.config)
         different = [f"{key} (there {before[key]}, now {now[key]})" for key in now if before[key] != now[key]]
         if different:
             raise ResumeError(
-                f"'{self.folder}' holds a run of another configuration: {', '.join(different)}. Give another --out"
+                f"`out`: '{self.folder}' holds a run of another configuration: {', '.join(different)}. Choose another "
+                "folder"
             )
         self.model.load_state_dict(state["model"])
         self.head.load_state_dict(state["head"])
@@ -299,20 +310,28 @@ class Trainer:
         self._optimizer.load_state_dict(state["optimizer"])
         self.whitening = state["whitening"]
         self.started_from = state["start"]
-        self.start_tensors = state.get("start_tensors", {})
+        self.init_tensors = state.get("init_tensors", {})
         self.step, self.seconds = state["step"], state["seconds"]
 
 
-def average_with_init(learnt: Mapping[str, Tensor], start: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:
-    """The tensors of the finished weights: what was learnt, or its weighted mean with the start."""
+def average_with_init(trained: Mapping[str, Tensor], init: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:
+    """Return the weighted mean of trained and initial tensors (Wortsman et al. 2022).
+
+    Parameters
+    ----------
+    trained, init : mapping of str to Tensor
+        Tensors by name.
+    share : float
+        Weight of the initial tensors, 0 to 1. With 0 the trained tensors are returned and ``init`` may be empty.
+    """
     return {
-        key: torch.lerp(value.float().cpu(), start[key].float().cpu(), share) if share else value
-        for key, value in learnt.items()
+        key: torch.lerp(value.float().cpu(), init[key].float().cpu(), share) if share else value
+        for key, value in trained.items()
     }
 
 
 def read_checkpoint(folder: Path) -> dict[str, Any]:
-    """The checkpoint of a run; no code in it is run.
+    """Read the checkpoint of a run, without running any code in it.
 
     Raises
     ------
@@ -323,18 +342,50 @@ def read_checkpoint(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise ResumeError(f"'{folder}' holds no training run: there is no '{CHECKPOINT}'")
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise ResumeError(f"'{path}' is damaged ({first_line(error)}): delete it to start anew") from None
+        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # damaged and foreign files fail in many ways
+        raise ResumeError(f"'{path}' is damaged ({first_line(error)}): delete it to start over") from None
+    return checkpoint
+
+
+def checkpoint_config(checkpoint: Mapping[str, Any], folder: Path) -> TrainConfig:
+    """Return the configuration in a checkpoint.
+
+    Parameters
+    ----------
+    checkpoint : mapping
+        As :func:`read_checkpoint` returns it.
+    folder : Path
+        Folder of the run, for the error.
+
+    Raises
+    ------
+    ResumeError
+        If another version wrote the checkpoint, with settings that this one does not know.
+    """
+    known = {field.name for field in fields(TrainConfig)}
+    if unknown := [name for name in checkpoint["config"] if name not in known]:
+        raise ResumeError(
+            f"'{folder}' holds a run of another version of microsnoop, with the settings {', '.join(unknown)}, which "
+            "this version does not have. Resume or export it with that version, or train again in another folder"
+        )
+    return TrainConfig(**checkpoint["config"])
 
 
 @contextmanager
-def _told_to_end() -> Iterator[Callable[[], bool]]:
-    """Whether the process was told to end; meanwhile that does not end it, so that a step can be finished and saved."""
-    told = []
-    before = {name: signal.signal(name, lambda *_: told.append(1)) for name in (signal.SIGTERM, signal.SIGINT)}
+def _stop_signals() -> Iterator[Callable[[], bool]]:
+    """Yield a function that returns whether SIGTERM or SIGINT arrived.
+
+    Inside the block the signals do not end the process, so that the running step is finished and saved. Python lets
+    only the main thread handle signals; in other threads (a notebook's, a server's) they keep their effect.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    arrived: list[int] = []
+    before = {name: signal.signal(name, lambda *_: arrived.append(1)) for name in (signal.SIGTERM, signal.SIGINT)}
     try:
-        yield lambda: bool(told)
+        yield lambda: bool(arrived)
     finally:
         for name, handler in before.items():
             signal.signal(name, handler)
@@ -342,7 +393,10 @@ def _told_to_end() -> Iterator[Callable[[], bool]]:
 
 @contextmanager
 def _log(path: Path, step: int) -> Iterator[Callable[[dict[str, Any]], None]]:
-    """A function that appends a line to the log; lines after ``step``, which a kill made void, are dropped first."""
+    """Yield a function that appends a line to the log.
+
+    Lines after ``step`` are dropped first: a killed run logged these steps, but did not save them.
+    """
     if parallel.rank():
         yield lambda entry: None
         return
@@ -359,12 +413,12 @@ def _log(path: Path, step: int) -> Iterator[Callable[[dict[str, Any]], None]]:
 
 
 def _full(x: Tensor) -> Tensor:
-    """At least in float32."""
+    """Convert to float32, unless the precision is higher."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:
-    """Linear warm-up by epochs, then half a cosine to zero (Methods), taken in the middle of the step."""
+    """Return the learning rate of a step: linear warm-up by epochs, then half a cosine to zero (Methods)."""
     epoch = (step + 0.5) / config.steps_per_epoch
     if epoch < config.warmup_epochs:
         return config.learning_rate * epoch / config.warmup_epochs

@@ -1,29 +1,31 @@
-"""Start a training from other weights and freeze stages."""
+"""Start a training from finished weights and freeze stages of the network."""
 
 from __future__ import annotations
 
-from torch import nn
-
 from ..errors import WeightsError
 from ..model.checkpoints import Card, load_weights
+from ..model.network import Network
 from ..model.registry import build
 
 
-def load_initial_weights(network: nn.Module, weights: str, architecture: str) -> Card:
-    """Give a network the tensors of finished weights, but for their whitening; what they lack stays as it is.
+def load_initial_weights(network: Network, weights: str, architecture: str) -> Card:
+    """Copy the tensors of finished weights, without their whitening, into a network.
+
+    Tensors that the weights lack, such as those of a decoder, stay as they are.
 
     Parameters
     ----------
-    network : nn.Module
+    network : Network
+        Changed in place.
     weights : str
-        Name or file.
+        Name of shipped weights, or a ``.safetensors`` file.
     architecture : str
-        The network's.
+        Name of the network's architecture.
 
     Returns
     -------
     Card
-        Of the weights.
+        The card of the weights.
 
     Raises
     ------
@@ -32,20 +34,34 @@ def load_initial_weights(network: nn.Module, weights: str, architecture: str) ->
     """
     state, card = load_weights(weights)
     if card.architecture != architecture:
-        raise WeightsError(f"the weights '{weights}' are of a '{card.architecture}', not of a '{architecture}'")
+        raise WeightsError(
+            f"init_weights: '{weights}' are weights of a '{card.architecture}', not of a '{architecture}'"
+        )
     tensors = {key: value for key, value in state.items() if not key.startswith("whiten.")}
     network.load_state_dict(build(tensors, card).state_dict(), strict=False)
     return card
 
 
-def freeze_stages(network: nn.Module, stages: int, architecture: str) -> None:
-    """Let the first stages of a network's encoder stay as they are in a training.
+def freeze_stages(network: Network, stages: int, architecture: str) -> None:
+    """Keep the first stages of a network's encoder as they are in training.
+
+    Parameters
+    ----------
+    network : Network
+        Changed in place.
+    stages : int
+        Number of stages.
+    architecture : str
+        Name of the network's architecture.
 
     Raises
     ------
     WeightsError
-        If networks of this architecture have no stages that can.
+        If networks of this architecture have no stages that can be frozen.
     """
-    if not hasattr(network, "freeze"):
-        raise WeightsError(f"a network of the architecture '{architecture}' cannot be frozen in part: set frozen to 0")
-    network.freeze(stages)
+    freeze = getattr(network, "freeze", None)
+    if freeze is None:
+        raise WeightsError(
+            f"frozen_stages is {stages}, but stages of the architecture '{architecture}' cannot be frozen: set it to 0"
+        )
+    freeze(stages)

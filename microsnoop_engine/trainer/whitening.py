@@ -1,29 +1,33 @@
-"""Embeddings whose numbers vary equally and independently over the training images (not in the paper).
+"""Fit a whitening, after which the numbers of embeddings have equal variances without correlations (not in the paper).
 
-An untransformed embedding spends most of its length on what all crops share. The transform is fitted once, when a
-training ends, and is part of the weights; it is not the sphering on a screen's own controls.
+Otherwise most of an embedding's length is what all crops have in common. The whitening is fitted on training images
+when a training ends and is part of the weights. Sphering on the controls of a screen is another step.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
+from ..model.frame import FRAME
 from .batches import Batches
 
-FRAME = 224
 BATCH = 32
-AS_SHOWN = {"crop": FRAME, "batch": BATCH, "places_per_image": 1, "padding": 0.0}
+AS_IN_INFERENCE = {"crop": FRAME, "batch": BATCH, "crops_per_image": 1, "padding": 0.0}
+"""Settings of crops that look as inference shows cells to the network."""
 SMALLEST, LARGEST = 40, 130
-"""Height and width of cells in pixels of the training images."""
+"""Range of the height and width of cells in pixels of the training images."""
 REGULARIZATION = 3e-3
-"""Added to the variances, as a share of their mean."""
 
 
-def fit_whitening(embeddings: np.ndarray, regularization: float = REGULARIZATION) -> tuple[np.ndarray, np.ndarray]:
-    """Matrix and offset that turn embeddings into uncorrelated ones of equal variance (ZCA).
+def fit_whitening(
+    embeddings: NDArray[np.floating[Any]], regularization: float = REGULARIZATION
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Fit the linear map after which embeddings are uncorrelated and of equal variance (ZCA whitening).
 
     Parameters
     ----------
@@ -38,20 +42,33 @@ def fit_whitening(embeddings: np.ndarray, regularization: float = REGULARIZATION
     offset : array (d,), float32
         ``embeddings @ matrix + offset`` has mean 0.
     """
-    embeddings = np.asarray(embeddings, dtype=np.float64)
-    values, vectors = np.linalg.eigh(np.cov(embeddings.T))
+    rows = np.asarray(embeddings, dtype=np.float64)
+    values, vectors = np.linalg.eigh(np.cov(rows.T))
     matrix = vectors / np.sqrt(values.clip(min=0) + regularization * values.mean()) @ vectors.T
-    return matrix.astype(np.float32), (-embeddings.mean(0) @ matrix).astype(np.float32)
+    return matrix.astype(np.float32), (-rows.mean(0) @ matrix).astype(np.float32)
 
 
 def crops_like_cells(batches: Batches, count: int) -> Iterator[Tensor]:
-    """Crops (32, 1, 224, 224) of training images, as inference shows cells: one batch enlarged, one padded, .."""
-    enlarged = batches.with_changes(scale_low=FRAME / LARGEST, scale_high=FRAME / SMALLEST, **AS_SHOWN)
-    padded = batches.with_changes(scale_low=1.0, scale_high=1.0, **AS_SHOWN)
+    """Draw crops of training images of the size of cells, as inference shows cells to the network.
+
+    Parameters
+    ----------
+    batches : Batches
+        Source of the crops.
+    count : int
+        Least number of crops in all.
+
+    Yields
+    ------
+    Tensor (32, 1, 224, 224)
+        In turn a batch enlarged to the frame and a batch padded with zeros.
+    """
+    enlarged = batches.with_changes(scale_low=FRAME / LARGEST, scale_high=FRAME / SMALLEST, **AS_IN_INFERENCE)
+    padded = batches.with_changes(scale_low=1.0, scale_high=1.0, **AS_IN_INFERENCE)
     random = np.random.default_rng(batches.config.seed)
     for step in range(-(-count // BATCH)):
         source = padded if step % 2 else enlarged
-        places = source.places(step // 2)
+        batch = source.draw(step // 2)
         if source is padded:
-            places.window = random.uniform(SMALLEST, LARGEST, BATCH) / FRAME
-        yield source.crops(places)
+            batch.window = random.uniform(SMALLEST, LARGEST, BATCH) / FRAME
+        yield source.crops(batch)

@@ -1,3 +1,4 @@
 """Serve measurements to a host program (CellProfiler, ImageJ) from one warm process.
 
-May import: modes, model, images, tables, evaluation, storage, errors."""
+May import: modes, model, images, tables, evaluation, storage, errors.
+"""

@@ -1,4 +1,4 @@
-"""Arrays between host and worker: ``.npy`` files in a private folder, or Appose shared memory."""
+"""Pass arrays between host and worker: as ``.npy`` files in a private folder, or in Appose shared memory."""
 
 from __future__ import annotations
 
@@ -13,23 +13,30 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..images.npz_arrays import read_header
 
 NUMBERS = "uifb"
+"""Kinds of NumPy types that an array may have."""
 
 
 class ArrayTransport:
-    """The worker's private folder and shared memory: takes arrays in and gives arrays out.
+    """Receive the arrays of a host and send it others, through a private folder and shared memory.
 
     Parameters
     ----------
     memory : int
-        Larger arrays are refused, in bytes.
+        Bytes of the largest array that is accepted.
+
+    Attributes
+    ----------
+    folder : Path
+        The private folder, which :meth:`close` removes.
     """
 
-    def __init__(self, memory: int):
+    def __init__(self, memory: int) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="microsnoop-worker-"))
         self._memory = memory
         self._numbers = itertools.count()
@@ -38,7 +45,7 @@ class ArrayTransport:
 
     def close(self) -> None:
         """Remove the folder, and the shared memory of results."""
-        # renamed first, so that a result being written meanwhile cannot stay behind
+        # Renamed first: a result that is being written meanwhile would be left in a folder of the old name.
         doomed = self.folder.with_name(self.folder.name + "-ended")
         try:
             self.folder.rename(doomed)
@@ -47,37 +54,49 @@ class ArrayTransport:
         shutil.rmtree(doomed, ignore_errors=True)
         for memory in self._results:
             with suppress(Exception):
-                # Appose had it forgotten by the tracker, which unlinking tells to forget it
+                # Unlinking unregisters the memory, which Appose has unregistered already: Python would complain.
                 resource_tracker.register(memory._name, "shared_memory")
                 memory.unlink()
 
-    def receive(self, name: str, value: Any) -> np.ndarray:
-        """The array behind an input; a copy, so that the host may do with its own what it likes.
+    def receive(self, name: str, value: Any) -> NDArray[Any]:
+        """Copy the array behind an input, which the host may then change or remove.
+
+        Parameters
+        ----------
+        name : str
+            The input; errors name it.
+        value : object
+            ``{"npy": PATH}``, or an Appose shared-memory array as parsed from JSON.
+
+        Returns
+        -------
+        array
 
         Raises
         ------
         InputError
-            If there is no such array, or it is larger than announced or allowed; named after the input.
+            If there is no such array, it holds no numbers, or it is larger than announced or allowed.
         """
         if isinstance(value, dict) and isinstance(value.get("npy"), str):
-            return self._take_file(name, Path(value["npy"]))
+            return self._receive_file(name, Path(value["npy"]))
         if isinstance(value, dict) and value.get("appose_type") == "ndarray":
-            return self._take_shared(name, value)
-        raise InputError(f'{name} is not an array: give {{"npy": PATH}} or an Appose shared-memory array')
+            return self._receive_shared(name, value)
+        raise InputError(f'`{name}` is not an array: send {{"npy": PATH}} or an Appose shared-memory array')
 
-    def _take_file(self, name: str, path: Path) -> np.ndarray:
+    def _receive_file(self, name: str, path: Path) -> NDArray[Any]:
         try:
             with path.open("rb") as file:
                 shape, _, dtype = read_header(file)
                 self._check(name, shape, dtype, path.stat().st_size - file.tell())
-            return np.load(path, allow_pickle=False)
+            array: NDArray[Any] = np.load(path, allow_pickle=False)
+            return array
         except InputError:
             raise
         except (OSError, ValueError) as error:
-            raise InputError(f"{name}: '{path}' cannot be read as a .npy file: {error}") from None
+            raise InputError(f"`{name}`: '{path}' cannot be read as a .npy file: {error}") from None
 
-    def _take_shared(self, name: str, value: dict[str, Any]) -> np.ndarray:
-        from appose import NDArray
+    def _receive_shared(self, name: str, value: dict[str, Any]) -> NDArray[Any]:
+        from appose import NDArray as SharedArray
 
         shared_memory = _appose_shared_memory()
         try:
@@ -88,55 +107,70 @@ class ArrayTransport:
         except (KeyError, TypeError, ValueError) as error:
             if isinstance(error, InputError):
                 raise
-            raise InputError(f"{name} is not an Appose array: {type(error).__name__} {error}") from None
+            raise InputError(f"`{name}` is not an Appose array: {type(error).__name__} {error}") from None
         except OSError as error:
-            raise InputError(f"{name}: there is no shared memory '{value['shm']['name']}' ({error})") from None
+            raise InputError(f"`{name}`: there is no shared memory '{value['shm']['name']}' ({error})") from None
         try:
             if memory.size < size:
-                raise InputError(f"{name} announces {size} bytes, but its shared memory holds {memory.size}")
-            return NDArray(dtype.name, list(shape), memory).ndarray().copy()
+                raise InputError(f"`{name}` announces {size} bytes, but its shared memory holds {memory.size}")
+            array: NDArray[Any] = SharedArray(dtype.name, list(shape), memory).ndarray().copy()
+            return array
         finally:
             memory.close()
 
-    def _check(self, name: str, shape: tuple[int, ...], dtype: np.dtype, size: int) -> None:
+    def _check(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], size: int) -> None:
+        """Refuse an array of ``shape`` that is no array of numbers, or larger than allowed or than its ``size``."""
         if dtype.kind not in NUMBERS or any(length < 0 for length in shape):
-            raise InputError(f"{name} is {dtype} of shape {shape}: give an array of numbers")
+            raise InputError(f"`{name}` is {dtype} of shape {shape}: it must be an array of numbers")
         announced = math.prod(shape) * dtype.itemsize
         if announced > self._memory:
             raise InputError(
-                f"{name} announces {announced / 2**30:.1f} GB (shape {shape}, {dtype}), more than the "
-                f"{self._memory / 2**30:.1f} GB that the worker may take: send a smaller image, or raise --memory"
+                f"`{name}` announces {announced / 2**30:.1f} GB (shape {shape}, {dtype}), more than the "
+                f"{self._memory / 2**30:.1f} GB that the worker accepts: send a smaller image, or raise `memory`"
             )
         if announced > size:
-            raise InputError(f"{name} announces {announced} bytes (shape {shape}, {dtype}), but there are only {size}")
+            raise InputError(
+                f"`{name}` announces {announced} bytes (shape {shape}, {dtype}), but there are only {size}"
+            )
 
-    def sender(self, like: Any) -> Callable[[str, np.ndarray], Any]:
-        """The function that hands out the results of a task in the form of its input."""
-        # the host has attached the results of earlier tasks; to keep them mapped here would keep them in memory
+    def sender(self, like: Any) -> Callable[[str, NDArray[Any]], Any]:
+        """Return the function that sends the results of a task.
+
+        Parameters
+        ----------
+        like : object
+            An input of the task, as :meth:`receive` takes it: results are sent in its form.
+
+        Returns
+        -------
+        callable
+            Takes a name and an array; returns the output that stands for it.
+        """
+        # The host has attached the results of earlier tasks: mapped here too, they would stay in memory.
         while self._mapped:
             self._mapped.pop().close()
         shared = isinstance(like, dict) and like.get("appose_type") == "ndarray"
-        return self._give_shared if shared else self._give_file
+        return self._send_shared if shared else self._send_file
 
-    def _give_file(self, name: str, array: np.ndarray) -> dict[str, str]:
+    def _send_file(self, name: str, array: NDArray[Any]) -> dict[str, str]:
         path = self.folder / f"{name}-{next(self._numbers)}.npy"
         np.save(path, array, allow_pickle=False)
         return {"npy": str(path)}
 
-    def _give_shared(self, name: str, array: np.ndarray) -> Any:
-        from appose import NDArray
+    def _send_shared(self, name: str, array: NDArray[Any]) -> Any:
+        from appose import NDArray as SharedArray
 
         shared_memory = _appose_shared_memory()
         memory = shared_memory(create=True, rsize=max(array.nbytes, 1))
         self._results.append(memory)
         self._mapped.append(memory)
-        result = NDArray(array.dtype.name, list(array.shape), memory)
+        result = SharedArray(array.dtype.name, list(array.shape), memory)
         result.ndarray()[...] = array
         return result
 
 
-def _appose_shared_memory() -> type:
-    """Appose's class, told that this process is a worker, which leaves the clearing up to the host."""
+def _appose_shared_memory() -> Any:
+    """Return Appose's class of shared memory, set up for a worker: the host removes what it has created."""
     from appose import SharedMemory
     from appose.util import message
 

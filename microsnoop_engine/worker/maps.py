@@ -11,7 +11,24 @@ from .arrays import ArrayTransport
 
 
 def cluster(exchange: ArrayTransport, inputs: dict[str, Any]) -> dict[str, Any]:
-    """k-means of rows: number 1 is the largest cluster, 0 a row with missing features."""
+    """Cluster rows by k-means.
+
+    Parameters
+    ----------
+    exchange : ArrayTransport
+    inputs : dict
+        ``features`` (n, d) and ``clusters``, their number (default 3).
+
+    Returns
+    -------
+    dict
+        ``cluster`` (n,), int32: 1 is the largest cluster, 0 a row with missing features.
+
+    Raises
+    ------
+    InputError
+        If there are fewer rows than clusters.
+    """
     from sklearn.cluster import KMeans
 
     features = exchange.receive("features", inputs["features"])
@@ -19,25 +36,46 @@ def cluster(exchange: ArrayTransport, inputs: dict[str, Any]) -> dict[str, Any]:
     known = np.isfinite(features).all(1) if features.ndim == 2 else np.zeros(0, bool)
     if not isinstance(count, int) or not 2 <= count <= max(known.sum(), 1):
         raise InputError(
-            f"{count} clusters cannot be made of {known.sum()} rows with all features: give a number from 2 up to that"
+            f"{count} clusters cannot be made of {known.sum()} rows with all features: `clusters` must be 2 up to the "
+            "number of rows"
         )
-    found = KMeans(count, n_init=10, random_state=0).fit_predict(features[known].astype(np.float64))
-    order = np.argsort(-np.bincount(found, minlength=count), kind="stable")
+    assigned = KMeans(count, n_init=10, random_state=0).fit_predict(features[known].astype(np.float64))
+    order = np.argsort(-np.bincount(assigned, minlength=count), kind="stable")
     rank = np.empty(count, np.int32)
     rank[order] = np.arange(1, count + 1)
     clusters = np.zeros(len(features), np.int32)
-    clusters[known] = rank[found]
+    clusters[known] = rank[assigned]
     return {"cluster": exchange.sender(inputs["features"])("cluster", clusters)}
 
 
 def embedding_map(exchange: ArrayTransport, inputs: dict[str, Any]) -> dict[str, Any]:
-    """Two coordinates per row, by principal components or UMAP; NaN for a row with missing features."""
+    """Map rows to two dimensions.
+
+    Parameters
+    ----------
+    exchange : ArrayTransport
+    inputs : dict
+        ``features`` (n, d) and ``method``, 'pca' (default) or 'umap'.
+
+    Returns
+    -------
+    dict
+        ``points`` (n, 2), float32, NaN for a row with missing features; ``explained``, the shares of the variance
+        along the two axes (of ``pca``).
+
+    Raises
+    ------
+    InputError
+        If fewer than 4 rows have all features.
+    MissingExtraError
+        If ``umap`` is not installed.
+    """
     from ..evaluation.embedding_map import principal_components, umap
 
     features = exchange.receive("features", inputs["features"])
     method = inputs.get("method", "pca")
     if method not in ("pca", "umap"):
-        raise InputError(f"method is {method!r:.100}: give 'pca' or 'umap'")
+        raise InputError(f"`method` is {method!r:.100}: it must be 'pca' or 'umap'")
     known = np.isfinite(features).all(1) if features.ndim == 2 else np.zeros(0, bool)
     if known.sum() < 4:
         raise InputError(

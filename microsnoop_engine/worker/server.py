@@ -1,10 +1,11 @@
-"""The worker: one warm process that CellProfiler, ImageJ and Appose clients talk to (see docs/worker-protocol.md)."""
+"""Answer the requests of CellProfiler, ImageJ and Appose clients from one warm process (docs: worker protocol)."""
 
 from __future__ import annotations
 
 import json
 import logging
 import os
+import re
 import signal
 import sys
 import threading
@@ -22,20 +23,23 @@ from .tasks import Tasks
 log = logging.getLogger(__name__)
 
 LONGEST_LINE = 16 << 20
+"""Bytes of a request."""
 
 
 class Worker:
-    """Reads requests from one stream and answers on another.
+    """Read requests from one stream and answer on another.
+
+    One thread reads, so that a request to cancel is seen while the main thread works on a task.
 
     Parameters
     ----------
     requests, responses : binary file
     tasks : Tasks
     leave : callable
-        Ends the process; called once the requests end.
+        Ends the process; called when the requests end.
     """
 
-    def __init__(self, requests: BinaryIO, responses: BinaryIO, tasks: Tasks, leave: Callable[[], None]):
+    def __init__(self, requests: BinaryIO, responses: BinaryIO, tasks: Tasks, leave: Callable[[], None]) -> None:
         self._requests = requests
         self._responses = responses
         self._tasks = tasks
@@ -63,6 +67,8 @@ class Worker:
             self._send(task, response_type, **values)
 
     def _result(self, task: str, script: str, inputs: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        """Run a task; return the type and the values of the response that ends it."""
+
         def on_batch(current: int, maximum: int) -> None:
             if task in self._cancelled:
                 raise Cancelled("cancelled")
@@ -73,12 +79,13 @@ class Worker:
         except Cancelled:
             return "CANCELATION", {}
         except MicrosnoopError as error:
-            return "FAILURE", {"error": str(error)}
-        except Exception as error:
+            return "FAILURE", {"error": plain_words(str(error))}
+        except Exception as error:  # the host must get an answer, and the worker stay usable
             log.exception("task %s", task)
             return "FAILURE", {"error": f"unexpected {type(error).__name__}: {error}"}
 
     def _send(self, task: str | None, response_type: str, **values: Any) -> None:
+        """Write a response; a host that no longer reads ends the worker."""
         from appose.util import message
 
         line = message.encode({"task": task, "responseType": response_type, **values}) + "\n"
@@ -90,16 +97,18 @@ class Worker:
             self._leave()
 
     def _read(self) -> None:
+        """Accept requests until they end, then end the worker."""
         while line := self._requests.readline(LONGEST_LINE):
             if not line.endswith(b"\n") and len(line) == LONGEST_LINE:
                 while not line.endswith(b"\n") and (line := self._requests.readline(LONGEST_LINE)):
                     pass
                 self._send(None, "FAILURE", error=f"a line has more than {LONGEST_LINE >> 20} MB: pass arrays as files")
             elif line.strip():
-                self._take(line)
+                self._accept(line)
         self._leave()
 
-    def _take(self, line: bytes) -> None:
+    def _accept(self, line: bytes) -> None:
+        """Put a request among those that wait, or answer why it cannot be used."""
         task = None
         try:
             request = json.loads(line)
@@ -107,7 +116,7 @@ class Worker:
                 raise InputError("the line is not a JSON object")
             task = request.get("task") if isinstance(request.get("task"), str) else None
             if task is None:
-                raise InputError("'task' must be text that tells this task from others")
+                raise InputError("'task' must be a text that no other task has")
             kind = request.get("requestType")
             if kind == "CANCEL":
                 self._cancel(task)
@@ -116,24 +125,36 @@ class Worker:
                 self._tasks.check(request.get("script"), inputs)
                 with self._changed:
                     if task in self._waiting or task == self._running:
-                        raise InputError(f"task '{task}' is already under way")
+                        raise InputError(f"there is a task '{task}' already: use another text")
                     self._waiting[task] = (request["script"], inputs)
                     self._changed.notify()
             else:
-                raise InputError(f"requestType is {kind!r:.100}: give EXECUTE or CANCEL")
+                raise InputError(f"requestType is {kind!r:.100}: it must be EXECUTE or CANCEL")
         except InputError as error:
-            self._send(task, "FAILURE", error=str(error))
+            self._send(task, "FAILURE", error=plain_words(str(error)))
         except (ValueError, RecursionError) as error:
             start = line[:80].decode(errors="replace")
             self._send(task, "FAILURE", error=f"this line is not JSON ({error}): {start!r}")
 
     def _cancel(self, task: str) -> None:
+        """Drop a task that waits, and mark one that runs to stop at its next batch."""
         with self._changed:
             if task == self._running:
                 self._cancelled.add(task)
-            waited = self._waiting.pop(task, None)
-        if waited:
+            waiting = self._waiting.pop(task, None)
+        if waiting:
             self._send(task, "CANCELATION")
+
+
+def plain_words(message: str) -> str:
+    """Turn the backticked parameter names of an error into words that a host can show.
+
+    Examples
+    --------
+    >>> plain_words("`rescale_constant` is 50: it must be a number from 0.1 to 20")
+    'rescale constant is 50: it must be a number from 0.1 to 20'
+    """
+    return re.sub(r"`(\w+)`", lambda name: name[1].replace("_", " "), message)
 
 
 def serve(make_embedder: Callable[[], Embedder], memory: int) -> None:
@@ -144,7 +165,7 @@ def serve(make_embedder: Callable[[], Embedder], memory: int) -> None:
     make_embedder : callable
         Makes the embedder when the first task needs it.
     memory : int
-        Arrays larger than that many bytes are refused.
+        Bytes of the largest array that is accepted.
     """
     requests, responses = take_over_standard_streams()
     exchange = ArrayTransport(memory)
@@ -163,7 +184,13 @@ def serve(make_embedder: Callable[[], Embedder], memory: int) -> None:
 
 
 def take_over_standard_streams() -> tuple[BinaryIO, BinaryIO]:
-    """Standard input and output for the protocol alone: whatever prints goes to standard error, reads get nothing."""
+    """Keep standard input and output for the protocol alone.
+
+    Returns
+    -------
+    requests, responses : binary file
+        The streams of the host. From now on whatever prints goes to standard error, and reads get nothing.
+    """
     sys.stdout.flush()
     requests = os.fdopen(os.dup(0), "rb")
     responses = os.fdopen(os.dup(1), "wb")

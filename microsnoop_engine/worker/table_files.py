@@ -1,4 +1,4 @@
-"""Write tables for a host."""
+"""Write tables for a host, and name the tasks of tables and maps."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Task = Callable[[dict[str, Any], Callable[[int, int], None]], dict[str, Any]]
 
 
 def table_tasks(exchange: ArrayTransport) -> dict[str, tuple[Task, set[str]]]:
-    """The tasks of this file by name, with the names of their inputs."""
+    """Return the tasks on tables by name, each with the names of its inputs."""
     return {
         "write_table": (
             lambda inputs, _: write_table(exchange, inputs),
@@ -41,7 +41,26 @@ def table_tasks(exchange: ArrayTransport) -> dict[str, tuple[Task, set[str]]]:
 
 
 def write_table(exchange: ArrayTransport, inputs: dict[str, Any]) -> dict[str, Any]:
-    """Write rows as .csv or .parquet in the layout of ``microsnoop profile``, or add them to such a file."""
+    """Write rows as .csv or .parquet in the layout of ``microsnoop profile``, or add them to such a file.
+
+    Parameters
+    ----------
+    exchange : ArrayTransport
+    inputs : dict
+        ``path``, ``features`` (n, channels x dimension), ``channels``, and optionally ``append``, ``objects``,
+        ``metadata`` (n values per name), ``image_number`` (n,) and, of objects, ``object_number`` (n,), ``center``
+        (n, 2), ``box`` (n, 4), ``border`` (n,).
+
+    Returns
+    -------
+    dict
+        ``path`` and ``rows``, the number of rows that were written.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written, the columns do not go together, or the file has other columns.
+    """
     path = Path(str(inputs["path"])).expanduser()
     if path.suffix.lower() not in (".csv", ".parquet"):
         raise InputError(f"'{path}' must end in .csv or .parquet")
@@ -59,35 +78,29 @@ def write_table(exchange: ArrayTransport, inputs: dict[str, Any]) -> dict[str, A
 
 
 def _table(exchange: ArrayTransport, inputs: dict[str, Any]) -> pa.Table:
+    """Arrange the inputs of :func:`write_table` as a table."""
     features = exchange.receive("features", inputs["features"])
     if features.ndim != 2:
-        raise InputError(f"features have the shape {features.shape}: give (rows, channels * 256)")
+        raise InputError(f"`features` have the shape {features.shape}: it must be (rows, channels x dimension)")
     count = len(features)
     metadata = dict(inputs.get("metadata") or {})
-    kinds = {name: int if all(isinstance(v, int) for v in values) else str for name, values in metadata.items()}
+    kinds: dict[str, type] = {
+        name: int if all(isinstance(value, int) for value in values) else str for name, values in metadata.items()
+    }
     channels = tuple(str(name) for name in inputs.get("channels") or ())
     if not channels or features.shape[1] % len(channels):
         raise InputError(f"{features.shape[1]} features do not go with {len(channels)} channels")
     layout = Layout(str(inputs.get("objects") or "Objects"), channels, kinds, features.shape[1] // len(channels))
-    columns: list[Any] = [[kinds[name](value) for value in values] for name, values in metadata.items()]
-    numbers = (
-        exchange.receive("image_number", inputs["image_number"]) if "image_number" in inputs else np.ones(count, int)
-    )
-    columns.append(numbers.astype(np.int64))
-    if layout.located:
-        named = {name: exchange.receive(name, inputs[name]) for name in ("object_number", "center", "box", "border")}
-        y0, x0, y1, x1 = named["box"].T
-        columns += [named["object_number"].astype(np.int64), named["center"][:, 1], named["center"][:, 0]]
-        columns += [x0, y0, x1, y1, named["border"].astype(np.int8)]
-    columns += list(features.T)
-    if any(len(column) != count for column in columns):
-        raise InputError(f"the columns of the table have other lengths than its {count} rows of features")
-    schema = layout.schema()
-    arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
-    return pa.Table.from_arrays(arrays, schema=schema)
+    image_number = np.ones(count, np.int64)
+    if "image_number" in inputs:
+        image_number = exchange.receive("image_number", inputs["image_number"])
+    names = ("object_number", "center", "box", "border") if layout.located else ()
+    located = {name: exchange.receive(name, inputs[name]) for name in names}
+    return pa.Table.from_batches([layout.rows(features, image_number, metadata, **located)])
 
 
 def _write_csv(table: pa.Table, existing: Path | None, temporary: Path) -> None:
+    """Write a table, after the rows of an existing file if there is one."""
     if existing is not None:
         header, last = _first_and_last_row(existing)
         _check_columns(existing, header, table)
@@ -101,18 +114,21 @@ def _write_csv(table: pa.Table, existing: Path | None, temporary: Path) -> None:
 
 
 def _first_and_last_row(path: Path) -> tuple[list[str], list[str]]:
-    """Both ends of a .csv file, which may be large."""
+    """Read both ends of a .csv file, which may be large."""
     with path.open("rb") as file:
         header = file.readline()
         file.seek(max(path.stat().st_size - LONGEST_ROW, 0))
         end = file.read()
     if not end.endswith(b"\n"):
-        raise InputError(f"'{path}' is damaged: its last line has no end; give another file")
-    lines = [header.decode("utf-8-sig", "replace"), end[:-1].rpartition(b"\n")[2].decode("utf-8-sig", "replace")]
-    return tuple(next(csv.reader([line]), []) for line in lines)
+        raise InputError(f"'{path}' is damaged: its last line has no end; use another file")
+    first, last = (
+        next(csv.reader([line.decode("utf-8-sig", "replace")]), []) for line in (header, end[:-1].rpartition(b"\n")[2])
+    )
+    return first, last
 
 
 def _write_parquet(table: pa.Table, existing: Path | None, temporary: Path) -> None:
+    """Write a table, after the rows of an existing file if there is one."""
     if existing is not None:
         try:
             old = pq.read_table(existing)
@@ -125,14 +141,15 @@ def _write_parquet(table: pa.Table, existing: Path | None, temporary: Path) -> N
 
 
 def _check_columns(path: Path, names: list[str], table: pa.Table) -> None:
+    """Refuse to add a table to a file of other columns."""
     if names != table.column_names:
         other = next((name for name in table.column_names if name not in names), "the order of its columns")
         raise InputError(
-            f"'{path}' has other columns than the new rows ({other}): give another file, or do not append to it"
+            f"'{path}' has other columns than the new rows ({other}): use another file, or do not append to it"
         )
 
 
 def _renumbered(table: pa.Table, last: int) -> pa.Table:
-    """The table with image numbers that follow those that a file has."""
-    place = table.schema.get_field_index(IMAGE_NUMBER)
-    return table.set_column(place, table.schema.field(place), pc.add(table[IMAGE_NUMBER], last))
+    """Add the last image number of a file to the image numbers of a table."""
+    index = table.schema.get_field_index(IMAGE_NUMBER)
+    return table.set_column(index, table.schema.field(index), pc.add(table[IMAGE_NUMBER], last))

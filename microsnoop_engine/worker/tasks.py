@@ -1,4 +1,4 @@
-"""What the worker can be asked for: inputs as the host sent them, outputs as it gets them back."""
+"""Run the tasks of the worker protocol: inputs as a host sends them, outputs as it receives them."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import platform
 import time
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
-import numpy as np
+from numpy.typing import NDArray
 
 from .. import __version__
 from ..errors import InputError
 from ..model.embedder import Embedder
-from ..modes.measure import Measurement, mean_of_rows, measure
+from ..modes.measure import Measurement, measure
 from ..modes.outlines import measure_rois
 from ..modes.settings import CropSettings
 from .arrays import ArrayTransport
@@ -21,13 +21,14 @@ from .table_files import table_tasks
 
 PROTOCOL = 1
 NEEDED = {"image", "labels", "boxes", "masks", "features", "path"}
-"""Inputs that a task which knows them cannot do without."""
+"""Inputs that are required by every task that has them."""
 
 OnBatch = Callable[[int, int], None]
+Task = Callable[[dict[str, Any], OnBatch], dict[str, Any]]
 
 
 class Tasks:
-    """The tasks of one worker, by their names.
+    """Hold the tasks of one worker, by their names.
 
     Parameters
     ----------
@@ -36,10 +37,10 @@ class Tasks:
         Makes the embedder when the first task needs it.
     """
 
-    def __init__(self, exchange: ArrayTransport, make_embedder: Callable[[], Embedder]):
+    def __init__(self, exchange: ArrayTransport, make_embedder: Callable[[], Embedder]) -> None:
         self._exchange = exchange
         self._make_embedder = make_embedder
-        self._tasks: dict[str, tuple[Callable[[dict[str, Any], OnBatch], dict[str, Any]], set[str]]] = {
+        self._tasks: dict[str, tuple[Task, set[str]]] = {
             "info": (self._info, set()),
             "measure_objects": (
                 self._measure_objects,
@@ -60,11 +61,18 @@ class Tasks:
         return self._make_embedder()
 
     def check(self, script: Any, inputs: Any) -> None:
-        """Refuse what is no task.
+        """Check the name and the inputs of a task.
+
+        Parameters
+        ----------
+        script : str
+            Name of the task.
+        inputs : dict
 
         Raises
         ------
         InputError
+            If there is no such task, or an input is unknown or missing.
         """
         if not isinstance(script, str) or script not in self._tasks:
             raise InputError(f"there is no task {script!r:.100}; there are {', '.join(self._tasks)}")
@@ -79,7 +87,26 @@ class Tasks:
             raise InputError(f"{script} needs the input {', '.join(missing)}")
 
     def run(self, script: str, inputs: dict[str, Any], on_batch: OnBatch) -> dict[str, Any]:
-        """Run a task that :meth:`check` has passed; ``on_batch`` may raise to stop it."""
+        """Run a task.
+
+        Parameters
+        ----------
+        script : str
+        inputs : dict
+            Passed by :meth:`check`.
+        on_batch : callable
+            Called after each batch with the crops done and the number of all crops; may raise to stop.
+
+        Returns
+        -------
+        dict
+            The outputs: numbers, texts and arrays in the form of the protocol.
+
+        Raises
+        ------
+        MicrosnoopError
+            If an input cannot be used.
+        """
         return self._tasks[script][0](inputs, on_batch)
 
     def _info(self, inputs: dict[str, Any], on_batch: OnBatch) -> dict[str, Any]:
@@ -124,33 +151,40 @@ class Tasks:
         began = time.perf_counter()
         mode = inputs.get("mode", "tile")
         if mode not in ("tile", "image"):
-            raise InputError(f"mode is {mode!r}: give 'tile' or 'image'")
+            raise InputError(f"`mode` is {mode!r:.100}: it must be 'tile' or 'image'")
         measurement = self._measure(inputs, _settings({**inputs, "mode": mode}, "mode", "normalize"), on_batch)
-        features = (mean_of_rows(measurement) if mode == "tile" else measurement).features
-        return self._outputs(inputs, {"features": features}, measurement, began)
+        return self._outputs(inputs, {"features": measurement.features}, measurement, began)
 
     def _measure_tiles(self, inputs: dict[str, Any], on_batch: OnBatch) -> dict[str, Any]:
         began = time.perf_counter()
-        measurement = self._measure(inputs, _settings({**inputs, "mode": "tile"}, "mode", "normalize"), on_batch)
+        settings = _settings({**inputs, "mode": "tile"}, "mode", "normalize")
+        measurement = self._measure(inputs, settings, on_batch, reduce=None)
         arrays = {"features": measurement.features, "box": measurement.regions.box}
         return self._outputs(inputs, arrays, measurement, began)
 
-    def _measure(self, inputs: dict[str, Any], settings: CropSettings, on_batch: OnBatch) -> Measurement:
+    def _measure(
+        self,
+        inputs: dict[str, Any],
+        settings: CropSettings,
+        on_batch: OnBatch,
+        reduce: Literal["mean"] | None = "mean",
+    ) -> Measurement:
         image = self._exchange.receive("image", inputs["image"])
         labels = self._exchange.receive("labels", inputs["labels"]) if "labels" in inputs else None
-        return measure(self.embedder, image, labels, settings, on_batch)
+        return measure(self.embedder, image, labels, settings, on_batch, reduce)
 
     def _outputs(
-        self, inputs: dict[str, Any], arrays: dict[str, np.ndarray], measurement: Measurement, began: float
+        self, inputs: dict[str, Any], arrays: dict[str, NDArray[Any]], measurement: Measurement, began: float
     ) -> dict[str, Any]:
-        give = self._exchange.sender(inputs["image"])
+        send = self._exchange.sender(inputs["image"])
         failed = [
             {"object_number": problem.object_number, "channel": problem.channel, "reason": problem.reason}
             for problem in measurement.problems
         ]
-        outputs = {name: give(name, array) for name, array in arrays.items()}
+        outputs = {name: send(name, array) for name, array in arrays.items()}
         return {**outputs, "failed": failed, "seconds": time.perf_counter() - began}
 
 
 def _settings(inputs: dict[str, Any], *names: str) -> CropSettings:
+    """Make settings of those of the named inputs that a host has sent."""
     return CropSettings(**{name: inputs[name] for name in names if name in inputs})

@@ -1,6 +1,6 @@
 """Draws what the module shows for a well of the synthetic screen, as docs/images/cellprofiler-display.png.
 
-PYTHONPATH=tests/helpers:tests/cellprofiler .venv-cellprofiler/bin/python scripts/pictures/cellprofiler_display.py
+PYTHONPATH=tests/helpers .venv-cellprofiler/bin/python scripts/pictures/cellprofiler_display.py
 """
 
 import os
@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 import tifffile
-from conftest import REPOSITORY, FigureStandIn, make_module, make_workspace, run_engine_script
+from cellprofiler_host import REPOSITORY, FigureStandIn, make_module, make_workspace, run_engine_script
 
 DRAW = (
     "import sys; from microsnoop_engine.images.synthetic import write_screen; "

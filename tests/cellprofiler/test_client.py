@@ -5,21 +5,19 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import _microsnoop_client as client
+import long_request
 import numpy as np
 import psutil
 import pytest
-from conftest import PLUGINS, assert_gone, engines_of, kill_once_busy, run_engine_script, wait_until_busy
+from cellprofiler_host import PLUGINS, assert_gone, engines_of, kill_once_busy, run_engine_script, wait_until_busy
 
 IMAGE = np.random.RandomState(0).rand(1, 60, 60).astype(np.float32)
 LABELS = np.zeros((60, 60), np.int32)
 LABELS[20:30, 20:30] = 1
-LONG = {  # takes minutes: 10000 crops of 224 pixels
-    "image": np.random.RandomState(0).rand(1, 600, 600).astype(np.float32),
-    "labels": np.kron(np.arange(1, 10001).reshape(100, 100), np.ones((6, 6))).astype(np.int32),
-    "rescale_constant": 20.0,
-}
+HELPERS = str(Path(long_request.__file__).parent)
 
 
 @pytest.fixture(autouse=True)
@@ -120,7 +118,7 @@ def test_an_engine_of_another_protocol(stub):
         "    outputs = {'version': '9.9', 'protocol': 2}\n"
         "    print(json.dumps({'task': task, 'responseType': 'COMPLETION', 'outputs': outputs}), flush=True)"
     )
-    with pytest.raises(client.EngineError, match=r"engine 9\.9 speaks protocol 2.* protocol 1: update"):
+    with pytest.raises(client.EngineError, match=r"9\.9 speaks protocol 2, but this program protocol 1\. Update"):
         client.Engine([path])
 
 
@@ -164,6 +162,12 @@ def test_a_refused_request_leaves_the_engine_usable_and_no_files(engine_command)
     assert os.listdir(engine.info["folder"]) == []
 
 
+def test_an_error_of_the_engine_is_in_plain_words(engine_command):
+    engine = client.get_engine(engine_command, ["--device", "cpu"])
+    with pytest.raises(client.EngineError, match="measure_objects: rescale constant is 50: it must be a number"):
+        engine.run("measure_objects", image=IMAGE, labels=LABELS, rescale_constant=50)
+
+
 def test_a_killed_engine_is_an_error_and_the_next_one_works(engine_command):
     engine = client.get_engine(engine_command, ["--device", "cpu"])
     folder = engine.info["folder"]
@@ -182,7 +186,7 @@ def test_an_engine_killed_in_the_middle_of_a_request_leaves_no_files(engine_comm
     killer = threading.Thread(target=kill_once_busy, args=(engine.pid, engine.info["folder"]))
     killer.start()
     with pytest.raises(client.EngineError, match=r"(?s)stopped during measure_objects.*exit code -9"):
-        engine.run("measure_objects", **LONG)
+        engine.run("measure_objects", **long_request.LONG)
     killer.join()
     assert not os.path.exists(engine.info["folder"])
 
@@ -190,13 +194,13 @@ def test_an_engine_killed_in_the_middle_of_a_request_leaves_no_files(engine_comm
 @pytest.mark.parametrize("busy", [False, True])
 def test_the_engine_dies_with_its_host(engine_command, busy):
     script = (
-        "import sys; sys.path[:0] = sys.argv[1:3]; import _microsnoop_client as client, test_client\n"
+        "import sys; sys.path[:0] = sys.argv[1:3]; import _microsnoop_client as client, long_request\n"
         "engine = client.get_engine(sys.argv[3:], ['--device', 'cpu'])\n"
         "print(engine.pid, engine.info['folder'], flush=True)\n"
-        + ("engine.run('measure_objects', **test_client.LONG)" if busy else "sys.stdin.read()")
+        + ("engine.run('measure_objects', **long_request.LONG)" if busy else "sys.stdin.read()")
     )
     host = subprocess.Popen(
-        [sys.executable, "-c", script, str(PLUGINS), os.path.dirname(__file__), *engine_command],
+        [sys.executable, "-c", script, str(PLUGINS), HELPERS, *engine_command],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )

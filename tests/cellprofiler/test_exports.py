@@ -6,9 +6,9 @@ import subprocess
 
 import numpy as np
 import pytest
-from conftest import run_engine_script
-from example_pipelines import build
-from runs import completed, headless, insert, read_csv, save
+from cellprofiler_examples import build
+from cellprofiler_host import run_engine_script
+from cellprofiler_runs import completed, headless, insert, read_csv, save
 
 KEPT = {"DMSO": ("0.0", 3), "SYN-11": ("1.0", 1), "SYN-12": ("1.0", 1), "SYN-31": ("1.0", 1), "SYN-32": ("1.0", 1)}
 CONTROLS = "Metadata_Role == 'negative'"
@@ -143,7 +143,7 @@ def test_sphering_names_the_columns_it_leaves_out(export, microsnoop, tmp_path):
     gone = set(before) - set(after)
     assert "(near-duplicate of another)" in said
     lines = [line.split(": ")[1] for line in said.splitlines() if " columns left out (" in line]
-    named = {name for line in lines for name in line.split(", ") if name != ".."}
+    named = {name for line in lines for name in line.split(", ") if name != "..."}
     assert len(named) >= 5
     assert named <= gone
     assert sum(int(line.split()[0]) for line in said.splitlines() if " columns left out (" in line) == len(gone)

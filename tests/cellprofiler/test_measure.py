@@ -11,7 +11,16 @@ import numpy as np
 import pytest
 from cellprofiler_core.image import Image
 from cellprofiler_core.object import Objects
-from conftest import FigureStandIn, engines_of, features_of, kill_once_busy, make_module, make_workspace, written
+from cellprofiler_host import (
+    FigureStandIn,
+    engines_of,
+    features_of,
+    kill_once_busy,
+    make_module,
+    make_workspace,
+    run_engine_script,
+    written,
+)
 
 RANDOM = np.random.RandomState(0)
 
@@ -226,6 +235,42 @@ def test_unknown_weights_say_so():
     assert module.prepare_run(workspace) is False
     (error,) = workspace.pipeline.errors
     assert "no-such-weights" in error.message
+
+
+@pytest.fixture
+def small_weights(engine_python, tmp_path):
+    """Untrained weights that make 32 features per channel."""
+    script = (
+        "import sys; from pathlib import Path; from microsnoop_engine.model.checkpoints import Card, save_weights; "
+        "from microsnoop_engine.model.registry import make_network; "
+        "state = make_network('vit', 32, decoder=False).state_dict(); "
+        "card = Card('small', architecture='vit', dimension=32); "
+        "save_weights({name: value.numpy() for name, value in state.items()}, card, Path(sys.argv[1]))"
+    )
+    run_engine_script(engine_python, script, tmp_path / "small.safetensors")
+    return str(tmp_path / "small.safetensors")
+
+
+def test_the_dimension_comes_from_the_weights(small_weights):
+    module = make_module(("DNA", "GFP"))
+    module.device.value = "cpu"
+    module.weights.value = small_weights
+    workspace = make_workspace(module, {"DNA": field(), "GFP": field()}, {"Nuclei": squares([1, 2])})
+    with pytest.raises(
+        ValueError, match=r'make 64 features for 2 image\(s\), but 512 were declared. Press "Test engine"'
+    ):
+        module.run(workspace)
+    assert module.prepare_run(workspace) is True
+    assert module.dimension.value == 32
+    module.run(workspace)
+    values = written(workspace, "Nuclei")
+    assert values.shape == (2, 64)
+    assert np.isfinite(values).all()
+    again = make_module()
+    again.device.value, again.weights.value = module.device.value, small_weights
+    again.test_button.on_event_fired()
+    assert again.dimension.value == 32
+    module.post_run(workspace)
 
 
 def test_prepare_run_notes_the_engine_and_post_run_ends_it():

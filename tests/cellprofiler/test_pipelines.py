@@ -8,8 +8,8 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import assert_gone, cmdline, run_engine_script, wait_until_busy
-from runs import (
+from cellprofiler_host import assert_gone, cmdline, run_engine_script, wait_until_busy
+from cellprofiler_runs import (
     EXAMPLES,
     WELLS,
     analysis,

@@ -10,7 +10,7 @@ from cellprofiler_core.constants.measurement import COLTYPE_FLOAT
 from cellprofiler_core.pipeline import Pipeline
 from cellprofiler_core.setting import ValidationError
 from cellprofiler_core.utilities.core.modules import instantiate_module
-from conftest import make_module, make_pipeline, make_workspace
+from cellprofiler_host import make_module, make_pipeline, make_workspace
 
 
 @pytest.fixture
@@ -34,6 +34,7 @@ def test_settings_survive_a_pipeline_file():
     module.same_size.value = True
     module.image_mode.value = "Rescale"
     module.weights.value = "my weights.safetensors"
+    module.dimension.value = 64
     module.device.value = "cpu"
     module.engine_path.value = "C:\\Users\\me\\my env\\python.exe"
     file = io.StringIO()
@@ -41,21 +42,23 @@ def test_settings_survive_a_pipeline_file():
     loaded = Pipeline()
     loaded.loadtxt(io.StringIO(file.getvalue()), raise_on_error=True)
     (again,) = loaded.modules()
-    assert again.variable_revision_number == 2
+    assert again.variable_revision_number == 3
     assert [setting.get_value() for setting in again.settings()] == [
         setting.get_value() for setting in module.settings()
     ]
     assert again.engine_path.value == module.engine_path.value
 
 
-def test_a_pipeline_of_the_first_version_is_read():
+@pytest.mark.parametrize(("version", "missing"), [(1, ("same size?", "Features per channel")), (2, ("Features per",))])
+def test_a_pipeline_of_an_older_version_is_read(version, missing):
     module = make_module(("DNA", "GFP"), ("Nuclei",), "Both")
     module.weights.value = "mine"
     file = io.StringIO()
     make_pipeline(module).dump(file)
-    lines = [line for line in file.getvalue().splitlines() if "same size?" not in line]
-    old = "\n".join(lines).replace("variable_revision_number:2|show_window", "variable_revision_number:1|show_window")
-    assert old.count("variable_revision_number:1|") == 1
+    lines = [line for line in file.getvalue().splitlines() if not any(text in line for text in missing)]
+    new = "variable_revision_number:3|show_window"
+    old = "\n".join(lines).replace(new, f"variable_revision_number:{version}|show_window")
+    assert old.count(f"variable_revision_number:{version}|") == 1
     loaded = Pipeline()
     loaded.loadtxt(io.StringIO(old + "\n"), raise_on_error=True)
     (again,) = loaded.modules()
@@ -113,6 +116,16 @@ def test_declared_columns():
         "Microsnoop_Weights",
         "Microsnoop_WeightsSHA256",
     ]
+
+
+def test_declared_columns_follow_the_weights():
+    module = make_module(("DNA",), ("Nuclei",))
+    pipeline = make_pipeline(module)
+    assert len(module.get_measurements(pipeline, "Nuclei", "Microsnoop")) == 256
+    module.dimension.value = 1024
+    features = [column[1] for column in pipeline.get_measurement_columns() if column[0] == "Nuclei"]
+    assert (features[0], features[-1], len(features)) == ("Microsnoop_E000_DNA", "Microsnoop_E1023_DNA", 1024)
+    assert module.get_measurements(pipeline, "Nuclei", "Microsnoop")[-1] == "E1023"
 
 
 def test_other_modules_can_pick_the_measurements():

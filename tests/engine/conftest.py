@@ -11,7 +11,7 @@ from real_crops import real_crops as read_crops
 from screens import write_screen
 from several_workers import JOB, table_of
 
-from microsnoop_engine.distributor.run import profile
+from microsnoop_engine.distributor.run import run_job
 from microsnoop_engine.images.load_data import from_load_data
 
 
@@ -56,7 +56,7 @@ def thirty_sets(tmp_path_factory):
 def table_of_thirty(thirty_sets, tmp_path_factory, embedder):
     """What one process makes of them."""
     folder = tmp_path_factory.mktemp("expected")
-    profile(thirty_sets, JOB, embedder, folder)
+    run_job(thirty_sets, JOB, embedder, folder)
     return table_of(folder)
 
 

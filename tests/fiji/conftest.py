@@ -5,21 +5,16 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 import tifffile
+from imagej_host import CHANNELS, IJ_JAR, REPOSITORY, command_of, java_options, save_hyperstack
 
 from microsnoop_engine.cli.install import install_fiji
 from microsnoop_engine.images.synthetic import render_field
-
-REPOSITORY = Path(__file__).resolve().parents[2]
-IJ_JAR = os.environ.get("IJ_JAR", "/usr/share/java/ij.jar")
-CHANNELS = ["DNA", "ER", "Actin"]
 
 
 def pytest_sessionstart():
@@ -70,17 +65,6 @@ def home(tmp_path_factory, jar):
     return folder
 
 
-def java_options(home):
-    """What tells an ImageJ where its plugins and preferences are."""
-    return [f"-Dplugins.dir={home / 'ImageJ'}", f"-Duser.home={home}", "-Xmx1g"]
-
-
-def command_of(home, macro, argument="", headless=False):
-    """The command that runs a macro file in ImageJ."""
-    options = [*java_options(home), *(["-Djava.awt.headless=true"] if headless else [])]
-    return ["java", *options, "-jar", IJ_JAR, "-ijpath", str(home / "ImageJ"), "-batch", str(macro), str(argument)]
-
-
 @pytest.fixture
 def batch(home, tmp_path):
     """Run a macro in an ImageJ of its own; what it says comes back."""
@@ -116,12 +100,6 @@ def field(tmp_path_factory):
     save_hyperstack(folder / "field.tif", image, "CYX", CHANNELS)
     tifffile.imwrite(folder / "labels.tif", labels.astype(np.uint16), imagej=True)
     return folder / "field.tif", image, labels
-
-
-def save_hyperstack(path, array, axes, names=None):
-    """Write an array as ImageJ does."""
-    metadata = {"axes": axes, **({"Labels": names} if names else {})}
-    tifffile.imwrite(path, array, imagej=True, metadata=metadata)
 
 
 @pytest.fixture(scope="session")
@@ -166,79 +144,3 @@ def ij(java, imagej):
     java.jimport("ij.measure.ResultsTable").getResultsTable().reset()
     java.jimport("ij.IJ").resetEscape()
     return java.jimport("ij.IJ")
-
-
-def workers_of(pid):
-    """Engine processes below a process."""
-    try:
-        children = psutil.Process(pid).children(recursive=True)
-    except psutil.NoSuchProcess:
-        return []
-    return [child for child in children if "microsnoop_engine" in child.cmdline()]
-
-
-def own_workers():
-    """Engine processes of the ImageJ in this process."""
-    return workers_of(os.getpid())
-
-
-def assert_gone(processes, patience=15):
-    """Fail unless processes end by themselves."""
-    deadline = time.monotonic() + patience
-    while living := [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]:
-        assert time.monotonic() < deadline, f"still running: {living}"
-        time.sleep(0.05)
-
-
-def engine_stub(folder, body):
-    """A program that stands for an engine that misbehaves."""
-    path = folder / f"stub-{time.monotonic_ns()}"
-    path.write_text(f"#!{sys.executable}\n{body}\n")
-    path.chmod(0o755)
-    return str(path)
-
-
-def wait_for(condition, patience=30):
-    """What a condition gives once it is true."""
-    deadline = time.monotonic() + patience
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.03)
-    return found
-
-
-def window(java, title):
-    """The open window with this title, if any."""
-    for found in java.jimport("java.awt.Window").getWindows():
-        if found.isShowing() and hasattr(found, "getTitle") and str(found.getTitle()) == title:
-            return found
-    return None
-
-
-def components(java, container, kind):
-    """All components of a kind in a window, at any depth."""
-    found = []
-    for component in container.getComponents():
-        if isinstance(component, java.jimport(kind)):
-            found.append(component)
-        if isinstance(component, java.jimport("java.awt.Container")):
-            found += components(java, component, kind)
-    return found
-
-
-def press(java, dialog, label):
-    """Press a button of a window."""
-    event = java.jimport("java.awt.event.ActionEvent")
-    button = next(b for b in components(java, dialog, "java.awt.Button") if str(b.getLabel()).strip() == label)
-    for listener in button.getActionListeners():
-        listener.actionPerformed(event(button, 1001, label))
-
-
-def numbers(table, columns):
-    """Columns of a results table as an array."""
-    return np.array([[table.getValue(name, row) for name in columns] for row in range(int(table.size()))])
-
-
-def feature_names(*channels):
-    """Names of the columns of channels."""
-    return [f"Microsnoop_E{index:03d}_{channel}" for channel in channels for index in range(256)]

@@ -53,7 +53,7 @@ def outputs(home, field, tmp_path_factory):
     """The folder of what one run of the macro wrote."""
     import subprocess
 
-    from conftest import command_of
+    from imagej_host import command_of
 
     folder = tmp_path_factory.mktemp("out")
     (folder / "macro.ijm").write_text(MACRO.format(folder=field[0].parent, out=folder))

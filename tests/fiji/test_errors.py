@@ -1,7 +1,7 @@
 """What goes wrong in a macro ends it with a reason in the log, and never waits for a user."""
 
 import pytest
-from conftest import engine_stub
+from imagej_host import engine_stub
 
 MEASURE = 'run("Measure Microsnoop Features", "{options}");\nFile.saveString("went on", "{out}/went-on.txt");\n'
 OPEN = 'open("{folder}/field.tif");\n'
@@ -42,7 +42,7 @@ ERRORS = {
         "objects=[Whole image] channels=DNA,GFP",
         'no channel "GFP". The channels are: DNA, ER, Actin',
     ),
-    "channel twice": (OPEN, "objects=[Whole image] channels=1,DNA", 'channel "DNA" stands twice'),
+    "channel twice": (OPEN, "objects=[Whole image] channels=1,DNA", 'channel "DNA" is named twice'),
     "misspelt option": (OPEN, "object=[Whole image]", 'There is no option "object"; there are objects, labels'),
     "misspelt objects": (OPEN, "objects=[Whole]", 'objects is "Whole": give one of ROI Manager, Overlay'),
     "mode of other objects": (OPEN, "objects=[Whole image] mode=box", 'mode is "box": give one of tile, rescale.'),
@@ -51,6 +51,11 @@ ERRORS = {
     "bad file": (OPEN, "objects=[Whole image] csv=[{out}/a.xlsx]", "must end in .csv or .parquet: add the ending"),
     "no folder": (OPEN, "objects=[Whole image] csv=[{out}/nowhere/a.csv]", "there is no folder"),
     "one cluster": (OPEN, "objects=[Whole image] cluster=1", "One cluster is none: give cluster=2"),
+    "more clusters than rows": (
+        OPEN,
+        "objects=[Whole image] cluster=3",
+        "3 clusters cannot be made of 1 rows with all features: clusters must be 2 up to the number of rows.",
+    ),
     "overlay of no clusters": (OPEN, "objects=[Whole image] overlay", "give their number too, for example cluster=3"),
 }
 
@@ -113,7 +118,7 @@ def test_an_engine_of_another_protocol(batch, field, tmp_path):
     )
     said = stderr_of(batch, field, tmp_path, stub)
     assert "engine 9.0 speaks another protocol (99) than this plugin (1)" in said
-    assert '"pip install .", then "microsnoop install fiji", then start ImageJ anew' in said
+    assert '"pip install .", then "microsnoop install fiji", then restart ImageJ' in said
 
 
 def test_an_engine_that_dies_says_its_last_words(batch, field, tmp_path):

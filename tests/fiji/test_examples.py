@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
-from conftest import CHANNELS, IJ_JAR, REPOSITORY, save_hyperstack
+from imagej_host import CHANNELS, IJ_JAR, REPOSITORY, save_hyperstack
 from real_crops import FIELDS, real_field
 
 from microsnoop_engine.cli.main import main

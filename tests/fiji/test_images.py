@@ -4,10 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
-from conftest import feature_names, save_hyperstack
+from imagej_host import feature_names, save_hyperstack
 
 from cellprofiler_plugins._microsnoop_client import close_engines
 from fiji_bridge import measure
+from microsnoop_engine.model.checkpoints import Card, save_weights
+from microsnoop_engine.model.registry import make_network
 from microsnoop_engine.modes import measure as measuring
 from microsnoop_engine.modes.settings import CropSettings
 
@@ -160,3 +162,45 @@ def test_names_of_channels(java, ij, tmp_path):
         assert [name.split("E000_")[1] for name in frame if "_E000_" in name] == want
         assert list(measure(None, imp, None, mode="rescale"))[2::256] == feature_names(*want)[::256]
         imp.close()
+
+
+@pytest.fixture
+def small_weights(tmp_path):
+    """Untrained weights that make 32 features per channel."""
+    path = tmp_path / "small.safetensors"
+    state = make_network("vit", 32, decoder=False).state_dict()
+    card = Card("small", architecture="vit", dimension=32)
+    save_weights({name: value.numpy() for name, value in state.items()}, card, path)
+    return path
+
+
+def test_the_dimension_comes_from_the_weights(java, ij, hyperstack, small_weights, tmp_path):
+    ij.run("Microsnoop Settings", f"weights=[{small_weights}]")
+    try:
+        found, frame = through_plugin(java, ij, hyperstack, tmp_path, "objects=[Whole image] mode=rescale")
+    finally:
+        ij.run("Microsnoop Settings", "weights=microsnoop-base")
+    assert found.shape == (1, 64)
+    assert list(frame)[-32:] == [f"Image_Microsnoop_E{index:03d}_C2" for index in range(32)]
+    table = java.jimport("ij.measure.ResultsTable").getResultsTable()
+    names = [str(name) for name in table.getHeadings() if str(name).startswith("Microsnoop_")]
+    assert (names[0], names[32], names[-1], len(names)) == (
+        "Microsnoop_E000_C1",
+        "Microsnoop_E000_C2",
+        "Microsnoop_E031_C2",
+        64,
+    )
+    rows = measure(None, hyperstack, None, mode="rescale", weights=str(small_weights))
+    assert [name for name in rows if name.startswith("Microsnoop_")] == names
+    np.testing.assert_allclose(rows[names], found, atol=1e-4)
+
+
+def test_outlines_of_more_pixels_than_an_int_counts(java, ij):
+    """2,000 outlines of 1,100 x 1,100 pixels have 2.4 billion."""
+    boxes = java.jimport("java.util.ArrayList")()
+    for _ in range(2000):
+        boxes.add(java.jimport("java.awt.Rectangle")(5, 5, 1100, 1100))
+    core = ij.getClassLoader().loadClass("microsnoop.MeasureCore")
+    area = next(method for method in core.getDeclaredMethods() if str(method.getName()) == "area")
+    area.setAccessible(True)
+    assert int(area.invoke(None, boxes)) == 2000 * 1100**2 > 2**31

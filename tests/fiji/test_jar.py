@@ -2,7 +2,7 @@
 
 import zipfile
 
-from conftest import REPOSITORY
+from imagej_host import REPOSITORY
 
 JAR = REPOSITORY / "fiji_bridge" / "Microsnoop_.jar"
 JAVA = REPOSITORY / "fiji_bridge" / "java"

@@ -11,7 +11,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import (
+from imagej_host import (
     IJ_JAR,
     REPOSITORY,
     assert_gone,

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import components, feature_names, numbers, own_workers, press, wait_for, window
+from imagej_host import components, feature_names, numbers, own_workers, press, wait_for, window
 
 from microsnoop_engine.modes.measure import measure
 

@@ -13,7 +13,7 @@ from microsnoop_engine.trainer.trainer import Trainer
 images, folder = map(Path, sys.argv[1:])
 settings = {"categories": (), "crop": 32, "batch": 4, "epochs": 2, "warmup_epochs": 1}
 with parallel.process_group("cpu"):
-    for name, changes in (("reconstruction", {}), ("contrast", {"reconstruction": 0.0, "contrast": 1.0})):
+    for name, changes in (("reconstruction", {}), ("contrast", {"reconstruction_weight": 0.0, "contrast_weight": 1.0})):
         trainer = Trainer(TrainConfig(**settings, **changes), read_pool(images), folder / name)
         model = trainer.model.double().train()
         views = [view.double() for view in trainer.views(trainer.batches, 0)]

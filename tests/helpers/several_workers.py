@@ -1,4 +1,4 @@
-"""What the tests of several processes and of a Ray cluster share: the job, and what must come of it."""
+"""Job, settings and checks of the tests of several processes and of a Ray cluster."""
 
 import time
 

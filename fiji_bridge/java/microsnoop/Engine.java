@@ -27,7 +27,7 @@ final class Engine {
     private static final int CANCEL_SECONDS = 60;
     private static final long NO_LIMIT = TimeUnit.DAYS.toSeconds(10000);
     private static final int LAST_LINES = 40;
-    /** ImageJ loads plugins anew with "Refresh Menus": the process is kept where the next class finds it. */
+    /** ImageJ loads plugins again with "Refresh Menus": the process is kept where the next class finds it. */
     private static final String KEPT = "microsnoop.engine.process";
 
     private static final Map<String, Object> END = Collections.singletonMap("responseType", (Object) "END");
@@ -104,7 +104,7 @@ final class Engine {
 
     private static String update() {
         return "Bring both to the same version: in microsnoop's folder \"pip install .\", then \"microsnoop install "
-                + "fiji\", then start ImageJ anew.";
+                + "fiji\", then restart ImageJ.";
     }
 
     /** One line: version, weights, device. */
@@ -114,6 +114,11 @@ final class Engine {
                 + sha.substring(0, Math.min(12, sha.length())) + "), device " + info.get("device") + ", "
                 + info.get("precision") + " (" + info.get("backend") + "), Python " + info.get("python") + ", "
                 + command.get(0);
+    }
+
+    /** Numbers per channel that the weights make. */
+    int dimension() {
+        return ((Double) info.get("dimension")).intValue();
     }
 
     /** A file of this name, to pass an array; for the caller to delete. */
@@ -192,7 +197,7 @@ final class Engine {
     static File path(Map<String, Object> outputs, String name) throws Problem {
         Object path = map(outputs.get(name)).get("npy");
         if (path == null) {
-            throw new Problem("The microsnoop engine did not give \"" + name + "\". " + update());
+            throw new Problem("The answer of the microsnoop engine lacks \"" + name + "\". " + update());
         }
         return new File(path.toString());
     }

@@ -22,7 +22,7 @@ public class MapCommand implements PlugIn {
     private static final String[] KEYS = {"table", "method", "color"};
     private static final List<String> METHODS = Arrays.asList("PCA", "UMAP");
     private static final List<String> COLORS = Arrays.asList("cluster", "image", "none");
-    private static final Pattern FEATURE = Pattern.compile("Microsnoop_E\\d{3}_.+");
+    private static final Pattern FEATURE = Pattern.compile("Microsnoop_E\\d{3,}_.+");
 
     @Override
     public void run(String argument) {

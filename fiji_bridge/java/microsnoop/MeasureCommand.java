@@ -55,7 +55,7 @@ public class MeasureCommand implements PlugIn {
                     + "\" could not be measured and are NaN; the first because: " + rows.firstReason);
         }
         IJ.showProgress(1.0);
-        IJ.showStatus("Microsnoop: " + rows.rows.size() + " rows x " + rows.channels.length * Output.DIMENSION
+        IJ.showStatus("Microsnoop: " + rows.rows.size() + " rows x " + rows.channels.length * rows.dimension
                 + " features in " + IJ.d2s((System.currentTimeMillis() - began) / 1000.0, 1) + " s");
         return rows;
     }
@@ -70,7 +70,7 @@ public class MeasureCommand implements PlugIn {
     /**
      * For macros without any window: call("microsnoop.MeasureCommand.macro", "objects=[Overlay] ...").
      *
-     * @return "" or what went wrong
+     * @return "" or the error
      */
     public static String macro(String options) {
         try {

@@ -2,6 +2,7 @@ package microsnoop;
 
 import ij.IJ;
 import ij.ImagePlus;
+import ij.gui.Roi;
 import ij.process.ImageProcessor;
 import java.awt.Rectangle;
 import java.io.File;
@@ -25,7 +26,8 @@ final class MeasureCore {
         this.options = options;
         this.engine = engine;
         pixels = new Pixels(imp, options.channels);
-        rows = new Rows(imp.getTitle(), pixels.names, options.whole(), imp.getNSlices() > 1, imp.getNFrames() > 1);
+        rows = new Rows(imp.getTitle(), pixels.names, engine.dimension(), options.whole(), imp.getNSlices() > 1,
+                imp.getNFrames() > 1);
     }
 
     /** The rows of an image; nothing is written yet. */
@@ -55,10 +57,10 @@ final class MeasureCore {
 
         String task();
 
-        /** Name and number of what the engine calls by this number. */
+        /** Sets name and number of the object that the engine calls by this number. */
         void describe(Rows.Row row, int objectNumber);
 
-        /** What to do when there was nothing at any of the places. */
+        /** The error when there was no object at any of the places. */
         String nothing();
     }
 
@@ -143,6 +145,15 @@ final class MeasureCore {
         return value;
     }
 
+    /** Pixels of all boxes: more than an int can count where there are thousands of large outlines. */
+    static long area(List<Rectangle> boxes) {
+        long area = 0;
+        for (Rectangle box : boxes) {
+            area += (long) box.width * box.height;
+        }
+        return area;
+    }
+
     /** Outlines: a box and a mask each, as ImageJ fills them. */
     private static final class Outlines implements Objects {
         private final ImagePlus imp;
@@ -173,19 +184,18 @@ final class MeasureCore {
             File maskFile = engine.file("masks");
             files.add(boxFile);
             files.add(maskFile);
-            int area = 0;
-            try (Npy npy = new Npy(boxFile, "i4", here.size(), 4)) {
-                for (RoiSources.Entry entry : here) {
-                    Rectangle box = entry.roi.getBounds();
+            List<Rectangle> boxes = new ArrayList<>();
+            for (RoiSources.Entry entry : here) {
+                boxes.add(entry.roi.getBounds());
+            }
+            try (Npy npy = new Npy(boxFile, "i4", boxes.size(), 4)) {
+                for (Rectangle box : boxes) {
                     npy.ints(new int[] {box.y, box.x, box.y + box.height, box.x + box.width});
-                    area += box.width * box.height;
                 }
             }
-            try (Npy npy = new Npy(maskFile, "u1", area)) {
+            try (Npy npy = new Npy(maskFile, "u1", area(boxes))) {
                 for (RoiSources.Entry entry : here) {
-                    Rectangle box = entry.roi.getBounds();
-                    ImageProcessor mask = entry.roi.getMask();
-                    npy.bytes(mask == null ? filled(box.width * box.height) : (byte[]) mask.getPixels());
+                    write(npy, entry.roi);
                 }
             }
             inputs.put("boxes", npy(boxFile));
@@ -193,10 +203,19 @@ final class MeasureCore {
             return true;
         }
 
-        private static byte[] filled(int length) {
-            byte[] values = new byte[length];
-            Arrays.fill(values, (byte) 1);
-            return values;
+        /** The pixels of an outline in its box; a rectangle has no mask, all its pixels are inside. */
+        private static void write(Npy npy, Roi roi) throws IOException {
+            ImageProcessor mask = roi.getMask();
+            if (mask != null) {
+                npy.bytes((byte[]) mask.getPixels());
+                return;
+            }
+            Rectangle box = roi.getBounds();
+            byte[] row = new byte[box.width];
+            Arrays.fill(row, (byte) 1);
+            for (int y = 0; y < box.height; y++) {
+                npy.bytes(row);
+            }
         }
 
         @Override

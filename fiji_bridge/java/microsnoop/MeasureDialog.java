@@ -21,7 +21,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Vector;
 
-/** Asks what to measure; what does not apply to the chosen objects is grayed out. */
+/** Asks the user for the options; those that do not apply to the chosen objects are grayed out. */
 final class MeasureDialog implements DialogListener, ActionListener {
     private static Options last = new Options();
 
@@ -35,7 +35,7 @@ final class MeasureDialog implements DialogListener, ActionListener {
         stack = imp.getNSlices() > 1 || imp.getNFrames() > 1;
     }
 
-    /** What the user chose; null if the dialog was cancelled. */
+    /** The options of the user; null if the dialog was cancelled. */
     static Options ask(ImagePlus imp) throws Problem {
         boolean recording = Recorder.record;
         Recorder.record = false;

@@ -24,9 +24,9 @@ final class Npy implements Closeable {
     private final ByteBuffer buffer = ByteBuffer.allocate(CHUNK * 4).order(ByteOrder.LITTLE_ENDIAN);
 
     /** A file to be filled; kind as in NumPy, for example "u1", "u2", "i4", "f4". */
-    Npy(File path, String kind, int... shape) throws IOException {
+    Npy(File path, String kind, long... shape) throws IOException {
         StringBuilder lengths = new StringBuilder();
-        for (int length : shape) {
+        for (long length : shape) {
             lengths.append(length).append(", ");
         }
         String dict = "{'descr': '" + (kind.endsWith("1") ? "|" : "<") + kind + "', 'fortran_order': False, 'shape': ("

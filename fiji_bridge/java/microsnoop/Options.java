@@ -5,7 +5,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
-/** What is measured and where it goes; read from the options of a macro call, and written as such. */
+/** The options of a measurement, read from those of a macro call and written as such. */
 final class Options {
     static final String ROI_MANAGER = "ROI Manager";
     static final String OVERLAY = "Overlay";
@@ -33,7 +33,7 @@ final class Options {
     String channels = "all";
     String mode = BOX;
     double rescaleConstant = 2.0;
-    /** Whether every box is resized to SIDE pixels. */
+    /** Resize every box to SIDE pixels. */
     boolean sameSize;
     boolean allSlices;
     String table = "Results";
@@ -168,7 +168,7 @@ final class Options {
                         + ". Values with spaces need brackets: objects=[ROI Manager].");
             }
             if (flags.contains(key) == (value != null)) {
-                throw new Problem(flags.contains(key) ? "The option \"" + key + "\" stands alone, without \"=\"."
+                throw new Problem(flags.contains(key) ? "The option \"" + key + "\" is written alone, without \"=\"."
                         : "The option \"" + key + "\" needs a value: " + key + "=...");
             }
             found.put(key, value);

@@ -21,10 +21,9 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
-/** Where rows go: a table of ImageJ, a file written by the engine, clusters in an overlay. */
+/** Writes rows: into a table of ImageJ, into a file through the engine, as clusters into an overlay. */
 final class Output {
     static final String CLUSTER = "Microsnoop_Cluster";
-    static final int DIMENSION = 256;
     private static final int[] COLORS = {
         0x1f77b4, 0xff7f0e, 0x2ca02c, 0xd62728, 0x9467bd, 0x8c564b, 0xe377c2, 0xbcbd22, 0x17becf, 0x7f7f7f
     };
@@ -109,7 +108,7 @@ final class Output {
         }
         int before = headings.size();
         for (String channel : rows.channels) {
-            for (int e = 0; e < DIMENSION; e++) {
+            for (int e = 0; e < rows.dimension; e++) {
                 headings.add(String.format("Microsnoop_E%03d_%s", e, channel));
             }
         }
@@ -246,7 +245,7 @@ final class Output {
 
     private static File writeInts(Engine engine, String name, boolean matrix, int[][] rows) throws IOException {
         File file = engine.file(name);
-        int[] shape = matrix ? new int[] {rows.length, rows[0].length} : new int[] {rows[0].length};
+        long[] shape = matrix ? new long[] {rows.length, rows[0].length} : new long[] {rows[0].length};
         try (Npy npy = new Npy(file, "i4", shape)) {
             for (int[] row : rows) {
                 npy.ints(row);

@@ -41,7 +41,7 @@ final class Pixels {
             channels[i] = index(which, existing);
             names[i] = equals < 0 ? existing[channels[i]] : clean(word.substring(equals + 1));
             if (names[i].isEmpty() || Arrays.asList(names).subList(0, i).contains(names[i])) {
-                throw new Problem("channels is \"" + wanted + "\": channel \"" + names[i] + "\" stands twice. Give each once.");
+                throw new Problem("channels is \"" + wanted + "\": channel \"" + names[i] + "\" is named twice. Name each once.");
             }
         }
     }
@@ -76,11 +76,11 @@ final class Pixels {
             names[c] = label == null ? "" : clean(label.split("\n")[0]);
             numbered[c] = "C" + (c + 1);
         }
-        boolean told = new HashSet<>(Arrays.asList(names)).size() == count && !Arrays.asList(names).contains("");
-        return told ? names : numbered;
+        boolean distinct = new HashSet<>(Arrays.asList(names)).size() == count && !Arrays.asList(names).contains("");
+        return distinct ? names : numbered;
     }
 
-    /** A name without what would break a table, without Bio-Formats' "c:1/2 - " and without a file's ending. */
+    /** A name without characters that would break a table, without Bio-Formats' "c:1/2 - " and without a file's ending. */
     private static String clean(String name) {
         name = name.replaceFirst("^(?:[czt]:\\d+/\\d+ ?)+(?:- )?", "");
         name = name.replaceFirst("(?i)\\.(tiff?|png|jpe?g|gif|bmp)$", "");

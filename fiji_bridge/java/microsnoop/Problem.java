@@ -1,6 +1,6 @@
 package microsnoop;
 
-/** What stops a command; the message says what is wrong and what to do next. */
+/** Stops a command; the message says why, and what to do. */
 public class Problem extends Exception {
     private static final long serialVersionUID = 1;
 

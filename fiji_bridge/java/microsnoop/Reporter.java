@@ -7,16 +7,16 @@ import java.awt.GraphicsEnvironment;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 
-/** Says what went wrong: in a window to a user who waits, in the log to a macro, which ends. */
+/** Reports errors: in a window to a user who waits, in the log to a macro, which ends. */
 final class Reporter {
     private Reporter() {}
 
-    /** Whether somebody sits before the screen and has chosen the command from the menu. */
+    /** True if a user has chosen the command from the menu. */
     static boolean interactive() {
         return Macro.getOptions() == null && !unattended() && !IJ.isMacro();
     }
 
-    /** Whether a dialog would wait for nobody. */
+    /** True if there is nobody to answer a dialog. */
     static boolean unattended() {
         return GraphicsEnvironment.isHeadless() || Interpreter.isBatchMode() || IJ.getInstance() == null;
     }

@@ -11,7 +11,7 @@ import java.util.List;
 
 /** The outlines that the user means: those of the ROI Manager, of the overlay, or the active selection. */
 final class RoiSources {
-    /** Property of what this plugin drew into an overlay: never measured. */
+    /** Property of outlines that this plugin drew into an overlay: they are never measured. */
     static final String DRAWN = "microsnoop";
 
     /** An outline with its place in its list, from 1. */
@@ -26,7 +26,7 @@ final class RoiSources {
             this.roi = roi;
         }
 
-        /** Whether it belongs to this depth and time; one without a position belongs to all. */
+        /** True if it belongs to this depth and time; one without a position belongs to all. */
         boolean at(ImagePlus imp, int slice, int frame) {
             int z = roi.getZPosition();
             int t = roi.getTPosition();
@@ -41,7 +41,7 @@ final class RoiSources {
     }
 
     final List<Entry> entries = new ArrayList<>();
-    /** What was left out because it has no area. */
+    /** ROIs that are left out because they have no area. */
     final List<String> leftOut = new ArrayList<>();
 
     RoiSources(ImagePlus imp, String source) throws Problem {

@@ -4,7 +4,7 @@ import ij.gui.Roi;
 import java.util.ArrayList;
 import java.util.List;
 
-/** What was measured: one row per object (or image), 256 numbers per channel. */
+/** The measured rows: one per object (or image), as many numbers per channel as the weights make. */
 final class Rows {
     /** One object, or the whole image. */
     static final class Row {
@@ -27,6 +27,8 @@ final class Rows {
 
     final String image;
     final String[] channels;
+    /** Numbers per channel. */
+    final int dimension;
     final boolean whole;
     final boolean hasSlices;
     final boolean hasFrames;
@@ -35,9 +37,10 @@ final class Rows {
     int failed;
     String firstReason = "";
 
-    Rows(String image, String[] channels, boolean whole, boolean hasSlices, boolean hasFrames) {
+    Rows(String image, String[] channels, int dimension, boolean whole, boolean hasSlices, boolean hasFrames) {
         this.image = image;
         this.channels = channels;
+        this.dimension = dimension;
         this.whole = whole;
         this.hasSlices = hasSlices;
         this.hasFrames = hasFrames;

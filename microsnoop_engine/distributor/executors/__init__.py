@@ -1,3 +1,4 @@
-"""Run the measurements of a job in this process, in several processes or on a Ray cluster.
+"""Measure the image sets of a job in this process, in several processes or on a Ray cluster.
 
-May import: the other modules of distributor, and all that distributor may import."""
+May import: assembly, job and reading of the distributor, and all that the distributor may import.
+"""

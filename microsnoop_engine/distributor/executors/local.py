@@ -13,20 +13,20 @@ from ..reading import read_ahead
 
 
 class LocalExecutor:
-    """The engine of one device, within this process.
+    """Measure image sets on one device, in this process.
 
     Parameters
     ----------
     embedder : Embedder
     job : Job
     memory : int
-        Bytes that images read ahead and rows not yet given out may take.
+        Bytes for images that are read ahead and rows that are not written yet.
     """
 
-    def __init__(self, embedder: Embedder, job: Job, memory: int):
+    def __init__(self, embedder: Embedder, job: Job, memory: int) -> None:
         self.card, self.precision = embedder.card, embedder.precision
         self._embedder, self._job, self._memory = embedder, job, memory
-        self._find_objects = job.segmenter(embedder.device)
+        self._segment = job.segmenter(embedder.device)
 
     def __enter__(self) -> LocalExecutor:
         return self
@@ -34,13 +34,13 @@ class LocalExecutor:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Nothing is left behind."""
+        """Do nothing: there are no workers to stop."""
 
     def measured(self, image_sets: Sequence[ImageSet]) -> Iterator[tuple[ImageSet, Outcome]]:
-        """Every image set with what became of it, in order."""
-        assembly = ImageSetBatcher(self._embedder, self._job, self._memory // 4)
-        for image_set, pixels in read_ahead(image_sets, self._job, self._find_objects, self._memory // 2):
-            assembly.take(image_set, pixels)
-            yield from assembly.finished()
-        assembly.flush()
-        yield from assembly.finished()
+        """Measure image sets (see :class:`.executor.Executor`)."""
+        batcher = ImageSetBatcher(self._embedder, self._job, self._memory // 4)
+        for image_set, pixels in read_ahead(image_sets, self._job, self._segment, self._memory // 2):
+            batcher.add(image_set, pixels)
+            yield from batcher.finished()
+        batcher.flush()
+        yield from batcher.finished()

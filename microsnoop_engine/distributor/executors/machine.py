@@ -1,4 +1,4 @@
-"""What engines ask of this machine: its cores, its memory, and to be told when they are to end."""
+"""Look up the cores and memory of this machine, and hold back or redirect its signals."""
 
 from __future__ import annotations
 
@@ -7,26 +7,33 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from types import FrameType
 
 
 def usable_cores() -> list[int]:
-    """The cores that this process may use."""
+    """List the numbers of the cores that this process may use."""
     import psutil
 
     return psutil.Process().cpu_affinity() if can_pin() else list(range(os.cpu_count() or 1))
 
 
 def can_pin() -> bool:
-    """Whether a process can keep to some cores."""
+    """Return True if a process can be bound to cores, which macOS lacks."""
     import psutil
 
-    return hasattr(psutil.Process, "cpu_affinity")  # not on macOS
+    return hasattr(psutil.Process, "cpu_affinity")
+
+
+def default_memory() -> int:
+    """Return the bytes for images and rows by default: a quarter of the free memory, at most 4 GB."""
+    import psutil
+
+    return min(psutil.virtual_memory().available // 4, 4 << 30)
 
 
 @contextmanager
 def without_interrupts() -> Iterator[None]:
-    """Signals of Ctrl-C wait, here and for good in a process that is started meanwhile."""
+    """Block Ctrl-C in this block, and for good in processes that are started in it."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -38,11 +45,17 @@ def without_interrupts() -> Iterator[None]:
 
 
 def exit_on_sigterm() -> Callable[[], object]:
-    """Let SIGTERM end this process as an error would, workers first; returns what undoes it."""
+    """Let SIGTERM raise SystemExit in this process, so that its workers are stopped first.
+
+    Returns
+    -------
+    callable
+        Undoes it.
+    """
     if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
         return lambda: None
 
-    def leave(number: int, frame: Any) -> None:
+    def leave(number: int, frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
     signal.signal(signal.SIGTERM, leave)

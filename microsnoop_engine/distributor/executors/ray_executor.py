@@ -1,55 +1,52 @@
-"""The engine of a Ray cluster: tasks read and segment where there are cores, an actor per GPU (or per node) embeds.
+"""Measure image sets on a Ray cluster.
 
-Plain tasks and actors, not Ray Data, which repeats without end what kills its worker. Ray's own retries are off:
-:class:`.schedule.Schedule` counts what each image set cost, and a lost actor is started anew from here.
+Tasks read and segment wherever there are cores; one actor per GPU (or per node) embeds. These are plain tasks and
+actors, not Ray Data, which retries a task that kills its worker without end. Ray's own retries are disabled:
+:class:`.schedule.Schedule` counts the losses of each image set.
 """
 
 from __future__ import annotations
 
-import logging
-import os
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from types import TracebackType
+from functools import partial
+from pathlib import Path
 from typing import Any
 
-from ...errors import DeviceError, MicrosnoopError, first_line
+from ...errors import DeviceError
 from ...images.image_set import ImageSet
 from ...model.checkpoints import Card
 from ..assembly import ImageSetResult, Outcome
 from ..job import Job
-from .machine import exit_on_sigterm
-from .ray_cluster import READING_CPUS, ActorSlot, actor_slots, connect, has_gpus, import_ray
-from .ray_worker import Embedding, read_task
-from .schedule import ATTEMPTS, PATIENCE, Schedule, check_same_precision
-
-log = logging.getLogger(__name__)
+from .executor import WorkerExecutor
+from .ray_actors import Actor, ActorPool, Group
+from .ray_calls import RemoteCalls, reason_of
+from .ray_cluster import connect, import_ray
+from .ray_reading import ClusterReader
+from .schedule import Schedule
 
 IN_FLIGHT = (2, 256)
-"""Image sets per actor that are being read, or wait in the cluster's memory: at least, at most."""
+"""Smallest and largest number of image sets per actor that are read or wait in the cluster's memory."""
 GROUP_BATCHES = 8
-"""An actor gets image sets of about so many batches of crops at a time, and a second such group to go on with."""
-LOOK_SECONDS = 15.0
-"""After which nodes that were added are looked for."""
+"""Batches of crops in the group of image sets that an actor embeds in one call; a second group waits meanwhile."""
 _TICK = 1.0
 
 
-class RayExecutor:
-    """Measures image sets on the nodes of a Ray cluster.
+class RayExecutor(WorkerExecutor):
+    """Measure image sets on the nodes of a Ray cluster.
 
     Parameters
     ----------
     job : Job
     memory : int
-        Bytes that the images of an actor may take in the cluster (a half), and rows in this process (a quarter).
+        Bytes: a half for the images of each actor in the cluster, a quarter for rows in this process.
+    settings : dict
+        Arguments of :class:`microsnoop_engine.Embedder`: ``model``, ``precision``, ``batch_size``.
+    timeout : float
+        Seconds without progress after which the calls under way are given up and retried.
     address : str, optional
-        Of the cluster, as :func:`ray.init` takes it. By default that in ``RAY_ADDRESS``; else Ray is started here.
-    settings : dict, optional
-        Of the :class:`.embedder.Embedder`: ``model``, ``precision``, ``batch_size``.
-    patience : float
-        Seconds in which something must arrive from the cluster; after that what is under way is tried again.
+        Address of the cluster (see :func:`.ray_cluster.connect`).
 
     Raises
     ------
@@ -62,237 +59,141 @@ class RayExecutor:
     """
 
     def __init__(
-        self,
-        job: Job,
-        memory: int,
-        address: str | None = None,
-        settings: dict[str, Any] | None = None,
-        patience: float = PATIENCE,
-    ):
-        self._ray = import_ray()
-        self._job, self._memory, self._patience = job, memory, patience
-        self._address, self._settings = address, settings or {}
-        self._folder = os.getcwd()
-        self._connected = False
-        self._actors: list[_Actor] = []
-        self._pending: dict[Any, tuple] = {}
-        """What is under way, by the reference that answers for it: ``(handler, *what it needs)``."""
-        self._read: deque[tuple[ImageSet, Any]] = deque()
-        """Image sets that wait in the cluster's memory for an actor."""
-        self._largest = 0
-        self._failed_starts: Counter[str] = Counter()
-        self._looked = 0.0
-        self._crops_of: list[int] = []
-        self.card: Card | None = None
-        self.precision = ""
-
-    def __enter__(self) -> RayExecutor:
-        if not self._ray.is_initialized():
-            connect(self._ray, self._address)
-            self._connected = True
-        self._restore = exit_on_sigterm()
-        try:
-            self._read_task = self._ray.remote(
-                num_cpus=READING_CPUS, max_retries=0, num_returns=2, scheduling_strategy="SPREAD"
-            )(read_task)
-            self._on_gpus = has_gpus(self._ray.nodes())
-            self._man_nodes()
-            if not self._actors:
-                raise DeviceError("the Ray cluster has no CPU to compute on: add nodes with 'ray start --address=..'")
-            waited = time.monotonic()
-            while self.card is None:
-                if not self._handle_one(None) and time.monotonic() - waited > self._patience:
-                    raise DeviceError(f"no worker started in the Ray cluster for {self._patience:.0f} s: is it busy?")
-        except BaseException:
-            self.__exit__(None, None, None)
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self, job: Job, memory: int, settings: dict[str, Any], timeout: float, address: str | None = None
     ) -> None:
-        for actor in self._actors:
-            self._ray.kill(actor.handle)
-        for reference, (handler, *_) in self._pending.items():
-            if handler == self._was_read:
-                self._ray.cancel(reference, force=True)
-        if self._connected:
-            self._ray.shutdown()
-        self._restore()
+        super().__init__(timeout)
+        self._ray = import_ray()
+        self._job, self._memory, self._settings, self._address = job, memory, settings, address
+        self._folder = str(Path.cwd())
+        self._calls = RemoteCalls(self._ray)
+        self._actors: ActorPool | None = None
+        self._connected = False
 
     def measured(self, image_sets: Sequence[ImageSet]) -> Iterator[tuple[ImageSet, Outcome]]:
-        """Every image set with what became of it, in order."""
+        """Measure image sets (see :class:`.executor.Executor`)."""
+        assert self._actors is not None
         schedule = Schedule(image_sets, self._memory // 4, IN_FLIGHT[0] * len(self._actors))
-        heard = time.monotonic()
+        run = _Run(self._ray, self._calls, self._actors, schedule, self._job, self._memory // 2, self._folder)
+        progress = time.monotonic()
         while True:
             for image_set, outcome in schedule.ready():
                 yield image_set, outcome
-                heard = time.monotonic()
+                progress = time.monotonic()
             if schedule.finished:
                 return
-            if time.monotonic() - self._looked > LOOK_SECONDS:
-                self._man_nodes()
-            self._hand_out(schedule)
-            if self._handle_one(schedule):
-                heard = time.monotonic()
-            elif time.monotonic() - heard > self._patience:
-                self._give_up_waiting(schedule)
-                heard = time.monotonic()
+            self._actors.look_for_nodes()
+            run.hand_out()
+            if self._handle_event():
+                progress = time.monotonic()
+            elif time.monotonic() - progress > self._timeout:
+                run.retry_all(f"no progress for {self._timeout:.0f} s")
+                progress = time.monotonic()
 
-    def _hand_out(self, schedule: Schedule) -> None:
-        """Let as much be read as may wait in memory, and give to the actors what was read."""
-        fitting = self._memory // 2 // self._largest if self._largest else 0
+    def _start(self) -> None:
+        if not self._ray.is_initialized():
+            connect(self._ray, self._address)
+            self._connected = True
+        arguments = (self._settings, self._job, self._memory // 4, self._folder)
+        self._actors = ActorPool(self._ray, self._calls, arguments, self._actor_is_ready)
+        if not self._actors:
+            raise DeviceError("the Ray cluster has no free CPU: add nodes with 'ray start --address=HOST:6379'")
+
+    def _actor_is_ready(self, actors: ActorPool, card: Card, precision: str) -> None:
+        self._worker_is_ready(card, precision, str(actors))
+
+    def _stop(self) -> None:
+        if self._actors is not None:
+            self._actors.kill()
+        self._calls.cancel_tasks()
+        if self._connected:
+            self._ray.shutdown()
+
+    def _handle_event(self) -> bool:
+        return self._calls.handle_next(min(_TICK, self._timeout))
+
+
+class _Run:
+    """Hand the image sets of one run to reading tasks, and groups of read ones to actors."""
+
+    def __init__(
+        self,
+        ray: Any,
+        calls: RemoteCalls,
+        actors: ActorPool,
+        schedule: Schedule,
+        job: Job,
+        memory: int,
+        folder: str,
+    ) -> None:
+        self._ray, self._calls, self._actors, self._schedule, self._memory = ray, calls, actors, schedule, memory
+        self._reader = ClusterReader(ray, calls, schedule, job, folder)
+        self._recent_crops: deque[int] = deque(maxlen=100)
+        """Crops of the image sets measured last."""
+
+    def hand_out(self) -> None:
+        """Start to read as many image sets as the cluster's memory takes, and to embed those that were read."""
+        fitting = self._memory // self._reader.largest if self._reader.largest else 0
         most = min(max(fitting, IN_FLIGHT[0]), IN_FLIGHT[1]) * len(self._actors)
-        reading = sum(handler == self._was_read for handler, *_ in self._pending.values())
-        held = reading + len(self._read) + sum(len(group) for actor in self._actors for group in actor.groups.values())
-        while held < most:
-            image_set = schedule.next_suspect() if schedule.has_suspects else schedule.next()
+        while len(self._reader) + self._actors.held < most:
+            suspects = self._schedule.has_suspects
+            image_set = self._schedule.next_suspect() if suspects else self._schedule.next()
             if image_set is None:
                 break
-            note, pixels = self._read_task.remote(image_set, self._job, self._folder)
-            self._pending[note] = (self._was_read, image_set, pixels)
-            held += 1
-        for second in (False, True):
-            for actor in self._actors:
-                if self._read and actor.ready and len(actor.groups) == second:
-                    self._embed(actor, schedule)
+            self._reader.read(image_set)
+        # every actor gets a first group before any actor gets a second one
+        for groups in (0, 1):
+            for actor in self._actors.ready:
+                if self._reader.ready and len(actor.groups) == groups:
+                    self._embed(actor, self._next_group())
 
-    def _embed(self, actor: _Actor, schedule: Schedule) -> None:
-        ready = sum(actor.ready for actor in self._actors)
-        size = max(min(self._group_size, -(-len(self._read) // ready)), 1)
-        group = [self._read.popleft()]
-        while (
-            len(group) < size
-            and self._read
-            and not any(schedule.is_suspect(one) for one, _ in (group[0], self._read[0]))
-        ):
-            group.append(self._read.popleft())
-        reference = actor.handle.measure.remote([image_set for image_set, _ in group], *(pixels for _, pixels in group))
-        actor.groups[reference] = group
-        self._pending[reference] = (self._was_embedded, actor, reference)
+    def retry_all(self, reason: str) -> None:
+        """Give up everything under way and retry it, after a long time in which no call ended."""
+        if not self._actors.ready:
+            raise DeviceError(f"no worker is left in the Ray cluster: {reason}")
+        self._reader.cancel(reason)
+        for actor in self._actors:
+            if actor.groups:
+                reference, group = next(iter(actor.groups.items()))
+                del actor.groups[reference]
+                self._calls.forget(reference)
+                self._lose(actor, group, reason)
 
-    @property
+    def _next_group(self) -> Group:
+        """Take read image sets for one call: an equal share for each actor, a suspect alone."""
+        ready = self._reader.ready
+        size = max(min(self._group_size(), -(-len(ready) // len(self._actors.ready))), 1)
+        group = [ready.popleft()]
+        alone = self._schedule.is_suspect(group[0][0])
+        while len(group) < size and ready and not alone and not self._schedule.is_suspect(ready[0][0]):
+            group.append(ready.popleft())
+        return group
+
     def _group_size(self) -> int:
-        if not self._crops_of:
+        """Estimate the image sets that fill ``GROUP_BATCHES`` batches of crops."""
+        if not self._recent_crops:
             return 1
-        return max(int(GROUP_BATCHES * self._batch_size * len(self._crops_of) / max(sum(self._crops_of), 1)), 1)
+        mean = max(sum(self._recent_crops), 1) / len(self._recent_crops)
+        return max(int(GROUP_BATCHES * self._actors.batch_size / mean), 1)
 
-    def _handle_one(self, schedule: Schedule | None) -> bool:
-        """Wait a moment for something to arrive, and act upon it; whether there was something."""
-        if not self._pending:
-            time.sleep(_TICK)
-            return False
-        arrived, _ = self._ray.wait(list(self._pending), num_returns=1, timeout=min(_TICK, self._patience))
-        for reference in arrived:
-            handler, *values = self._pending.pop(reference)
-            try:
-                answer, problem = self._ray.get(reference), None
-            except self._ray.exceptions.RayError as error:
-                cause = getattr(error, "cause", None)
-                if isinstance(cause, MicrosnoopError):
-                    raise cause from None
-                answer, problem = None, error
-            handler(schedule, answer, problem, *values)
-        return bool(arrived)
+    def _embed(self, actor: Actor, group: Group) -> None:
+        image_sets, pixels = [image_set for image_set, _ in group], [reference for _, reference in group]
+        outcomes = actor.handle.measure.remote(image_sets, *pixels)
+        actor.groups[outcomes] = group
+        self._calls.add(outcomes, partial(self._finish, actor, outcomes))
 
-    def _was_read(
-        self, schedule: Schedule, answer: Any, problem: Exception | None, image_set: ImageSet, pixels: Any
-    ) -> None:
-        if problem is not None:
-            schedule.lose([image_set], _reason(problem))
-        elif isinstance(answer, MicrosnoopError):
-            schedule.put(image_set, answer)
-        else:
-            self._largest = max(self._largest, answer)
-            self._read.append((image_set, pixels))
-
-    def _was_embedded(
-        self, schedule: Schedule, answer: Any, problem: Exception | None, actor: _Actor, reference: Any
-    ) -> None:
+    def _finish(self, actor: Actor, reference: Any, outcomes: list[Outcome], failure: Exception | None) -> None:
         group = actor.groups.pop(reference)
-        if problem is None:
-            for (image_set, _), outcome in zip(group, answer, strict=True):
-                schedule.put(image_set, outcome)
+        if failure is None:
+            for (image_set, _), outcome in zip(group, outcomes, strict=True):
+                self._schedule.put(image_set, outcome)
                 if isinstance(outcome, ImageSetResult):
-                    self._crops_of = [*self._crops_of[-99:], outcome.crops]
-            return
-        schedule.lose([image_set for image_set, _ in group], _reason(problem))
-        if isinstance(problem, self._ray.exceptions.RayActorError | self._ray.exceptions.RayTaskError):
-            self._replace(actor, _reason(problem))
+                    self._recent_crops.append(outcome.crops)
+        elif isinstance(failure, (self._ray.exceptions.RayActorError, self._ray.exceptions.RayTaskError)):
+            self._lose(actor, group, reason_of(failure))
+        else:  # the pixels were lost, not the actor
+            self._schedule.lose([image_set for image_set, _ in group], reason_of(failure))
 
-    def _has_started(self, schedule: Schedule | None, answer: Any, problem: Exception | None, actor: _Actor) -> None:
-        if problem is None:
-            card, precision, self._batch_size = answer
-            actor.ready = True
-            self._failed_starts.pop(actor.node, None)
-            if self.card is None:
-                self.card, self.precision = card, precision
-                log.info("%s on Ray, %d x %s, %s", card.name, len(self._actors), actor.device, precision)
-            check_same_precision(self.precision, precision, "the nodes")
-            return
-        self._failed_starts[actor.node] += 1
-        self._replace(actor, _reason(problem))
-        if not self._actors:
-            raise DeviceError(f"no worker starts in the Ray cluster: {_reason(problem)}")
-
-    def _man_nodes(self) -> None:
-        """Start the actors that are missing on the nodes that are there; a lost node is none of them, a new one is."""
-        self._looked = time.monotonic()
-        there = Counter(actor.node for actor in self._actors)
-        for node, wanted in actor_slots(self._ray.nodes(), self._on_gpus).items():
-            if self._failed_starts[node] < ATTEMPTS:
-                for place in wanted[there[node] :]:
-                    self._start(node, place)
-
-    def _start(self, node: str, place: ActorSlot) -> None:
-        at_node = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node, soft=False)
-        remote = self._ray.remote(
-            num_cpus=place.cpus, num_gpus=place.gpus, max_restarts=0, max_task_retries=0, scheduling_strategy=at_node
-        )(Embedding)
-        handle = remote.remote(place.device, place.threads, self._settings, self._job, self._memory // 4, self._folder)
-        actor = _Actor(handle, node, place.device)
-        self._actors.append(actor)
-        self._pending[handle.start.remote()] = (self._has_started, actor)
-
-    def _replace(self, actor: _Actor, reason: str) -> None:
-        """Do without a lost actor; what it had not begun is there for all of them again, and so is its place."""
-        log.warning("worker lost (%s): its image sets are tried again", reason)
-        self._ray.kill(actor.handle)
-        self._actors.remove(actor)
-        for reference, group in actor.groups.items():
-            del self._pending[reference]
-            self._read.extendleft(reversed(group))
-        self._man_nodes()
-
-    def _give_up_waiting(self, schedule: Schedule) -> None:
-        """Try what is under way anew, after a long time in which nothing arrived."""
-        reason = f"no sign of life for {self._patience:.0f} s"
-        if not any(actor.ready for actor in self._actors):
-            raise DeviceError(f"no worker is left in the Ray cluster, {reason}")
-        for reference, (handler, *values) in list(self._pending.items()):
-            if handler == self._was_read:
-                del self._pending[reference]
-                self._ray.cancel(reference, force=True)
-                schedule.lose(values[:1], reason)
-        for actor in [actor for actor in self._actors if actor.groups]:
-            reference, group = next(iter(actor.groups.items()))
-            del self._pending[reference], actor.groups[reference]
-            schedule.lose([image_set for image_set, _ in group], reason)
-            self._replace(actor, reason)
-
-
-@dataclass(eq=False)
-class _Actor:
-    """An actor, seen from the driver."""
-
-    handle: Any
-    node: str
-    device: str
-    ready: bool = False
-    groups: dict[Any, list[tuple[ImageSet, Any]]] = field(default_factory=dict)
-    """What it is to embed, by the reference to the outcomes; it works on the first."""
-
-
-def _reason(error: Exception) -> str:
-    cause = getattr(error, "cause", None) or error
-    return f"{type(cause).__name__}: {first_line(cause)}"
+    def _lose(self, actor: Actor, group: Group, reason: str) -> None:
+        """Replace an actor; the group it worked on counts a loss, the next one waits for another actor."""
+        self._schedule.lose([image_set for image_set, _ in group], reason)
+        self._reader.ready.extendleft(reversed(self._actors.replace(actor, reason)))

@@ -1,3 +1,4 @@
 """Run a network with PyTorch or OpenVINO.
 
-May import: the other modules of model, errors."""
+May import: the other modules of model, errors.
+"""

@@ -1,24 +1,46 @@
-"""The backend of CPUs: OpenVINO."""
+"""Compute embeddings on a CPU with OpenVINO."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...errors import DeviceError
 from ..checkpoints import Card
 
 
 class OpenVinoBackend:
-    """The encoder on the CPU through OpenVINO; a graph per size of crop, compiled when it is first needed."""
+    """The encoder as OpenVINO graphs, one per size of crop, each compiled when it is first needed.
+
+    Parameters
+    ----------
+    state : mapping of str to array
+        Tensors by name.
+    card : Card
+    precision : {'auto', 'float32', 'bfloat16'}
+        ``auto``: bfloat16 if the CPU computes it natively.
+    threads : int, optional
+        By default all cores.
+
+    Raises
+    ------
+    WeightsError
+        If tensors of the encoder are missing.
+    DeviceError
+        If the CPU has no bfloat16 arithmetic.
+    """
 
     name = "openvino"
     device = "cpu"
+    takes_tensors = False
 
-    def __init__(self, state: dict[str, np.ndarray], card: Card, precision: str, threads: int | None):
+    def __init__(self, state: Mapping[str, NDArray[Any]], card: Card, precision: str, threads: int | None) -> None:
         # otherwise OpenVINO's import reports itself to Google Analytics, from a process that it forks off this one
-        sys.modules.setdefault("openvino_telemetry", None)
+        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
         import openvino as ov
 
         from .openvino_network import EncoderGraphs
@@ -26,9 +48,11 @@ class OpenVinoBackend:
         self._core = ov.Core()
         has_bfloat16 = "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         if precision == "bfloat16" and not has_bfloat16:
-            raise DeviceError("this processor has no bfloat16 arithmetic: use --precision float32 (or auto)")
+            raise DeviceError("this CPU has no bfloat16 arithmetic: set `precision` to auto or float32")
         self.precision = "bfloat16" if has_bfloat16 and precision != "float32" else "float32"
-        self._config = {"INFERENCE_PRECISION_HINT": "bf16" if self.precision == "bfloat16" else "f32"}
+        self._config: dict[str, str | int] = {
+            "INFERENCE_PRECISION_HINT": "bf16" if self.precision == "bfloat16" else "f32"
+        }
         if threads:
             self._config["INFERENCE_NUM_THREADS"] = threads
         self._graphs = EncoderGraphs(state, card)
@@ -36,11 +60,12 @@ class OpenVinoBackend:
         self._whitening = [state[name].astype(np.float32) for name in names if name in state]
         self._compiled: dict[int, ov.CompiledModel] = {}
 
-    def embed(self, crops: np.ndarray) -> np.ndarray:
+    def embed(self, crops: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Compute embeddings (n, dimension), rows of unit length, of crops (n, 1, s, s)."""
         size = crops.shape[-1]
         if size not in self._compiled:
             self._compiled[size] = self._core.compile_model(self._graphs.build(size), "CPU", self._config)
-        embeddings = np.array(self._compiled[size](crops)[0])
+        embeddings: NDArray[np.float32] = np.array(self._compiled[size](crops)[0])
         if self._whitening:
             weight, bias = self._whitening
             embeddings = embeddings @ weight.T + bias

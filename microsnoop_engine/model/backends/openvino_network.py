@@ -1,14 +1,16 @@
-"""The encoder as OpenVINO graphs, computed only where a crop differs from the zeros around it.
+"""Build the encoder as OpenVINO graphs that compute only what a crop changes in the frame of zeros around it.
 
-See :mod:`.receptive_field` for which part of each stage that is. The result equals that of the whole frame.
+:mod:`.receptive_field` says which part of each stage that is. The result equals that of the whole frame.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import openvino as ov
+from numpy.typing import NDArray
 from openvino import opset15 as op
 
 from ...errors import WeightsError
@@ -17,7 +19,7 @@ from .receptive_field import StageWindow, stage_windows
 
 
 class EncoderGraphs:
-    """Builds the graph of the encoder for each size of crop.
+    """Build the graph of the encoder for each size of crop.
 
     Parameters
     ----------
@@ -32,22 +34,31 @@ class EncoderGraphs:
         If tensors of the encoder are missing.
     """
 
-    def __init__(self, state: Mapping[str, np.ndarray], card: Card):
+    def __init__(self, state: Mapping[str, NDArray[Any]], card: Card) -> None:
         self._weights = {key: np.asarray(value, dtype=np.float32) for key, value in state.items()}
         self._stages = 1 + max((int(key.split(".")[1]) for key in state if key.startswith("encoder.")), default=0)
         self._frame = card.input_size
         parts = ("proj", *(f"convs.{k}" for k in range(4)))
         tensors = ("norm.weight", "norm.bias", "norm.running_mean", "norm.running_var", "conv.weight", "conv.bias")
-        wanted = [f"encoder.{n}.{part}.{tensor}" for n in range(self._stages) for part in parts for tensor in tensors]
-        if missing := [key for key in wanted if key not in state]:
-            raise WeightsError(f"the weights '{card.name}' lack {len(missing)} tensors: {', '.join(missing[:5])}, ..")
-        self._backgrounds: list[np.ndarray] | None = None
+        expected = [f"encoder.{n}.{part}.{tensor}" for n in range(self._stages) for part in parts for tensor in tensors]
+        if missing := [key for key in expected if key not in state]:
+            raise WeightsError(f"the weights '{card.name}' lack {len(missing)} tensors, such as {missing[0]}")
+        self._backgrounds: list[NDArray[np.float32]] | None = None
 
     def build(self, size: int) -> ov.Model:
-        """The graph from crops (n, 1, size, size), in the middle of a zero frame, to embeddings (n, 256).
+        """Build the graph from crops (n, 1, size, size) in the middle of a frame of zeros to embeddings (n, dimension).
 
-        Whitening is not in it: with bfloat16, OpenVINO keeps what follows the last convolution or product in float32,
-        and a product here would end that where it matters most.
+        Whitening is not part of it: with bfloat16, OpenVINO computes what follows the last convolution or product in
+        float32. With another product here the means would be rounded to bfloat16, where that matters most.
+
+        Parameters
+        ----------
+        size : int
+            Height and width of the crops in pixels, even.
+
+        Returns
+        -------
+        openvino.Model
         """
         crops = op.parameter([-1, 1, size, size], np.float32, name="crops")
         deepest, edge = self._window(crops, size)
@@ -60,14 +71,14 @@ class EncoderGraphs:
         unit = op.normalize_l2(mean, op.constant([1]), 1e-24, "max")
         return ov.Model([op.result(unit)], [crops], f"microsnoop-{size}")
 
-    def _background(self) -> list[np.ndarray]:
-        """What each stage receives, then what the last one answers, of a frame of zeros."""
+    def _background(self) -> list[NDArray[np.float32]]:
+        """Compute the input of each stage, then the output of the last one, for a frame of zeros."""
         if self._backgrounds is None:
             frame = op.parameter([1, 1, self._frame, self._frame], np.float32)
             maps, x = [], frame
-            for n, place in enumerate(stage_windows(self._frame, self._frame, self._stages)):
+            for n, window in enumerate(stage_windows(self._frame, self._frame, self._stages)):
                 maps.append(x if n == 0 else _pool(x))
-                x = self._stage(n, maps[-1], place)
+                x = self._stage(n, maps[-1], window)
             model = ov.Model([op.result(node) for node in (*maps, x)], [frame], "background")
             compiled = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
             zeros = np.zeros((1, 1, self._frame, self._frame), np.float32)
@@ -75,26 +86,26 @@ class EncoderGraphs:
         return self._backgrounds
 
     def _window(self, x: ov.Node, size: int) -> tuple[ov.Node, int]:
-        """The deepest map where it differs from the background, and how far that is from the map's edge."""
-        places = stage_windows(size, self._frame, self._stages)
-        for n, place in enumerate(places):
-            x = self._stage(n, self._surround(n, x, place), place)
+        """Compute the deepest map where it differs from the background, and that square's distance from the edge."""
+        windows = stage_windows(size, self._frame, self._stages)
+        for n, window in enumerate(windows):
+            x = self._stage(n, self._surround(n, x, window), window)
             if n < self._stages - 1:
                 x = _pool(x)
-        return x, places[-1].edges[-1]
+        return x, windows[-1].edges[-1]
 
-    def _surround(self, n: int, x: ov.Node, place: StageWindow) -> ov.Node:
-        """The part of a stage's input that is read: what the crop changed, within the background."""
-        width = place.changed - place.edges[0]
+    def _surround(self, n: int, x: ov.Node, window: StageWindow) -> ov.Node:
+        """Surround what the crop changed with background, up to the part of the stage's input that is read."""
+        width = window.changed - window.edges[0]
         if not width:
             return x
-        ring = _inner(self._background()[n], place.edges[0]).copy()
+        ring = _inner(self._background()[n], window.edges[0]).copy()
         ring[:, :, width:-width, width:-width] = 0
         x = op.pad(x, [0, 0, width, width], [0, 0, width, width], "constant", np.float32(0))
         return op.add(x, ring) if ring.any() else x
 
-    def _stage(self, n: int, x: ov.Node, place: StageWindow) -> ov.Node:
-        name, edges, pads = f"encoder.{n}", place.edges, place.padding
+    def _stage(self, n: int, x: ov.Node, window: StageWindow) -> ov.Node:
+        name, edges, pads = f"encoder.{n}", window.edges, window.padding
         c = [f"{name}.convs.{k}" for k in range(4)]
         h = self._norm_conv(c[1], self._norm_conv(c[0], x, pads[0]), pads[1])
         x = op.add(self._norm_conv(f"{name}.proj", _cut(x, edges[2] - edges[0]), relu=False), h)
@@ -116,9 +127,10 @@ def _pool(x: ov.Node) -> ov.Node:
 
 
 def _cut(x: ov.Node, edge: int) -> ov.Node:
-    """A map without that many pixels at each edge."""
+    """Cut ``edge`` pixels off each side of a map."""
     return op.slice(x, [edge, edge], [-edge, -edge], [1, 1], [2, 3]) if edge else x
 
 
-def _inner(x: np.ndarray, edge: int) -> np.ndarray:
+def _inner(x: NDArray[np.float32], edge: int) -> NDArray[np.float32]:
+    """Return a view without ``edge`` pixels at each side of a map."""
     return x[:, :, edge:-edge, edge:-edge] if edge else x

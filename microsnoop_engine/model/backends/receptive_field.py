@@ -1,29 +1,31 @@
-"""How far into the zeros around it a crop changes what the encoder answers, stage by stage.
+"""Compute which part of each stage of the encoder a crop changes.
 
-A crop of s < 224 pixels stands in the middle of a frame of zeros. Away from the crop every stage answers with a fixed
-background that depends on the weights alone; each 3x3 convolution carries the crop's influence one pixel further. So
-a stage is computed on the square that differs from the background, and on the few pixels around it that its
+A crop that is smaller than the frame lies in the middle of zeros. Away from the crop the output of every stage is a
+fixed background that depends on the weights alone; each 3x3 convolution extends the crop's influence by one pixel. So
+a stage is computed only on the square that differs from the background, with the few pixels around it that its
 convolutions read.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 CONVOLUTIONS = 4
-"""3x3 convolutions of a stage, one after the other."""
+"""Number of successive 3x3 convolutions in a stage."""
 
 
 @dataclass(frozen=True)
 class StageWindow:
-    """The squares of one stage, each as its distance in pixels from the edge of the stage's map.
+    """Describe the squares of one stage, each by its distance in pixels from the edge of the stage's map.
 
     Attributes
     ----------
     changed : int
-        Of what differs from the background in the stage's input.
+        Distance of the square in which the stage's input differs from the background.
     edges : tuple of int
-        Of the input that is read, then of what each convolution answers; the last is the changed part of the output.
+        Distances of the squares of the input that is read and of the output of each convolution, in order; the last
+        one is the changed part of the stage's output.
     """
 
     changed: int
@@ -31,27 +33,37 @@ class StageWindow:
 
     @property
     def padding(self) -> tuple[int, ...]:
-        """Zeros around the input of each convolution: 1 where its square ends with the map, else 0."""
-        return tuple(1 - (after - before) for before, after in zip(self.edges, self.edges[1:], strict=False))
+        """Zeros to pad around the input of each convolution: 1 if its square reaches the map's edge, else 0."""
+        return tuple(1 - (after - before) for before, after in pairwise(self.edges))
 
 
 def stage_windows(size: int, frame: int, stages: int) -> list[StageWindow]:
-    """The squares of every stage.
+    """Compute the squares of every stage.
 
     Parameters
     ----------
     size : int
-        Height and width of the crop in pixels; even, as the frame is.
+        Height and width of the crop in pixels, even.
     frame : int
-        Height and width of the frame of zeros in pixels.
+        Height and width of the frame of zeros in pixels, even.
     stages : int
-        Stages of the encoder; each but the last is followed by pooling of 2 x 2 pixels.
+        Number of stages of the encoder; all but the last are followed by pooling of 2 x 2 pixels.
+
+    Returns
+    -------
+    list of StageWindow
+        One per stage.
+
+    Examples
+    --------
+    >>> [window.edges for window in stage_windows(64, 224, 2)]
+    [(72, 73, 74, 75, 76), (30, 31, 32, 33, 34)]
     """
-    result, changed = [], (frame - size) // 2
+    windows, changed = [], (frame - size) // 2
     for stage in range(stages):
         last = max(changed - CONVOLUTIONS, 0)
         if stage < stages - 1:
             last -= last % 2  # so that pooling sees whole pairs
-        result.append(StageWindow(changed, tuple(max(last - k, 0) for k in range(CONVOLUTIONS, -1, -1))))
+        windows.append(StageWindow(changed, tuple(max(last - k, 0) for k in range(CONVOLUTIONS, -1, -1))))
         changed = last // 2
-    return result
+    return windows

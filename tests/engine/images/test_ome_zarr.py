@@ -13,9 +13,8 @@ from stores import http_server, put
 
 from microsnoop_engine import CropSettings
 from microsnoop_engine.cli.main import main
-from microsnoop_engine.cli.profile import results_beside
 from microsnoop_engine.distributor.job import resolve_job
-from microsnoop_engine.distributor.run import profile
+from microsnoop_engine.distributor.run import results_inside, run_job
 from microsnoop_engine.errors import ImageError, InputError
 from microsnoop_engine.images.image_set import PlaneSource
 from microsnoop_engine.images.inputs import find_image_sets
@@ -110,7 +109,7 @@ def write_tiffs(folder, images, labels):
 def test_the_table_of_a_plate_is_that_of_the_same_fields_as_tiff(tmp_path, fields, bucket, embedder):
     def measured(path, out):
         image_sets = find_image_sets(path)
-        profile(image_sets, resolve_job(image_sets, CropSettings(), ["GFP"]), embedder, out)
+        run_job(image_sets, resolve_job(image_sets, CropSettings(), ["GFP"]), embedder, out)
         return read_table(out)
 
     expected = measured(write_tiffs(tmp_path / "tiff", *fields), tmp_path / "out")
@@ -195,7 +194,7 @@ def test_results_beside_the_wells(tmp_path, fields, bucket):
     plate = write_plate(tmp_path / "p.zarr", fields[0][:2], "0.5", {"Nuclei": fields[1]})
     stored = put(bucket / "p.zarr", plate)
     for path in (plate, stored):
-        assert main(["profile", str(path), *OPTIONS, "--channels", "DNA", "--beside"]) == 0
+        assert main(["profile", str(path), *OPTIONS, "--channels", "DNA", "--inside-input"]) == 0
         assert len(read_table(path / "microsnoop")) == 5
     assert read_table(stored / "microsnoop").equals(read_table(plate / "microsnoop"))
     # the plate is still one for others
@@ -205,12 +204,14 @@ def test_results_beside_the_wells(tmp_path, fields, bucket):
     (node,) = [node for node in Reader(parse_url(str(plate)))() if node.data]
     assert node.data[0].shape[0] == 2
     assert find_image_sets(plate) == find_image_sets(plate)
-    with pytest.raises(InputError, match="--beside goes with an OME-Zarr plate or image, which 'a' is not: give --out"):
-        results_beside(Path("a"), find_image_sets(write_tiffs(tmp_path / "tiff", *fields)))
+    with pytest.raises(
+        InputError, match="`out` is missing: only an OME-Zarr plate or image can hold results, 'a' is none"
+    ):
+        results_inside(Path("a"), find_image_sets(write_tiffs(tmp_path / "tiff", *fields)))
 
 
 def test_another_level_is_another_run(plate, capsys):
-    command = ["profile", str(plate), *OPTIONS, "--mode", "image", "--channels", "DNA", "--beside"]
+    command = ["profile", str(plate), *OPTIONS, "--mode", "image", "--channels", "DNA", "--inside-input"]
     assert main(command) == 0
     assert main([*command, "--level", "0"]) == 0
     assert main([*command, "--level", "1"]) == 1

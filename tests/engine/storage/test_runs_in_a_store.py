@@ -21,7 +21,7 @@ from microsnoop_engine.cli.pipeline import plan_steps, read_sections
 from microsnoop_engine.distributor.job import Job
 from microsnoop_engine.distributor.merge import merge
 from microsnoop_engine.distributor.results import MANIFEST, read_manifest, resume_table
-from microsnoop_engine.distributor.run import profile
+from microsnoop_engine.distributor.run import run_job
 from microsnoop_engine.errors import InputError, ResumeError
 from microsnoop_engine.images.image_set_file import read_image_sets
 from microsnoop_engine.images.inputs import find_image_sets
@@ -34,13 +34,12 @@ JOB = Job(("DNA", "GFP"), "Nuclei", CropSettings(rescale_constant=3.0))
 OPTIONS = ["--rescale-constant", "3", "--device", "cpu", "--precision", "float32", "--threads", "2", "--quiet"]
 
 
-def test_the_table_of_a_bucket_is_that_of_the_disk(tmp_path, screen, bucket, capsys):
+def test_the_table_of_a_bucket_is_that_of_the_disk(tmp_path, screen, bucket, caplog):
     put(bucket / "screen", screen.parent)
     out = bucket / "results" / "one"
     assert main(["profile", f"{bucket}screen/LoadData.csv", *OPTIONS, "--csv", "--out", str(out)]) == 1
-    error = capsys.readouterr().err
-    assert f"file '{bucket}screen/missing.tif', channel 'DNA': there is no such file" in error
-    assert "Traceback" not in error
+    assert f"file '{bucket}screen/missing.tif', channel 'DNA': there is no such file" in caplog.text
+    assert "Traceback" not in caplog.text
     assert main(["profile", str(screen), *OPTIONS, "--csv", "--out", str(tmp_path / "out")]) == 1
     assert read_table(out).equals(read_table(tmp_path / "out"))
     here, there = ([path.parts[0] for path in files_in(folder)] for folder in (tmp_path / "out", out))
@@ -78,7 +77,7 @@ def test_tables_in_a_bucket_are_read_and_written(tmp_path, screen, bucket):
     with pytest.raises(InputError, match=r"cannot be read as a table: .*Expected 2 columns, got 1"):
         open_table(bucket / "cut.csv")
     upload_text(bucket / "wells.sqlite", "")
-    with pytest.raises(InputError, match="only Parquet and CSV are read: copy it to a disk"):
+    with pytest.raises(InputError, match="only Parquet and CSV tables are read from a store"):
         open_table(bucket / "wells.sqlite")
 
 
@@ -86,12 +85,12 @@ SCRIPT = """
 import sys
 from microsnoop_engine import CropSettings, Embedder
 from microsnoop_engine.distributor.job import Job
-from microsnoop_engine.distributor.run import profile
+from microsnoop_engine.distributor.run import run_job
 from microsnoop_engine.images.inputs import find_image_sets
 from microsnoop_engine.storage.paths import as_path
 embedder = Embedder(device="cpu", precision="float32", batch_size=8, threads=2)
 job = Job(("DNA", "GFP"), "Nuclei", CropSettings(rescale_constant=3.0))
-profile(find_image_sets(sys.argv[1]), job, embedder, as_path(sys.argv[2]), part_bytes=1)
+run_job(find_image_sets(sys.argv[1]), job, embedder, as_path(sys.argv[2]), part_bytes=1)
 """
 
 
@@ -110,7 +109,7 @@ def test_a_killed_run_goes_on_where_it_was_with_the_same_table(tmp_path, embedde
     upload_text(out / "profiles.parquet" / "part-00099.parquet", "half a part")
     subprocess.run(command, check=True)
     assert read_manifest(out / MANIFEST)[: len(before)] == before
-    profile(find_image_sets(screen), JOB, embedder, tmp_path / "whole")
+    run_job(find_image_sets(screen), JOB, embedder, tmp_path / "whole")
     assert_same_table(out, table_of(tmp_path / "whole"))
     assert path_kind(out / ".writer.json") is None
 
@@ -159,7 +158,7 @@ def test_shares_in_a_bucket_are_merged(tmp_path, screen, bucket):
     with pytest.raises(InputError, match=r"part-00000-\w+\.parquet' is missing: delete"):
         merge(bucket / "out")
     assert len(read_table(bucket / "out")) == 4
-    with pytest.raises(InputError, match="holds no shares"):
+    with pytest.raises(InputError, match="holds no shards"):
         merge(bucket / "screen")
 
 

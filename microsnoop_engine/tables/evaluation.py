@@ -1,0 +1,68 @@
+"""Evaluate a table of any program."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from ..evaluation.table import evaluate_frame
+from .features import select_features
+from .formats import open_table
+from .source import TableSource, name_in_errors, read_frame
+
+
+def evaluate(
+    table: str | Path | pd.DataFrame | TableSource,
+    label: str,
+    tasks: Sequence[str] = ("knn",),
+    *,
+    features: str | Sequence[str] = "all",
+    compound: str | None = None,
+    batch: str | None = None,
+    groups: str | None = None,
+    neighbors: int = 11,
+    metric: str = "cosine",
+    objects: str | None = None,
+) -> list[dict[str, float | str]]:
+    """Score how well the features of a table separate labels.
+
+    Parameters
+    ----------
+    table : str, Path, DataFrame or TableSource
+        See :func:`.open_table`.
+    label : str
+        Column of the labels, such as the mechanism of action.
+    tasks : sequence of {'knn', 'linear', 'mlp', 'silhouette', 'map', 'nsc', 'nscb'}
+    features : str or sequence of str
+        See :func:`.select_features`.
+    compound, batch, groups, neighbors, metric
+        See :func:`.evaluate_frame`.
+    objects : str, optional
+        Object set of a CellProfiler export.
+
+    Returns
+    -------
+    list of dict
+        See :func:`.evaluate_frame`; ``pandas.DataFrame(evaluate(...))`` makes a table of it.
+
+    Raises
+    ------
+    InputError
+        If an argument or the table cannot be used.
+    """
+    source = open_table(table, objects)
+    names, frame = select_features(source, features), read_frame(source)
+    with name_in_errors(table):
+        return evaluate_frame(
+            frame,
+            names,
+            label,
+            tasks,
+            compound=compound,
+            batch=batch,
+            groups=groups,
+            neighbors=neighbors,
+            metric=metric,
+        )

@@ -1,0 +1,218 @@
+"""Images to embeddings: each crop's row is what the plain network says of its hand-made, normalized frame."""
+
+import numpy as np
+import pytest
+import torch
+
+from microsnoop_engine import CropSettings, Embedder, measure
+from microsnoop_engine.errors import InputError
+from microsnoop_engine.images.synthetic import render_field
+from microsnoop_engine.modes.batcher import Batcher
+from microsnoop_engine.modes.measure import Measurement, mean_of_rows, start_measurement
+from microsnoop_engine.modes.regions import Regions, cell_regions, tile_regions
+
+
+@pytest.fixture(scope="module")
+def field():
+    """Two channels (200, 230) of drawn cells and their true nuclei."""
+    image, labels = render_field("control", 0.5, np.random.default_rng(0), (200, 230), 6)
+    return image[:2], labels
+
+
+@pytest.fixture(scope="module")
+def measured(embedder, field):
+    return measure(embedder, *field)
+
+
+def hand_made_frame(pixels):
+    """A crop in the middle of a 224 x 224 frame of zeros, percentile 1 to 0 and 99 to 1: the paper's words."""
+    frame = np.zeros((224, 224))
+    top, left = (224 - pixels.shape[0]) // 2, (224 - pixels.shape[1]) // 2
+    frame[top : top + pixels.shape[0], left : left + pixels.shape[1]] = pixels
+    low, high = np.percentile(frame, (1, 99))
+    return torch.tensor((frame - low) / (high - low), dtype=torch.float32)[None, None]
+
+
+@torch.inference_mode()
+def test_embedding_of_a_crop(model, field, measured):
+    image, labels = field
+    boxes = cell_regions(labels).box
+    assert measured.features.shape == (len(boxes), 512)
+    assert measured.problems == []
+    for row in (0, len(boxes) - 1):
+        y0, x0, y1, x1 = boxes[row]
+        for channel in (0, 1):
+            expected = model.embed(hand_made_frame(image[channel, y0:y1, x0:x1]))[0].numpy()
+            assert np.abs(measured.features[row, channel * 256 : (channel + 1) * 256] - expected).max() < 1e-4
+
+
+@torch.inference_mode()
+def test_embedding_of_real_single_cells(model, embedder, real_crops):
+    for crop in (real_crops[3], real_crops[20]):
+        found = measure(embedder, crop, settings=CropSettings(mode="single-cell"))
+        assert np.abs(found.features[0] - model.embed(hand_made_frame(crop))[0].numpy()).max() < 1e-4
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 64])
+def test_batch_size_does_not_matter(field, measured, batch_size):
+    embedder = Embedder(device="cpu", precision="float32", batch_size=batch_size, threads=2)
+    found = measure(embedder, *field)
+    assert np.abs(found.features - measured.features).max() < 1e-5
+    assert np.array_equal(found.regions.box, measured.regions.box)
+
+
+def test_images_that_share_their_batches(embedder, field, measured):
+    """Crops of several images in one batch land in the rows of their own image."""
+    image, labels = field
+    batcher = Batcher(embedder)
+    flipped = (image[:, ::-1].copy(), labels[::-1].copy())
+    both = [
+        start_measurement(batcher, *pixels, CropSettings(), 256, owner)
+        for owner, pixels in {"a": (image, labels), "b": flipped}.items()
+    ]
+    assert sum(batcher.pending.values()) > 0
+    batcher.flush()
+    assert not any(batcher.pending.values())
+    assert np.abs(both[0].features - measured.features).max() < 1e-5
+    assert np.abs(both[1].features - measure(embedder, *flipped).features).max() < 1e-5
+
+
+def test_one_channel_by_itself(embedder, field, measured):
+    image, labels = field
+    assert np.abs(measure(embedder, image[1], labels).features - measured.features[:, 256:]).max() < 1e-5
+
+
+@pytest.mark.parametrize(
+    "change", [lambda x: x * 3.0 + 0.0, lambda x: x.astype(np.float64), lambda x: x.astype(np.int32)]
+)
+def test_type_and_gain_do_not_matter(embedder, field, measured, change):
+    image, labels = field
+    assert np.abs(measure(embedder, change(image), labels).features - measured.features).max() < 1e-4
+
+
+def test_crops_that_cannot_be_measured(embedder):
+    """NaN in the row and channel concerned, with the reason; the other channels and rows are there."""
+    rng = np.random.default_rng(1)
+    image = rng.integers(1, 200, (3, 300, 300)).astype(np.float32)
+    labels = np.zeros((300, 300), np.uint8)
+    labels[20:50, 20:50], labels[200:240, 200:240], labels[130:134, 20:24] = 3, 7, 9
+    image[1, :120, :120] = 5
+    image[2, 210, 210] = np.nan
+    found = measure(embedder, image, labels, CropSettings(rescale_constant=1))
+    assert [(p.object_number, p.channel, p.reason) for p in found.problems if p.object_number != 9] == [
+        (3, 1, "constant"),
+        (7, 2, "NaN or infinite pixels"),
+    ]
+    small = [(p.channel, p.reason) for p in found.problems if p.object_number == 9]
+    assert [channel for channel, _ in small] == [0, 1, 2]
+    assert all("covers less than 1 % of the frame" in reason for _, reason in small)
+    missing = np.isnan(found.features).reshape(3, 3, 256)
+    assert missing.all(2).tolist() == [[False, True, False], [False, False, True], [True, True, True]]
+    assert np.array_equal(missing.all(2), missing.any(2))
+
+
+def test_no_objects(embedder, field):
+    image, labels = field
+    found = measure(embedder, image, np.zeros_like(labels))
+    assert (found.features.shape, len(found.regions), found.problems) == ((0, 512), 0, [])
+
+
+def test_mean_of_tiles(embedder):
+    image = np.random.default_rng(2).integers(0, 99, (2, 260, 230), np.uint8)
+    settings = CropSettings(mode="tile")
+    tiles = measure(embedder, image, settings=settings, reduce=None)
+    assert tiles.regions.box.tolist() == tile_regions((260, 230)).box.tolist()
+    expected = [
+        measure(embedder, image[:, y0:y1, x0:x1], settings=CropSettings(mode="single-cell")).features[0]
+        for y0, x0, y1, x1 in tile_regions((260, 230)).box
+    ]
+    assert tiles.features == pytest.approx(np.array(expected), abs=1e-5)
+    mean = measure(embedder, image, settings=settings)
+    assert mean.features.shape == (1, 512)
+    assert mean.features[0] == pytest.approx(np.mean(expected, axis=0), abs=1e-5)
+    assert mean.regions.box.tolist() == [[0, 0, 260, 230]]
+
+
+def test_an_unknown_reduction_is_refused(embedder):
+    with pytest.raises(InputError, match="`reduce` is 'median': it must be 'mean' or None"):
+        measure(embedder, np.zeros((30, 30)), settings=CropSettings(mode="tile"), reduce="median")
+
+
+def test_mean_leaves_out_what_could_not_be_measured():
+    box = np.array([[0, 0, 5, 5], [0, 3, 5, 8]], np.int32)
+    regions = Regions(np.array([1, 2]), box, np.zeros((2, 2)), np.zeros(2, bool))
+    features = np.array([[1, np.nan, np.nan], [3, 4, np.nan]], np.float32)
+    with np.errstate(all="raise"):
+        mean = mean_of_rows(Measurement(regions, features))
+    assert np.array_equal(mean.features, [[2, 4, np.nan]], equal_nan=True)
+    assert mean.regions.box.tolist() == [[0, 0, 5, 8]]
+
+
+def test_scale(embedder, plain_weights, field, measured):
+    """Twice the pixels at half the scale: the same objects in the same places, seen nearly the same."""
+    image, labels = field
+    large = image.repeat(2, 1).repeat(2, 2), labels.repeat(2, 0).repeat(2, 1)
+    found = measure(embedder, *large, CropSettings(scale=0.5))
+    assert found.regions.object_number.tolist() == measured.regions.object_number.tolist()
+    assert found.regions.box.tolist() == (measured.regions.box * 2).tolist()
+    assert found.regions.center == pytest.approx(measured.regions.center * 2 + 0.5, abs=1e-3)
+    for a, b in zip(found.features, measured.features, strict=True):
+        assert a[:256] @ b[:256] > 0.9
+    plain = Embedder(plain_weights, device="cpu", precision="float32", threads=2)
+    found, expected = measure(plain, *large, CropSettings(scale=0.5)), measure(plain, *field)
+    for a, b in zip(found.features, expected.features, strict=True):
+        assert a[:256] @ b[:256] > 0.99
+
+
+@pytest.mark.parametrize("scale", [0.01, 0.1, 0.37, 1.9])
+@pytest.mark.parametrize("mode", ["cells", "tile", "image"])
+def test_scaled_regions_are_in_pixels_of_the_image(embedder, field, scale, mode):
+    image, labels = field[0][:, :150, :160], field[1][:150, :160]
+    found = measure(embedder, image, labels, CropSettings(mode=mode, scale=scale), reduce=None)
+    box = found.regions.box
+    assert (box[:, :2] >= 0).all()
+    assert (box[:, :2] < box[:, 2:]).all()
+    assert (box[:, 2:] <= (150, 160)).all()
+    if mode == "cells":
+        whole = cell_regions(labels)
+        assert found.regions.object_number.tolist() == whole.object_number.tolist()
+        assert found.regions.center == pytest.approx(whole.center, abs=1e-3)
+    else:
+        assert (box[:, 2:].max(0) == (150, 160)).all()
+
+
+def test_crop_of_a_part_of_a_pixel_is_not_empty(embedder):
+    labels = np.zeros((20, 30), int)
+    labels[7, 9], labels[11:13, 20:22] = 1, 2
+    image = np.random.default_rng(4).random((1, 20, 30))
+    found = measure(embedder, image, labels, CropSettings(scale=16, rescale_constant=0.1))
+    assert found.regions.box.tolist() == [[7, 9, 8, 10], [11, 20, 13, 22]]
+
+
+def test_objects_that_vanish_when_the_image_shrinks_keep_their_rows(embedder):
+    labels = np.zeros((400, 400), int)
+    labels[100:300, 100:300], labels[350, 351] = 1, 2
+    image = np.random.default_rng(3).random((1, 400, 400))
+    found = measure(embedder, image, labels, CropSettings(scale=0.3, mask="object"))
+    assert found.regions.object_number.tolist() == [1, 2]
+    assert np.isfinite(found.features).all(1).tolist() == [True, False]
+
+
+def test_progress_and_stopping(embedder, field):
+    image, labels = field
+    seen = []
+    found = measure(embedder, image, labels, on_batch=lambda done, count: seen.append((done, count)))
+    assert seen
+    assert {count for _, count in seen} == {2 * len(found.features)}
+    assert [done for done, _ in seen] == sorted({done for done, _ in seen})
+
+    def stop(done, count):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        measure(embedder, image, labels, on_batch=stop)
+
+
+def test_cells_without_labels(embedder):
+    with pytest.raises(InputError, match="`mode` 'cells' needs the objects"):
+        measure(embedder, np.zeros((30, 30)))

@@ -1,0 +1,198 @@
+"""Test the report of a screen, also in a real browser."""
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from browser import browser
+from wells import FEATURES, ROLES, screen_table
+
+from microsnoop_engine.cli.main import main
+from microsnoop_engine.errors import InputError
+from microsnoop_engine.reporting import panels
+from microsnoop_engine.reporting.page import make_page, matching_rows, report
+from microsnoop_engine.reporting.scores import screen_scores
+from microsnoop_engine.reporting.screen import ColumnRoles, Screen
+
+
+@pytest.fixture(scope="module")
+def frame():
+    return screen_table()
+
+
+@pytest.fixture
+def screen(frame):
+    return Screen(frame.drop(columns=FEATURES), frame[FEATURES].to_numpy(), ROLES)
+
+
+def data_of(page):
+    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)[1])
+
+
+def test_blank_labels_are_none(frame):
+    """A label of the controls alone, blank elsewhere, as a LoadData CSV has it."""
+    roles = frame["Metadata_Role"].where(frame["Metadata_Role"] != "treated", " ")
+    meaning = replace(ROLES, label="Metadata_Kind", batch=None)
+    values = frame[FEATURES].to_numpy()
+    found = {score.name for score in screen_scores(Screen(frame.assign(Metadata_Kind=roles), values, meaning))}
+    assert "Controls told apart" in found
+    assert not found & {"Kind by neighbors", "NSC"}
+    shown = data_of(make_page(frame.assign(Metadata_Kind=roles), FEATURES, ColumnRoles(label="Metadata_Kind")))
+    assert set(shown["colors"][0]["words"]) == {"negative", "positive", "(none)"}
+    assert set(shown["metadata"]["Kind"]) == {"negative", "positive", None}
+    nothing = Screen(frame.assign(Metadata_Kind=None), values, meaning)
+    assert "NSC" not in {score.name for score in screen_scores(nothing)}
+
+
+def test_unknown_columns_are_not_guessed(frame):
+    found = data_of(make_page(frame, FEATURES, ColumnRoles()))
+    assert (found["scores"], found["doses"], found["nearest"]) == ([], None, None)
+    assert set(found["maps"][0]["kinds"]) == {"PCA", "UMAP"}
+    assert len(found["plates"]) == 2
+
+
+def test_rows_before_sphering_are_found_in_any_order(frame):
+    shuffled = frame.sample(frac=1, random_state=1)
+    np.testing.assert_array_equal(matching_rows(shuffled, frame)[FEATURES], frame[FEATURES])
+    with pytest.raises(InputError, match=r"lacks Metadata_Plate, Metadata_Well = \['P1', 'A01'\]"):
+        matching_rows(frame.iloc[1:], frame)
+    with pytest.raises(InputError, match="several rows"):
+        matching_rows(pd.concat([frame, frame]), frame)
+
+
+def test_rows_of_tables_without_keys_are_not_matched_by_their_order(frame):
+    """Treatment tables are matched by their metadata, tables without metadata not at all."""
+    treatments = frame.drop(columns=["Metadata_Plate", "Metadata_Well"]).drop_duplicates(
+        ["Metadata_Compound", "Metadata_Dose"]
+    )
+    shuffled = treatments.sample(frac=1, random_state=1)
+    np.testing.assert_array_equal(matching_rows(shuffled, treatments)[FEATURES], treatments[FEATURES])
+    with pytest.raises(InputError, match="`before`: the tables share no keys"):
+        matching_rows(shuffled[FEATURES], treatments)
+    with pytest.raises(InputError, match="`before`: several rows"):
+        matching_rows(frame[["Metadata_Role", *FEATURES]], frame[["Metadata_Role", *FEATURES]])
+
+
+def test_report_takes_tables_in_memory(frame, tmp_path):
+    before = frame.sample(frac=1, random_state=2)
+    path = report(frame, tmp_path / "new" / "screen.html", ROLES, before=before, commands=["microsnoop sphere"])
+    assert path == tmp_path / "new" / "screen.html"
+    page = path.read_text(encoding="utf-8")
+    assert "<title>Screen</title>" in page
+    data = data_of(page)
+    assert data["commands"] == ["microsnoop sphere"]
+    assert data["scores"]
+    assert all(score["before"] == score["after"] for score in data["scores"])
+    with pytest.raises(InputError, match=r"`out`: '.*page.txt' must end in .html"):
+        report(frame, tmp_path / "page.txt")
+
+
+def test_of_a_large_table_rows_are_drawn(frame, monkeypatch):
+    monkeypatch.setattr(panels, "MOST_ROWS", 30)
+    found = data_of(make_page(frame, FEATURES, ROLES, before=frame.iloc[::-1]))
+    assert found["summary"].startswith("30 wells drawn at random from 48")
+    assert len(found["names"]) == len(set(found["names"])) == len(found["map_rows"]) == 30
+    assert all(score["before"] == score["after"] for score in found["scores"])
+
+
+def test_text_cannot_break_out_of_the_page(frame):
+    evil = frame.assign(Metadata_Compound="</script><script>document.title='x'</script>")
+    page = make_page(evil, FEATURES, ColumnRoles(treatment=("Metadata_Compound",)), title="<b>&")
+    assert "</script><script>document" not in page
+    assert "<title>&lt;b&gt;&amp;</title>" in page
+    assert data_of(page)["treatment"][0].startswith("</script>")
+
+
+@pytest.mark.parametrize("option", ["label", "compound", "batch", "groups", "dose"])
+def test_columns_that_are_not_there_are_named(frame, option):
+    with pytest.raises(InputError, match=f"`{option}`: there is no column 'Metadata_X'"):
+        make_page(frame, FEATURES, ColumnRoles(**{option: "Metadata_X"}))
+
+
+def test_a_dose_must_be_a_number(frame):
+    with pytest.raises(InputError, match="`dose`: the column 'Metadata_Role' does not hold numbers"):
+        make_page(frame, FEATURES, ColumnRoles(dose="Metadata_Role"))
+
+
+@pytest.fixture(scope="module")
+def page_file(frame, tmp_path_factory):
+    """The report of a table and its sphered form, by the command line."""
+    folder = tmp_path_factory.mktemp("report")
+    frame.to_parquet(folder / "wells.parquet")
+    controls = ["--controls", ROLES.controls]
+    sphere = ["sphere", str(folder / "wells.parquet"), *controls, "--by", "Metadata_Plate", "--regularization", "0.3"]
+    sphere += ["--out", str(folder / "sphered.parquet"), "--save", str(folder / "s.safetensors"), "--quiet"]
+    assert main(sphere) == 0
+    report = ["report", str(folder / "sphered.parquet"), "--out", str(folder / "report.html"), *controls]
+    report += ["--before", str(folder / "wells.parquet"), "--transform", str(folder / "s.safetensors")]
+    report += ["--positive", ROLES.positive, "--treatment", ",".join(ROLES.treatment), "--quiet"]
+    report += [f"--{name}={getattr(ROLES, name)}" for name in ("label", "compound", "dose", "batch", "groups")]
+    assert main(report) == 0
+    return folder / "report.html"
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_page_in_a_browser(page_file, width):
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.support.ui import Select
+
+    with browser(width) as page:
+        page.get(page_file.as_uri())
+        assert page.execute_script("return document.body.dataset.ready") == "yes"
+        assert page.execute_script("return document.documentElement.scrollWidth") <= width
+        assert page.execute_script("return performance.getEntriesByType('resource').length") == 0
+        headings = [link.text for link in page.find_elements(By.CSS_SELECTOR, "nav a")]
+        assert len(headings) == 8
+        assert len(page.find_elements(By.CSS_SELECTOR, "#map-plots .js-plotly-plot")) == 2
+        points = page.find_elements(By.CSS_SELECTOR, "#map-plots .js-plotly-plot:last-child .scatterlayer path.point")
+        assert len(points) == 48
+        assert len(page.find_elements(By.CSS_SELECTOR, "#plate-plots .js-plotly-plot .heatmaplayer image")) == 2
+        for plot in ("dose-plot", "replicate-plot"):
+            assert page.find_elements(By.CSS_SELECTOR, f"#{plot} .scatterlayer path.point")
+
+        _click_a_point(page)
+        chosen = page.find_element(By.CSS_SELECTOR, "#details h3").text
+        assert re.fullmatch(r"P[12] [A-D]0[1-6]", chosen)
+        Select(page.find_element(By.ID, "map-color")).select_by_visible_text("Dose")
+        Select(page.find_element(By.ID, "plate-quantity")).select_by_visible_text("A feature")
+        box = page.find_element(By.ID, "plate-feature")
+        page.execute_script("arguments[0].value = arguments[1]; arguments[0].onchange()", box, FEATURES[5])
+        shown = page.execute_script("return document.querySelector('#plate-plots .js-plotly-plot').data[0].z[1][2]")
+        stored = pd.read_parquet(page_file.with_name("sphered.parquet"))
+        well = stored.query("Metadata_Plate == 'P1' and Metadata_Well == 'B03'")[FEATURES[5]].item()
+        assert shown == pytest.approx(well, abs=float(np.ptp(stored[FEATURES[5]])) / 254)
+        assert [entry for entry in page.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+def _click_a_point(page):
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.by import By
+
+    plot = page.find_element(By.CSS_SELECTOR, "#map-plots .js-plotly-plot:last-child")
+    page.execute_script("arguments[0].scrollIntoView({behavior: 'instant', block: 'center'})", plot)
+    point = plot.find_element(By.CSS_SELECTOR, ".scatterlayer path.point")
+    where = page.execute_script(
+        "const [a, b] = [arguments[0], arguments[1]].map((e) => e.getBoundingClientRect());"
+        "return [a.x + a.width / 2 - b.x - b.width / 2, a.y + a.height / 2 - b.y - b.height / 2]",
+        point,
+        plot.find_element(By.CSS_SELECTOR, ".nsewdrag"),
+    )
+    target = plot.find_element(By.CSS_SELECTOR, ".nsewdrag")
+    ActionChains(page).move_to_element_with_offset(target, *map(round, where)).pause(0.3).click().perform()
+
+
+def test_an_interrupted_report_leaves_the_old_one(page_file, monkeypatch):
+    before = page_file.read_bytes()
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    assert main(["report", str(page_file.with_name("wells.parquet")), "--out", str(page_file), "--quiet"]) == 1
+    monkeypatch.undo()
+    assert page_file.read_bytes() == before
+    assert [path.name for path in page_file.parent.glob(".*")] == []

@@ -1,0 +1,41 @@
+"""Test the data of the report's panels."""
+
+import base64
+
+import numpy as np
+import pytest
+from wells import FEATURES, screen_table
+
+from microsnoop_engine.reporting.panels import feature_bytes, plates, well_position
+
+
+@pytest.fixture(scope="module")
+def frame():
+    return screen_table()
+
+
+@pytest.mark.parametrize(
+    ("well", "position"), [("A01", (0, 0)), ("h12", (7, 11)), ("P24", (15, 23)), ("AF48", (31, 47)), ("12", None)]
+)
+def test_wells_have_positions(well, position):
+    assert well_position(well) == position
+
+
+def test_plates_have_usual_sizes_and_every_well(frame):
+    found = plates(frame)
+    assert [(plate["name"], plate["rows"], plate["columns"]) for plate in found] == [("P1", 4, 6), ("P2", 4, 6)]
+    assert sorted(member for plate in found for well in plate["wells"] for member in well["members"]) == [*range(48)]
+    assert plates(frame.assign(Metadata_Well="H12"))[0]["columns"] == 12
+    assert plates(frame.drop(columns="Metadata_Well")) == []
+
+
+def test_features_survive_their_bytes(frame):
+    values = frame[FEATURES].to_numpy(copy=True)
+    values[3, 2] = np.nan
+    found = feature_bytes(values, FEATURES)
+    steps = np.frombuffer(base64.b64decode(found["bytes"]), np.uint8).reshape(len(FEATURES), -1).T.astype(float)
+    assert steps[3, 2] == 255
+    low, high = np.array(found["low"]), np.array(found["high"])
+    back = low + steps / 254 * (high - low)
+    error = np.abs(back - values) / (high - low)
+    assert np.nanmax(error) <= 0.5 / 254 + 1e-4

@@ -1,0 +1,159 @@
+"""Sphering of tables: controls by query, groups, handcrafted columns beside ours, weights, choices by replicates."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from microsnoop_engine.errors import InputError
+from microsnoop_engine.evaluation.metrics import knn_predict
+from microsnoop_engine.sphering.handcrafted import robust_z, uninformative
+from microsnoop_engine.sphering.spherize import SpheringWarning, load_spherings
+from microsnoop_engine.sphering.table import best_regularization, sphere, sphere_frame
+
+RANDOM = np.random.default_rng(0)
+DEEP = [f"Nuclei_Microsnoop_E{k:03d}_DNA" for k in range(6)]
+HAND = ["Nuclei_Area", "Nuclei_Twice", "Nuclei_Flat", "Nuclei_Gap", "Nuclei_Texture"]
+
+
+def make(rows=120):
+    plate = np.repeat(["P1", "P2"], rows // 2)
+    treatment = np.resize(["DMSO", "DMSO", "a", "b"], rows)
+    values = RANDOM.normal(size=(rows, 6)) @ RANDOM.normal(size=(6, 6)) + (plate == "P2")[:, None] * 5
+    values[treatment == "a", 0] += 2
+    frame = pd.DataFrame({"Metadata_Plate": plate, "Metadata_T": treatment})
+    frame[DEEP] = values
+    area = RANDOM.gamma(5, 20, rows)
+    frame["Nuclei_Area"], frame["Nuclei_Twice"], frame["Nuclei_Flat"] = area, 2 * area + 1, 4.0
+    frame["Nuclei_Gap"] = np.where(np.arange(rows) == 7, np.nan, area**0.1)
+    frame["Nuclei_Texture"] = RANDOM.normal(size=rows)
+    return frame
+
+
+FRAME = make()
+QUERY = "Metadata_T == 'DMSO'"
+
+
+@pytest.mark.parametrize("by", [None, "Metadata_Plate"])
+def test_controls_of_each_group_are_whitened(by):
+    found = sphere_frame(FRAME, DEEP, QUERY, by=by, regularization=0.0)
+    for _, rows in found.frame.groupby(by) if by else [("", found.frame)]:
+        controls = rows[rows["Metadata_T"] == "DMSO"][DEEP]
+        np.testing.assert_allclose(np.cov(controls.T), np.eye(6), atol=1e-4)
+        np.testing.assert_allclose(controls.mean(), 0, atol=1e-5)
+    assert list(found.spherings) == (["P1", "P2"] if by else ["all"])
+    assert list(found.frame.columns[:2]) == ["Metadata_Plate", "Metadata_T"]
+    assert found.features == DEEP
+
+
+def test_handcrafted_columns_are_scaled_and_chosen_by_name():
+    found = sphere_frame(FRAME, [*DEEP, *HAND], QUERY)
+    assert found.dropped == {
+        "Nuclei_Twice": "as Nuclei_Area",
+        "Nuclei_Flat": "missing values",
+        "Nuclei_Gap": "missing values",
+    }
+    assert found.features == [*DEEP, "Nuclei_Area", "Nuclei_Texture"]
+    assert not set(found.dropped) & set(found.frame)
+
+
+def test_robust_z_by_hand():
+    values = np.array([[1.0, 3], [2, 3], [3, 3], [12, 3]])
+    z = robust_z(values, np.array([True, True, True, False]))
+    np.testing.assert_allclose(z[:, 0], np.array([-1, 0, 1, 10]) / 1.4826)
+    assert np.isnan(z[:, 1]).all()
+    with pytest.raises(InputError, match="no control rows"):
+        robust_z(values, np.zeros(4, bool))
+
+
+def test_uninformative_columns_are_named():
+    x = RANDOM.normal(size=50)
+    values = np.stack([x, -3 * x + 1e-3, np.full(50, 7.0), x**2, np.where(x > 2, np.inf, x)], axis=1)
+    values[0, 4] = np.nan
+    found = uninformative(values, list("abcde"))
+    assert found == {"b": "as a", "c": "constant", "e": "missing values"}
+
+
+def test_rows_without_features_stay_without():
+    frame = FRAME.copy()
+    frame.loc[[0, 5], DEEP] = np.nan
+    found = sphere_frame(frame, DEEP, QUERY)
+    assert found.missing == 2
+    assert found.frame.loc[[0, 5], DEEP].isna().all(axis=None)
+    assert found.frame.drop([0, 5])[DEEP].notna().all(axis=None)
+    frame.loc[3, DEEP[2]] = np.nan
+    assert sphere_frame(frame, DEEP, QUERY).dropped == {DEEP[2]: "missing values"}
+
+
+def test_blocks_have_the_weights_that_are_set():
+    found = sphere_frame(FRAME, [*DEEP, *HAND], QUERY, regularization=0.0, weights={"microsnoop": 1, "classical": 3})
+    controls = found.frame[found.frame["Metadata_T"] == "DMSO"]
+    assert controls[DEEP].var().sum() == pytest.approx(1, rel=1e-4)
+    assert controls[["Nuclei_Area", "Nuclei_Texture"]].var().sum() == pytest.approx(3, rel=1e-4)
+
+
+def test_regularization_is_chosen_by_replicates():
+    rows = 200
+    labels = np.resize(["DMSO", "DMSO", "a", "b", "c"], rows)
+    values = RANDOM.normal(size=(rows, 30)) * np.r_[np.full(3, 30.0), np.ones(27)]
+    for number, name in enumerate("abc"):
+        values[labels == name, 3 + number] += 4
+    controls, groups = labels == "DMSO", {"all": np.arange(rows)}
+    assert best_regularization(values, controls, groups, labels, compared=~controls, grid=[0.1]) == 0.1
+    frame = pd.DataFrame(values, columns=[f"Nuclei_Microsnoop_E{k:03d}_D" for k in range(30)])
+    frame["Metadata_T"] = labels
+    features = list(frame.columns[:30])
+
+    def share(regularization):
+        sphered = sphere_frame(
+            frame, features, QUERY, method="zca", regularization=regularization, replicates="Metadata_T"
+        ).frame
+        treated = sphered[~controls]
+        labels_of = treated["Metadata_T"].to_numpy()
+        return (knn_predict(treated[features].to_numpy(), labels_of, k=1) == labels_of).mean()
+
+    assert share("auto") >= max(share(1e-6), share(10.0))
+    assert share("auto") > (knn_predict(values[~controls], labels[~controls], k=1) == labels[~controls]).mean()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"controls": "Metadata_T == 'water'"}, "no row is a control"),
+        ({"by": "Metadata_Week"}, "`by`: the table has no column Metadata_Week"),
+        ({"regularization": "auto"}, "`regularization` auto needs `replicates`"),
+        (
+            {"regularization": "auto", "replicates": "Metadata_None"},
+            "`replicates`: the table has no column Metadata_None",
+        ),
+        ({"weights": {"deep": 1}}, "`weights` are {'deep': 1}: name microsnoop and classical"),
+        ({"controls": "Metadata_T == 'DMSO' and Metadata_Plate == 'P1'", "by": "Metadata_Plate"}, "group 'P2' has 0"),
+    ],
+)
+def test_what_cannot_be_done_is_refused(change, message):
+    options = {"controls": QUERY, **change}
+    with pytest.raises(InputError, match=message):
+        sphere_frame(FRAME, DEEP, **options)
+    with pytest.raises(InputError, match="no feature is left"):
+        sphere_frame(FRAME, ["Nuclei_Flat"], QUERY)
+
+
+def test_one_call_from_a_path_to_written_files(tmp_path):
+    FRAME.to_parquet(tmp_path / "wells.parquet")
+    out, save = tmp_path / "sphered.csv", tmp_path / "sphering.safetensors"
+    result = sphere(tmp_path / "wells.parquet", QUERY, features="microsnoop", out=out, save=save)
+    assert result.features == DEEP
+    pd.testing.assert_frame_equal(pd.read_csv(out), result.frame, check_dtype=False)
+    spherings, columns = load_spherings(save)
+    np.testing.assert_array_equal(spherings["all"].matrix_, result.spherings["all"].matrix_)
+    assert columns == DEEP
+    with pytest.raises(InputError, match=r"wells\.parquet': `by`: the table has no column Metadata_Week"):
+        sphere(tmp_path / "wells.parquet", QUERY, by="Metadata_Week")
+    with pytest.raises(InputError, match=r"choose a name that ends in \.safetensors"):
+        sphere(tmp_path / "nothing.parquet", QUERY, save=tmp_path / "sphering.pkl")
+
+
+def test_a_group_with_few_controls_is_named_in_the_warning():
+    few = pd.concat([FRAME[:6], FRAME[60:]])
+    with pytest.warns(SpheringWarning, match="P1: only 4 controls for 6 features") as caught:
+        sphere_frame(few, DEEP, QUERY, by="Metadata_Plate")
+    assert len(caught) == 1

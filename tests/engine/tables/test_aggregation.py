@@ -1,0 +1,64 @@
+"""Levels of aggregation, and tables that lack what a level needs."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from microsnoop_engine.errors import InputError
+from microsnoop_engine.tables.aggregation import aggregate
+from microsnoop_engine.tables.source import in_memory
+
+DEEP = [f"Nuclei_Microsnoop_E{k:03d}_DNA" for k in range(8)]
+
+
+def test_levels_follow_each_other(cells):
+    source = in_memory(pd.read_parquet(cells / "cells.parquet")[:11], cells)
+    images = aggregate(source, "image").frame
+    assert images["Metadata_Object_Count"].tolist() == [6, 5]
+    wells = aggregate(source, "well").frame
+    # the mean of the images' means, as in the paper, not of all cells
+    np.testing.assert_allclose(wells[DEEP].iloc[0], images[DEEP].mean())
+    assert wells["Metadata_Object_Count"].tolist() == [11]
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "message"),
+    [
+        ({}, {"level": "plate"}, "`level` is 'plate'"),
+        ({}, {"level": "treatment"}, "`level` treatment needs `treatment`"),
+        ({"Metadata_Well": None}, {"level": "well"}, "has no column Metadata_Well"),
+        ({"ImageNumber": None}, {"level": "image"}, "has no column ImageNumber"),
+        ({}, {"level": "treatment", "treatment": ["Metadata_Drug"]}, "has no column Metadata_Drug"),
+    ],
+)
+def test_tables_without_what_a_level_needs_are_refused(cells, change, options, message):
+    frame = pd.read_parquet(cells / "cells.parquet").drop(columns=list(change))
+    with pytest.raises(InputError, match=message):
+        aggregate(in_memory(frame, cells), **options)
+
+
+def test_one_call_from_a_path_to_a_written_table(cells):
+    result = aggregate(
+        cells / "cells.parquet",
+        "treatment",
+        ["Metadata_Treatment"],
+        platemap=cells / "platemap.csv",
+        out=cells / "t.csv",
+    )
+    assert result.features == DEEP
+    written = pd.read_csv(cells / "t.csv")
+    pd.testing.assert_frame_equal(written.fillna(""), result.frame.fillna(""), check_dtype=False)
+    wells = aggregate(pd.read_parquet(cells / "cells.parquet"), features=DEEP[:2])
+    assert wells.features == DEEP[:2]
+    assert wells.frame.columns.tolist() == ["Metadata_Plate", "Metadata_Well", "Metadata_Object_Count", *DEEP[:2]]
+
+
+def test_messages_name_the_table(cells):
+    with pytest.raises(InputError, match=r"cells\.parquet': `level` is 'plate'"):
+        aggregate(cells / "cells.parquet", "plate")
+    with pytest.raises(
+        InputError, match=r"^`keep_values`: the table of wells has no column Metadata_Week; it has Metadata_"
+    ):
+        aggregate(
+            pd.read_parquet(cells / "cells.parquet"), "treatment", ["Metadata_Well"], keep_values=["Metadata_Week"]
+        )

@@ -1,0 +1,42 @@
+"""Arrays that the worker refuses, and shared memory that it leaves to nobody."""
+
+import sys
+from pathlib import Path
+
+import appose
+import numpy as np
+import psutil
+import pytest
+from worker_process import COMMAND, IMAGE, shared
+
+
+def header_only(path, shape, dtype="<f4", size=0):
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": dtype, "fortran_order": False, "shape": shape})
+        file.truncate(file.tell() + size)
+    return {"npy": str(path)}
+
+
+def test_arrays_larger_than_announced_or_allowed_are_refused(raw, tmp_path):
+    side = 50_000
+    truly_large = header_only(tmp_path / "large.npy", (side, side), size=side * side * 4)
+    assert "9.3 GB" in raw.execute("measure_image", image=truly_large)["error"]
+    announced_only = header_only(tmp_path / "short.npy", (400, 400))
+    assert "announces 640000 bytes" in raw.execute("measure_image", image=announced_only)["error"]
+    names = {"name": "no-such-memory", "rsize": side * side * 4, "appose_type": "shm"}
+    memory = {"appose_type": "ndarray", "dtype": "float32", "shape": [side, side], "shm": names}
+    assert "9.3 GB" in raw.execute("measure_image", image=memory)["error"]
+    memory["shape"] = [10, 10]
+    assert "no shared memory 'no-such-memory'" in raw.execute("measure_image", image=memory)["error"]
+    assert psutil.Process(raw.process.pid).memory_info().rss < 3 << 30
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at shared memory as Linux shows it")
+def test_shared_results_go_with_the_worker():
+    with appose.system().service([COMMAND[0]], *COMMAND[1:]) as service, shared(IMAGE) as image:
+        outputs = service.task("measure_image", {"image": image}).wait_for().outputs
+        name = outputs["features"].shm.name
+        assert Path("/dev/shm", name).exists()
+        outputs["features"].shm.close()
+    service.wait_for()
+    assert not Path("/dev/shm", name).exists()

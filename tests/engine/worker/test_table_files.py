@@ -1,0 +1,73 @@
+"""Tables that the worker writes for a host."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from microsnoop_engine.errors import InputError
+
+
+def rows(count, seed=0):
+    """Inputs of write_table."""
+    random = np.random.default_rng(seed)
+    return {
+        "objects": "Nuclei",
+        "channels": ["DNA", "ER"],
+        "metadata": {"Image": [f"i{seed}.tif, a"] * count, "Roi": ['say "ä"'] * count, "Slice": [3] * count},
+        "features": random.normal(size=(count, 512)).astype(np.float32),
+        "image_number": np.ones(count, np.int32),
+        "object_number": np.arange(1, count + 1, dtype=np.int32),
+        "center": random.random((count, 2)).astype(np.float32),
+        "box": random.integers(0, 99, (count, 4)).astype(np.int32),
+        "border": np.zeros(count, np.int32),
+    }
+
+
+def read(path):
+    return pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_table_is_written_and_added_to_in_full_precision(ask, tmp_path, ending):
+    path = tmp_path / f"table.{ending}"
+    first, second = rows(4), rows(3, 1)
+    assert ask("write_table", path=str(path), **first)["rows"] == 4
+    ask("write_table", path=str(path), append=True, **second)
+    table = read(path)
+    features = table[[name for name in table if "_Microsnoop_E" in name]].to_numpy(np.float32)
+    np.testing.assert_array_equal(features, np.concatenate([first["features"], second["features"]]))
+    assert table["ImageNumber"].tolist() == [1] * 4 + [2] * 3
+    assert table["Metadata_Roi"].unique().tolist() == ['say "ä"']
+    assert table["Metadata_Slice"].tolist() == [3] * 7
+    assert list(table)[-1] == "Nuclei_Microsnoop_E255_ER"
+    ask("write_table", path=str(path), **second)
+    assert len(read(path)) == 3
+    assert sorted(file.name for file in tmp_path.iterdir() if "table" in file.name) == [f"table.{ending}"]
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_what_does_not_fit_is_not_added(ask, tmp_path, ending):
+    path = tmp_path / f"table.{ending}"
+    ask("write_table", path=str(path), **rows(4))
+    before = path.read_bytes()
+    with pytest.raises(InputError, match=r"has other columns than the new rows \(Nuclei_Microsnoop_E000_GFP\)"):
+        ask("write_table", path=str(path), append=True, **{**rows(2), "channels": ["DNA", "GFP"]})
+    assert path.read_bytes() == before
+    path.write_bytes(before[:-1000])
+    with pytest.raises(InputError, match=r"is damaged|cannot be read"):
+        ask("write_table", path=str(path), append=True, **rows(2))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"path": "/nowhere/at/all.csv"}, "there is no folder '/nowhere/at'; make it"),
+        ({"path": "/tmp/table.xlsx"}, "must end in .csv or .parquet"),
+        ({"path": "table.csv"}, "cannot be written"),
+        ({"channels": ["A", "B", "C"]}, "512 features do not go with 3 channels"),
+        ({"metadata": {"Image": ["a"]}}, "other lengths than its 4 rows"),
+    ],
+)
+def test_bad_tables(ask, tmp_path, change, message):
+    with pytest.raises(InputError, match=message):
+        ask("write_table", **{"path": str(tmp_path / "a.csv"), **rows(4), **change})
