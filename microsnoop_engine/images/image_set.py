@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -73,9 +73,7 @@ class ImageSet:
 
 
 def typed_metadata(image_sets: Sequence[ImageSet]) -> list[ImageSet]:
-    """Turn metadata into int or float if all their values are plain numbers.
-
-    A number with a leading zero (``007``) or a plus sign is text.
+    """Turn metadata into int or float where all their values are numbers that are written back as they were typed.
 
     Parameters
     ----------
@@ -85,26 +83,33 @@ def typed_metadata(image_sets: Sequence[ImageSet]) -> list[ImageSet]:
     Returns
     -------
     list of ImageSet
+        ``007``, ``+1``, ``1.50``, ``24E5`` and numbers of more digits than the type holds stay text, as does every
+        value of their name.
 
     Examples
     --------
-    >>> wells = [ImageSet(n, {}, {}, {"Site": f"{n}", "Well": f"0{n}"}) for n in (1, 2)]
+    >>> wells = [ImageSet(n, {}, {}, {"Site": f"{n}", "Plate": f"24E{n}"}) for n in (1, 2)]
     >>> typed_metadata(wells)[1].metadata
-    {'Site': 2, 'Well': '02'}
+    {'Site': 2, 'Plate': '24E2'}
     """
-    converters: dict[str, Callable[[str | int | float], str | int | float]] = {}
+    kinds: dict[str, type[str] | type[int] | type[float]] = {}
     for name in dict.fromkeys(name for image_set in image_sets for name in image_set.metadata):
-        values = [str(image_set.metadata.get(name, "")) for image_set in image_sets]
-        if all(re.fullmatch(r"-?(0|[1-9]\d{0,17})", value) for value in values):
-            converters[name] = int
-        elif all(re.fullmatch(r"-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?", value) for value in values):
-            converters[name] = float
-        else:
-            converters[name] = str
+        values = {str(image_set.metadata.get(name, "")) for image_set in image_sets}
+        kinds[name] = next((kind for kind in (int, float) if _round_trip(values, kind)), str)
     return [
-        replace(image_set, metadata={name: converters[name](value) for name, value in image_set.metadata.items()})
+        replace(image_set, metadata={name: kinds[name](value) for name, value in image_set.metadata.items()})
         for image_set in image_sets
     ]
+
+
+def _round_trip(values: set[str], kind: type[int] | type[float]) -> bool:
+    """Return True if all texts are numbers of a type that are written in the same way, and no two are one number."""
+    form = r"0|-?[1-9]\d{0,17}" if kind is int else r"-?(0|[1-9]\d*)(\.\d+)?"
+    if not all(re.fullmatch(form, value, re.ASCII) for value in values) or values & {"-0", "-0.0"}:
+        return False
+    # a column of floats shows 3 as 3.0
+    exact = all(value in (str(kind(value)), str(kind(value)).removesuffix(".0")) for value in values)
+    return exact and len({kind(value) for value in values}) == len(values)
 
 
 _NUCLEAR = re.compile(r"dna|dapi|hoechst|draq|nucle|h2b", re.IGNORECASE)

@@ -13,6 +13,8 @@ from .label_files import match_labels, match_rois
 from .load_data import from_load_data
 from .npz import from_npz
 from .ome_zarr import from_ome_zarr, is_ome_zarr
+from .repeats import warn_of_repeats
+from .sidecars import with_sidecar_labels, without_sidecars
 
 
 def find_image_sets(
@@ -39,7 +41,9 @@ def find_image_sets(
         ``{Channel}`` is the channel; every other name becomes metadata. Without it, every file is an image set.
     labels : str or Path, optional
         A folder of label images with the names of the images (of any of their channels), with or without one of
-        the endings ``_labels``, ``_mask``, ``_cp_masks``, ``_Nuclei``, ``_Cells``. Not for OME-Zarr, which has its own.
+        the endings ``_labels``, ``_mask``, ``_cp_masks``, ``_Nuclei``, ``_Cells``; ``_seg.npy`` of Cellpose and other
+        .npy files, and .geojson. By default those beside the images, if all have one. Not for OME-Zarr, which has its
+        own.
     objects : str
         Name of the object set of ``labels`` and ``rois``.
     level : int, optional
@@ -47,8 +51,9 @@ def find_image_sets(
     pixel_size : float, optional
         For OME-Zarr, in micrometers: takes the level whose pixels are nearest to that.
     rois : str or Path, optional
-        ROIs of ImageJ in place of label images: a .zip or .roi file for a single image set, or a folder of such files
-        with the names of the images.
+        Outlines in place of label images: ROIs of ImageJ (.zip, .roi), polygons of QuPath and others (.geojson) or
+        shapes of napari (.csv); a file for a single image set, or for the planes of a single stack, or a folder of such
+        files with the names of the images.
 
     Returns
     -------
@@ -111,6 +116,11 @@ def find_image_sets(
         raise InputError(
             f"'{path}' is no input: use a LoadData .csv, a folder, an image ({', '.join(SUFFIXES)}) or a .npz"
         )
+    if kind == "folder":
+        image_sets = without_sidecars(image_sets)
+    warn_of_repeats(image_sets)
+    if not (labels or rois):
+        image_sets = with_sidecar_labels(image_sets, objects)
     if labels:
         image_sets = match_labels(image_sets, as_path(labels), objects)
     if rois:

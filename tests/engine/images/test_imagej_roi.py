@@ -82,7 +82,7 @@ def test_roi_files_by_the_names_of_the_images(tmp_path):
     assert [image_set.labels["Cells"].path.name for image_set in matched] == names
     with pytest.raises(InputError, match=r"`rois`: '.*field1\.zip' is one file, but there are 3 image sets"):
         match_rois(image_sets, tmp_path / "rois" / "field1.zip", "Cells")
-    with pytest.raises(InputError, match=r"`rois`: '.*none' is no ROI file of ImageJ"):
+    with pytest.raises(InputError, match=r"`rois`: '.*none' is no file of outlines"):
         match_rois(image_sets, tmp_path / "none", "Cells")
     (tmp_path / "rois" / "field1.roi").touch()
     with pytest.raises(InputError, match=r"more than one ROI file: '.*field1\.zip', '.*field1\.roi'"):
