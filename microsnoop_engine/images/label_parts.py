@@ -15,7 +15,7 @@ LARGE = 0.1
 RIM = 0.25
 """Share of the pixels at the edges of objects from which values between objects make an image no label image."""
 MASK = "a black-and-white mask, in which no object has a number of its own"
-SPLIT = "use a label image, or `label_mask` to number the unconnected objects"
+SPLIT = "use a label image, or number the unconnected objects (`label_mask` of profile)"
 
 
 @dataclass(frozen=True)
@@ -115,9 +115,7 @@ def check_parts(plane: NDArray[np.integer[Any]], found: LabelParts) -> None:
     surrounding = set.intersection(*(set(side.tolist()) for side in sides)) - {0}
     if surrounding and plane.all():
         number = found.number[surrounding.pop() - 1]
-        raise InputError(
-            f"labels have no background: no pixel is 0, and {number} surrounds the others: set it to 0"
-        )
+        raise InputError(f"labels have no background: no pixel is 0, and {number} surrounds the others: set it to 0")
     edges = _edges(plane)
     if edges.sum() >= 8 and _between(plane, found, edges) > RIM:
         raise InputError(

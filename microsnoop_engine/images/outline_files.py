@@ -6,11 +6,32 @@ from pathlib import Path
 
 from ..errors import MissingExtraError
 from .geojson import read_geojson
+from .image_set import ImageSet
 from .napari_shapes import read_napari_shapes
 from .roi_masks import RoiMask
 
 IMAGEJ_SUFFIXES = (".zip", ".roi")
 OUTLINE_SUFFIXES = (*IMAGEJ_SUFFIXES, ".geojson", ".json", ".csv")
+
+OUTLINE_METADATA = ("ROI_Name", "ROI_Group")
+"""Metadata of objects that are given as outlines."""
+
+
+def has_outlines(image_set: ImageSet, objects: str) -> bool:
+    """Return True if the objects of an image set are given as outlines.
+
+    Parameters
+    ----------
+    image_set : ImageSet
+    objects : str
+        The object set.
+
+    Returns
+    -------
+    bool
+    """
+    source = image_set.labels.get(objects)
+    return source is not None and source.path.suffix.lower() in OUTLINE_SUFFIXES
 
 
 def read_outlines(path: Path) -> list[RoiMask]:

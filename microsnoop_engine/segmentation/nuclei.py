@@ -60,10 +60,8 @@ def segment_nuclei(
     from skimage.segmentation import watershed
 
     nothing = np.zeros(plane.shape, np.int32)
-    plane = plane.astype(np.float32)
-    if invert:
-        plane = plane.max() - plane
-    smooth = gaussian(without_hot_pixels(plane), SMOOTHING, preserve_range=True)
+    bright = inverted(plane) if invert else plane.astype(np.float32)
+    smooth = gaussian(without_hot_pixels(bright), SMOOTHING, preserve_range=True)
     if smooth.max() - smooth.min() <= 1e-6 * max(abs(float(smooth.max())), 1e-6):
         return nothing
     foreground = _foreground(smooth, min_contrast)
@@ -89,6 +87,12 @@ def segment_nuclei(
     seeds[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
     labels: NDArray[np.int32] = watershed(-distance, seeds, mask=mask).astype(np.int32)
     return labels
+
+
+def inverted(plane: NDArray[Any]) -> NDArray[np.float32]:
+    """Return a plane (h, w) in which dark is bright, from 0 on."""
+    bright: NDArray[np.float32] = (plane.max() - plane.astype(np.float64)).astype(np.float32)
+    return bright
 
 
 def contrast(smooth: NDArray[np.float32], foreground: NDArray[np.bool_]) -> float:
