@@ -15,6 +15,7 @@ from ..errors import InputError
 from ..modes.settings import MASKS, MODES, NORMALIZATIONS, CropSettings
 from .image_options import add_image_options, image_arguments
 from .inputs import add_folder_options, reading_options
+from .object_options import add_object_options, object_arguments
 from .options import (
     add_compute_options,
     add_quiet_option,
@@ -92,14 +93,15 @@ def _add_profile(commands: Any) -> None:
         "--labels",
         type=path_argument,
         metavar="FOLDER",
-        help="label images, named like the images (with or without _labels, _masks, _cp_masks, _Nuclei, _Cells)",
+        help="label images, named like the images (with or without _labels, _masks, _cp_masks, _Nuclei, _Cells), "
+        "_seg.npy of Cellpose, or .geojson; default: those beside the images, if all have one",
     )
     cells.add_argument(
         "--rois",
         type=Path,
         metavar="FILE|FOLDER",
-        help="ROIs of ImageJ instead of label images: a .zip of the ROI Manager, a .roi, or a folder of them named "
-        "like the images (field1.tif: field1.zip)",
+        help="outlines instead of label images: a .zip of ImageJ's ROI Manager, a .roi, a .geojson of QuPath, a .csv "
+        "of napari's shapes, or a folder of them named like the images (field1.tif: field1.zip)",
     )
     cells.add_argument(
         "--objects", metavar="NAME", help="name of the objects, e.g. Nuclei; the first word of every column"
@@ -118,6 +120,7 @@ def _add_profile(commands: Any) -> None:
         default=CropSettings.mask,
         help="box: the whole crop (default); object: pixels outside the object set to zero",
     )
+    add_object_options(cells)
     cells.add_argument("--drop-border", action="store_true", help="leave out objects that touch the image's edge")
     crops = parser.add_argument_group("crops")
     crops.add_argument(
@@ -216,6 +219,7 @@ def run_profile(options: argparse.Namespace) -> int:
             objects=options.objects,
             segment=options.segment,
             segment_channel=options.segment_channel,
+            **object_arguments(options),
             compute=_compute_settings(options),
             memory=memory_bytes(options),
             shard=options.shard,

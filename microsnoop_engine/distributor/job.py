@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 
 from ..errors import InputError
 from ..images.image_set import ImageSet, is_nuclear
 from ..modes.settings import CropSettings
 from ..segmentation.segmenter import Segmenter, segmenter
+from ..segmentation.settings import SegmentationSettings
 from ..tables.columns import IMAGE_SET
 
 log = logging.getLogger(__name__)
@@ -32,6 +33,9 @@ class Job:
         given.
     segment_channel : str, optional
         Channel that is segmented.
+    segmentation : SegmentationSettings
+    results : str, optional
+        Results folder, where the segmented labels are to be saved.
     """
 
     channels: tuple[str, ...]
@@ -39,6 +43,8 @@ class Job:
     settings: CropSettings
     segment: str | None = None
     segment_channel: str | None = None
+    segmentation: SegmentationSettings = field(default_factory=SegmentationSettings)
+    results: str | None = None
 
     def segmenter(self, device: str) -> Segmenter | None:
         """Load the segmentation method.
@@ -60,7 +66,7 @@ class Job:
         MissingExtraError
             If its package is not installed.
         """
-        return segmenter(self.segment, device) if self.segment else None
+        return segmenter(self.segment, device, self.segmentation) if self.segment else None
 
 
 def resolve_job(
@@ -70,6 +76,7 @@ def resolve_job(
     objects: str | None = None,
     segment: str | None = None,
     segment_channel: str | None = None,
+    segmentation: SegmentationSettings | None = None,
 ) -> Job:
     """Fill in the defaults of a job from the channels and labels of its image sets.
 
@@ -86,6 +93,7 @@ def resolve_job(
         Segmentation method. Default: ``nuclei`` where there are no label images.
     segment_channel : str, optional
         Channel to segment. Default: the only channel named like a DNA stain.
+    segmentation : SegmentationSettings, optional
 
     Returns
     -------
@@ -98,13 +106,16 @@ def resolve_job(
     """
     existing = list(dict.fromkeys(name for image_set in image_sets for name in image_set.channels))
     selected = _select_channels(channels, existing)
+    segmentation = segmentation or SegmentationSettings()
     if settings.mode != "cells":
+        _refuse_settings(segmentation, "`mode` cells")
         for name, value in (("segment", segment), ("segment_channel", segment_channel), ("objects", objects)):
             if value:
                 raise InputError(f"`{name}` goes with `mode` cells, not with `mode` {settings.mode}")
         return Job(selected, "Cells" if settings.mode == "single-cell" else IMAGE_SET, settings)
     labeled = list(dict.fromkeys(name for image_set in image_sets for name in image_set.labels))
     if segment is None and labeled:
+        _refuse_settings(segmentation, "a segmentation: there are label images, set `segment` to ignore them")
         return Job(selected, _select_objects(objects, labeled), settings)
     if segment is None:
         segment = "nuclei"
@@ -116,7 +127,15 @@ def resolve_job(
     name = objects or ("Nuclei" if segment in ("nuclei", "cellpose:nuclei") else "Cells")
     if not re.fullmatch(r"[A-Za-z]\w*", name) or name == IMAGE_SET:
         raise InputError(f"`objects` is '{name}': it must be a word such as Nuclei or Cells")
-    return Job(selected, name, settings, segment, segment_channel)
+    return Job(selected, name, settings, segment, segment_channel, segmentation)
+
+
+def _refuse_settings(segmentation: SegmentationSettings, fit: str) -> None:
+    """Refuse settings of a segmentation that does not take place."""
+    default = asdict(SegmentationSettings())
+    for name, value in asdict(segmentation).items():
+        if value != default[name]:
+            raise InputError(f"`{name}` goes with {fit}")
 
 
 def _select_channels(channels: Sequence[str] | None, existing: list[str]) -> tuple[str, ...]:

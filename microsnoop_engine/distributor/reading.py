@@ -24,7 +24,9 @@ from ..images.image_set import ImageSet
 from ..images.labels import read_labels
 from ..images.planes import read_channels
 from ..segmentation.segmenter import Segmenter
+from ..storage.paths import as_path
 from .job import Job
+from .label_images import label_path, write_labels
 
 log = logging.getLogger(__name__)
 
@@ -248,10 +250,20 @@ def add_labels(image_set: ImageSet, image: Image, job: Job, segment: Segmenter |
         return channels, None
     if segment is not None:
         index = job.channels.index(job.segment_channel) if job.segment_channel in job.channels else -1
-        return channels, segment(image[index])
+        labels = segment(image[index])
+        if not labels.any():
+            log.warning(
+                "image set %d: no objects in channel '%s': its contrast is low, or they are darker than the background "
+                "(see `min_contrast`, `invert`)",
+                image_set.number,
+                job.segment_channel,
+            )
+        if job.results and job.segment_channel:
+            write_labels(label_path(as_path(job.results), image_set, job.segment_channel), labels)
+        return channels, labels
     if job.objects not in image_set.labels:
         raise InputError(
             f"there are no labels of the object set '{job.objects}', only of {', '.join(image_set.labels) or 'none'}"
         )
-    height, width = image.shape[1:]
-    return channels, read_labels(image_set.labels[job.objects], job.objects, (height, width))
+    source, shape = image_set.labels[job.objects], (image.shape[1], image.shape[2])
+    return channels, read_labels(source, job.objects, shape, tuple(image_set.channels.values()))

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from ..errors import InputError, ResumeError
 from ..images.image_set import ImageSet
+from ..images.outline_files import OUTLINE_METADATA, has_outlines, read_outlines
 from ..modes.measure import Measurement
 from ..storage.atomic import AppendFile, atomic_path
 from ..storage.locks import FolderLock, folder_lock
@@ -166,7 +167,7 @@ class TableWriter:
     def _rows(self, measured: list[tuple[ImageSet, Measurement]]) -> pa.RecordBatch:
         """Arrange the rows of image sets as a batch of the table."""
         counts = [len(measurement.features) for _, measurement in measured]
-        metadata = {
+        metadata: dict[str, list[Any]] = {
             name: [
                 image_set.metadata.get(name)
                 for (image_set, _), count in zip(measured, counts, strict=True)
@@ -174,6 +175,8 @@ class TableWriter:
             ]
             for name in self._layout.metadata
         }
+        if OUTLINE_METADATA[0] in self._layout.metadata:
+            metadata |= _outline_metadata(measured, self._layout.objects)
         names = ("object_number", "center", "box", "border") if self._layout.located else ()
         regions = [measurement.regions for _, measurement in measured]
         return self._layout.rows(
@@ -192,6 +195,18 @@ class TableWriter:
         self.flush()
         if not self._number:
             self._write_part()
+
+
+def _outline_metadata(measured: list[tuple[ImageSet, Measurement]], objects: str) -> dict[str, list[Any]]:
+    """Return the names and groups of the outlines of the rows; blank where objects are no outlines."""
+    columns: dict[str, list[Any]] = {name: [] for name in OUTLINE_METADATA}
+    for image_set, measurement in measured:
+        outlines = read_outlines(image_set.labels[objects].path) if has_outlines(image_set, objects) else []
+        for number in measurement.regions.object_number.tolist():
+            values = (outlines[number - 1].name, outlines[number - 1].group) if outlines else ("", "")
+            for name, value in zip(OUTLINE_METADATA, values, strict=True):
+                columns[name].append(value)
+    return columns
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,13 @@ from ..errors import ImageError, InputError, MicrosnoopError
 from ..images.image_set import ImageSet
 from ..images.image_set_file import write_image_sets
 from ..images.inputs import find_inputs
-from ..images.label_files import match_rois
+from ..images.label_files import as_masks, match_rois
 from ..images.left_out import LeftOut, write_left_out
+from ..images.outline_files import OUTLINE_METADATA, has_outlines
 from ..model.checkpoints import Card
 from ..model.embedder import Embedder
 from ..modes.settings import CropSettings
+from ..segmentation.settings import SegmentationSettings
 from ..storage.paths import as_path
 from ..tables.layout import Layout, metadata_types
 from .compute import ComputeSettings
@@ -27,6 +29,7 @@ from .executors.executor import ExecutorFactory
 from .executors.local import LocalExecutor
 from .executors.machine import default_memory
 from .job import Job, resolve_job
+from .label_images import write_contact_sheet
 from .results import PART_BYTES, resume_table, write_csv, write_image_list
 from .shards import Shard
 from .summary import ImageSetFailure, RunSummary
@@ -49,6 +52,9 @@ def profile(
     objects: str | None = None,
     segment: str | None = None,
     segment_channel: str | None = None,
+    segmentation: SegmentationSettings | None = None,
+    label_mask: bool = False,
+    save_labels: bool = False,
     embedder: Embedder | None = None,
     compute: ComputeSettings | None = None,
     memory: int | None = None,
@@ -81,6 +87,13 @@ def profile(
         Name of the object set.
     segment, segment_channel : str, optional
         Segmentation method (``nuclei`` or ``cellpose:MODEL``) and its channel.
+    segmentation : SegmentationSettings, optional
+        Diameter and contrast of the objects to find.
+    label_mask : bool
+        Take label images as black-and-white masks, whose unconnected objects are numbered.
+    save_labels : bool
+        Write the segmented labels to ``labels`` in the results folder, and some of them to look at as
+        ``segmentation.png``.
     embedder : Embedder, optional
         Measure with this embedder, in this process.
     compute : ComputeSettings, optional
@@ -130,7 +143,13 @@ def profile(
         inputs = find_inputs(input, labels=labels, rois=rois, objects=objects or "Nuclei", **reading)
         image_sets, left_out = inputs.image_sets, inputs.left_out
         folder = results_inside(input, image_sets) if out is None else as_path(out)
-    job = resolve_job(image_sets, settings, channels, objects, segment, segment_channel)
+    if label_mask:
+        image_sets = as_masks(image_sets)
+    job = resolve_job(image_sets, settings, channels, objects, segment, segment_channel, segmentation)
+    if save_labels:
+        if not job.segment:
+            raise InputError("`save_labels` goes with a segmentation: set `segment`, or leave out label images")
+        job = replace(job, results=str(folder))
     summary = run_job(
         image_sets,
         job,
@@ -142,6 +161,8 @@ def profile(
         shard=Shard.parse(shard) if isinstance(shard, str) else shard,
         left_out=left_out,
     )
+    if save_labels and job.segment_channel:
+        write_contact_sheet(folder, image_sets, job.segment_channel)
     if csv:
         summary.csv = write_csv(summary.folder)
     return summary
@@ -223,6 +244,8 @@ def run_job(
     start = partial(LocalExecutor, executor) if isinstance(executor, Embedder) else executor
     with start(job, memory) as running:
         metadata = metadata_types(image_set.metadata for image_set in image_sets)
+        if any(has_outlines(image_set, job.objects) for image_set in image_sets):
+            metadata |= dict.fromkeys(OUTLINE_METADATA, str)
         layout = Layout(job.objects, tuple(job.channels), metadata, running.card.dimension)
         run = describe_run(image_sets, job, running.card, running.precision)
         if shard:
@@ -283,7 +306,11 @@ def describe_run(image_sets: Sequence[ImageSet], job: Job, card: Card, precision
     return {
         "inputs": inputs.hexdigest(),
         "image sets": len(image_sets),
-        **{name.replace("_", " "): value for name, value in json.loads(json.dumps(asdict(job))).items()},
+        **{
+            name.replace("_", " "): value
+            for name, value in json.loads(json.dumps(asdict(job))).items()
+            if name != "results"
+        },
         "weights": f"{card.name} {card.sha256}",
         "precision": precision,
     }

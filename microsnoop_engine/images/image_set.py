@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -42,7 +42,7 @@ class PlaneSource:
     Attributes
     ----------
     path : Path
-        An image file, a .npz file, a ROI file of ImageJ, or the group of an OME-Zarr image.
+        An image file, a .npz file, a file of outlines, or the group of an OME-Zarr image.
     index : int, optional
         Frame of CellProfiler: number of the plane among all of the file (or of its series), in the file's order, from
         0. Of a .npz file or an OME-Zarr image, the channel.
@@ -56,6 +56,8 @@ class PlaneSource:
         The plane of an image file that holds several.
     illumination : Path, optional
         Illumination function by which the plane is divided, a .npy or image file.
+    is_mask : bool
+        True for a black-and-white mask, whose unconnected objects are to be numbered.
     """
 
     path: Path
@@ -65,6 +67,7 @@ class PlaneSource:
     level: int | None = None
     position: Position | None = None
     illumination: Path | None = None
+    is_mask: bool = False
 
     def key(self) -> list[str | int | None]:
         """Return the identity of the plane, by which a resumed run recognizes its inputs.
@@ -81,7 +84,7 @@ class PlaneSource:
             key += [f"{name} {value}" for name, value in asdict(self.position).items() if value is not None]
         if self.illumination is not None:
             key.append(f"illumination {self.illumination.resolve()}")
-        return key
+        return [*key, "mask"] if self.is_mask else key
 
 
 @dataclass(frozen=True)
@@ -110,9 +113,7 @@ class ImageSet:
 
 
 def typed_metadata(image_sets: Sequence[ImageSet]) -> list[ImageSet]:
-    """Turn metadata into int or float if all their values are plain numbers.
-
-    A number with a leading zero (``007``) or a plus sign is text.
+    """Turn metadata into int or float where all their values are numbers that are written back as they were typed.
 
     Parameters
     ----------
@@ -122,26 +123,33 @@ def typed_metadata(image_sets: Sequence[ImageSet]) -> list[ImageSet]:
     Returns
     -------
     list of ImageSet
+        ``007``, ``+1``, ``1.50``, ``24E5`` and numbers of more digits than the type holds stay text, as does every
+        value of their name.
 
     Examples
     --------
-    >>> wells = [ImageSet(n, {}, {}, {"Site": f"{n}", "Well": f"0{n}"}) for n in (1, 2)]
+    >>> wells = [ImageSet(n, {}, {}, {"Site": f"{n}", "Plate": f"24E{n}"}) for n in (1, 2)]
     >>> typed_metadata(wells)[1].metadata
-    {'Site': 2, 'Well': '02'}
+    {'Site': 2, 'Plate': '24E2'}
     """
-    converters: dict[str, Callable[[str | int | float], str | int | float]] = {}
+    kinds: dict[str, type[str] | type[int] | type[float]] = {}
     for name in dict.fromkeys(name for image_set in image_sets for name in image_set.metadata):
-        values = [str(image_set.metadata.get(name, "")) for image_set in image_sets]
-        if all(re.fullmatch(r"-?(0|[1-9]\d{0,17})", value) for value in values):
-            converters[name] = int
-        elif all(re.fullmatch(r"-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?", value) for value in values):
-            converters[name] = float
-        else:
-            converters[name] = str
+        values = {str(image_set.metadata.get(name, "")) for image_set in image_sets}
+        kinds[name] = next((kind for kind in (int, float) if _round_trip(values, kind)), str)
     return [
-        replace(image_set, metadata={name: converters[name](value) for name, value in image_set.metadata.items()})
+        replace(image_set, metadata={name: kinds[name](value) for name, value in image_set.metadata.items()})
         for image_set in image_sets
     ]
+
+
+def _round_trip(values: set[str], kind: type[int] | type[float]) -> bool:
+    """Return True if all texts are numbers of a type that are written in the same way, and no two are one number."""
+    form = r"0|-?[1-9]\d{0,17}" if kind is int else r"-?(0|[1-9]\d*)(\.\d+)?"
+    if not all(re.fullmatch(form, value, re.ASCII) for value in values) or values & {"-0", "-0.0"}:
+        return False
+    # a column of floats shows 3 as 3.0
+    exact = all(value in (str(kind(value)), str(kind(value)).removesuffix(".0")) for value in values)
+    return exact and len({kind(value) for value in values}) == len(values)
 
 
 _NUCLEAR = re.compile(r"dna|dapi|hoechst|draq|nucle|h2b", re.IGNORECASE)

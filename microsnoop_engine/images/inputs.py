@@ -20,7 +20,9 @@ from .load_data import from_load_data, is_load_data
 from .npz import from_npz
 from .ome_zarr import ZIP_SUFFIXES, from_ome_zarr, inside_zip, is_ome_zarr
 from .pixel_sizes import match_pixel_size, warn_of_mixed_sizes
+from .repeats import warn_of_repeats
 from .selection import PlaneSelection, choose_planes, image_sets_of_file
+from .sidecars import with_sidecar_labels, without_sidecars
 from .unicode_names import existing_form
 
 log = logging.getLogger(__name__)
@@ -77,7 +79,9 @@ def find_image_sets(
         every image of a file is an image set.
     labels : str or Path, optional
         A folder of label images with the names of the images (of any of their channels), with or without one of
-        the endings ``_labels``, ``_mask``, ``_cp_masks``, ``_Nuclei``, ``_Cells``. Not for OME-Zarr, which has its own.
+        the endings ``_labels``, ``_mask``, ``_cp_masks``, ``_Nuclei``, ``_Cells``; ``_seg.npy`` of Cellpose and other
+        .npy files, and .geojson. By default those beside the images, if all have one. Not for OME-Zarr, which has its
+        own.
     objects : str
         Name of the object set of ``labels`` and ``rois``.
     level : int, optional
@@ -86,8 +90,9 @@ def find_image_sets(
         In micrometers: all images are resized to pixels of that size; of OME-Zarr, the level with the nearest pixel
         size is taken.
     rois : str or Path, optional
-        ROIs of ImageJ in place of label images: a .zip or .roi file for a single image set, or a folder of such files
-        with the names of the images.
+        Outlines in place of label images: ROIs of ImageJ (.zip, .roi), polygons of QuPath and others (.geojson) or
+        shapes of napari (.csv); a file for a single image set, or for the planes of a single stack, or a folder of such
+        files with the names of the images.
     layout : str
         For a folder without a pattern: ``auto`` recognizes what an instrument wrote and otherwise takes every file as
         an image set, ``files`` always does that; or the name of a layout (``phenix``, ``imagexpress``,
@@ -228,6 +233,11 @@ selection, illumination
         )
     _log_left_out(inputs.left_out)
     image_sets = inputs.image_sets
+    if kind == "folder" and not zarr:
+        image_sets = without_sidecars(image_sets)
+    warn_of_repeats(image_sets)
+    if not (labels or rois):
+        image_sets = with_sidecar_labels(image_sets, objects)
     if labels:
         image_sets = match_labels(image_sets, labels, objects)
     if rois:

@@ -10,12 +10,14 @@ from ..errors import InputError
 from ..storage.paths import files_in, path_kind
 from .formats import SUFFIXES
 from .image_set import ImageSet, PlaneSource
-from .labels import ROI_SUFFIXES
+from .outline_files import IMAGEJ_SUFFIXES, OUTLINE_SUFFIXES
 from .unicode_names import composed
 
 LABEL_ENDINGS = ("", "_labels", "_label", "_mask", "_masks", "_cp_masks", "_Nuclei", "_Cells")
 """Endings that the name of a label image may add to that of its image."""
-ROI_ENDINGS = ("", "_RoiSet")
+ARRAY_SUFFIXES = (".npy", ".geojson")
+"""Files of labels that are no images; taken where an image set has no label image."""
+ROI_ENDINGS = ("", "_RoiSet", "_rois", "_cp_rois")
 
 
 def match_labels(image_sets: Sequence[ImageSet], folder: Path, objects: str) -> list[ImageSet]:
@@ -46,7 +48,7 @@ def match_labels(image_sets: Sequence[ImageSet], folder: Path, objects: str) -> 
         raise InputError(f"`labels`: there is no folder '{folder}'")
     by_stem: dict[str, list[Path]] = {}
     for path in files_in(folder):
-        if path.suffix.lower() in SUFFIXES:
+        if path.suffix.lower() in (*SUFFIXES, *ARRAY_SUFFIXES):
             by_stem.setdefault(_stem(path), []).append(folder.joinpath(*path.parts))
     matched = []
     owners: dict[Path, int] = {}
@@ -66,9 +68,10 @@ def _label_image(image_set: ImageSet, folder: Path, objects: str, by_stem: dict[
     stems += [stem.removesuffix(f"_{composed(name)}") for stem, name in zip(stems, image_set.channels, strict=True)]
     # programs that take .ome for a part of the name: A01.ome_cp_masks.tif
     stems += [composed(source.path.stem) for source in sources]
-    names = [f"{stem}{ending}" for stem in stems for ending in (*LABEL_ENDINGS, f"_{objects}")]
+    names = [f"{stem}{ending}" for stem in stems for ending in (*LABEL_ENDINGS, "_seg", f"_{objects}")]
     images = {source.path.resolve() for source in sources}
     matches = {path for name in names for path in by_stem.get(name, []) if path.resolve() not in images}
+    matches = {path for path in matches if path.suffix.lower() in SUFFIXES} or matches
     if len(matches) > 1:
         matches = {path for path in matches if _is_of(path, folder, objects)} or matches
     if len(matches) > 1:
@@ -98,13 +101,14 @@ def _is_of(path: Path, folder: Path, objects: str) -> bool:
 
 
 def match_rois(image_sets: Sequence[ImageSet], path: Path, objects: str) -> list[ImageSet]:
-    """Match a ROI file of ImageJ to the only image set, or those of a folder to several.
+    """Match a file of outlines to the only image set or stack, or those of a folder to several.
 
     Parameters
     ----------
     image_sets : sequence of ImageSet
     path : Path
-        A .zip or .roi file; or a folder, in which ``field1.tif`` has ``field1.zip`` or ``field1_RoiSet.zip``.
+        A file with one of `OUTLINE_SUFFIXES`; or a folder, in which ``field1.tif`` has ``field1.zip``,
+        ``field1_rois.zip`` or ``field1_RoiSet.zip``.
     objects : str
         Name of the object set.
 
@@ -120,23 +124,56 @@ def match_rois(image_sets: Sequence[ImageSet], path: Path, objects: str) -> list
     """
     if path.is_dir():
         return [replace(each, labels={objects: PlaneSource(_roi_file(path, each))}) for each in image_sets]
-    if not path.is_file() or path.suffix.lower() not in ROI_SUFFIXES:
-        raise InputError(f"`rois`: '{path}' is no ROI file of ImageJ (.zip, .roi) and no folder of such files")
-    if len(image_sets) != 1:
+    if not path.is_file() or path.suffix.lower() not in OUTLINE_SUFFIXES:
+        known = ", ".join(OUTLINE_SUFFIXES)
+        raise InputError(f"`rois`: '{path}' is no file of outlines ({known}) and no folder of such files")
+    stacks = {source.path for image_set in image_sets for source in image_set.channels.values()}
+    # the outlines of a stack know their planes
+    if len(image_sets) != 1 and len(stacks) > 1:
         raise InputError(
             f"`rois`: '{path}' is one file, but there are {len(image_sets)} image sets: use a folder with a file for "
             "each, named like its image (field1.tif: field1.zip)"
         )
-    return [replace(image_sets[0], labels={objects: PlaneSource(path)})]
+    return [replace(each, labels={objects: PlaneSource(path)}) for each in image_sets]
 
 
 def _roi_file(folder: Path, image_set: ImageSet) -> Path:
     """Return the only ROI file of an image set; if there is none, the path that it would have."""
     sources = image_set.channels.values()
     stems = list(dict.fromkeys(stem for source in sources for stem in (_stem(source.path), source.path.stem)))
-    names = [f"{stem}{ending}{suffix}" for stem in stems for ending in ROI_ENDINGS for suffix in ROI_SUFFIXES]
+    names = [f"{stem}{ending}{suffix}" for suffix in OUTLINE_SUFFIXES for stem in stems for ending in ROI_ENDINGS]
     files = [folder / name for name in names if (folder / name).is_file()]
+    # a .json or .csv beside ROIs of ImageJ is something else
+    files = [file for file in files if file.suffix in IMAGEJ_SUFFIXES] or files
     if len(files) > 1:
         listed = ", ".join(f"'{file}'" for file in files)
         raise InputError(f"`rois`: image set {image_set.number} has more than one ROI file: {listed}")
     return files[0] if files else folder / names[0]
+
+
+def as_masks(image_sets: Sequence[ImageSet]) -> list[ImageSet]:
+    """Take the label images of image sets as black-and-white masks, whose unconnected objects are to be numbered.
+
+    Parameters
+    ----------
+    image_sets : sequence of ImageSet
+
+    Returns
+    -------
+    list of ImageSet
+
+    Raises
+    ------
+    InputError
+        If none has labels, or an object set is given by outlines.
+    """
+    if not any(image_set.labels for image_set in image_sets):
+        raise InputError("`label_mask` goes with label images: there are none")
+    masks = []
+    for image_set in image_sets:
+        for source in image_set.labels.values():
+            if source.path.suffix.lower() in OUTLINE_SUFFIXES:
+                raise InputError(f"`label_mask` goes with label images: '{source.path}' holds outlines")
+        labels = {name: replace(source, is_mask=True) for name, source in image_set.labels.items()}
+        masks.append(replace(image_set, labels=labels))
+    return masks

@@ -2,38 +2,51 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import logging
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import ImageError, InputError, MissingExtraError
+from ..errors import ImageError, InputError
 from .image_set import PlaneSource
+from .label_masks import number_objects
+from .label_parts import MASK, SPLIT, check_parts, find_parts, largest_parts
+from .npy_labels import read_npy
+from .outline_files import OUTLINE_SUFFIXES, read_outlines
 from .outlines import label_planes
 from .planes import read_plane
+from .roi_masks import RoiError
+from .roi_positions import lies_in, locate
 
-ROI_SUFFIXES = (".zip", ".roi")
+log = logging.getLogger(__name__)
+
+LOSSY = (".jpg", ".jpeg")
 MAX_LABEL = np.iinfo(np.int32).max
-_MASK = "a black-and-white mask: every object of a label image has its own number"
 
 
-def read_labels(source: PlaneSource, objects: str, shape: tuple[int, ...]) -> NDArray[np.integer[Any]]:
-    """Read a label image, or the outlines of a ROI file of ImageJ.
+def read_labels(
+    source: PlaneSource, objects: str, shape: tuple[int, ...], channels: Sequence[PlaneSource] = ()
+) -> NDArray[np.integer[Any]]:
+    """Read a label image, a mask, or a file of outlines.
 
     Parameters
     ----------
     source : PlaneSource
-        A label image of integers or whole floats, or a .zip or .roi file.
+        A label image of integers or whole floats, a .npy file or `_seg.npy` of Cellpose; with ``is_mask``, a
+        black-and-white mask; or outlines with one of `OUTLINE_SUFFIXES`.
     objects : str
         The object set, for the error.
     shape : tuple of int
         Height and width of the image, in pixels.
+    channels : sequence of PlaneSource
+        The planes of the image: outlines that lie in other planes of a stack are left out.
 
     Returns
     -------
-    array (h, w), or (p, h, w) of a ROI file
-        0 is background; numbers up to 2147483647 are objects. ROIs that overlap lie in different planes.
+    array (h, w), or (p, h, w) of outlines
+        0 is background; numbers up to 2147483647 are objects. Outlines that overlap lie in different planes.
 
     Raises
     ------
@@ -42,19 +55,48 @@ def read_labels(source: PlaneSource, objects: str, shape: tuple[int, ...]) -> ND
     MissingExtraError
         If the package that reads the format is not installed.
     """
-    if source.path.suffix.lower() in ROI_SUFFIXES:
-        return _read_rois(source.path, objects, shape)
-    plane = read_plane(source, objects, intensities=False)
-    if plane.dtype == bool:
-        raise ImageError(f"is {_MASK}", source.path, objects)
-    if plane.dtype.kind == "f":
-        if not (np.isfinite(plane).all() and (plane == np.rint(plane)).all()):
-            raise ImageError("does not hold whole numbers: use a label image, not intensities", source.path, objects)
-        plane = plane.astype(np.int64)
+    suffix = source.path.suffix.lower()
+    if source.row is None and source.level is None:
+        if suffix in OUTLINE_SUFFIXES:
+            return _draw_outlines(source, objects, shape, channels)
+        if suffix in LOSSY and not source.is_mask:
+            raise ImageError(
+                "is JPEG, which changes numbers: save the label image as TIFF or PNG", source.path, objects
+            )
     try:
+        plane = _read_file(source, objects)
+        if source.is_mask:
+            plane = number_objects(plane)
+        elif plane.dtype == bool:
+            raise InputError(f"is {MASK}: {SPLIT}")
+        elif plane.dtype.kind == "f":
+            if not (np.isfinite(plane).all() and (plane == np.rint(plane)).all()):
+                raise InputError("does not hold whole numbers: use a label image, not intensities or a resized one")
+            plane = plane.astype(np.int64)
         return check_labels(plane, shape)
     except InputError as error:
         raise ImageError(str(error), source.path, objects) from None
+
+
+def _read_file(source: PlaneSource, objects: str) -> NDArray[Any]:
+    if source.path.suffix.lower() == ".npy":
+        try:
+            return read_npy(source.path)
+        except ImageError as error:
+            raise ImageError(str(error), source.path, objects) from None
+        except OSError as error:
+            raise ImageError(f"cannot be read ({error.strerror})", source.path, objects) from None
+    try:
+        return read_plane(source, objects, intensities=False)
+    except ImageError as error:
+        if "colors" in str(error):
+            raise ImageError(
+                f"has {str(error).partition('has ')[2].partition(' ')[0]} planes or colors, which are no numbers of "
+                "objects: save the label image itself, of 16 or 32 bit, not a picture of it",
+                source.path,
+                objects,
+            ) from None
+        raise
 
 
 def check_labels(labels: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.integer[Any]]:
@@ -70,12 +112,14 @@ def check_labels(labels: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.intege
     Returns
     -------
     array (h, w) or (p, h, w)
-        The labels, unchanged: 0 is background, 1 to 2147483647 are objects.
+        0 is background, 1 to 2147483647 are objects. Of labels (h, w), without the stray pixels of objects, whose
+        number is logged; see :class:`.label_parts.LabelParts`.
 
     Raises
     ------
     InputError
-        If they are no integers from 0 to 2147483647, of another size, or a mask of 0 and 255.
+        If they are no integers from 0 to 2147483647, of another size, or (h, w) with numbers that are no objects; see
+        :func:`.label_parts.check_parts`.
 
     Examples
     --------
@@ -84,32 +128,67 @@ def check_labels(labels: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.intege
            [2, 2]])
     """
     labels = np.asarray(labels)
+    if labels.dtype == bool:
+        raise InputError(f"labels are {MASK}: {SPLIT}")
     if labels.dtype.kind not in "ui" or labels.ndim not in (2, 3) or not labels.size:
         raise InputError(f"labels are {labels.dtype} of shape {labels.shape}: give integers (h, w) or (planes, h, w)")
     if labels.shape[-2:] != tuple(shape):
         raise InputError(
             f"labels are {labels.shape[-1]} x {labels.shape[-2]}, but the image is {shape[1]} x {shape[0]} pixels"
         )
-    if labels.dtype == np.uint8 and labels.any() and np.isin(labels, (0, 255)).all():
-        raise InputError(f"labels are {_MASK}")
     if labels.min() < 0 or labels.max() > MAX_LABEL:
         raise InputError(f"labels run from {labels.min()} to {labels.max()}: give 0 (background) to {MAX_LABEL}")
-    return labels
+    return _check_plane(labels) if labels.ndim == 2 else labels
 
 
-def _read_rois(path: Path, objects: str, shape: tuple[int, ...]) -> NDArray[np.int32]:
-    """Read the outlines of a ROI file as label planes (p, h, w)."""
+def _check_plane(plane: NDArray[np.integer[Any]]) -> NDArray[np.integer[Any]]:
+    """Check that the numbers of one plane (h, w) are objects, and drop their stray pixels."""
+    found = find_parts(plane)
+    check_parts(plane, found)
+    stray = ~found.keep
+    if not stray.any():
+        return plane
+    numbers = np.unique(found.number[stray])
+    log.warning(
+        "left out %d stray pixels of %d of %d objects, such as %d: only the largest piece of an object counts",
+        found.area[stray].sum(),
+        numbers.size,
+        np.unique(found.number).size,
+        numbers[0],
+    )
+    return largest_parts(plane, found)
+
+
+def _draw_outlines(
+    source: PlaneSource, objects: str, shape: tuple[int, ...], channels: Sequence[PlaneSource]
+) -> NDArray[np.int32]:
+    """Draw the outlines of a file that lie in the planes of an image as label planes (p, h, w)."""
+    path = source.path
     try:
-        from .imagej_roi import RoiError, read_rois
-    except ImportError:
-        raise MissingExtraError("roifile", "fiji", f"reading '{path.name}'") from None
-    try:
-        rois = read_rois(path)
+        rois = read_outlines(path)
     except RoiError as error:
         raise ImageError(str(error), path, objects) from None
+    except OSError as error:
+        raise ImageError(f"cannot be read ({error.strerror})", path, objects) from None
+    places = [locate(each) for each in channels]
+    inside = [not places or any(lies_in(roi, place) for place in places) for roi in rois]
+    if not all(inside):
+        other = rois[inside.index(False)]
+        if max(place.count for place in places) == 1:
+            raise ImageError(
+                f"outline '{other.name}' lies in another plane of a stack, but the image has one plane: in the ROI "
+                "Manager, choose More > Remove Positions, or measure the stack",
+                path,
+                objects,
+            )
+        log.info("'%s': %d of %d outlines lie in other planes of the stack", path, inside.count(False), len(rois))
     boxes = np.array([roi.box for roi in rois])
-    planes = next(label_planes(boxes, [roi.mask for roi in rois], shape), None)
+    # an outline keeps its number, also if those before it lie in another plane
+    masks = [roi.mask & kept for roi, kept in zip(rois, inside, strict=True)]
+    planes = next(label_planes(boxes, masks, shape), None)
     if planes is None:
+        if not any(inside):
+            return np.zeros((1, *shape), np.int32)
         size = f"{shape[1]} x {shape[0]} pixels"
-        raise ImageError(f"none of its {len(rois)} ROIs lies in the image ({size})", path, objects)
+        raise ImageError(f"none of its {len(rois)} outlines lies in the image ({size})", path, objects)
     return planes

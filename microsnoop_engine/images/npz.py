@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,11 @@ from ..storage.paths import is_remote
 from .image_set import ImageSet, PlaneSource
 from .npz_arrays import read_shape
 
+log = logging.getLogger(__name__)
+
 LABELED_OBJECTS = "Nuclei"
-"""Object set of the array ``masks``."""
+"""Object set of the label array."""
+LABEL_ARRAYS = ("masks", "labels")
 
 
 def from_npz(path: Path) -> list[ImageSet]:
@@ -22,7 +26,8 @@ def from_npz(path: Path) -> list[ImageSet]:
     ----------
     path : Path
         A file with ``images`` (n, c, h, w) or (n, h, w), and optionally ``channels`` (c,), the channels' names, and
-        ``masks`` (n, h, w), the labels of the object set ``Nuclei``. Any other array (n,) is metadata.
+        ``masks`` or ``labels`` (n, h, w), the labels of the object set ``Nuclei``. Any other array (n,) is metadata;
+        one of another shape is reported as not used.
 
     Returns
     -------
@@ -41,8 +46,10 @@ def from_npz(path: Path) -> list[ImageSet]:
     try:
         with np.load(path, allow_pickle=False) as data:
             names = list(data.files)
-            images, masks = (read_shape(path, name) if name in names else None for name in ("images", "masks"))
-            others = {name: data[name] for name in names if name not in ("images", "masks")}
+            given = [name for name in LABEL_ARRAYS if name in names]
+            images = read_shape(path, "images") if "images" in names else None
+            masks = read_shape(path, given[0]) if given else None
+            others = {name: data[name] for name in names if name not in ("images", *LABEL_ARRAYS)}
     except (ValueError, OSError) as error:
         raise ImageError(f"'{path}' is not a .npz file of plain arrays: {first_line(error)}", path) from None
     # zipfile and zlib raise several errors on a damaged file
@@ -52,18 +59,22 @@ def from_npz(path: Path) -> list[ImageSet]:
         raise InputError(f"'{path}' needs an array 'images' (n, channels, height, width); it holds {', '.join(names)}")
     if 0 in images:
         raise InputError(f"'{path}' holds no images: 'images' has shape {images}")
+    if len(given) > 1:
+        raise InputError(f"'{path}' holds both {' and '.join(map(repr, given))}: keep one of them")
     if masks is not None and (masks[0] != images[0] or masks[-2:] != images[-2:]):
-        raise InputError(f"'{path}': 'masks' has shape {masks}, which does not go with 'images' {images}")
+        raise InputError(f"'{path}': '{given[0]}' has shape {masks}, which does not go with 'images' {images}")
     count, n_channels = images[0], images[1] if len(images) == 4 else 1
     names = [str(name) for name in others.pop("channels", [f"C{n + 1}" for n in range(n_channels)])]
     if len(names) != n_channels or len(set(names)) != n_channels:
         raise InputError(f"'{path}': 'channels' names {len(names)} channels, 'images' has {n_channels}")
     metadata = {name: values for name, values in others.items() if values.shape == (count,)}
+    if unused := [name for name in others if name not in metadata]:
+        log.warning("'%s': arrays %s are not used: their shape is not (%d,)", path, ", ".join(unused), count)
     return [
         ImageSet(
             row + 1,
             {name: PlaneSource(path, index if len(images) == 4 else None, row) for index, name in enumerate(names)},
-            {LABELED_OBJECTS: PlaneSource(path, None, row, "masks")} if masks else {},
+            {LABELED_OBJECTS: PlaneSource(path, None, row, given[0])} if given else {},
             {name: values[row].item() for name, values in metadata.items()},
         )
         for row in range(count)

@@ -31,6 +31,8 @@ class CellposeSegmenter:
         version 4), whose weight file is already on disk, or the path of a weight file.
     device : str
         ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
+    diameter : float, optional
+        Of an object, in pixels; by default that of the model.
 
     Raises
     ------
@@ -49,9 +51,10 @@ class CellposeSegmenter:
     >>> labels = segmenter.segment(plane)  # doctest: +SKIP
     """
 
-    def __init__(self, model: str, device: str = "cpu") -> None:
+    def __init__(self, model: str, device: str = "cpu", diameter: float | None = None) -> None:
         models = _import_models()
         self.device = _torch_device(device)
+        self._options = {} if diameter is None else {"diameter": diameter}
         self._network = _load(models, model, _weight_file(models, model), self.device)
 
     def segment(self, plane: NDArray[Any]) -> NDArray[np.int32]:
@@ -94,7 +97,7 @@ class CellposeSegmenter:
         # Cellpose normalizes every plane, but blanks those whose range is below 1e-3, such as dim images in 0..1.
         plane = ((plane - low) * (FULL_SCALE / span)).astype(np.float32)
         try:
-            labels = self._network.eval(plane)[0]
+            labels = self._network.eval(plane, **self._options)[0]
         except RuntimeError as error:
             size = f"{plane.shape[0]} x {plane.shape[1]} pixels"
             raise DeviceError(f"Cellpose failed on a plane of {size} on device {self.device}: {error}") from error

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from .nuclei import segment_nuclei
+from .nuclei import inverted, segment_nuclei
+from .settings import SegmentationSettings
 
 Segmenter = Callable[[NDArray[Any]], NDArray[np.int32]]
 
 
-def segmenter(name: str, device: str = "cpu") -> Segmenter:
+def segmenter(name: str, device: str = "cpu", settings: SegmentationSettings | None = None) -> Segmenter:
     """Return the function that finds the objects of a plane.
 
     Parameters
@@ -23,6 +26,7 @@ def segmenter(name: str, device: str = "cpu") -> Segmenter:
         ``nuclei``, or ``cellpose:MODEL`` with the name of a Cellpose model or the path of its weights.
     device : str
         The device of Cellpose: ``cpu``, ``cuda``, ``cuda:1`` or ``mps``. The other segmenters use the CPU.
+    settings : SegmentationSettings, optional
 
     Returns
     -------
@@ -32,7 +36,7 @@ def segmenter(name: str, device: str = "cpu") -> Segmenter:
     Raises
     ------
     InputError
-        If there is no such segmenter, or no such model of the installed Cellpose.
+        If there is no such segmenter, no such model of the installed Cellpose, or a setting does not go with it.
     MissingExtraError, WeightsError, DeviceError
         If Cellpose is not installed, or its weights or the device cannot be used.
 
@@ -43,11 +47,15 @@ def segmenter(name: str, device: str = "cpu") -> Segmenter:
     >>> segmenter("nuclei")(plane).max().item()
     2
     """
+    settings = settings or SegmentationSettings()
     if name == "nuclei":
-        return segment_nuclei
+        return partial(segment_nuclei, **asdict(settings))
     kind, _, model = name.partition(":")
     if kind != "cellpose" or not model:
         raise InputError(f"segmentation '{name}' is unknown: use 'nuclei' or 'cellpose:MODEL' (name or path)")
+    if settings.min_contrast != SegmentationSettings.min_contrast:
+        raise InputError("`min_contrast` goes with `segment` nuclei, not with Cellpose")
     from .cellpose_adapter import CellposeSegmenter
 
-    return CellposeSegmenter(model, device=device).segment
+    network = CellposeSegmenter(model, device, settings.diameter)
+    return (lambda plane: network.segment(inverted(plane))) if settings.invert else network.segment

@@ -13,7 +13,8 @@ PLANES = RNG.integers(0, 60000, (3, 40, 50), np.uint16)
 PLANE = PLANES[0]
 GRAY = RNG.integers(0, 255, (40, 50), np.uint8)
 RGB = RNG.integers(0, 255, (40, 50, 3), np.uint8)
-LABELS = RNG.integers(0, 9, (40, 50), np.uint16)
+LABELS = np.kron(np.array([[1, 0, 2, 0], [0, 3, 4, 0], [5, 0, 6, 8]], np.uint16), np.ones((12, 12), np.uint16))[:32]
+LABELS = np.pad(LABELS, ((4, 4), (1, 1)))
 SMALL_PLANES = RNG.integers(0, 60000, (6, 20, 30), np.uint16)
 
 

@@ -49,7 +49,7 @@ def read_task(image_set: ImageSet, job: Job, folder: str) -> tuple[int | Microsn
     if segments_in_actor(job):
         image = attempt(image_set, lambda: read_image(image_set, job))
         return (image, None) if isinstance(image, MicrosnoopError) else (image.nbytes, image)
-    pixels = read(image_set, job, _segmenter(job.segment) if job.segment else None)
+    pixels = read(image_set, job, _segmenter(job.segment, settings=job.segmentation) if job.segment else None)
     return (pixels, None) if isinstance(pixels, MicrosnoopError) else (bytes_in_use(pixels, job), pixels)
 
 

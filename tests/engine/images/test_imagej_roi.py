@@ -66,7 +66,7 @@ def test_rois_that_overlap_are_planes_of_labels(tmp_path):
         inside = np.zeros((30, 40), bool)
         inside[y0:y1, x0:x1] = True
         assert np.array_equal((labels == number).any(0), inside)
-    with pytest.raises(ImageError, match=r"none of its 3 ROIs lies in the image \(2 x 1 pixels\)") as caught:
+    with pytest.raises(ImageError, match=r"none of its 3 outlines lies in the image \(2 x 1 pixels\)") as caught:
         read_labels(PlaneSource(tmp_path / "a.zip"), "Cells", (1, 2))
     assert (caught.value.path, caught.value.channel) == (str(tmp_path / "a.zip"), "Cells")
 
@@ -82,7 +82,7 @@ def test_roi_files_by_the_names_of_the_images(tmp_path):
     assert [image_set.labels["Cells"].path.name for image_set in matched] == names
     with pytest.raises(InputError, match=r"`rois`: '.*field1\.zip' is one file, but there are 3 image sets"):
         match_rois(image_sets, tmp_path / "rois" / "field1.zip", "Cells")
-    with pytest.raises(InputError, match=r"`rois`: '.*none' is no ROI file of ImageJ"):
+    with pytest.raises(InputError, match=r"`rois`: '.*none' is no file of outlines"):
         match_rois(image_sets, tmp_path / "none", "Cells")
     (tmp_path / "rois" / "field1.roi").touch()
     with pytest.raises(InputError, match=r"more than one ROI file: '.*field1\.zip', '.*field1\.roi'"):

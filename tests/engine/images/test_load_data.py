@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
-from image_files import SMALL_PLANES, read, touch
+from image_files import LABELS, SMALL_PLANES, read, touch
 
 from microsnoop_engine.errors import ImageError, InputError
 from microsnoop_engine.images.image_set import PlaneSource
@@ -28,7 +28,7 @@ def test_load_data(tmp_path):
         tmp_path,
         "ImageNumber,FileName_DNA,PathName_DNA,FileName_GFP,PathName_GFP,Metadata_Plate,Metadata_Site,Metadata_Dose\n"
         f"3,a1.tif,img,a2.tif,{tmp_path / 'img'},P1,1,0.5\n"
-        "7,b1.tif,img/,b2.tif,./img,P2,02,1e-3\n",
+        "7,b1.tif,img/,b2.tif,./img,P2,02,0.001\n",
     )
     sets = find_image_sets(path)
     assert [s.number for s in sets] == [3, 7]
@@ -67,11 +67,13 @@ def test_load_data_with_paths_of_other_systems(tmp_path, row):
 
 @pytest.mark.parametrize("address", ["absolute", "sub/x 1.tif", "sub\\x 1.tif", "file:sub/x%201.tif"])
 def test_load_data_with_addresses(tmp_path, address):
+    labels = LABELS[4:24, 1:31]
     touch(tmp_path, "sub/x 1.tif")
+    tifffile.imwrite(tmp_path / "sub/x 1.tif", labels)
     address = (tmp_path / "sub/x 1.tif").as_uri() if address == "absolute" else address
     sets = find_image_sets(table(tmp_path, f"URL_DNA,ObjectsURL_Nuclei\n{address},{address}\n"))
-    assert np.array_equal(read(sets, ["DNA"])[0][0], SMALL_PLANES[0])
-    assert np.array_equal(read_labels(sets[0].labels["Nuclei"], "Nuclei", (20, 30)), SMALL_PLANES[0])
+    assert np.array_equal(read(sets, ["DNA"])[0][0], labels)
+    assert np.array_equal(read_labels(sets[0].labels["Nuclei"], "Nuclei", (20, 30)), labels)
 
 
 def test_load_data_with_frames(tmp_path):
@@ -100,7 +102,19 @@ def test_load_data_where_a_channel_is_blank(tmp_path):
     [
         (["1", "-20"], [1, -20]),
         (["1", "2.5"], [1.0, 2.5]),
-        (["1e3", "0"], [1000.0, 0.0]),
+        (["0.5", "10.0", "-3"], [0.5, 10.0, -3.0]),
+        (["1e3", "0"], ["1e3", "0"]),
+        (["24E5", "2400E3"], ["24E5", "2400E3"]),
+        (["00123", "00124"], ["00123", "00124"]),
+        (["12345678901234567890", "1"], ["12345678901234567890", "1"]),
+        (["0.12345678901234567890", "1"], ["0.12345678901234567890", "1"]),
+        (["1.50", "2.25"], ["1.50", "2.25"]),
+        (["1", "1.0"], ["1", "1.0"]),
+        (["-0", "1"], ["-0", "1"]),
+        (["1-1", "2-1"], ["1-1", "2-1"]),
+        (["2024-01-02", "3"], ["2024-01-02", "3"]),
+        (["TRUE", "FALSE"], ["TRUE", "FALSE"]),
+        (["inf", "1"], ["inf", "1"]),
         (["01", "2"], ["01", "2"]),
         (["1", ""], ["1", ""]),
         (["nan", "1"], ["nan", "1"]),
@@ -219,3 +233,18 @@ def test_bad_load_data(tmp_path, kind):
 def test_load_data_that_is_not_utf_8(tmp_path, encoding):
     with pytest.raises(InputError, match=r"LoadData.csv' is not text in UTF-8: save it as 'CSV UTF-8'"):
         find_image_sets(table(tmp_path, "FileName_µ\na.tif\n", encoding))
+
+
+def test_doubled_files_and_rows_are_named(tmp_path, caplog):
+    touch(tmp_path, "a.tif", "b.tif")
+    content = "FileName_AGP,FileName_Mito,Metadata_Well\na.tif,a.tif,A01\nb.tif,,A02\nb.tif,,A03\n"
+    find_image_sets(table(tmp_path, content))
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert f"measured twice in 2 cases: '{tmp_path / 'a.tif'}' as AGP of A01 and Mito of A01; " in message
+    assert message.endswith("as AGP of A02 and AGP of A03")
+    caplog.clear()
+    find_image_sets(table(tmp_path, "FileName_AGP,Metadata_Well\na.tif,A01\nb.tif,A01\n"))
+    assert "same metadata in 1 cases, such as Well A01 (image sets 1, 2): are rows doubled" in caplog.text
+    caplog.clear()
+    find_image_sets(table(tmp_path, "FileName_A,Frame_A,FileName_B,Frame_B,Metadata_Well\na.tif,0,a.tif,1,A01\n"))
+    assert not caplog.records

@@ -1,0 +1,145 @@
+"""Find what a segmenter left beside images: it is no image, and its labels are those of the image."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+from ..storage.paths import is_remote
+from .image_set import ImageSet, PlaneSource
+
+log = logging.getLogger(__name__)
+
+LABEL_ENDINGS = (
+    "_seg.npy",
+    "_cp_masks.tif",
+    "_cp_masks.tiff",
+    "_cp_masks.png",
+    "_masks.tif",
+    "_masks.tiff",
+    "_masks.png",
+    "_labels.tif",
+    "_labels.tiff",
+    "_labels.png",
+    "_label.tif",
+    "_label.png",
+    "_mask.tif",
+    "_mask.png",
+    "_rois.zip",
+    "_RoiSet.zip",
+    ".geojson",
+)
+"""Endings of files that hold the labels of an image, the first that there is being taken."""
+_OTHER_PRODUCT = re.compile(
+    r"_(cp_output|(cp_)?outlines?|(cp_)?flows?|cellprob|probabilities|dP|overlay|simple segmentation|object identities)"
+    r"(_cp_masks)?$",
+    re.IGNORECASE,
+)
+_PRODUCT = re.compile(r"_(cp_masks|masks?|labels?)$", re.IGNORECASE)
+_CELLPOSE = re.compile(r"_cp_(masks|output|outlines|flows)", re.IGNORECASE)
+
+
+def without_sidecars(image_sets: Sequence[ImageSet]) -> list[ImageSet]:
+    """Leave out the files of a folder that a segmenter made of other ones.
+
+    Parameters
+    ----------
+    image_sets : sequence of ImageSet
+        Of a folder.
+
+    Returns
+    -------
+    list of ImageSet
+        Numbered from 1, without channels whose file has the name of another one, or its beginning, with an ending such
+        as ``_cp_masks``, ``_flows`` or ``_outlines``. They are logged.
+    """
+    paths = {source.path for image_set in image_sets for source in image_set.channels.values()}
+    products = {path for path in paths if _is_product(path)}
+    stems: dict[Path, set[str]] = {}
+    for path in paths - products:
+        stems.setdefault(path.parent, set()).add(_stem(path))
+    left_out = {path for path in products if _belongs(path, stems.get(path.parent, set()))}
+    if not left_out:
+        return list(image_sets)
+    log.warning("left out %d files that a segmentation made of the images, such as '%s'", len(left_out), min(left_out))
+    kept: list[ImageSet] = []
+    for image_set in image_sets:
+        channels = {name: source for name, source in image_set.channels.items() if source.path not in left_out}
+        if channels:
+            kept.append(replace(image_set, number=len(kept) + 1, channels=channels))
+    return kept
+
+
+def with_sidecar_labels(image_sets: Sequence[ImageSet], objects: str) -> list[ImageSet]:
+    """Take the labels that lie beside the images.
+
+    Parameters
+    ----------
+    image_sets : sequence of ImageSet
+    objects : str
+        Name of the object set.
+
+    Returns
+    -------
+    list of ImageSet
+        With the file beside one of their channels that has its name and one of `LABEL_ENDINGS`, if every one of them
+        has such a file and none has labels; else as they are. Either is logged.
+    """
+    if any(image_set.labels for image_set in image_sets):
+        return list(image_sets)
+
+    @cache
+    def names_in(folder: Path) -> frozenset[str]:
+        return frozenset(path.name for path in folder.iterdir()) if folder.is_dir() else frozenset()
+
+    files = [_labels_beside(image_set, names_in) for image_set in image_sets]
+    found = [path for path in files if path is not None]
+    if found and len(found) < len(files):
+        log.warning(
+            "%d of %d image sets have labels beside them, such as '%s': they are not used, since the others have none",
+            len(found),
+            len(files),
+            found[0],
+        )
+    if not found or len(found) < len(files):
+        return list(image_sets)
+    log.info("labels beside the images are taken, such as '%s'; set `segment` to segment the images instead", found[0])
+    return [
+        replace(image_set, labels={objects: PlaneSource(path)})
+        for image_set, path in zip(image_sets, found, strict=True)
+    ]
+
+
+def _is_product(path: Path) -> bool:
+    return bool(_PRODUCT.search(_stem(path)) or _OTHER_PRODUCT.search(_stem(path)))
+
+
+def _belongs(path: Path, stems: set[str]) -> bool:
+    """Return True if a product was made of an image with one of these names; Cellpose's own endings are certain."""
+    stem = _stem(path)
+    base = _PRODUCT.sub("", _OTHER_PRODUCT.sub("", stem)).removesuffix(".ome")
+    return bool(_CELLPOSE.search(stem)) or any(each == base or each.startswith(f"{base}_") for each in stems)
+
+
+def _labels_beside(image_set: ImageSet, names_in: Callable[[Path], frozenset[str]]) -> Path | None:
+    """Return the file with the labels of an image set; None if there is none."""
+    for source in image_set.channels.values():
+        if source.level is not None or source.row is not None or is_remote(source.path):
+            continue
+        names = names_in(source.path.parent)
+        bases = dict.fromkeys((_stem(source.path), source.path.stem))
+        found = [name for base in bases for ending in LABEL_ENDINGS if (name := base + ending) in names]
+        if len(found) > 1:
+            log.info("'%s' has %s beside it: the first is taken", source.path.name, " and ".join(found))
+        if found:
+            return source.path.with_name(found[0])
+    return None
+
+
+def _stem(path: Path) -> str:
+    """Return the name of a file without its suffix, to which ``.ome`` belongs."""
+    return path.stem[:-4] if path.stem.lower().endswith(".ome") else path.stem
