@@ -7,11 +7,8 @@ The command line shows each as its own option, with dashes; no module below it k
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from __future__ import annotations
-
 from collections.abc import Hashable, Iterable
+from pathlib import Path
 
 
 class MicrosnoopError(Exception):
