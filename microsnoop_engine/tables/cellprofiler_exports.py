@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,8 @@ import pandas as pd
 from ..errors import InputError, listing, require_columns
 from .columns import IMAGE_NUMBER, IMAGE_SET, METADATA, OBJECT_NUMBER, TABLE_NUMBER
 from .csv_files import open_csv
-from .source import TableSource, rows_per_chunk
+from .databases import TABLE_NAME, Database
+from .source import TableSource
 
 NOT_OBJECTS = ("Image", "Experiment", "Object relationships")
 """Tables of an export that hold no objects."""
@@ -132,7 +132,7 @@ def open_sqlite(path: Path, objects: str | None = None) -> TableSource:
     InputError
         If it is no such file, or the object sets do not belong together.
     """
-    database = _Database(path)
+    database = Database(path)
     try:
         tables = database.tables()
         image_table = next((name for name in tables if name.endswith("Per_Image")), None)
@@ -163,40 +163,6 @@ def open_sqlite(path: Path, objects: str | None = None) -> TableSource:
         if _number_column(name) in renamed.values():
             parts.append(Part(name, renamed, reader(table)))
     return _joined(path, Part(IMAGE_SET, _image_names(columns[image_table]), reader(image_table)), parts, objects)
-
-
-class _Database:
-    """An SQLite file, opened for each query."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def _query(self, query: str) -> Iterator[list[tuple[Any, ...]]]:
-        """Yield the rows of a query, a chunk at a time."""
-        with closing(sqlite3.connect(f"file:{self._path}?mode=ro", uri=True)) as connection:
-            cursor = connection.execute(query)
-            size = rows_per_chunk(len(cursor.description))
-            while rows := cursor.fetchmany(size):
-                yield rows
-
-    def tables(self) -> list[str]:
-        """Names of the tables and views."""
-        chunks = self._query("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")
-        return [str(row[0]) for rows in chunks for row in rows]
-
-    def columns(self, table: str) -> tuple[str, ...]:
-        """Names of the columns of a table."""
-        return tuple(str(row[1]) for rows in self._query(f'PRAGMA table_info("{table}")') for row in rows)
-
-    def rows(self, table: str, names: Sequence[str], order: Sequence[str] = ()) -> Iterator[pd.DataFrame]:
-        """Yield chunks of some columns, sorted by others."""
-        selected = ", ".join(f'"{name}"' for name in names)
-        sorting = f" ORDER BY {', '.join(order)}" if order else ""
-        try:
-            for rows in self._query(f'SELECT {selected} FROM "{table}"{sorting}'):
-                yield pd.DataFrame(rows, columns=list(names))
-        except sqlite3.DatabaseError as error:
-            raise InputError(f"'{self._path}', table {table}: {error}; export it again") from None
 
 
 def _number_column(name: str) -> str:
