@@ -42,9 +42,15 @@ class Database:
                 yield rows
 
     def tables(self) -> list[str]:
-        """List the names of the tables and views."""
-        chunks = self._query("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")
-        return [str(row[0]) for rows in chunks for row in rows if not str(row[0]).startswith("sqlite_")]
+        """List the names of the tables; of the views, if there is no table.
+
+        A view repeats what tables hold, and one of too many columns cannot be read.
+        """
+        for kind in ("table", "view"):
+            chunks = self._query(f"SELECT name FROM sqlite_master WHERE type = '{kind}' AND name NOT LIKE 'sqlite!_%' ESCAPE '!'")
+            if names := [str(row[0]) for rows in chunks for row in rows]:
+                return names
+        return []
 
     def columns(self, table: str) -> dict[str, str]:
         """Return the names of the columns of a table, with their declared types in capitals.

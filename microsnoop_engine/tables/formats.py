@@ -11,6 +11,7 @@ import pandas as pd
 from ..errors import InputError, first_line
 from ..storage.atomic import atomic_path
 from ..storage.paths import as_path, is_remote, path_kind, read_if_there
+from .conventions import conventional
 from .csv_files import CSV, open_csv
 from .outputs import check_output
 from .parquet_files import TABLE, holds_parquet, open_parquet
@@ -60,17 +61,19 @@ def open_table(table: str | Path | pd.DataFrame | TableSource, objects: str | No
     if folder and is_anndata_store(path):
         from .anndata_files import open_anndata
 
-        return open_anndata(path)
+        return conventional(open_anndata(path))
     if folder and not name.endswith(PARQUET) and not holds_parquet(path):
         from .cellprofiler_exports import open_csv_folder
+        from .site_folders import open_site_folders, site_folders
 
-        return open_csv_folder(path, objects)
+        sites = site_folders(path)
+        return open_site_folders(path, sites, objects) if sites else open_csv_folder(path, objects)
     if folder or name.endswith(PARQUET):
-        return open_parquet(path)
+        return conventional(open_parquet(path))
     if name.endswith(FEATHER):
-        return open_parquet(path, "feather")
+        return conventional(open_parquet(path, "feather"))
     if name.endswith(CSV):
-        return open_csv(path)
+        return conventional(open_csv(path))
     if name.endswith(SQLITE):
         from .cellprofiler_exports import open_sqlite
 
@@ -78,7 +81,7 @@ def open_table(table: str | Path | pd.DataFrame | TableSource, objects: str | No
     if name.endswith(".h5ad"):
         from .anndata_files import open_anndata
 
-        return open_anndata(path)
+        return conventional(open_anndata(path))
     raise InputError(
         f"'{path}' is no table that can be read: choose a .parquet, .feather, .csv, .tsv, .txt, .sqlite or .h5ad file, "
         "or a folder"
