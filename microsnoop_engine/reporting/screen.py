@@ -50,7 +50,12 @@ class ColumnRoles:
             if name is not None and name not in frame:
                 raise InputError(f"--{option}: there is no column '{name}' among {', '.join(map(str, frame)):.300}")
         if self.dose and not pd.api.types.is_numeric_dtype(frame[self.dose]):
-            raise InputError(f"--dose: the column '{self.dose}' does not hold numbers")
+            values = frame[self.dose].dropna()
+            words = values[pd.to_numeric(values, errors="coerce").isna()]
+            shown = f": '{words.iloc[0]}' in row {frame.index.get_loc(words.index[0]) + 1}" if len(words) else ""
+            raise InputError(
+                f"--dose: the column '{self.dose}' does not hold numbers{shown}; write numbers with a point"
+            )
 
 
 class Screen:
