@@ -40,7 +40,7 @@ def open_anndata(path: Path) -> TableSource:
         If anndata is not installed.
     """
     data = _read(path)
-    names = [str(name) for name in data.var_names] if data.X is not None else []
+    names = [str(name) for name in data.var_names] if _has_x(data) else []
     if not data.var_names.is_unique and names:
         raise InputError(f"'{path}': var has a name more than once; write it again")
     features = dict.fromkeys(names)
@@ -77,6 +77,13 @@ def _read(path: Path) -> Any:
         raise InputError(f"'{path}' cannot be read as AnnData: {first_line(error)}; write it again") from None
 
 
+def _has_x(data: Any) -> bool:
+    try:
+        return data.X is not None
+    except KeyError:  # of a file that is read row by row
+        return False
+
+
 def _plain(column: pd.Series) -> pd.Series:
     """Return categories as their values, and text as Python's own."""
     if isinstance(column.dtype, pd.CategoricalDtype):
@@ -111,7 +118,9 @@ def write_anndata(frame: pd.DataFrame, features: Sequence[str], path: Path, like
     obs = frame.drop(columns=features)
     obs = pd.DataFrame({str(name): _storable(obs[name]) for name in obs}, index=obs.index)
     obs.index = _index(str(number) for number in range(len(obs)))
-    data = anndata.AnnData(X=frame[features].to_numpy(np.float32), obs=obs, var=_variables(features))
+    data = anndata.AnnData(
+        X=frame[features].to_numpy(np.float32) if features else None, obs=obs, var=_variables(features)
+    )
     centers = [name for name in obs.columns if name.endswith(("_Location_Center_X", "_Location_Center_Y"))]
     if len(centers) == 2:
         data.obsm[SPATIAL] = obs[sorted(centers)].to_numpy(np.float32)

@@ -27,7 +27,21 @@ _IDENTIFIER = re.compile(
     r"date|time|week|version|map"
 )
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
-_QUANTITIES = ("dose", "concentration", "conc", "count", "number", "um", "nm", "mm", "row", "col", "column", "minutes", "hours")
+_QUANTITIES = (
+    "dose",
+    "concentration",
+    "conc",
+    "count",
+    "number",
+    "um",
+    "nm",
+    "mm",
+    "row",
+    "col",
+    "column",
+    "minutes",
+    "hours",
+)
 _MEASURED = re.compile(
     r"(?:[A-Za-z][A-Za-z0-9]*_)?(?:AreaShape|Intensity|Texture|Granularity|Correlation|RadialDistribution|Neighbors|"
     r"Location|Colocalization|ImageQuality|Number_Object_Number|Parent|Children|Microsnoop)_.+|(?:Count|Threshold)_.+"
@@ -229,7 +243,18 @@ def _number_text(value: float) -> str:
 
 def arrow_frame(columns: Mapping[str, pa.Array]) -> pd.DataFrame:
     """Make a table of pandas of plain columns; whole numbers and truth values with gaps stay what they are."""
-    return pd.DataFrame({name: _series(name, column) for name, column in columns.items()}, copy=False)
+    single = {name: _series(name, column) for name, column in columns.items() if not _converts_at_once(column)}
+    others = {name: column for name, column in columns.items() if name not in single}
+    if not others:
+        return pd.DataFrame(single, copy=False)
+    frame: pd.DataFrame = pa.table(others).to_pandas()
+    return pd.concat([frame, pd.DataFrame(single, copy=False)], axis=1)[list(columns)] if single else frame
+
+
+def _converts_at_once(column: pa.Array) -> bool:
+    """Return True for a column that pandas holds as Arrow does."""
+    whole = pa.types.is_integer(column.type) or pa.types.is_boolean(column.type)
+    return pa.types.is_floating(column.type) or (whole and not column.null_count)
 
 
 def _series(name: str, column: pa.Array) -> pd.Series:

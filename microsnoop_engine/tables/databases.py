@@ -47,7 +47,9 @@ class Database:
         A view repeats what tables hold, and one of too many columns cannot be read.
         """
         for kind in ("table", "view"):
-            chunks = self._query(f"SELECT name FROM sqlite_master WHERE type = '{kind}' AND name NOT LIKE 'sqlite!_%' ESCAPE '!'")
+            chunks = self._query(
+                f"SELECT name FROM sqlite_master WHERE type = '{kind}' AND name NOT LIKE 'sqlite!_%' ESCAPE '!'"
+            )
             if names := [str(row[0]) for rows in chunks for row in rows]:
                 return names
         return []
@@ -105,9 +107,12 @@ def write_database(frame: pd.DataFrame, path: Path) -> None:
                 with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as existing:
                     existing.backup(connection)
             except sqlite3.DatabaseError as error:
-                raise InputError(f"'{path}' is there and no SQLite file ({first_line(error)}): choose another name") from None
+                raise InputError(
+                    f"'{path}' is there and no SQLite file ({first_line(error)}): choose another name"
+                ) from None
         with connection:
-            frame.to_sql(TABLE_NAME, connection, index=False, chunksize=1000, if_exists="replace")
+            truths = {name: "BOOLEAN" for name in frame if pd.api.types.is_bool_dtype(frame[name])}
+            frame.to_sql(TABLE_NAME, connection, index=False, chunksize=1000, if_exists="replace", dtype=truths)
 
 
 def _quoted(name: str) -> str:

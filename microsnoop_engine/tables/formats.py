@@ -101,9 +101,7 @@ def is_anndata(table: object) -> TypeGuard[Path]:
     return path.name.lower().endswith(".h5ad") or (path_kind(path) == "folder" and is_anndata_store(path))
 
 
-def write_table(
-    frame: pd.DataFrame, path: str | Path, features: Sequence[str], like: object = None
-) -> Path:
+def write_table(frame: pd.DataFrame, path: str | Path, features: Sequence[str], like: object = None) -> Path:
     """Write a table, whole or not at all, in the format that its name ends in.
 
     Parameters

@@ -110,7 +110,9 @@ class _DataSet:
                     data = ds.dataset(name, format=file_format, partitioning=None, filesystem=self._filesystem)
                 except (pa.ArrowInvalid, OSError) as error:
                     kind = file_format.capitalize()
-                    raise InputError(f"'{file}' cannot be read as {kind}: {first_line(error)}; write it again") from None
+                    raise InputError(
+                        f"'{file}' cannot be read as {kind}: {first_line(error)}; write it again"
+                    ) from None
                 self._schemas.append(data.schema)
         self.types = self._common_types()
         for name in [name for name, kind in self.types.items() if pa.types.is_string(kind) and is_measured(name)]:
@@ -132,7 +134,9 @@ class _DataSet:
         for name, found in kinds.items():
             if len(found) == len(self._files):
                 continue
-            has = [name in schema.names or name in part for schema, part in zip(self._schemas, self._parts, strict=True)]
+            has = [
+                name in schema.names or name in part for schema, part in zip(self._schemas, self._parts, strict=True)
+            ]
             lacks, holds = self._files[has.index(False)], self._files[has.index(True)]
             if not name.startswith((METADATA, IMAGE_SET)):
                 raise InputError(

@@ -19,7 +19,21 @@ from microsnoop_engine.tables.source import read_frame
 from microsnoop_engine.tables.wells import well_name
 
 NAMES = ["NA", "None", "NaN", "nan", "NULL", "null", "0x10", "001", "1E2", "24E5", "2400E3", "1.0", "-0", "inf", "true"]
-NAMES += ["12345678901234567890", "41744", " ", "a,b", 'q"q', "'", "#1", "é", "A - 1", "1e400", "2024-02-01", "<NA>", "."]
+NAMES += [
+    "12345678901234567890",
+    "41744",
+    " ",
+    "a,b",
+    'q"q',
+    "'",
+    "#1",
+    "é",
+    "A - 1",
+    "1e400",
+    "2024-02-01",
+    "<NA>",
+    ".",
+]
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=8)
 IDENTIFIER = st.one_of(st.sampled_from(NAMES), TEXT, st.none())
 FEATURE = st.one_of(st.floats(width=32, allow_nan=False, allow_infinity=False), st.just(np.nan))
@@ -70,6 +84,8 @@ def test_identifiers_and_features_go_through_every_format(tmp_path, ending, rows
     write_table(frame, path, FEATURES)
     again = read_frame(open_table(path))
     assert set(again) == set(frame)
+    if frame["Metadata_Flag"].notna().any():
+        assert pd.api.types.is_bool_dtype(again["Metadata_Flag"])
     found, expected = values(again), values(frame)
     for name in COLUMNS:
         assert found[name] == expected[name], name
@@ -92,7 +108,12 @@ def test_a_table_goes_through_all_formats_one_after_the_other(tmp_path, rows):
 def test_a_well_has_one_name(row, column, blank):
     letters = chr(64 + row) if row <= 26 else "A" + chr(64 + row - 26)
     name = f"{letters}{column:02d}"
-    spellings = [f"{letters}{blank}{column}", f"{letters.lower()}{column:03d}", f"r{row:02d}c{column:02d}", f"R{row}C{column}"]
+    spellings = [
+        f"{letters}{blank}{column}",
+        f"{letters.lower()}{column:03d}",
+        f"r{row:02d}c{column:02d}",
+        f"R{row}C{column}",
+    ]
     assert {well_name(text) for text in (name, *spellings)} == {name}
 
 
@@ -103,7 +124,9 @@ def test_names_of_wells_are_stable(text):
 
 @given(st.integers(-(2**53), 2**53))
 def test_a_key_is_its_value(number):
-    assert key_text(number) == key_text(float(number)) == key_text(f"{number}.0") == key_text(str(number)) == str(number)
+    assert (
+        key_text(number) == key_text(float(number)) == key_text(f"{number}.0") == key_text(str(number)) == str(number)
+    )
 
 
 def test_identifiers_of_a_large_csv_are_text_to_the_last_row(tmp_path):
@@ -118,7 +141,10 @@ def test_identifiers_of_a_large_csv_are_text_to_the_last_row(tmp_path):
     assert {chunk["Metadata_Dose"].dtype for chunk in chunks} == {np.dtype(float)}
     frame = pd.concat(chunks)
     assert frame["Metadata_Plate"].value_counts().to_dict() == {"0012": 26000, "BR00116991": 10, "1E2": 10}
-    assert frame.groupby("Metadata_Plate")["Metadata_Dose"].first().drop("1E2").to_dict() == {"0012": 1, "BR00116991": 0.5}
+    assert frame.groupby("Metadata_Plate")["Metadata_Dose"].first().drop("1E2").to_dict() == {
+        "0012": 1,
+        "BR00116991": 0.5,
+    }
 
 
 def test_blank_rows_of_excel_are_no_rows_in_any_column(tmp_path):
@@ -134,7 +160,9 @@ def test_blank_rows_of_excel_are_no_rows_in_any_column(tmp_path):
 
 def wells(folder, plates=("P1", "P2")):
     random = np.random.default_rng(0)
-    frame = pd.DataFrame([(p, f"A{k:02d}") for p in plates for k in range(1, 7)], columns=["Metadata_Plate", "Metadata_Well"])
+    frame = pd.DataFrame(
+        [(p, f"A{k:02d}") for p in plates for k in range(1, 7)], columns=["Metadata_Plate", "Metadata_Well"]
+    )
     frame["Metadata_Role"] = np.resize(["negative", "treated"], len(frame))
     for k in range(3):
         frame[f"Nuclei_Microsnoop_E{k:03d}_DNA"] = random.normal(size=len(frame)).round(6)

@@ -35,7 +35,9 @@ THEIRS = pd.DataFrame(
 
 
 def test_numbers_that_contradict_the_places_are_refused():
-    with pytest.raises(InputError, match=r"1 of 2 rows .* up to 122\.6 pixels .*ImageNumber 1, ObjectNumber 3.*`match` loc"):
+    with pytest.raises(
+        InputError, match=r"1 of 2 rows .* up to 122\.6 pixels .*ImageNumber 1, ObjectNumber 3.*`match` loc"
+    ):
         join_tables(OURS, THEIRS)
 
 
@@ -170,7 +172,9 @@ def test_wrong_numbers_of_a_platemap_are_shown(tmp_path, caplog):
 
 def test_a_platemap_keeps_the_order_and_types_of_the_wells(tmp_path):
     table = WELLS.assign(Nuclei_Microsnoop_E000_DNA=[1.0, 2.0, 3.0])
-    layout = pd.DataFrame({"Plate": ["1", "001", "001"], "Well": ["a1", "A2", "A01"], "N": [1, 2, 3], "F": [True, False, True]})
+    layout = pd.DataFrame(
+        {"Plate": ["1", "001", "001"], "Well": ["a1", "A2", "A01"], "N": [1, 2, 3], "F": [True, False, True]}
+    )
     result = aggregate(table, platemap=layout).frame
     assert result["Metadata_N"].tolist() == [3, 2, 1]
     assert result["Metadata_F"].tolist() == [True, False, True]
