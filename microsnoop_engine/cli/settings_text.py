@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
@@ -13,7 +13,7 @@ _EMPTY = ("", "~", "null")
 class _TextLoader(yaml.SafeLoader):
     """YAML whose plain values are text, apart from true, false and nothing, and whose keys are unique."""
 
-    yaml_implicit_resolvers: dict[str, Any] = {}
+    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
 
 
 def _text(loader: _TextLoader, node: yaml.ScalarNode) -> str | bool | None:

@@ -162,7 +162,7 @@ def _keep(data: Any, source: Any, features: list[str]) -> None:
         data.layers[name] = source.layers[name][:, columns]
 
 
-def _index(names: Any) -> pd.Index:
+def _index(names: Any) -> Any:
     return pd.Index(np.array(list(names), object), dtype=object)
 
 
@@ -175,7 +175,7 @@ def _storable(column: pd.Series) -> Any:
         column = column.astype(object)
     if column.dtype != object and not isinstance(column.dtype, pd.StringDtype):
         return column.array
-    values = column.astype(object)
+    values: Any = column.astype(object)
     missing = values.isna()
     types = set(map(type, values[~missing]))
     if types == {bool}:

@@ -155,7 +155,7 @@ def open_sqlite(path: Path, objects: str | None = None) -> TableSource:
             return conventional(TableSource(path, columns, lambda names: database.rows(single, names)))
         if not image_tables:
             raise InputError(
-                f"'{path}' holds no CellProfiler export (a table ending in Per_Image, or the table Image) and no single "
+                f"'{path}' holds no CellProfiler export (a table ending in Per_Image, or Image) and no single "
                 f"table, but {listing(tables) or 'nothing'}: choose a file of ExportToDatabase, or one with a single "
                 "table"
             )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -257,7 +258,7 @@ def _converts_at_once(column: pa.Array) -> bool:
     return pa.types.is_floating(column.type) or (whole and not column.null_count)
 
 
-def _series(name: str, column: pa.Array) -> pd.Series:
+def _series(name: str, column: pa.Array) -> Any:
     if column.null_count and not is_measured(name):
         if pa.types.is_boolean(column.type):
             return column.to_pandas(types_mapper={pa.bool_(): pd.BooleanDtype()}.get)
@@ -286,7 +287,8 @@ def plain_frame(rows: pd.DataFrame, declared: Mapping[str, str]) -> pd.DataFrame
     -------
     DataFrame
     """
-    return pd.DataFrame({name: _declared(rows[name], name, declared.get(name, "")) for name in rows}, copy=False)
+    names = list(map(str, rows))
+    return pd.DataFrame({name: _declared(rows[name], name, declared.get(name, "")) for name in names}, copy=False)
 
 
 def _declared(values: pd.Series, name: str, declared: str) -> pd.Series:
@@ -311,5 +313,5 @@ def _declared(values: pd.Series, name: str, declared: str) -> pd.Series:
 
 def _whole_with_gaps(values: pd.Series) -> bool:
     """Return True for integers and None: as floats they would lose digits."""
-    present = values.dropna() if values.dtype == object or values.dtype.kind == "f" else values[:0]
-    return values.dtype == object and bool(len(present)) and present.map(lambda value: type(value) is int).all()
+    present = values.dropna() if values.dtype == object else values[:0]
+    return bool(len(present)) and bool(present.map(lambda value: type(value) is int).all())

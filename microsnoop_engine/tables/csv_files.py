@@ -145,7 +145,7 @@ class _CsvFile:
         if self._decided:
             return
         columns = {name: TextColumn(name) for name in self._undecided}
-        line, blank = 1 + self._header_rows, []
+        line, blank = 1 + self._header_rows, list[int]()
         for batch in self._batches(list(columns)) if columns else ():
             texts = [batch.column(name) for name in columns]
             for column, text in zip(columns.values(), texts, strict=True):
@@ -178,7 +178,7 @@ class _CsvFile:
         others = [name for name in self.names if name not in self._undecided]
         if not others:
             return rows
-        found, start = set(), 0
+        found, start = set[int](), 0
         for batch in self._batches(others):
             here = sorted(row for row in rows if start <= row < start + batch.num_rows)
             part = batch.take(pa.array([row - start for row in here], pa.int64()))

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -219,7 +220,7 @@ def _by_keys(a: pd.DataFrame, b: pd.DataFrame, on_a: list[str], on_b: list[str])
 
 def _common_centers(a: pd.DataFrame, b: pd.DataFrame) -> list[str]:
     """Return the object sets whose centers both tables hold."""
-    sets = [name[: -len(_X)] for name in a if str(name).endswith(_X) and name in b]
+    sets = [name[: -len(_X)] for name in map(str, a) if name.endswith(_X) and name in b]
     return [name for name in sets if name + _Y in a and name + _Y in b]
 
 
@@ -261,7 +262,7 @@ def _placed_rows(keys: pd.MultiIndex, places: NDArray[np.float64]) -> dict[tuple
     placed = np.isfinite(places).all(1)
     rows = pd.Series(np.arange(len(keys)))[placed]
     by = [keys.get_level_values(level)[placed] for level in range(keys.nlevels)]
-    groups = rows.groupby(by, sort=False)
+    groups: Any = rows.groupby(by, sort=False)
     return {key if isinstance(key, tuple) else (key,): group.to_numpy() for key, group in groups}
 
 
@@ -306,7 +307,8 @@ def _check_names(a: pd.DataFrame, b: pd.DataFrame, pairs: Pairs, on_a: list[str]
         where = int(differ.argmax())
         row = a.iloc[pairs[0][where]]
         what = (
-            f"{name} differs in {differ.sum()} of {len(differ)} rows (first {', '.join(f'{k} {row[k]}' for k in on_a)}: "
+            f"{name} differs in {differ.sum()} of {len(differ)} rows (first "
+            f"{', '.join(f'{k} {row[k]}' for k in on_a)}: "
             f"'{first.iloc[where]}' and '{second.iloc[where]}')"
         )
         if is_parent:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import cast
 
 from ..errors import InputError, first_line
 from ..storage.paths import as_path, is_remote, path_kind
@@ -73,7 +74,7 @@ def refuse_inputs(out: str | Path, inputs: Iterable[object]) -> None:
     for value in inputs:
         if not isinstance(value, str | Path) and not hasattr(value, "__fspath__"):
             continue
-        path = as_path(str(value)) if isinstance(value, str) else value
+        path = as_path(value) if isinstance(value, str) else cast(Path, value)
         if _replaces(out, path):
             raise InputError(f"`out` '{out}' is the input '{path}', which would be lost: choose another name")
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ..errors import InputError, listing, require_columns
-from ..storage.paths import as_path, path_kind
-from .columns import METADATA, PLATE, WELL
+from ..storage.paths import path_kind
 from .column_types import is_identifier
+from .columns import METADATA, PLATE, WELL
 from .formats import open_table
 from .keys import key_column, key_rows
 from .source import read_frame
@@ -89,11 +91,11 @@ def read_platemap(platemap: str | Path | pd.DataFrame) -> tuple[pd.DataFrame, Pa
     """
     source = open_table(platemap)
     layout = _named(read_frame(source))
-    by_lower = {name.lower(): name for name in layout}
+    by_lower = {name.lower(): name for name in map(str, layout)}
     barcode = next((by_lower[name] for name in _BARCODES if name in by_lower), None)
-    if barcode and _MAP_NAME in by_lower and not any(map(is_well_column, layout)):
+    if barcode and _MAP_NAME in by_lower and not any(map(is_well_column, map(str, layout))):
         layout = _broad_maps(layout, barcode, by_lower[_MAP_NAME], source.path)
-    if WELL not in layout and len(wells := [name for name in layout if is_well_column(name)]) == 1:
+    if WELL not in layout and len(wells := [name for name in map(str, layout) if is_well_column(name)]) == 1:
         layout = layout.rename(columns={wells[0]: WELL})
     _warn_of_words(layout, source.path)
     return layout, source.path
@@ -144,7 +146,7 @@ def _hint(keys: pd.MultiIndex) -> str:
     return f"; it has {listing([list(key) for key in keys[:2]])}: write plates and wells alike in both"
 
 
-def _taken(column: pd.Series, rows: np.ndarray, index: pd.Index) -> pd.Series:
+def _taken(column: pd.Series, rows: NDArray[Any], index: pd.Index) -> pd.Series:
     """Return the values of a column at some rows, missing ones where the row is -1."""
     known = rows >= 0
     if known.all():
@@ -157,7 +159,7 @@ def _taken(column: pd.Series, rows: np.ndarray, index: pd.Index) -> pd.Series:
 
 
 def _warn_of_other_values(
-    table: pd.Series, values: pd.Series, known: np.ndarray, name: str, path: Path, wells: pd.DataFrame
+    table: pd.Series, values: pd.Series, known: NDArray[Any], name: str, path: Path, wells: pd.DataFrame
 ) -> None:
     other = (key_column(table).fillna("") != key_column(values.rename(name)).fillna("")).to_numpy() & known
     if other.any():
@@ -174,7 +176,7 @@ def _warn_of_other_values(
         )
 
 
-def _replaced(table: pd.Series, values: pd.Series, known: np.ndarray) -> pd.Series:
+def _replaced(table: pd.Series, values: pd.Series, known: NDArray[Any]) -> pd.Series:
     if known.all():
         return values
     return values.astype(object).where(known, table.astype(object)).infer_objects()
@@ -188,7 +190,7 @@ def _warn_of_words(layout: pd.DataFrame, path: Path) -> None:
         values = layout[name].dropna().astype(str)
         words = pd.to_numeric(values, errors="coerce").isna()
         if words.any() and not words.all() and words.mean() <= 0.5:
-            row = words.idxmax()
+            row: Any = words.idxmax()
             log.warning(
                 "'%s', column %s: '%s' in data row %d is no number, so the whole column counts as words; write numbers "
                 "with a point",

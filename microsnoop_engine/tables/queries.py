@@ -59,7 +59,8 @@ def select_rows(frame: pd.DataFrame, query: str) -> NDArray[np.bool_]:
     --------
     >>> select_rows(pd.DataFrame({"dose": [1, 5, 20]}), "dose > 1 and dose < 10")
     array([False,  True, False])
-    >>> select_rows(pd.DataFrame({"Dose (uM)": [1, None], "Well": ["A1", "B2"]}), "`Dose (uM)` is None or Well == 'A01'")
+    >>> wells = pd.DataFrame({"Dose (uM)": [1, None], "Well": ["A1", "B2"]})
+    >>> select_rows(wells, "`Dose (uM)` is None or Well == 'A01'")
     array([ True,  True])
     """
     columns: dict[str, str] = {}

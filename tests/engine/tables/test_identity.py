@@ -224,7 +224,7 @@ def test_platemaps_and_folders_are_inputs_too(tmp_path):
         ("set.parquet/wells.parquet", "set.parquet"),
         ("set.parquet", "set.parquet"),
     ):
-        with pytest.raises(InputError, match="is the input .* choose another name"):
+        with pytest.raises(InputError, match=r"is the input .* choose another name"):
             refuse_inputs(tmp_path / out, [tmp_path / source])
 
 

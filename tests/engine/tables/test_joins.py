@@ -139,7 +139,8 @@ def test_the_platemap_wins_and_says_so(tmp_path, caplog):
 def test_broad_platemaps(tmp_path):
     (tmp_path / "platemap").mkdir()
     for name, drug in (("C-1", "a"), ("C-2", "b")):
-        text = f"plate_map_name\twell_position\tbroad_sample\tmmoles_per_liter\n{name}\tA01\t{drug}\t0.5\n{name}\tA02\t\t\n"
+        text = "plate_map_name\twell_position\tbroad_sample\tmmoles_per_liter\n"
+        text += f"{name}\tA01\t{drug}\t0.5\n{name}\tA02\t\t\n"
         (tmp_path / "platemap" / f"{name}.txt").write_text(text)
     barcodes = "Assay_Plate_Barcode,Plate_Map_Name\n001,C-1\n1,C-2\n002,C-1\n"
     (tmp_path / "barcode_platemap.csv").write_text(barcodes)

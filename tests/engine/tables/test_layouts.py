@@ -146,7 +146,8 @@ def test_cytotable(tmp_path):
 
 def test_in_carta(tmp_path):
     (tmp_path / "t.csv").write_text(
-        "OBJECT ID,Row,Column,FOV,WELL LABEL,Z,T,Nuclei Area wv1\n1,A,1,1,A - 1,0,0,10\n2,A,1,2,A - 1,0,0,20\n1,A,2,1,A - 2,0,0,5\n"
+        "OBJECT ID,Row,Column,FOV,WELL LABEL,Z,T,Nuclei Area wv1\n"
+        "1,A,1,1,A - 1,0,0,10\n2,A,1,2,A - 1,0,0,20\n1,A,2,1,A - 2,0,0,5\n"
     )
     source = open_table(tmp_path / "t.csv")
     assert select_features(source) == ["Nuclei Area wv1"]
@@ -234,7 +235,7 @@ def test_rows_that_hold_two_cells_are_refused(tmp_path):
     )
     path = database(tmp_path / "a.db", My_Per_Image=IMAGES[:1], My_Per_Object=both)
     with pytest.raises(
-        InputError, match="1 rows hold two cells .*image 1: Large_Parent_Nuclei is 3, Nuclei_Number.* is 2"
+        InputError, match=r"1 rows hold two cells .*image 1: Large_Parent_Nuclei is 3, Nuclei_Number.* is 2"
     ):
         aggregate(path)
 
@@ -251,7 +252,7 @@ def test_several_experiments_in_one_database(tmp_path):
         tmp_path / "a.db", A_Per_Image=IMAGES, A_Per_Nuclei=NUCLEI, B_Per_Image=IMAGES, B_Per_Nuclei=NUCLEI[:1]
     )
     with pytest.raises(
-        InputError, match="several CellProfiler exports .A_Per_Image, B_Per_Image.*such as A_Per_Nuclei"
+        InputError, match=r"several CellProfiler exports .A_Per_Image, B_Per_Image.*such as A_Per_Nuclei"
     ):
         open_table(path)
     assert len(read_frame(open_table(path, "B_Per_Nuclei"))) == 1
