@@ -89,10 +89,12 @@ def run_report(options: argparse.Namespace) -> int:
     from ..storage.atomic import write_atomic
     from ..tables.features import select_features
     from ..tables.formats import open_table
+    from ..tables.outputs import refuse_inputs
     from ..tables.source import read_frame
 
     if options.out.suffix not in (".html", ".htm"):
         raise InputError(f"--out '{options.out}' must end in .html")
+    refuse_inputs(options.out, (options.table, options.before, options.profiles, options.transform))
     source = open_table(options.table)
     names = ("controls", "positive", "treatment", "label", "compound", "dose", "batch", "groups", "neighbors")
     page = make_report(

@@ -28,6 +28,9 @@ NOT_OBJECTS = ("Image", "Experiment", "Object relationships")
 """Tables of an export that hold no objects."""
 
 _PLACE = re.compile(r"(^|_)Location_Center_X$")
+_SHAPE = re.compile(r"(^|_)AreaShape_Center_X$")
+_SAME_PLACE = 2.0
+"""Pixels by which two measurements of an object's center may differ."""
 _PARENT = re.compile(r"(?P<child>.+?)_Parent_(?P<parent>.+)")
 
 ImageKey = tuple[Any, ...]
@@ -273,6 +276,8 @@ class _ObjectsWithPixels:
         self._places = [old for old in part.columns if _PLACE.search(old)]
         by_new = {new: old for old, new in part.columns.items()}
         self._number = by_new[part.number]
+        shapes = {old: _SHAPE.sub(r"\1Location_Center_X", old) for old in part.columns if _SHAPE.search(old)}
+        self._shapes = {shape: place for shape, place in shapes.items() if place in part.columns}
         self._parents = {}
         for old, new in part.columns.items():
             match = _PARENT.fullmatch(new)
@@ -280,14 +285,15 @@ class _ObjectsWithPixels:
                 self._parents[old] = number
 
     def _chunks(self, names: Sequence[str]) -> Iterator[pd.DataFrame]:
-        extra = [self._number, *self._places, *self._parents, *self._parents.values(), IMAGE_NUMBER]
-        unnumbered = placeless = 0
+        extra = [self._number, *self._places, *self._shapes, *self._parents, *self._parents.values(), IMAGE_NUMBER]
+        unnumbered = placeless = shifted = 0
         for rows in self._of.chunks(list(dict.fromkeys([*names, *extra]))):
             without_number = rows[self._number].isna()
             without_place = rows[self._places].isna().all(axis=1) if self._places else without_number & False
             unnumbered += int(without_number.sum())
             placeless += int((without_place & ~without_number).sum())
             rows = rows[~(without_number | without_place)]
+            shifted += sum(int(((rows[a] - rows[b]).abs() > _SAME_PLACE).sum()) for a, b in self._shapes.items())
             self._refuse_strangers(rows)
             if len(rows):
                 yield rows[list(names)]
@@ -296,6 +302,15 @@ class _ObjectsWithPixels:
                 log.warning(
                     "'%s', %s: %d rows without a %s are no objects and left out", self._path, self._of.name, count, what
                 )
+
+        if shifted:
+            log.warning(
+                "'%s', %s: in %d rows, AreaShape_Center_X is not Location_Center_X: shape and texture are of other "
+                "objects, as CellProfiler writes them for numbers with gaps; use FilterObjects, or leave them out",
+                self._path,
+                self._of.name,
+                shifted,
+            )
 
     def _refuse_strangers(self, rows: pd.DataFrame) -> None:
         for parent, number in self._parents.items():

@@ -15,7 +15,17 @@ from scipy.spatial import cKDTree
 
 from ..errors import InputError, listing, require_columns
 from ..storage.paths import as_path
-from .columns import IMAGE_NUMBER, METADATA, OBJECT_NUMBER, PLATE, TABLE_NUMBER, WELL
+from .columns import (
+    BORDER_COLUMN,
+    BOX_COLUMNS,
+    COUNT,
+    IMAGE_NUMBER,
+    METADATA,
+    OBJECT_NUMBER,
+    PLATE,
+    TABLE_NUMBER,
+    WELL,
+)
 from .features import select_features
 from .formats import open_table, write_table
 from .keys import key_column, key_rows
@@ -294,7 +304,8 @@ def _check_location(a: pd.DataFrame, b: pd.DataFrame, pairs: Pairs, on: list[str
 
 def _check_names(a: pd.DataFrame, b: pd.DataFrame, pairs: Pairs, on_a: list[str], on_b: list[str]) -> None:
     """Refuse rows whose parents, plates, wells or images differ; name other metadata that do."""
-    for name in [name for name in a if name in b and name not in (*on_a, *on_b)]:
+    counted = {COUNT, BORDER_COLUMN, *BOX_COLUMNS}
+    for name in [name for name in a if name in b and name not in {*on_a, *on_b, *counted}]:
         bare = str(name).removeprefix(METADATA)
         is_parent = "_Parent_" in bare
         names_image = bare.startswith(_OF_THE_IMAGE) or name in (PLATE, WELL)

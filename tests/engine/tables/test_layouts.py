@@ -336,3 +336,16 @@ def test_tens_of_thousands_of_columns(tmp_path):
     (tmp_path / "t.csv").write_text(f"Metadata_Well,{','.join(names)}\nA01{',0.5' * len(names)}\n")
     source = open_table(tmp_path / "t.csv")
     assert read_frame(source).shape == (1, 30_001)
+
+
+def test_shapes_in_the_rows_of_other_objects_are_named(tmp_path, caplog):
+    """Numbers 1, 3, 4 with CellProfiler's packed shapes: those of 3 and 4 stand in the rows before."""
+    kept = pd.DataFrame({"ImageNumber": 1, "ObjectNumber": [1, 2, 3, 4], "Location_Center_X": [10, None, 30, 40]})
+    IMAGES[:1].rename(columns=lambda name: name.removeprefix("Image_")).to_csv(tmp_path / "Image.csv", index=False)
+    kept.assign(AreaShape_Center_X=[10, 30, 40, None]).to_csv(tmp_path / "Kept.csv", index=False)
+    assert len(read_frame(open_table(tmp_path))) == 3
+    assert "Kept: in 1 rows, AreaShape_Center_X is not Location_Center_X" in caplog.text
+    caplog.clear()
+    kept.assign(AreaShape_Center_X=kept["Location_Center_X"]).to_csv(tmp_path / "Kept.csv", index=False)
+    assert len(read_frame(open_table(tmp_path))) == 3
+    assert "AreaShape" not in caplog.text
