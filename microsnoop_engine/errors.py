@@ -152,6 +152,6 @@ def require_columns(columns: Iterable[Hashable], names: Iterable[Hashable], tabl
     InputError
         If one is missing.
     """
-    columns = list(columns)
+    columns = dict.fromkeys(columns)
     if missing := [name for name in names if name not in columns]:
         raise InputError(f"{table} has no column {listing(missing)}; it has {listing(columns, 10)}")

@@ -95,8 +95,10 @@ def read_sections(path: Path) -> dict[str, Any]:
     """
     import yaml
 
+    from .settings_text import load_settings
+
     try:
-        sections = yaml.safe_load(path.read_text(encoding="utf-8"))
+        sections = load_settings(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"there is no file '{path}'") from None
     except (yaml.YAMLError, UnicodeDecodeError, IsADirectoryError) as error:

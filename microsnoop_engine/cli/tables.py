@@ -51,9 +51,10 @@ def _add_aggregate(commands: Any) -> None:
         type=names_of,
         default=("Metadata_Plate", "Metadata_Well"),
         metavar="A,B",
-        help="columns to join the platemap on; default: Metadata_Plate,Metadata_Well",
+        help="columns to join the platemap on, Plate=Metadata_Plate where it has another name there; default: "
+        "Metadata_Plate,Metadata_Well",
     )
-    _add_out(parser, "wells.parquet")
+    _add_out(parser, None, "wells.parquet, images.parquet or treatments.parquet")
     parser.set_defaults(run=run_aggregate)
 
 
@@ -64,6 +65,19 @@ def _add_combine(commands: Any) -> None:
     parser.add_argument("tables", nargs=2, type=path_argument, metavar="TABLE", help=TABLE_HELP)
     parser.add_argument(
         "--on", type=names_of, metavar="A,B", help="key columns; default: image and object number, or plate and well"
+    )
+    parser.add_argument(
+        "--match",
+        choices=("keys", "location"),
+        default="keys",
+        help="keys (default), or location: join the objects of an image by their centers",
+    )
+    parser.add_argument(
+        "--tolerance",
+        type=float,
+        default=2.0,
+        metavar="PIXELS",
+        help="how far the centers of one object may be apart; default: 2",
     )
     parser.add_argument("--objects", metavar="NAME", help="of CellProfiler exports: the object set whose rows to read")
     _add_out(parser, "combined.parquet")
@@ -139,9 +153,14 @@ def _add_table(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--objects", metavar="NAME", help="of a CellProfiler export: the object set whose rows to read")
 
 
-def _add_out(parser: argparse.ArgumentParser, default: str) -> None:
+def _add_out(parser: argparse.ArgumentParser, default: str | None, shown: str = "") -> None:
     parser.add_argument(
-        "-o", "--out", type=path_argument, default=Path(default), metavar="FILE", help=f"{OUT_HELP}; default: {default}"
+        "-o",
+        "--out",
+        type=path_argument,
+        default=Path(default) if default else None,
+        metavar="FILE",
+        help=f"{OUT_HELP}; default: {shown or default}",
     )
     parser.add_argument("--quiet", action="store_true", help="print errors only")
 
@@ -170,6 +189,7 @@ def run_aggregate(options: argparse.Namespace) -> int:
     from ..tables.aggregation import aggregate
     from ..tables.columns import COUNT
 
+    options.out = options.out or Path(f"{options.level}s.parquet")
     result = aggregate(
         options.table,
         options.level,
@@ -193,10 +213,20 @@ def run_combine(options: argparse.Namespace) -> int:
     from ..tables.joining import combine
 
     first, second = options.tables
-    result = combine(first, second, options.on, objects=options.objects, out=options.out)
+    result = combine(
+        first,
+        second,
+        options.on,
+        match=options.match,
+        tolerance=options.tolerance,
+        objects=options.objects,
+        out=options.out,
+    )
     for path, count in zip(options.tables, result.unmatched, strict=True):
         if count:
             _say(options, f"{count} rows of {path} have no partner and are left out")
+    if result.distance is not None:
+        _say(options, f"centers of joined rows are at most {result.distance:.2f} pixels apart")
     _say(options, f"{len(result.frame)} rows, {len(result.features)} features: {options.out}")
     return 0
 

@@ -26,6 +26,7 @@ from ..storage.paths import as_path, make_folder
 from ..tables.columns import COUNT, IMAGE_NUMBER, METADATA, OBJECT_NUMBER, PLATE, WELL
 from ..tables.features import select_features
 from ..tables.formats import open_table
+from ..tables.outputs import refuse_inputs
 from ..tables.source import in_memory, read_frame
 from . import panels
 from .roles import ColumnRoles
@@ -86,6 +87,7 @@ def report(
     out = as_path(out)
     if out.suffix not in (".html", ".htm"):
         raise InputError(f"`out`: '{out}' must end in .html")
+    refuse_inputs(out, (table, before, profiles, transform))
     source = in_memory(table, Path("table")) if isinstance(table, pd.DataFrame) else open_table(table)
     if title is None:
         title = "Screen" if isinstance(table, pd.DataFrame) else as_path(table).stem

@@ -87,7 +87,10 @@ def check_roles(roles: ColumnRoles, frame: pd.DataFrame) -> None:
         if name is not None and name not in frame:
             raise InputError(f"`{role}`: there is no column '{name}' among {', '.join(map(str, frame)):.300}")
     if roles.dose and not pd.api.types.is_numeric_dtype(frame[roles.dose]):
-        raise InputError(f"`dose`: the column '{roles.dose}' does not hold numbers")
+        values = frame[roles.dose].dropna()
+        words = values[pd.to_numeric(values, errors="coerce").isna()]
+        example = f": '{words.iloc[0]}' in row {frame.index.get_loc(words.index[0]) + 1}" if len(words) else ""
+        raise InputError(f"`dose`: the column '{roles.dose}' does not hold numbers{example}; write them with a point")
 
 
 def short_name(name: str) -> str:

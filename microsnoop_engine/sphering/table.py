@@ -16,7 +16,8 @@ from ..errors import InputError, require_columns
 from ..evaluation.metrics import knn_predict
 from ..storage.paths import as_path
 from ..tables.features import is_microsnoop, select_features
-from ..tables.formats import check_output, open_table, write_table
+from ..tables.formats import open_table, write_table
+from ..tables.outputs import check_output
 from ..tables.queries import select_rows
 from ..tables.source import FeatureTable, TableSource, name_in_errors, read_frame
 from .handcrafted import robust_z, uninformative
@@ -98,7 +99,7 @@ def sphere(
         If a group has no more controls than features.
     """
     if out is not None:
-        check_output(as_path(out))
+        check_output(as_path(out), inputs=(table,))
     if save is not None:
         check_output(as_path(save), (".safetensors",))
     source = open_table(table, objects)
@@ -115,7 +116,7 @@ def sphere(
             weights=weights,
         )
     if out is not None:
-        write_table(result.frame, out, result.features)
+        write_table(result.frame, out, result.features, table)
     if save is not None:
         save_spherings(as_path(save), result.spherings, result.features)
     return result

@@ -18,7 +18,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Parameters
     ----------
     path : Path
-        The file, new or existing, on a disk or in a store.
+        The file, new or existing, on a disk or in a store. A link stays: the file that it points to is replaced.
 
     Yields
     ------
@@ -47,10 +47,11 @@ def atomic_path(path: Path) -> Iterator[Path]:
             yield Path(folder, path.name)
             upload(Path(folder, path.name), path)
         return
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    target = Path(os.path.realpath(path)) if path.is_symlink() else path
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         yield temporary
-        temporary.replace(path)
+        temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
 

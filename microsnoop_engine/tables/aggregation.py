@@ -11,9 +11,10 @@ from ..errors import InputError, require_columns
 from ..storage.paths import as_path
 from .columns import IMAGE_NUMBER, PLATE, TABLE_NUMBER, WELL
 from .features import select_features
-from .formats import check_output, open_table, write_table
+from .formats import open_table, write_table
 from .grouping import aggregate_groups
-from .joining import join_platemap
+from .outputs import check_output
+from .platemaps import join_platemap
 from .source import FeatureTable, TableSource, in_memory, name_in_errors
 
 LEVELS = ("image", "well", "treatment")
@@ -73,7 +74,7 @@ def aggregate(
         If an argument or the table cannot be used, or ``out`` cannot be written; checked before any work is done.
     """
     if out is not None:
-        check_output(as_path(out))
+        check_output(as_path(out), inputs=(table, platemap))
     source = open_table(table, objects)
     names = select_features(source, features)
     with name_in_errors(table):

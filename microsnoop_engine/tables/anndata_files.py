@@ -1,23 +1,27 @@
-"""Read and write tables as AnnData (.h5ad): features in X, everything else in obs, positions in obsm["spatial"]."""
+"""Read and write tables as AnnData (.h5ad, .zarr): features in X, everything else in obs, positions in obsm."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ..errors import InputError, MissingExtraError, first_line
 from ..storage.atomic import atomic_path
+from ..storage.paths import path_kind
 from .columns import parse_feature
 from .source import TableSource, rows_per_chunk
 
+SPATIAL = "spatial"
+"""The entry of obsm that holds centers, as squidpy and napari look for them."""
 
-def open_h5ad(path: Path) -> TableSource:
-    """Open an .h5ad file, to be read in chunks: the columns of obs, then those of X.
+
+def open_anndata(path: Path) -> TableSource:
+    """Open an .h5ad file or .zarr folder, to be read in chunks: the columns of obs, then those of X.
 
     Parameters
     ----------
@@ -26,6 +30,7 @@ def open_h5ad(path: Path) -> TableSource:
     Returns
     -------
     TableSource
+        Its features are the variables of X; without X there are none.
 
     Raises
     ------
@@ -34,37 +39,64 @@ def open_h5ad(path: Path) -> TableSource:
     MissingExtraError
         If anndata is not installed.
     """
-    anndata = _anndata("reading .h5ad files")
-    try:
-        data = anndata.read_h5ad(path, backed="r")
-    except (OSError, KeyError, ValueError) as error:
-        raise InputError(f"'{path}' cannot be read as AnnData: {first_line(error)}; write it again") from None
-    features = list(data.var_names)
-    if data.X is None or not data.var_names.is_unique:
-        reason = "there is no X" if data.X is None else "var has a name more than once"
-        raise InputError(f"'{path}': {reason}; write it again")
+    data = _read(path)
+    names = [str(name) for name in data.var_names] if _has_x(data) else []
+    if not data.var_names.is_unique and names:
+        raise InputError(f"'{path}': var has a name more than once; write it again")
+    features = dict.fromkeys(names)
+    positions = {name: position for position, name in enumerate(names)}
     metadata = [name for name in data.obs.columns if name not in features]
 
     def read(columns: Sequence[str]) -> Iterator[pd.DataFrame]:
         chosen = [name for name in columns if name in features]
-        positions = [features.index(name) for name in chosen]
+        where = [positions[name] for name in chosen]
         size = rows_per_chunk(len(features))
         for start in range(0, data.n_obs, size):
-            part = data[start : start + size].to_memory()
-            values = part.X.toarray() if hasattr(part.X, "toarray") else np.asarray(part.X)
-            frame = pd.DataFrame(values[:, positions], columns=chosen)
-            for name in columns:
-                if name not in features:
-                    column = part.obs[name]
-                    is_category = isinstance(column.dtype, pd.CategoricalDtype)
-                    frame[name] = (column.astype(object) if is_category else column).to_numpy()
+            rows = slice(start, start + size)
+            frame = data.obs.iloc[rows][[name for name in columns if name not in features]].reset_index(drop=True)
+            frame = frame.apply(_plain)
+            if chosen:
+                block = data.X[rows]
+                block = block.toarray() if hasattr(block, "toarray") else np.asarray(block)
+                frame = pd.concat([frame, pd.DataFrame(block[:, where], columns=chosen)], axis=1)
             yield frame[list(columns)]
 
-    return TableSource(path, (*metadata, *features), read)
+    return TableSource(path, (*metadata, *names), read, tuple(names))
 
 
-def write_h5ad(frame: pd.DataFrame, features: Sequence[str], path: Path) -> None:
+def _read(path: Path) -> Any:
+    """Open a file; X stays on the disk if it is an .h5ad file."""
+    anndata = _anndata("reading AnnData")
+    try:
+        if path_kind(path) == "folder":
+            return anndata.read_zarr(path)
+        return anndata.read_h5ad(path, backed="r")
+    except ImportError:
+        raise MissingExtraError("zarr", "zarr", f"reading '{path}'") from None
+    except (OSError, KeyError, ValueError) as error:
+        raise InputError(f"'{path}' cannot be read as AnnData: {first_line(error)}; write it again") from None
+
+
+def _has_x(data: Any) -> bool:
+    try:
+        return data.X is not None
+    except KeyError:  # of a file that is read row by row
+        return False
+
+
+def _plain(column: pd.Series) -> pd.Series:
+    """Return categories as their values, and text as Python's own."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        values = column.astype(object)
+        return values if column.cat.categories.inferred_type in ("string", "empty") else values.infer_objects()
+    return column.astype(object) if isinstance(column.dtype, pd.StringDtype) else column
+
+
+def write_anndata(frame: pd.DataFrame, features: Sequence[str], path: Path, like: Path | None = None) -> None:
     """Write a table as .h5ad; ``var`` holds object set, channel and index of learned features.
+
+    Text is written as plain arrays or categories, which every version of anndata from 0.8 on reads. Missing text,
+    whole numbers and truth values stay what they are.
 
     Parameters
     ----------
@@ -72,6 +104,9 @@ def write_h5ad(frame: pd.DataFrame, features: Sequence[str], path: Path) -> None
     features : sequence of str
         The columns that become X, float32.
     path : Path
+    like : Path, optional
+        AnnData that the rows come from, one by one in its order: its names of rows, its ``var``, ``layers``, ``obsm``
+        and ``uns`` are kept.
 
     Raises
     ------
@@ -80,29 +115,83 @@ def write_h5ad(frame: pd.DataFrame, features: Sequence[str], path: Path) -> None
     """
     anndata = _anndata("writing .h5ad files")
     features = list(features)
-    parsed = [parse_feature(name) for name in features]
-    var = pd.DataFrame(
-        {
-            "objects": [name.objects if name else "" for name in parsed],
-            "channel": [name.channel if name else "" for name in parsed],
-            "index": [name.index if name else -1 for name in parsed],
-        },
-        index=features,
+    obs = frame.drop(columns=features)
+    obs = pd.DataFrame({str(name): _storable(obs[name]) for name in obs}, index=obs.index)
+    obs.index = _index(str(number) for number in range(len(obs)))
+    data = anndata.AnnData(
+        X=frame[features].to_numpy(np.float32) if features else None, obs=obs, var=_variables(features)
     )
-    obs = frame.drop(columns=features).copy()
-    obs.index = pd.Index([str(number) for number in range(len(obs))])
-    for name in obs.columns:
-        if obs[name].dtype == object:
-            obs[name] = obs[name].map(lambda value: "" if pd.isna(value) else str(value))
-    data = anndata.AnnData(X=frame[features].to_numpy(np.float32), obs=obs, var=var)
     centers = [name for name in obs.columns if name.endswith(("_Location_Center_X", "_Location_Center_Y"))]
     if len(centers) == 2:
-        data.obsm["spatial"] = obs[sorted(centers)].to_numpy(np.float32)
+        data.obsm[SPATIAL] = obs[sorted(centers)].to_numpy(np.float32)
+    if like is not None:
+        _keep(data, _read(like), features)
     with atomic_path(path) as temporary:
         data.write_h5ad(temporary)
 
 
-def _anndata(purpose: str) -> ModuleType:
+def _variables(features: list[str]) -> pd.DataFrame:
+    parsed = [parse_feature(name) for name in features]
+    columns = {
+        "objects": np.array([name.objects if name else "" for name in parsed], object),
+        "channel": np.array([name.channel if name else "" for name in parsed], object),
+        "index": np.array([name.index if name else -1 for name in parsed], np.int64),
+    }
+    return pd.DataFrame(columns, index=_index(features))
+
+
+def _keep(data: Any, source: Any, features: list[str]) -> None:
+    """Take over what a source with the same rows knows beside X and obs."""
+    if source.n_obs != data.n_obs:
+        return
+    data.obs.index = _index(map(str, source.obs_names))
+    for name in source.obsm:
+        data.obsm[name] = source.obsm[name]
+    for name in source.obsp:
+        data.obsp[name] = source.obsp[name]
+    data.uns.update(source.uns)
+    if not set(features) <= set(source.var_names) or not features:
+        return
+    known = source.var.loc[features]
+    data.var = pd.DataFrame(
+        {name: _storable(known[name]) for name in known} | {n: data.var[n] for n in data.var if n not in known},
+        index=data.var.index,
+    )
+    columns = source.var_names.get_indexer(features)
+    for name in source.layers:
+        data.layers[name] = source.layers[name][:, columns]
+
+
+def _index(names: Any) -> Any:
+    return pd.Index(np.array(list(names), object), dtype=object)
+
+
+def _storable(column: pd.Series) -> Any:
+    """Return a column as AnnData stores it: text with gaps as categories, times as text."""
+    kind = column.dtype
+    if kind.kind in "mM" or isinstance(kind, pd.DatetimeTZDtype):
+        column = column.map(lambda value: None if pd.isna(value) else str(value)).astype(object)
+    if isinstance(kind, pd.CategoricalDtype):
+        column = column.astype(object)
+    if column.dtype != object and not isinstance(column.dtype, pd.StringDtype):
+        return column.array
+    values: Any = column.astype(object)
+    missing = values.isna()
+    types = set(map(type, values[~missing]))
+    if types == {bool}:
+        return pd.array(values.where(~missing, None), dtype="boolean")
+    if types and types <= {int, np.int64}:
+        return pd.array(values.where(~missing, None), dtype="Int64")
+    if types and types <= {int, float, np.int64, np.float64}:
+        return values.astype(np.float64).array
+    text = values.where(missing, values.map(str))
+    if not missing.any():
+        return text.to_numpy(object)
+    codes, categories = pd.factorize(text, sort=True)
+    return pd.Categorical.from_codes(codes, pd.Index(np.array(categories, object), dtype=object))
+
+
+def _anndata(purpose: str) -> Any:
     """Import anndata, or name the command that installs it."""
     try:
         return import_module("anndata")

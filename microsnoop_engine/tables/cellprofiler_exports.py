@@ -5,9 +5,10 @@ Every object set is read image by image, so that no more than a few images are i
 
 from __future__ import annotations
 
+import logging
+import re
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,21 @@ import pandas as pd
 
 from ..errors import InputError, listing, require_columns
 from .columns import IMAGE_NUMBER, IMAGE_SET, METADATA, OBJECT_NUMBER, TABLE_NUMBER
+from .conventions import conventional
 from .csv_files import open_csv
-from .source import TableSource, rows_per_chunk
+from .databases import TABLE_NAME, Database
+from .source import TableSource
+
+log = logging.getLogger(__name__)
 
 NOT_OBJECTS = ("Image", "Experiment", "Object relationships")
 """Tables of an export that hold no objects."""
+
+_PLACE = re.compile(r"(^|_)Location_Center_X$")
+_SHAPE = re.compile(r"(^|_)AreaShape_Center_X$")
+_SAME_PLACE = 2.0
+"""Pixels by which two measurements of an object's center may differ."""
+_PARENT = re.compile(r"(?P<child>.+?)_Parent_(?P<parent>.+)")
 
 ImageKey = tuple[Any, ...]
 """The numbers of an image: ImageNumber, after TableNumber where there is one."""
@@ -119,7 +130,7 @@ def open_sqlite(path: Path, objects: str | None = None) -> TableSource:
     Parameters
     ----------
     path : Path
-        An SQLite file. One with a single table, of any program, is read as that table.
+        An SQLite file, also one of cytominer-database. One with a single table, of any program, is read as that table.
     objects : str, optional
         The object set whose rows to read; by default the one that all others are parents of.
 
@@ -132,71 +143,68 @@ def open_sqlite(path: Path, objects: str | None = None) -> TableSource:
     InputError
         If it is no such file, or the object sets do not belong together.
     """
-    database = _Database(path)
+    database = Database(path)
     try:
         tables = database.tables()
-        image_table = next((name for name in tables if name.endswith("Per_Image")), None)
-        if image_table is None and len(tables) == 1:
-            return TableSource(path, database.columns(tables[0]), lambda names: database.rows(tables[0], names))
-        if image_table is None:
+        image_tables = [name for name in tables if _is_image_table(name, database.columns(name))]
+        if TABLE_NAME in tables and image_tables and objects is None:
             raise InputError(
-                f"'{path}' holds no CellProfiler export (a table ending in Per_Image) and no single table, but "
-                f"{listing(tables) or 'nothing'}: choose a file of ExportToDatabase, or one with a single table"
+                f"'{path}' holds the table {TABLE_NAME} and a CellProfiler export: choose one with `objects` "
+                f"({TABLE_NAME}, or an object set)"
             )
-        prefix = image_table[: -len("Image")]
-        columns = {name: database.columns(name) for name in tables if name.startswith(prefix)}
+        single = tables[0] if len(tables) == 1 else TABLE_NAME
+        if single in tables and (objects == TABLE_NAME or not image_tables):
+            columns = tuple(database.columns(single))
+            return conventional(TableSource(path, columns, lambda names: database.rows(single, names)))
+        if not image_tables:
+            raise InputError(
+                f"'{path}' holds no CellProfiler export (a table ending in Per_Image, or Image) and no single "
+                f"table, but {listing(tables) or 'nothing'}: choose a file of ExportToDatabase, or one with a single "
+                "table"
+            )
+        image_table, objects = _chosen_export(path, image_tables, objects)
+        prefix = image_table[: -len(IMAGE_SET)]
+        columns_of = {name: database.columns(name) for name in tables if name.startswith(prefix)}
     except sqlite3.DatabaseError as error:
         raise InputError(f"'{path}' cannot be read as SQLite: {error}; export it again") from None
 
     def reader(table: str) -> Callable[[Sequence[str]], Iterator[pd.DataFrame]]:
-        keys = [key for key in (TABLE_NUMBER, IMAGE_NUMBER) if key in columns[table]]
+        keys = [key for key in (TABLE_NUMBER, IMAGE_NUMBER) if key in columns_of[table]]
         return lambda names: database.rows(table, names, keys)
 
     parts = []
-    for table, names in columns.items():
+    for table, names in columns_of.items():
         if table in (image_table, f"{prefix}Experiment") or IMAGE_NUMBER not in names:
             continue
         name = table[len(prefix) :]
         renamed = {column: column for column in names}
         if OBJECT_NUMBER in names:
+            renamed.pop(_number_column(name), None)  # ExportToDatabase repeats the number among the measurements
             renamed[OBJECT_NUMBER] = _number_column(name)
         if _number_column(name) in renamed.values():
             parts.append(Part(name, renamed, reader(table)))
-    return _joined(path, Part(IMAGE_SET, _image_names(columns[image_table]), reader(image_table)), parts, objects)
+    images = Part(IMAGE_SET, _image_names(tuple(columns_of[image_table])), reader(image_table))
+    return _joined(path, images, parts, objects)
 
 
-class _Database:
-    """An SQLite file, opened for each query."""
+def _is_image_table(name: str, columns: Collection[str]) -> bool:
+    """Return True for the images of ExportToDatabase (..Per_Image) and of cytominer-database (Image)."""
+    return name.endswith("Per_Image") or (name == IMAGE_SET and IMAGE_NUMBER in columns)
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
 
-    def _query(self, query: str) -> Iterator[list[tuple[Any, ...]]]:
-        """Yield the rows of a query, a chunk at a time."""
-        with closing(sqlite3.connect(f"file:{self._path}?mode=ro", uri=True)) as connection:
-            cursor = connection.execute(query)
-            size = rows_per_chunk(len(cursor.description))
-            while rows := cursor.fetchmany(size):
-                yield rows
-
-    def tables(self) -> list[str]:
-        """Names of the tables and views."""
-        chunks = self._query("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")
-        return [str(row[0]) for rows in chunks for row in rows]
-
-    def columns(self, table: str) -> tuple[str, ...]:
-        """Names of the columns of a table."""
-        return tuple(str(row[1]) for rows in self._query(f'PRAGMA table_info("{table}")') for row in rows)
-
-    def rows(self, table: str, names: Sequence[str], order: Sequence[str] = ()) -> Iterator[pd.DataFrame]:
-        """Yield chunks of some columns, sorted by others."""
-        selected = ", ".join(f'"{name}"' for name in names)
-        sorting = f" ORDER BY {', '.join(order)}" if order else ""
-        try:
-            for rows in self._query(f'SELECT {selected} FROM "{table}"{sorting}'):
-                yield pd.DataFrame(rows, columns=list(names))
-        except sqlite3.DatabaseError as error:
-            raise InputError(f"'{self._path}', table {table}: {error}; export it again") from None
+def _chosen_export(path: Path, image_tables: list[str], objects: str | None) -> tuple[str, str | None]:
+    """Return the table of images of the export to read, and its object set."""
+    if len(image_tables) == 1:
+        return image_tables[0], objects
+    for image_table in image_tables:
+        prefix = image_table[: -len(IMAGE_SET)]
+        if objects and prefix and objects.startswith(prefix):
+            return image_table, objects.removeprefix(prefix)
+    example = image_tables[0][: -len(IMAGE_SET)]
+    raise InputError(
+        f"'{path}' holds several CellProfiler exports ({listing(image_tables)}): choose one with `objects`, such as "
+        f"{example}Nuclei"
+    )
 
 
 def _number_column(name: str) -> str:
@@ -238,6 +246,7 @@ def _object_rows(
 ) -> Iterator[pd.DataFrame]:
     first, parents = chain[0].part, chain[1:]
     needed = {*keys, *names, *(link.part.number for link in chain), *(link.column for link in chain)}
+    first = _ObjectsWithPixels(path, first).part
     image_rows = _Lookup(_by_image(path, images, keys, needed))
     parent_rows = [_Lookup(_by_image(path, link.part, keys, needed)) for link in parents]
     for key, rows in _by_image(path, first, keys, needed):
@@ -252,6 +261,67 @@ def _object_rows(
             )
         rows = rows.merge(image.drop(columns=keys), "cross")
         yield rows.assign(**{OBJECT_NUMBER: rows[first.number]}).reindex(columns=list(names))
+
+
+class _ObjectsWithPixels:
+    """Leaves out the rows of an object set that hold no object, and refuses those that hold two.
+
+    CellProfiler keeps the numbers of masked and deleted objects: without a number or a place, a row is no object. A
+    *Single object table* pairs equal numbers, not parents and children.
+    """
+
+    def __init__(self, path: Path, part: Part) -> None:
+        self._path, self._of = path, part
+        self.part = Part(part.name, part.columns, self._chunks)
+        self._places = [old for old in part.columns if _PLACE.search(old)]
+        by_new = {new: old for old, new in part.columns.items()}
+        self._number = by_new[part.number]
+        shapes = {old: _SHAPE.sub(r"\1Location_Center_X", old) for old in part.columns if _SHAPE.search(old)}
+        self._shapes = {shape: place for shape, place in shapes.items() if place in part.columns}
+        self._parents = {}
+        for old, new in part.columns.items():
+            match = _PARENT.fullmatch(new)
+            if match and match["child"] != part.name and (number := by_new.get(_number_column(match["parent"]))):
+                self._parents[old] = number
+
+    def _chunks(self, names: Sequence[str]) -> Iterator[pd.DataFrame]:
+        extra = [self._number, *self._places, *self._shapes, *self._parents, *self._parents.values(), IMAGE_NUMBER]
+        unnumbered = placeless = shifted = 0
+        for rows in self._of.chunks(list(dict.fromkeys([*names, *extra]))):
+            without_number = rows[self._number].isna()
+            without_place = rows[self._places].isna().all(axis=1) if self._places else without_number & False
+            unnumbered += int(without_number.sum())
+            placeless += int((without_place & ~without_number).sum())
+            rows = rows[~(without_number | without_place)]
+            shifted += sum(int(((rows[a] - rows[b]).abs() > _SAME_PLACE).sum()) for a, b in self._shapes.items())
+            self._refuse_strangers(rows)
+            if len(rows):
+                yield rows[list(names)]
+        for count, what in ((unnumbered, "number"), (placeless, "location")):
+            if count:
+                log.warning(
+                    "'%s', %s: %d rows without a %s are no objects and left out", self._path, self._of.name, count, what
+                )
+
+        if shifted:
+            log.warning(
+                "'%s', %s: in %d rows, AreaShape_Center_X is not Location_Center_X: shape and texture are of other "
+                "objects, as CellProfiler writes them for numbers with gaps; use FilterObjects, or leave them out",
+                self._path,
+                self._of.name,
+                shifted,
+            )
+
+    def _refuse_strangers(self, rows: pd.DataFrame) -> None:
+        for parent, number in self._parents.items():
+            differ = (rows[parent] != rows[number]) & rows[parent].notna() & rows[number].notna() & (rows[parent] != 0)
+            if differ.any():
+                row = rows[differ].iloc[0]
+                raise InputError(
+                    f"'{self._path}', {self._of.name}: {differ.sum()} rows hold two cells (first in image "
+                    f"{row[IMAGE_NUMBER]:.0f}: {parent} is {row[parent]:.0f}, {number} is {row[number]:.0f}). "
+                    "Export one table per object type"
+                )
 
 
 def _chain(path: Path, parts: list[Part], objects: str | None) -> list[Link]:

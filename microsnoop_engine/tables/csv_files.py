@@ -2,28 +2,40 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pv
 
 from ..errors import InputError, first_line
 from ..storage.paths import open_header, store_errors, stream_for_arrow
+from .column_types import MISSING_WORDS, TextColumn, arrow_frame, is_identifier, is_measured, text_to
+from .columns import IMAGE_NUMBER, IMAGE_SET, METADATA, OBJECT_NUMBER
 from .source import TableSource
 
-CSV = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt")
+_PACKED = ("", ".gz", ".bz2", ".zst")
+CSV = tuple(f"{ending}{packed}" for ending in (".csv", ".tsv", ".txt") for packed in _PACKED)
 BLOCK_BYTES = 8 << 20
 """Size of the text of a chunk."""
+_UNNAMED = "Unnamed: {}"
+"""Name of a column without one, as pandas calls it."""
 
 
 def open_csv(path: Path) -> TableSource:
-    """Open a .csv or .tsv file, also gzipped, to be read in chunks.
+    """Open a file of comma- or tab-separated text, also compressed, to be read in chunks.
 
-    The first block decides which columns are numbers. A column of integers there may have fractions further down, an
-    empty one numbers or words.
+    Identifiers are text exactly as written (see :mod:`.column_types`). Every other column has one type from the first
+    row to the last. Rows without any value, as Excel leaves them, are left out. CellProfiler's files with two header
+    rows have the columns that its other exports have.
 
     Parameters
     ----------
@@ -38,58 +50,192 @@ def open_csv(path: Path) -> TableSource:
     InputError
         If it is no such table.
     """
-    options = pv.ReadOptions(block_size=BLOCK_BYTES, use_threads=False)  # with threads, errors do not name the row
-    parse = pv.ParseOptions(delimiter="\t" if ".tsv" in path.name.lower() else ",")
+    with open_header(path) as file:
+        if file.read(2) in (b"\xff\xfe", b"\xfe\xff"):
+            raise InputError(f"'{path}' is not UTF-8 text: save it as CSV in UTF-8")
+    table = _CsvFile(path)
+    return TableSource(path, table.names, table.chunks)
 
-    def reader(
-        columns: Sequence[str] | None = None, types: dict[str, pa.DataType] | None = None
+
+@dataclass
+class _CsvFile:
+    """A file, its columns and what is known of their types."""
+
+    path: Path
+    names: tuple[str, ...] = ()
+    _delimiter: str = ","
+    _header_rows: int = 1
+    _types: dict[str, pa.DataType] = field(default_factory=dict)
+    _undecided: dict[str, bool] = field(default_factory=dict)  # by name: numbers in the first block
+    _blank: set[int] = field(default_factory=set)
+    _decided: bool = False
+
+    def __post_init__(self) -> None:
+        ending = self.path.name.lower()
+        if ".tsv" in ending:
+            self._delimiter = "\t"
+        try:
+            with self._open() as first:
+                schema = first.schema
+                if len(schema.names) == 1 and ".txt" in ending and "\t" in schema.names[0]:
+                    self._delimiter = "\t"
+            if self._delimiter == "\t":
+                with self._open() as first:
+                    schema = first.schema
+            names = _names(schema.names)
+            if pair := self._two_headers(schema.names):
+                names, self._header_rows = pair, 2
+            if names != schema.names:
+                self.names = tuple(names)
+                with self._open() as first:
+                    schema = first.schema
+        except UnicodeError:
+            raise InputError(f"'{self.path}' is not UTF-8 text: save it as CSV in UTF-8") from None
+        _check_header(self.path, schema)
+        self.names = tuple(schema.names)
+        for column in schema:
+            self._sort(column.name, column.type)
+
+    def _open(
+        self, columns: Sequence[str] | None = None, types: dict[str, pa.DataType] | None = None
     ) -> pv.CSVStreamingReader:
         convert = pv.ConvertOptions(
             include_columns=list(columns) if columns else None,
             column_types=types,
-            null_values=["", "NA", "NaN", "nan", "NULL", "null", "None"],
-            strings_can_be_null=True,
+            null_values=["", *MISSING_WORDS],
+            strings_can_be_null=types is None,
         )
+        options = pv.ReadOptions(block_size=BLOCK_BYTES, use_threads=False)  # with threads, errors do not name the row
+        if self.names:
+            options.column_names, options.skip_rows = list(self.names), self._header_rows
+        parse = pv.ParseOptions(delimiter=self._delimiter)
         try:
-            return pv.open_csv(stream_for_arrow(path), options, parse, convert)
+            return pv.open_csv(stream_for_arrow(self.path), options, parse, convert)
         except (pa.ArrowInvalid, OSError) as error:
-            raise InputError(f"'{path}' cannot be read as a table: {first_line(error)}; write it again") from None
+            raise InputError(f"'{self.path}' cannot be read as a table: {first_line(error)}; write it again") from None
 
-    with open_header(path) as file:
-        utf16 = file.read(2) in (b"\xff\xfe", b"\xfe\xff")
-    try:
-        if utf16:
-            raise UnicodeError
-        with reader() as first:
-            schema = first.schema
-            names = schema.names
-    except UnicodeError:
-        raise InputError(f"'{path}' is not UTF-8 text: save it as CSV in UTF-8") from None
-    _check_header(path, schema)
-    types = {field.name: pa.float64() for field in schema if pa.types.is_floating(field.type)}
-    types |= {field.name: pa.string() for field in schema if pa.types.is_temporal(field.type)}
-    integers = {field.name for field in schema if pa.types.is_integer(field.type)}
-    undecided = integers | {field.name for field in schema if pa.types.is_null(field.type)}
-    types |= dict.fromkeys(undecided, pa.string())
+    def _two_headers(self, first: list[str]) -> list[str] | None:
+        """Return the names of columns below CellProfiler's row of object sets, or None if there is no such row."""
+        if IMAGE_SET not in first:
+            return None
+        source = stream_for_arrow(self.path)
+        with pa.input_stream(source) if isinstance(source, str) else source as stream:
+            head = stream.read(BLOCK_BYTES).decode("utf-8-sig", "replace")
+        rows = csv.reader(io.StringIO(head, newline=""), delimiter=self._delimiter)
+        next(rows)
+        second = next(rows, [])
+        if len(second) != len(first) or not {IMAGE_NUMBER, OBJECT_NUMBER} <= set(second):
+            return None
+        return [_joined_name(objects, name) for objects, name in zip(first, second, strict=True)]
 
-    def read(columns: Sequence[str]) -> Iterator[pd.DataFrame]:
-        texts, line = _UndecidedColumns(undecided.intersection(columns), integers), 2
-        chosen = {name: kind for name, kind in types.items() if name in columns}
+    def _sort(self, name: str, kind: pa.DataType) -> None:
+        """Decide the type of a column by its name and the first block, or leave it to :meth:`_decide`."""
+        is_number = pa.types.is_floating(kind) or pa.types.is_integer(kind)
+        loose = name.startswith(METADATA) or is_identifier(name)
+        if is_measured(name) and name not in (IMAGE_NUMBER, OBJECT_NUMBER) and (is_number or pa.types.is_null(kind)):
+            self._types[name] = pa.float64()
+        elif pa.types.is_floating(kind) and not loose:
+            self._types[name] = kind
+        else:
+            self._types[name] = pa.string()
+            self._undecided[name] = is_number and not loose
+
+    def _decide(self) -> None:
+        """Read the undecided columns once as text: their types, and the rows without any value."""
+        if self._decided:
+            return
+        columns = {name: TextColumn(name) for name in self._undecided}
+        line, blank = 1 + self._header_rows, list[int]()
+        for batch in self._batches(list(columns)) if columns else ():
+            texts = [batch.column(name) for name in columns]
+            for column, text in zip(columns.values(), texts, strict=True):
+                column.add(text)
+            self._refuse_header(texts, list(columns), line)
+            empty = np.logical_and.reduce([pc.equal(text, "").to_numpy(zero_copy_only=False) for text in texts])
+            blank.extend(line - 1 - self._header_rows + np.flatnonzero(empty))
+            line += batch.num_rows
+        if blank:
+            self._blank = self._wholly_blank(set(blank))
+        for name, column in columns.items():
+            is_number = self._undecided[name] and column.mixed
+            self._types[name] = pa.float64() if is_number else column.kind
+        self._decided = True
+
+    def _refuse_header(self, texts: list[pa.Array], names: list[str], line: int) -> None:
+        if len(names) < 2 or self._header_rows > 1:
+            return
+        same = np.logical_and.reduce(
+            [pc.equal(text, name).to_numpy(zero_copy_only=False) for text, name in zip(texts, names, strict=True)]
+        )
+        if same.any():
+            raise InputError(
+                f"'{self.path}', line {line + same.argmax()} repeats the header, as where two files were put together: "
+                "remove this line"
+            )
+
+    def _wholly_blank(self, rows: set[int]) -> set[int]:
+        """Return those rows that have no value in any column."""
+        others = [name for name in self.names if name not in self._undecided]
+        if not others:
+            return rows
+        found, start = set[int](), 0
+        for batch in self._batches(others):
+            here = sorted(row for row in rows if start <= row < start + batch.num_rows)
+            part = batch.take(pa.array([row - start for row in here], pa.int64()))
+            full = [all(value == "" for value in row.values()) for row in part.to_pylist()]
+            found.update(row for row, is_blank in zip(here, full, strict=True) if is_blank)
+            start += batch.num_rows
+        return found
+
+    def _batches(self, columns: list[str], types: dict[str, pa.DataType] | None = None) -> Iterator[pa.RecordBatch]:
+        """Yield the blocks of some columns, as text unless types are given."""
+        types, line = types or dict.fromkeys(columns, pa.string()), 1 + self._header_rows
         try:
-            with store_errors(path), reader(columns, chosen) as batches:
+            with store_errors(self.path), self._open(columns, types) as batches:
                 for batch in batches:
                     if batch.num_rows:
-                        yield texts.converted(batch).to_pandas()
+                        yield batch
                     line += batch.num_rows
         except pa.ArrowInvalid as error:
             reason = re.sub(r"CSV column #(\d+)", lambda match: f"column {columns[int(match[1])]}", first_line(error))
             raise InputError(
-                f"'{path}', in line {line} or after it: {reason}; correct this value, or remove the row"
+                f"'{self.path}', in line {line} or after it: {reason}; correct this value, or remove the row"
             ) from None
         except OSError as error:
-            raise InputError(f"'{path}' is damaged: {first_line(error)}; write it again") from None
+            raise InputError(f"'{self.path}' is damaged: {first_line(error)}; write it again") from None
 
-    return TableSource(path, tuple(names), read)
+    def chunks(self, columns: Sequence[str]) -> Iterator[pd.DataFrame]:
+        """Yield chunks of some columns."""
+        self._decide()
+        names, row = list(columns), 0
+        read = {name: kind if pa.types.is_floating(kind := self._types[name]) else pa.string() for name in names}
+        for batch in self._batches(names, read):
+            if self._blank and (here := [n - row for n in self._blank if row <= n < row + batch.num_rows]):
+                keep = np.ones(batch.num_rows, bool)
+                keep[here] = False
+                row, batch = row + batch.num_rows, batch.filter(pa.array(keep))
+            else:
+                row += batch.num_rows
+            values = {
+                name: text_to(self._types[name], column) if pa.types.is_string(column.type) else column
+                for name, column in zip(names, batch.columns, strict=True)
+            }
+            if batch.num_rows:
+                yield arrow_frame(values)
+
+
+def _joined_name(objects: str, name: str) -> str:
+    """Name a column of CellProfiler's file with two header rows as in its other exports."""
+    if name in (IMAGE_NUMBER, OBJECT_NUMBER) or (objects == IMAGE_SET and name.startswith(METADATA)):
+        return name
+    return f"{objects}_{name}"
+
+
+def _names(names: list[str]) -> list[str]:
+    """Name columns without a name, such as those that Excel leaves at the end."""
+    if names.count("") < 2:
+        return names
+    return [name or _UNNAMED.format(number) for number, name in enumerate(names)]
 
 
 def _check_header(path: Path, schema: pa.Schema) -> None:
@@ -97,40 +243,7 @@ def _check_header(path: Path, schema: pa.Schema) -> None:
     names = schema.names
     if len(names) == 1 and (separator := re.search("[;\t|]", names[0])):
         raise InputError(f"'{path}': its columns are separated by {separator[0]!r}: save it with commas")
-    if repeated := [name for name in names if names.count(name) > 1]:
+    if repeated := [name for name, count in Counter(names).items() if count > 1]:
         raise InputError(f"'{path}' has the column {repeated[0]} more than once: rename it")
     if binary := [field.name for field in schema if pa.types.is_binary(field.type)]:
         raise InputError(f"'{path}', column {binary[0]}: this is not UTF-8 text: save it as CSV in UTF-8")
-
-
-class _UndecidedColumns:
-    """Columns read as text, block by block, and converted to numbers for as long as they hold nothing else."""
-
-    def __init__(self, names: set[str], numeric: set[str]) -> None:
-        self._names, self._numeric = set(names), set(numeric)
-
-    def converted(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Convert a batch; raises ``ArrowInvalid`` at a word after numbers."""
-        for name in sorted(self._names):
-            text = batch.column(name)
-            try:
-                column = _as_numbers(text)
-            except pa.ArrowInvalid as error:
-                if name in self._numeric:
-                    raise pa.ArrowInvalid(f"In column {name}, which holds numbers: {first_line(error)}") from None
-                self._names.remove(name)
-                continue
-            if text.null_count < len(text):
-                self._numeric.add(name)
-            batch = batch.set_column(batch.schema.get_field_index(name), name, column)
-        return batch
-
-
-def _as_numbers(text: pa.Array) -> pa.Array:
-    """Convert text to int64 or, if it has fractions or nothing, to float64."""
-    if text.null_count == len(text):
-        return text.cast(pa.float64())
-    try:
-        return text.cast(pa.int64())
-    except pa.ArrowInvalid:
-        return text.cast(pa.float64())

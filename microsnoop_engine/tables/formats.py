@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import sqlite3
-import tempfile
 from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
+from typing import TypeGuard
 
 import pandas as pd
 
 from ..errors import InputError, first_line
 from ..storage.atomic import atomic_path
-from ..storage.paths import as_path, is_remote, path_kind
+from ..storage.paths import as_path, is_remote, path_kind, read_if_there
+from .conventions import conventional
 from .csv_files import CSV, open_csv
-from .parquet_files import TABLE, open_parquet, table_files
+from .outputs import check_output
+from .parquet_files import TABLE, holds_parquet, open_parquet
 from .source import TableSource, in_memory
 
 PARQUET = (".parquet", ".pq")
+FEATHER = (".feather", ".arrow")
 SQLITE = (".sqlite", ".sqlite3", ".db", ".db3")
-FORMATS = (".parquet", ".csv", ".csv.gz", ".sqlite", ".h5ad")
-"""Endings of the files that can be written."""
-SQLITE_COLUMNS = 2000
-"""Most columns of a table in SQLite as it is commonly built."""
 
 
 def open_table(table: str | Path | pd.DataFrame | TableSource, objects: str | None = None) -> TableSource:
@@ -31,9 +28,10 @@ def open_table(table: str | Path | pd.DataFrame | TableSource, objects: str | No
     Parameters
     ----------
     table : str, Path, DataFrame or TableSource
-        A path: an output folder of ``microsnoop profile``; a .parquet file or data set; a .csv, .csv.gz or .tsv file;
-        a folder of CellProfiler's ExportToSpreadsheet (..Image.csv, ..Nuclei.csv, ..); an SQLite file of its
-        ExportToDatabase; an .h5ad file (AnnData). Or a table that is in memory or open already.
+        A path: an output folder of ``microsnoop profile``; a .parquet or .feather file or a Parquet data set; a .csv,
+        .tsv or .txt file, also compressed (.gz, .bz2, .zst); a folder of CellProfiler's ExportToSpreadsheet
+        (..Image.csv, ..Nuclei.csv, ..), or of such folders; an SQLite file of its ExportToDatabase or of
+        cytominer-database; AnnData (.h5ad, .zarr). Or a table that is in memory or open already.
     objects : str, optional
         Object set of a CellProfiler export whose rows to read; by default the one that all others are parents of
         (such as Cytoplasm).
@@ -60,37 +58,62 @@ def open_table(table: str | Path | pd.DataFrame | TableSource, objects: str | No
     if is_remote(path) and not name.endswith((*PARQUET, *CSV)):
         raise InputError(f"'{path}': only Parquet and CSV tables are read from a store: copy the table to a disk")
     folder = path_kind(path) == "folder"
-    if folder and not name.endswith(PARQUET) and not table_files(path):
-        from .cellprofiler_exports import open_csv_folder
+    if folder and is_anndata_store(path):
+        from .anndata_files import open_anndata
 
-        return open_csv_folder(path, objects)
+        return conventional(open_anndata(path))
+    if folder and not name.endswith(PARQUET) and not holds_parquet(path):
+        from .cellprofiler_exports import open_csv_folder
+        from .site_folders import open_site_folders, site_folders
+
+        sites = site_folders(path)
+        return open_site_folders(path, sites, objects) if sites else open_csv_folder(path, objects)
     if folder or name.endswith(PARQUET):
-        return open_parquet(path)
+        return conventional(open_parquet(path))
+    if name.endswith(FEATHER):
+        return conventional(open_parquet(path, "feather"))
     if name.endswith(CSV):
-        return open_csv(path)
+        return conventional(open_csv(path))
     if name.endswith(SQLITE):
         from .cellprofiler_exports import open_sqlite
 
         return open_sqlite(path, objects)
     if name.endswith(".h5ad"):
-        from .anndata_files import open_h5ad
+        from .anndata_files import open_anndata
 
-        return open_h5ad(path)
+        return conventional(open_anndata(path))
     raise InputError(
-        f"'{path}' is no table that can be read: choose a .parquet, .csv, .csv.gz, .sqlite or .h5ad file, or a folder"
+        f"'{path}' is no table that can be read: choose a .parquet, .feather, .csv, .tsv, .txt, .sqlite or .h5ad file, "
+        "or a folder"
     )
 
 
-def write_table(frame: pd.DataFrame, path: str | Path, features: Sequence[str]) -> Path:
+def is_anndata_store(folder: Path) -> bool:
+    """Return True for a folder that holds AnnData as Zarr."""
+    return any(b'"anndata"' in (read_if_there(folder / name) or b"") for name in (".zattrs", "zarr.json"))
+
+
+def is_anndata(table: object) -> TypeGuard[Path]:
+    """Return True for the path of an AnnData file or store."""
+    if not isinstance(table, str | Path):
+        return False
+    path = as_path(table)
+    return path.name.lower().endswith(".h5ad") or (path_kind(path) == "folder" and is_anndata_store(path))
+
+
+def write_table(frame: pd.DataFrame, path: str | Path, features: Sequence[str], like: object = None) -> Path:
     """Write a table, whole or not at all, in the format that its name ends in.
 
     Parameters
     ----------
     frame : DataFrame
     path : str or Path
-        Ends in .parquet, .csv, .csv.gz, .sqlite (table ``profiles``) or .h5ad.
+        Ends in .parquet, .csv, .csv.gz, .sqlite (table ``profiles``; other tables of the file stay) or .h5ad.
     features : sequence of str
         The columns that are features: X of an .h5ad file.
+    like : Path, optional
+        The table that the rows come from, one by one in its order. Of AnnData, the result keeps names of rows, ``var``,
+        ``layers``, ``obsm`` and ``uns``.
 
     Returns
     -------
@@ -105,62 +128,20 @@ def write_table(frame: pd.DataFrame, path: str | Path, features: Sequence[str]) 
     ending = check_output(path)
     try:
         if ending == ".h5ad":
-            from .anndata_files import write_h5ad
+            from .anndata_files import write_anndata
 
-            write_h5ad(frame, features, path)
+            write_anndata(frame, features, path, as_path(like) if is_anndata(like) else None)
+            return path
+        if ending == ".sqlite":
+            from .databases import write_database
+
+            write_database(frame, path)
             return path
         with atomic_path(path) as temporary:
             if ending == ".parquet":
                 frame.to_parquet(temporary, index=False)
-            elif ending == ".sqlite":
-                _write_sqlite(frame, temporary)
             else:
                 frame.to_csv(temporary, index=False, compression="gzip" if ending == ".csv.gz" else None)
     except OSError as error:
         raise InputError(f"'{path}' cannot be written: {error.strerror or first_line(error)}") from None
     return path
-
-
-def check_output(path: Path, formats: Sequence[str] = FORMATS) -> str:
-    """Check that a file can be written, and make its folder.
-
-    Parameters
-    ----------
-    path : Path
-    formats : sequence of str
-        Endings that its name may have.
-
-    Returns
-    -------
-    str
-        The ending.
-
-    Raises
-    ------
-    InputError
-        If it has none of them, is a folder, or nothing can be written there.
-    """
-    ending = next((ending for ending in formats if path.name.lower().endswith(ending)), None)
-    if ending is None:
-        raise InputError(f"'{path}': choose a name that ends in {', '.join(formats)}")
-    if path_kind(path) == "folder":
-        raise InputError(f"'{path}' is a folder: choose another name for the file")
-    if is_remote(path):
-        return ending
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
-    except OSError as error:
-        reason = error.strerror or first_line(error)
-        raise InputError(f"'{path}' cannot be written ({reason}): choose another folder") from None
-    return ending
-
-
-def _write_sqlite(frame: pd.DataFrame, path: Path) -> None:
-    if len(frame.columns) > SQLITE_COLUMNS:
-        raise InputError(
-            f"SQLite holds at most {SQLITE_COLUMNS} columns, the table has {len(frame.columns)}: write .parquet"
-        )
-    with closing(sqlite3.connect(path)) as connection, connection:
-        frame.to_sql("profiles", connection, index=False, chunksize=1000)

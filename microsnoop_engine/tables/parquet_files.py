@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from urllib.parse import unquote
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..errors import InputError, first_line
-from ..storage.paths import files_in, for_arrow, path_kind, store_errors
+from ..storage.paths import files_in, folders_in, for_arrow, path_kind, store_errors
+from .column_types import TextColumn, arrow_frame, as_plain, common_type, is_measured
+from .columns import IMAGE_SET, METADATA
 from .source import TableSource, rows_per_chunk
+
+log = logging.getLogger(__name__)
 
 TABLE = "profiles.parquet"
 """Name of the table in an output folder of ``microsnoop profile``."""
@@ -54,13 +60,23 @@ def table_files(folder: Path) -> list[Path]:
     return [folder / str(name) for name in files_in(folder) if name.suffix == ".parquet" and len(name.parts) == 1]
 
 
-def open_parquet(path: Path) -> TableSource:
-    """Open a Parquet file or data set, to be read in chunks.
+def holds_parquet(folder: Path) -> bool:
+    """Return True for a folder with Parquet files, its own or in folders called ``COLUMN=VALUE``."""
+    if table_files(folder):
+        return True
+    return any("=" in name for name in folders_in(folder)) and bool(_all_files(folder, "parquet"))
+
+
+def open_parquet(path: Path, file_format: str = "parquet") -> TableSource:
+    """Open a file or data set of Parquet or Feather, to be read in chunks.
 
     Parameters
     ----------
     path : Path
-        A file, or a folder of files with the same columns.
+        A file; or a folder of files, also in folders called ``COLUMN=VALUE``, which add a column. The files may hold a
+        column in other types: text wins over numbers, fractions over whole numbers, anything over an empty column.
+        Metadata that a file lacks are missing in its rows, which is logged as a warning.
+    file_format : {'parquet', 'feather'}
 
     Returns
     -------
@@ -70,36 +86,118 @@ def open_parquet(path: Path) -> TableSource:
     Raises
     ------
     InputError
-        If it is damaged.
+        If it is damaged, or files have other features.
     """
-    import pyarrow.dataset as ds
+    data_set = _DataSet(path, file_format)
+    return TableSource(path, tuple(data_set.types), data_set.chunks)
 
-    files = table_files(path) if path_kind(path) == "folder" else [path]
-    names, filesystem = [for_arrow(file)[0] for file in files], for_arrow(path)[1]
-    with store_errors(path):
-        try:
-            data = ds.dataset(names, format="parquet", partitioning=None, filesystem=filesystem)
-        except (pa.ArrowInvalid, OSError) as error:
-            raise InputError(f"'{path}' cannot be read as Parquet: {first_line(error)}; write it again") from None
 
-    def read(columns: Sequence[str]) -> Iterator[pd.DataFrame]:
+class _DataSet:
+    """Files of one table, and the types of the columns that hold the values of all of them."""
+
+    def __init__(self, path: Path, file_format: str) -> None:
+        import pyarrow.dataset as ds
+
+        self._files = _all_files(path, file_format) if path_kind(path) == "folder" else [path]
+        self._filesystem = for_arrow(path)[1]
+        self._format = file_format
+        self._parts = [_partition(path, file) for file in self._files]
         with store_errors(path):
-            yield from read_fragments(columns)
-
-    def read_fragments(columns: Sequence[str]) -> Iterator[pd.DataFrame]:
-        for fragment in data.get_fragments():
-            try:
-                missing = set(columns) - set(fragment.physical_schema.names)
-                if missing:
+            self._schemas = []
+            for file in self._files:
+                try:
+                    name = for_arrow(file)[0]
+                    data = ds.dataset(name, format=file_format, partitioning=None, filesystem=self._filesystem)
+                except (pa.ArrowInvalid, OSError) as error:
+                    kind = file_format.capitalize()
                     raise InputError(
-                        f"'{fragment.path}' has no column {sorted(missing)[0]}, which '{files[0]}' has: leave it out, "
-                        "or write both with the same columns"
-                    )
-                options = {"columns": list(columns), "batch_size": rows_per_chunk(len(columns)), "batch_readahead": 1}
-                for batch in fragment.to_batches(schema=data.schema, **options):
-                    if batch.num_rows:
-                        yield batch.to_pandas(ignore_metadata=True)
-            except (pa.ArrowInvalid, OSError) as error:
-                raise InputError(f"'{fragment.path}' is damaged: {first_line(error)}; write it again") from None
+                        f"'{file}' cannot be read as {kind}: {first_line(error)}; write it again"
+                    ) from None
+                self._schemas.append(data.schema)
+        self.types = self._common_types()
+        for name in [name for name, kind in self.types.items() if pa.types.is_string(kind) and is_measured(name)]:
+            self.types[name] = self._kind_of_text(name)
 
-    return TableSource(path, tuple(name for name in data.schema.names if not _PANDAS_INDEX.match(name)), read)
+    def _common_types(self) -> dict[str, pa.DataType]:
+        """Find the type of each column, and refuse files without a feature that others have."""
+        kinds: dict[str, list[pa.DataType]] = {}
+        for schema, part, file in zip(self._schemas, self._parts, self._files, strict=True):
+            names = [name for name in schema.names if not _PANDAS_INDEX.match(name)]
+            if len(set(names)) < len(names):
+                twice = next(name for name in names if names.count(name) > 1)
+                raise InputError(f"'{file}' has the column {twice} more than once: rename it")
+            for name in names:
+                kinds.setdefault(name, []).append(schema.field(name).type)
+            for name, value in part.items():
+                if name not in names:
+                    kinds.setdefault(name, []).append(TextColumn.kind_of(name, value))
+        for name, found in kinds.items():
+            if len(found) == len(self._files):
+                continue
+            has = [
+                name in schema.names or name in part for schema, part in zip(self._schemas, self._parts, strict=True)
+            ]
+            lacks, holds = self._files[has.index(False)], self._files[has.index(True)]
+            if not name.startswith((METADATA, IMAGE_SET)):
+                raise InputError(
+                    f"'{lacks}' has no column {name}, which '{holds}' has: leave it out, or write both with the same "
+                    "columns"
+                )
+            log.warning("%d of %d files have no column %s ('%s')", has.count(False), len(has), name, lacks)
+        return {name: common_type(found) for name, found in kinds.items()}
+
+    def _kind_of_text(self, name: str) -> pa.DataType:
+        """Find out whether a feature that is kept as text holds numbers."""
+        column = TextColumn(name)
+        for number, schema in enumerate(self._schemas):
+            for batch in self._read(number, [name]) if name in schema.names else ():
+                column.add(as_plain(batch.column(0), pa.string()))
+        return pa.float64() if pa.types.is_null(column.kind) else column.kind
+
+    def _read(self, number: int, names: list[str]) -> Iterator[pa.RecordBatch]:
+        """Yield the batches of some columns of a file."""
+        import pyarrow.dataset as ds
+
+        file = self._files[number]
+        with store_errors(file):
+            try:
+                name = for_arrow(file)[0]
+                data = ds.dataset(name, format=self._format, partitioning=None, filesystem=self._filesystem)
+                yield from data.to_batches(columns=names, batch_size=rows_per_chunk(len(names)), batch_readahead=1)
+            except (pa.ArrowInvalid, OSError) as error:
+                raise InputError(f"'{file}' is damaged: {first_line(error)}; write it again") from None
+
+    def chunks(self, columns: Sequence[str]) -> Iterator[pd.DataFrame]:
+        """Yield chunks of some columns."""
+        names = list(columns)
+        for number, (schema, part) in enumerate(zip(self._schemas, self._parts, strict=True)):
+            here = [name for name in names if name in schema.names]
+            for batch in self._read(number, here):
+                if not batch.num_rows:
+                    continue
+                read = dict(zip(here, batch.columns, strict=True))
+                values = {}
+                for name in names:
+                    column = read.get(name)
+                    if column is None:
+                        column = pa.array([part.get(name)] * batch.num_rows, pa.string())
+                    values[name] = as_plain(column, self.types[name])
+                yield arrow_frame(values)
+
+
+def _all_files(folder: Path, file_format: str) -> list[Path]:
+    """List the files of a data set, those in its subfolders only if it has none of its own."""
+    if files := (table_files(folder) if file_format == "parquet" else []):
+        return files
+    names = [name for name in files_in(folder) if name.suffix == ".parquet"]
+    return [folder.joinpath(*name.parts) for name in names if not name.name.startswith((".", "_"))]
+
+
+def _partition(folder: Path, file: Path) -> dict[str, str | None]:
+    """Return the values of the columns that the folders of a file are named by."""
+    values: dict[str, str | None] = {}
+    for word in [*str(file.parent)[len(str(folder)) :].replace("\\", "/").split("/")]:
+        name, equals, value = word.partition("=")
+        if name and equals:
+            values[unquote(name)] = None if value == "__HIVE_DEFAULT_PARTITION__" else unquote(value)
+    return values

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import operator
+import re
 from collections.abc import Callable
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from .column_types import is_identifier
+from .keys import key_column, key_text
+from .wells import is_well_column, well_name
 
 _COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Eq: operator.eq,
@@ -23,7 +28,10 @@ _COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.In: lambda column, values: column.isin(values),
     ast.NotIn: lambda column, values: ~column.isin(values),
 }
+_EQUALITIES = (ast.Eq, ast.NotEq, ast.In, ast.NotIn)
+_NEGATIONS = (ast.NotEq, ast.NotIn)
 _HELP = "write it like \"Metadata_role == 'negative' and Metadata_plate in ['P1', 'P2']\""
+_TOKENS = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|`(?P<name>[^`]+)`""")
 
 
 def select_rows(frame: pd.DataFrame, query: str) -> NDArray[np.bool_]:
@@ -34,8 +42,9 @@ def select_rows(frame: pd.DataFrame, query: str) -> NDArray[np.bool_]:
     frame : DataFrame
     query : str
         Columns compared (``==``, ``!=``, ``<``, ``<=``, ``>``, ``>=``, ``in``, ``not in``) with words in quotes,
-        numbers or lists of them, joined by ``and``, ``or``, ``not`` and brackets. Missing values satisfy only ``!=``
-        and ``not in``.
+        numbers, True and False, or lists of them, joined by ``and``, ``or``, ``not`` and brackets. Names of columns
+        with blanks stand in backticks. Missing values satisfy only ``!=`` and ``not in``; ``is None`` finds them. Names
+        that are numbers are equal to the number, and wells are equal however they are written (see :mod:`.keys`).
 
     Returns
     -------
@@ -50,14 +59,59 @@ def select_rows(frame: pd.DataFrame, query: str) -> NDArray[np.bool_]:
     --------
     >>> select_rows(pd.DataFrame({"dose": [1, 5, 20]}), "dose > 1 and dose < 10")
     array([False,  True, False])
+    >>> wells = pd.DataFrame({"Dose (uM)": [1, None], "Well": ["A1", "B2"]})
+    >>> select_rows(wells, "`Dose (uM)` is None or Well == 'A01'")
+    array([ True,  True])
     """
+    columns: dict[str, str] = {}
+
+    def placeholder(match: re.Match[str]) -> str:
+        if match["name"] is None:
+            return match[0]
+        word = f"_column_{len(columns)}_"
+        columns[word] = match["name"]
+        return word
+
     try:
-        tree = ast.parse(query.strip(), mode="eval").body
-        return np.asarray(_rows(tree, frame), dtype=bool)
+        tree = ast.parse(_TOKENS.sub(placeholder, query.strip()), mode="eval").body
+        return np.asarray(_rows(tree, _Columns(frame, columns)), dtype=bool)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise InputError(f'the query "{_short(query)}" cannot be read: {_HELP}') from None
     except _NotAllowed as error:
-        raise InputError(f'the query "{_short(query)}": {error}; {_HELP}') from None
+        reason = re.sub(r"_column_\d+_", lambda match: columns.get(match[0], match[0]), str(error))
+        raise InputError(f'the query "{_short(query)}": {reason}; {_HELP}') from None
+
+
+class _Columns:
+    """The columns of a table, by the names that a query has for them."""
+
+    def __init__(self, frame: pd.DataFrame, names: dict[str, str]) -> None:
+        self.index = frame.index
+        self._frame, self._names = frame, names
+
+    def get(self, word: str) -> pd.Series:
+        """Return a column as truth values, numbers or words."""
+        name = self._names.get(word, word)
+        if name not in self._frame:
+            raise _NotAllowed(f"there is no column '{name}' (write words in quotes)")
+        return _one_kind(self._frame[name])
+
+    def __contains__(self, word: str) -> bool:
+        return self._names.get(word, word) in self._frame
+
+
+def _one_kind(column: pd.Series) -> pd.Series:
+    """Return truth values or numbers that are kept as objects, with gaps or as decimals, in a type of their own."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        column = column.astype(object)
+    if column.dtype != object:
+        return column
+    kinds = set(map(type, column.dropna()))
+    if kinds and kinds <= {bool, np.bool_}:
+        return column.astype("boolean")
+    if kinds and all(issubclass(kind, Number) for kind in kinds):
+        return column.map(lambda value: np.nan if pd.isna(value) else float(value)).astype(np.float64)
+    return column
 
 
 def _short(query: str) -> str:
@@ -68,7 +122,7 @@ class _NotAllowed(Exception):
     """A part of a query that is no comparison of columns with values."""
 
 
-def _rows(node: ast.expr, frame: pd.DataFrame) -> pd.Series:
+def _rows(node: ast.expr, frame: _Columns) -> pd.Series:
     if isinstance(node, ast.BoolOp):
         parts = [_rows(value, frame) for value in node.values]
         join = operator.and_ if isinstance(node.op, ast.And) else operator.or_
@@ -87,25 +141,67 @@ def _rows(node: ast.expr, frame: pd.DataFrame) -> pd.Series:
     return result
 
 
-def _comparison(left: ast.expr, operation: ast.cmpop, right: ast.expr, frame: pd.DataFrame) -> pd.Series:
-    a, b = _value(left, frame), _value(right, frame)
+def _comparison(left: ast.expr, operation: ast.cmpop, right: ast.expr, frame: _Columns) -> pd.Series:
+    a = _value(left, frame)
+    if isinstance(right, ast.Constant) and right.value is None and isinstance(a, pd.Series):
+        if isinstance(operation, ast.Is | ast.Eq):
+            return a.isna()
+        if isinstance(operation, ast.IsNot | ast.NotEq):
+            return a.notna()
+    b = _value(right, frame)
     takes_list = isinstance(operation, ast.In | ast.NotIn)
     if type(operation) not in _COMPARISONS or not isinstance(a, pd.Series) or isinstance(b, list) is not takes_list:
         words = f"{ast.unparse(left)} .. {ast.unparse(right)}"
         raise _NotAllowed(f"'{words}' does not compare a column with a value (or, by 'in', with a list)")
-    if any(_is_number(a) != _is_number(value) for value in (b if takes_list else [b])):
-        kind = "numbers" if _is_number(a) else "words"
-        raise _NotAllowed(f"the column {ast.unparse(left)} holds {kind}, not such as {ast.unparse(right)}")
+    if isinstance(b, pd.Series):
+        if _is_number(a) != _is_number(b):
+            kind = "numbers" if _is_number(a) else "words"
+            raise _NotAllowed(f"the column {ast.unparse(left)} holds {kind}, not such as {ast.unparse(right)}")
+    else:
+        a, values = _of_one_kind(a, b if takes_list else [b], operation, left, right)
+        b = values if takes_list else values[0]
     rows: pd.Series = _COMPARISONS[type(operation)](a, b)
-    return rows.fillna(False).astype(bool)
+    missing = isinstance(operation, _NEGATIONS)
+    return rows.astype("boolean").where(a.notna(), missing).fillna(missing).astype(bool)
 
 
-def _value(node: ast.expr, frame: pd.DataFrame) -> Any:
+def _of_one_kind(
+    column: pd.Series, values: list[Any], operation: ast.cmpop, left: ast.expr, right: ast.expr
+) -> tuple[pd.Series, list[Any]]:
+    """Return a column and values that can be compared: names that are numbers equal the number."""
+    equality = isinstance(operation, _EQUALITIES)
+    words = [value for value in values if not _is_number(value)]
+    if _is_number(column):
+        if pd.api.types.is_bool_dtype(column) and all(word.lower() in ("true", "false") for word in words):
+            return column, [value if _is_number(value) else value.lower() == "true" for value in values]
+        if equality and is_identifier(str(column.name)) and all(map(_reads_as_number, words)):
+            return column, [value if _is_number(value) else float(value) for value in values]
+        if words:
+            raise _NotAllowed(f"the column {ast.unparse(left)} holds numbers, not such as {ast.unparse(right)}")
+        return column, values
+    if len(words) < len(values):
+        if not (equality and column.dropna().map(_reads_as_number).any()):
+            raise _NotAllowed(f"the column {ast.unparse(left)} holds words, not such as {ast.unparse(right)}")
+        return key_column(column), [key_text(value) for value in values]
+    if equality and is_well_column(str(column.name)):
+        return key_column(column), [well_name(value) for value in values]
+    return column, values
+
+
+def _reads_as_number(value: object) -> bool:
+    try:
+        float(str(value))
+    except ValueError:
+        return False
+    return True
+
+
+def _value(node: ast.expr, frame: _Columns) -> Any:
     """Return the column, word, number or list that a node stands for."""
     if isinstance(node, ast.Name):
-        if node.id not in frame:
-            raise _NotAllowed(f"there is no column '{node.id}' (write words in quotes)")
-        return frame[node.id]
+        if node.id not in frame and node.id.lower() in ("true", "false"):
+            return node.id.lower() == "true"
+        return frame.get(node.id)
     if isinstance(node, ast.Constant) and isinstance(node.value, str | int | float):
         return node.value
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and isinstance(node.operand, ast.Constant):

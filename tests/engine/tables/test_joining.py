@@ -5,7 +5,8 @@ import pytest
 
 from microsnoop_engine.errors import InputError
 from microsnoop_engine.tables.aggregation import aggregate
-from microsnoop_engine.tables.joining import combine, join_platemap, join_tables
+from microsnoop_engine.tables.joining import combine, join_tables
+from microsnoop_engine.tables.platemaps import join_platemap
 
 
 @pytest.mark.parametrize(
