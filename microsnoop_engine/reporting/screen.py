@@ -87,9 +87,9 @@ def check_roles(roles: ColumnRoles, frame: pd.DataFrame) -> None:
         if name is not None and name not in frame:
             raise InputError(f"`{role}`: there is no column '{name}' among {', '.join(map(str, frame)):.300}")
     if roles.dose and not pd.api.types.is_numeric_dtype(frame[roles.dose]):
-        values = frame[roles.dose].dropna()
-        words = values[pd.to_numeric(values, errors="coerce").isna()]
-        example = f": '{words.iloc[0]}' in row {frame.index.get_loc(words.index[0]) + 1}" if len(words) else ""
+        values = frame[roles.dose]
+        rows = np.flatnonzero(values.notna() & pd.to_numeric(values, errors="coerce").isna())
+        example = f": '{values.iloc[rows[0]]}' in row {rows[0] + 1}" if len(rows) else ""
         raise InputError(f"`dose`: the column '{roles.dose}' does not hold numbers{example}; write them with a point")
 
 
