@@ -116,7 +116,7 @@ def write_anndata(frame: pd.DataFrame, features: Sequence[str], path: Path, like
     anndata = _anndata("writing .h5ad files")
     features = list(features)
     obs = frame.drop(columns=features)
-    obs = pd.DataFrame({str(name): _storable(obs[name]) for name in obs}, index=obs.index)
+    obs = pd.DataFrame({str(name): _storable(obs[name]) for name in obs}, index=range(len(obs)))
     obs.index = _index(str(number) for number in range(len(obs)))
     data = anndata.AnnData(
         X=frame[features].to_numpy(np.float32) if features else None, obs=obs, var=_variables(features)
@@ -133,11 +133,11 @@ def write_anndata(frame: pd.DataFrame, features: Sequence[str], path: Path, like
 def _variables(features: list[str]) -> pd.DataFrame:
     parsed = [parse_feature(name) for name in features]
     columns = {
-        "objects": np.array([name.objects if name else "" for name in parsed], object),
-        "channel": np.array([name.channel if name else "" for name in parsed], object),
+        "objects": _text(pd.Series([name.objects if name else "" for name in parsed], dtype=object)),
+        "channel": _text(pd.Series([name.channel if name else "" for name in parsed], dtype=object)),
         "index": np.array([name.index if name else -1 for name in parsed], np.int64),
     }
-    return pd.DataFrame(columns, index=_index(features))
+    return pd.DataFrame(columns, index=range(len(features))).set_axis(_index(features))
 
 
 def _keep(data: Any, source: Any, features: list[str]) -> None:
@@ -154,9 +154,9 @@ def _keep(data: Any, source: Any, features: list[str]) -> None:
         return
     known = source.var.loc[features]
     data.var = pd.DataFrame(
-        {name: _storable(known[name]) for name in known} | {n: data.var[n] for n in data.var if n not in known},
-        index=data.var.index,
-    )
+        {name: _storable(known[name]) for name in known} | {n: data.var[n].array for n in data.var if n not in known},
+        index=range(len(features)),
+    ).set_axis(_index(features))
     columns = source.var_names.get_indexer(features)
     for name in source.layers:
         data.layers[name] = source.layers[name][:, columns]
@@ -184,10 +184,14 @@ def _storable(column: pd.Series) -> Any:
         return pd.array(values.where(~missing, None), dtype="Int64")
     if types and types <= {int, float, np.int64, np.float64}:
         return values.astype(np.float64).array
-    text = values.where(missing, values.map(str))
-    if not missing.any():
-        return text.to_numpy(object)
-    codes, categories = pd.factorize(text, sort=True)
+    return _text(values.where(missing, values.map(str)))
+
+
+def _text(values: pd.Series) -> Any:
+    """Return text as an array, or as categories where values are missing or repeated."""
+    codes, categories = pd.factorize(values, sort=True)
+    if len(categories) == len(values):
+        return pd.Series(values.to_numpy(object), dtype=object)  # as an array, pandas 3 would make its own type of it
     return pd.Categorical.from_codes(codes, pd.Index(np.array(categories, object), dtype=object))
 
 

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .columns import IMAGE_NUMBER, METADATA, OBJECT_NUMBER, TABLE_NUMBER, parse_feature
+from .wells import is_well_column
 
 MISSING_WORDS = ("NA", "N/A", "#N/A", "NaN", "nan", "NAN", "-nan", "NULL", "null", "None", "none", "<NA>")
 """Words for a missing number."""
@@ -25,7 +26,7 @@ MISSING_WORDS = ("NA", "N/A", "#N/A", "NaN", "nan", "NAN", "-nan", "NULL", "null
 _IDENTIFIER = re.compile(
     r"plate|well|barcode|batch|experiment|accession|inchi|inchikey|smiles|gene|symbol|compound|drug|treatment|"
     r"perturbation|pert|sample|donor|patient|line|name|label|id|role|type|moa|target|file|filename|path|pathname|url|"
-    r"date|time|week|version|map"
+    r"map"
 )
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _QUANTITIES = (
@@ -62,16 +63,21 @@ _TRUTH = r"true|false|True|False|TRUE|FALSE"
 def is_identifier(name: str) -> bool:
     """Return True for a column of names, whose values are text even where they look like numbers.
 
+    Metadata are names if a word in theirs says so; of other columns, which may be features, the last word has to.
+
     Examples
     --------
     >>> [is_identifier(name) for name in ("Metadata_Plate", "Assay_Plate_Barcode", "CompoundID", "Metadata_Dose")]
     [True, True, True, False]
-    >>> is_identifier("Nuclei_AreaShape_Area"), is_identifier("Metadata_Plate_Row")
-    (False, False)
+    >>> [is_identifier(name) for name in ("Nuclei_AreaShape_Area", "Metadata_Plate_Row", "path_length")]
+    [False, False, False]
     """
     if is_measured(name):
         return False
-    words = [word.lower() for word in _WORDS.findall(name.removeprefix("Image_").removeprefix(METADATA))]
+    bare = name.removeprefix("Image_")
+    words = [word.lower() for word in _WORDS.findall(bare.removeprefix(METADATA))]
+    if not bare.startswith(METADATA):
+        return is_well_column(bare) or any(map(_IDENTIFIER.fullmatch, words[-1:]))
     return any(map(_IDENTIFIER.fullmatch, words)) and words[-1] not in _QUANTITIES
 
 

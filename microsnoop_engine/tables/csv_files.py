@@ -91,6 +91,8 @@ class _CsvFile:
                     schema = first.schema
         except UnicodeError:
             raise InputError(f"'{self.path}' is not UTF-8 text: save it as CSV in UTF-8") from None
+        if len(schema.names) == 1:
+            self._refuse_separator(schema.names[0])
         _check_header(self.path, schema)
         self.names = tuple(schema.names)
         for column in schema:
@@ -112,21 +114,34 @@ class _CsvFile:
         try:
             return pv.open_csv(stream_for_arrow(self.path), options, parse, convert)
         except (pa.ArrowInvalid, OSError) as error:
+            self._refuse_separator(self._head().partition("\n")[0])
             raise InputError(f"'{self.path}' cannot be read as a table: {first_line(error)}; write it again") from None
 
     def _two_headers(self, first: list[str]) -> list[str] | None:
         """Return the names of columns below CellProfiler's row of object sets, or None if there is no such row."""
         if IMAGE_SET not in first:
             return None
-        source = stream_for_arrow(self.path)
-        with pa.input_stream(source) if isinstance(source, str) else source as stream:
-            head = stream.read(BLOCK_BYTES).decode("utf-8-sig", "replace")
-        rows = csv.reader(io.StringIO(head, newline=""), delimiter=self._delimiter)
+        rows = csv.reader(io.StringIO(self._head(), newline=""), delimiter=self._delimiter)
         next(rows)
         second = next(rows, [])
         if len(second) != len(first) or not {IMAGE_NUMBER, OBJECT_NUMBER} <= set(second):
             return None
         return [_joined_name(objects, name) for objects, name in zip(first, second, strict=True)]
+
+    def _head(self) -> str:
+        """Return the beginning of the file, as far as it can be read."""
+        source = stream_for_arrow(self.path)
+        try:
+            with pa.input_stream(source) if isinstance(source, str) else source as stream:
+                head: str = stream.read(BLOCK_BYTES).decode("utf-8-sig", "replace")
+        except (pa.ArrowInvalid, OSError):
+            return ""
+        return head
+
+    def _refuse_separator(self, header: str) -> None:
+        """Refuse a header without the separator of the file, but with another one."""
+        if self._delimiter not in header and (separator := re.search("[;\t|]", header)):
+            raise InputError(f"'{self.path}': its columns are separated by {separator[0]!r}: save it with commas")
 
     def _sort(self, name: str, kind: pa.DataType) -> None:
         """Decide the type of a column by its name and the first block, or leave it to :meth:`_decide`."""
@@ -239,10 +254,8 @@ def _names(names: list[str]) -> list[str]:
 
 
 def _check_header(path: Path, schema: pa.Schema) -> None:
-    """Refuse other separators, repeated columns and other encodings."""
+    """Refuse repeated columns and other encodings."""
     names = schema.names
-    if len(names) == 1 and (separator := re.search("[;\t|]", names[0])):
-        raise InputError(f"'{path}': its columns are separated by {separator[0]!r}: save it with commas")
     if repeated := [name for name, count in Counter(names).items() if count > 1]:
         raise InputError(f"'{path}' has the column {repeated[0]} more than once: rename it")
     if binary := [field.name for field in schema if pa.types.is_binary(field.type)]:

@@ -56,12 +56,13 @@ def join_platemap(frame: pd.DataFrame, platemap: str | Path | pd.DataFrame, on: 
     keys = key_rows(layout, theirs)
     if (repeated := keys.duplicated()).any():
         raise InputError(f"'{path}' has {list(keys[repeated][0])} more than once")
-    rows = keys.get_indexer(key_rows(frame, ours))
+    wells = key_rows(frame, ours)
+    rows = keys.get_indexer(wells)
     known = rows >= 0
     if not known.any():
-        raise InputError(f"no well of the table is in '{path}' (such as {frame[ours].iloc[0].tolist()}){_hint(keys)}")
+        raise InputError(f"no well of the table is in '{path}' (such as {list(wells[0])}){_hint(keys)}")
     if not known.all():
-        first = frame.loc[~known, ours].iloc[0].tolist()
+        first = list(wells[~known][0])
         log.warning("%d of %d wells are not in '%s' (such as %s)", (~known).sum(), len(frame), path, first)
     joined = frame.copy()
     for name in layout.columns.difference(theirs, sort=False):
@@ -69,7 +70,7 @@ def join_platemap(frame: pd.DataFrame, platemap: str | Path | pd.DataFrame, on: 
             continue
         values = _taken(layout[name], rows, frame.index)
         if name in frame:
-            _warn_of_other_values(frame[name], values, known, name, path, frame[ours])
+            _warn_of_other_values(frame[name], values, known, name, path, wells)
             values = _replaced(frame[name], values, known)
         joined[name] = values
     return joined
@@ -159,7 +160,7 @@ def _taken(column: pd.Series, rows: NDArray[Any], index: pd.Index) -> pd.Series:
 
 
 def _warn_of_other_values(
-    table: pd.Series, values: pd.Series, known: NDArray[Any], name: str, path: Path, wells: pd.DataFrame
+    table: pd.Series, values: pd.Series, known: NDArray[Any], name: str, path: Path, wells: pd.MultiIndex
 ) -> None:
     other = (key_column(table).fillna("") != key_column(values.rename(name)).fillna("")).to_numpy() & known
     if other.any():
@@ -170,7 +171,7 @@ def _warn_of_other_values(
             path,
             other.sum(),
             known.sum(),
-            wells.iloc[first].tolist(),
+            list(wells[first]),
             table.iloc[first],
             values.iloc[first],
         )

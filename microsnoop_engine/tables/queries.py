@@ -180,6 +180,8 @@ def _of_one_kind(
             raise _NotAllowed(f"the column {ast.unparse(left)} holds numbers, not such as {ast.unparse(right)}")
         return column, values
     if len(words) < len(values):
+        if not (equality or words) and column.dropna().map(_reads_as_number).all():
+            return pd.to_numeric(column), values
         if not (equality and column.dropna().map(_reads_as_number).any()):
             raise _NotAllowed(f"the column {ast.unparse(left)} holds words, not such as {ast.unparse(right)}")
         return key_column(column), [key_text(value) for value in values]

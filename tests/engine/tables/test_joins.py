@@ -132,7 +132,7 @@ def test_the_platemap_wins_and_says_so(tmp_path, caplog):
     assert joined["Metadata_Dose"].tolist() == [1, pd.NA, 2]
     assert joined["Metadata_Plate"].tolist() == ["001", "001", "1"]
     assert "Metadata_Drug differs between the table and" in caplog.text
-    assert "in 2 of 2 wells (['001', 'A1']: ? and DMSO); the platemap's is used" in caplog.text
+    assert "in 2 of 2 wells (['001', 'A01']: ? and DMSO); the platemap's is used" in caplog.text
     assert "1 of 3 wells are not in" in caplog.text
 
 
@@ -168,6 +168,17 @@ def test_wrong_numbers_of_a_platemap_are_shown(tmp_path, caplog):
     assert "column Dose: '0,1' in data row 3 is no number" in caplog.text
     (tmp_path / "map.csv").write_text("\n".join([*lines[:3], lines[0], lines[3]]))
     with pytest.raises(InputError, match=r"map\.csv', line 4 repeats the header"):
+        join_platemap(WELLS, tmp_path / "map.csv", KEY)
+
+
+def test_platemaps_that_do_not_fit_say_what_both_hold(tmp_path):
+    (tmp_path / "map.csv").write_text("Plate,Well,Dose\n001,A1,1\n")
+    with pytest.raises(
+        InputError, match=r"such as \['1', 'A01'\]\); it has \['001', 'A01'\]: write plates and wells alike"
+    ):
+        join_platemap(WELLS.assign(Metadata_Plate=1), tmp_path / "map.csv", KEY)
+    (tmp_path / "map.csv").write_text("Plate;Well;Dose\nP1;A01;0,1\n")
+    with pytest.raises(InputError, match="its columns are separated by ';': save it with commas"):
         join_platemap(WELLS, tmp_path / "map.csv", KEY)
 
 

@@ -4,6 +4,7 @@ import bz2
 import sqlite3
 
 import anndata
+import h5py
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -349,3 +350,17 @@ def test_shapes_in_the_rows_of_other_objects_are_named(tmp_path, caplog):
     kept.assign(AreaShape_Center_X=kept["Location_Center_X"]).to_csv(tmp_path / "Kept.csv", index=False)
     assert len(read_frame(open_table(tmp_path))) == 3
     assert "AreaShape" not in caplog.text
+
+
+def test_anndata_is_written_in_encodings_that_old_versions_read(tmp_path):
+    """Version 0.10 knows no arrays of nullable strings, which newer ones write for the text of pandas 3."""
+    frame = wells().assign(Metadata_Id=[f"{number:03d}" for number in range(12)], Metadata_Gap=[None, "NA"] * 6)
+    texts = frame.astype({name: "string" for name in frame if name.startswith("Metadata_")})
+    for number, table in enumerate((frame, texts)):
+        found = set()
+        with h5py.File(write_table(table, tmp_path / f"{number}.h5ad", DEEP)) as file:
+            file.visititems(lambda name, item, found=found: found.add(str(item.attrs.get("encoding-type"))))
+        assert found <= {"dataframe", "array", "string-array", "categorical", "dict"}
+        again = read_frame(open_table(tmp_path / f"{number}.h5ad"))
+        assert again["Metadata_Id"].tolist() == frame["Metadata_Id"].tolist()
+        assert again["Metadata_Gap"].fillna("-").tolist() == ["-", "NA"] * 6

@@ -1,5 +1,7 @@
 """Queries: against pandas, and everything that is not a comparison refused."""
 
+import decimal
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -37,6 +39,49 @@ def test_rows(query, rows):
             select_rows(FRAME, query)
     else:
         assert np.flatnonzero(select_rows(FRAME, query)).tolist() == rows
+
+
+IDENTITY = pd.DataFrame(
+    {
+        "Metadata_Plate": ["001", "41744", "7"],
+        "Metadata_Barcode": [41744.0, 7.0, None],
+        "Metadata_Well": ["A1", "a - 2", None],
+        "Flag (x)": pd.array([True, False, None], dtype="boolean"),
+        "Metadata_Loose": [True, None, False],
+        "Metadata_Dose": [decimal.Decimal("0.1"), None, decimal.Decimal(2)],
+        "Metadata_Gene": ["O'Neil", "NA", None],
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("query", "rows"),
+    [
+        ("Metadata_Plate == 41744", [1]),
+        ("Metadata_Plate == '001'", [0]),
+        ("Metadata_Plate == 1", []),
+        ("Metadata_Plate in [7, '001']", [0, 2]),
+        ("Metadata_Plate < 8", [0, 2]),
+        ("Metadata_Barcode == '41744'", [0]),
+        ("Metadata_Barcode != 7", [0, 2]),
+        ("Metadata_Well in ['A01', 'A02']", [0, 1]),
+        ("Metadata_Well != 'r01c01'", [1, 2]),
+        ("`Flag (x)` == True", [0]),
+        ("`Flag (x)` == false", [1]),
+        ("`Flag (x)` != 'true'", [1, 2]),
+        ("Metadata_Loose == True", [0]),
+        ("not Metadata_Loose == true", [1, 2]),
+        ("Metadata_Loose is None", [1]),
+        ("Metadata_Dose < 0.5", [0]),
+        ("Metadata_Dose is not None and Metadata_Dose >= 0.1", [0, 2]),
+        ('Metadata_Gene == "O\'Neil"', [0]),
+        ("Metadata_Gene == 'NA'", [1]),
+        ("Metadata_Gene == None", [2]),
+        ("Metadata_Gene not in ['NA']", [0, 2]),
+    ],
+)
+def test_values_of_every_kind(query, rows):
+    assert np.flatnonzero(select_rows(IDENTITY, query)).tolist() == rows
 
 
 @pytest.mark.parametrize(
