@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -90,6 +91,7 @@ def read_plane(
     """
     position = position or Position()
     with open_file(path) as file:
+        position = _color_or_channel(file, frame, position)
         series, numbers = _planes_chosen(file, frame, position, path)
         image = file.images[series]
         color = _color(image, position.color, path)
@@ -190,6 +192,17 @@ def _refuse_stack(image: FileImage, position: Position, path: Path) -> None:
             f"is a series of {image.times} time points: choose `time` (a number from 0, or all)",
             path,
         )
+
+
+def _color_or_channel(file: ImageFile, frame: int | None, position: Position) -> Position:
+    """Take the number of Channel_ in a LoadData CSV as that of a channel, where the image has no colors."""
+    series = position.series or 0
+    if position.color is None or position.channel is not None or frame is not None or series >= len(file.images):
+        return position
+    image = file.images[series]
+    if image.colors or len(image.channels) < 2:
+        return position
+    return replace(position, channel=position.color, color=None)
 
 
 def _color(image: FileImage, color: int | None, path: Path) -> int | None:

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from ..storage.paths import is_remote
+
 Metadata = Mapping[str, str | int | float]
 
 
@@ -77,7 +79,7 @@ class PlaneSource:
         list
             Absolute path, index and row, and whatever else there is; can be written as JSON.
         """
-        key = [str(self.path.resolve()), self.index, self.row]
+        key = [str(self.path if is_remote(self.path) else self.path.resolve()), self.index, self.row]
         if self.level is not None:
             key.append(self.level)
         if self.position is not None:

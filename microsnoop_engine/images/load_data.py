@@ -92,28 +92,7 @@ def from_load_data(path: Path) -> list[ImageSet]:
     number, count = Counter(image_set.number for image_set in image_sets).most_common(1)[0]
     if count > 1:
         raise InputError(f"'{path}': {count} rows have the ImageNumber {number}")
-    _warn_of_repeats(path, image_sets)
     return typed_metadata(image_sets)
-
-
-def _warn_of_repeats(path: Path, image_sets: Iterable[ImageSet]) -> None:
-    """Say which planes are the image of several channels or rows."""
-    users: dict[PlaneSource, list[str]] = {}
-    for image_set in image_sets:
-        for name, source in image_set.channels.items():
-            users.setdefault(source, []).append(f"{name} of image set {image_set.number}")
-    repeated = {source: names for source, names in users.items() if len(names) > 1}
-    if repeated:
-        source, names = next(iter(repeated.items()))
-        more = ", ..." if len(names) > _LISTED else ""
-        log.warning(
-            "'%s': %d planes are used more than once; the same '%s' is channel %s%s",
-            path,
-            len(repeated),
-            source.path,
-            ", ".join(names[:_LISTED]),
-            more,
-        )
 
 
 def _read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:

@@ -10,7 +10,10 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..storage.atomic import write_atomic
-from .image_set import ImageSet, PlaneSource
+from .image_set import ImageSet, PlaneSource, Position
+
+_NUMBERS = ("Series", "Frame", "Channel")
+"""Columns of the place of a plane in its file."""
 
 
 def write_load_data(path: Path, image_sets: Sequence[ImageSet]) -> dict[str, str]:
@@ -40,18 +43,21 @@ def write_load_data(path: Path, image_sets: Sequence[ImageSet]) -> dict[str, str
     objects = list(dict.fromkeys(name for image_set in image_sets for name in image_set.labels))
     metadata = list(dict.fromkeys(name for image_set in image_sets for name in image_set.metadata))
     words = _words([*channels, *objects])
-    framed = [
-        name for name in channels if any(s.channels[name].index is not None for s in image_sets if name in s.channels)
+    numbered = [
+        (part, name)
+        for name in channels
+        for part in _NUMBERS
+        if any(_number(image_set.channels.get(name), part) for image_set in image_sets)
     ]
     header = [f"{kind}_{words[name]}" for name in channels for kind in ("FileName", "PathName")]
-    header += [f"Frame_{words[name]}" for name in framed]
+    header += [f"{part}_{words[name]}" for part, name in numbered]
     header += [f"Objects{kind}_{words[name]}" for name in objects for kind in ("FileName", "PathName")]
     header += [f"Metadata_{name}" for name in metadata]
     rows = []
     for image_set in image_sets:
         sources = [image_set.channels.get(name) for name in channels]
         row = [cell for source in sources for cell in _file(source)]
-        row += [_frame(image_set.channels.get(name)) for name in framed]
+        row += [_number(image_set.channels.get(name), part) for part, name in numbered]
         row += [cell for name in objects for cell in _file(image_set.labels.get(name))]
         row += [str(image_set.metadata.get(name, "")) for name in metadata]
         rows.append(row)
@@ -84,5 +90,13 @@ def _file(source: PlaneSource | None) -> list[str]:
     return [source.path.name, str(source.path.parent.absolute())]
 
 
-def _frame(source: PlaneSource | None) -> str:
-    return "" if source is None or source.index is None else str(source.index)
+def _number(source: PlaneSource | None, part: str) -> str:
+    """Return the number of a plane in its file as CellProfiler counts; a blank where there is none."""
+    if source is None:
+        return ""
+    position = source.position or Position()
+    if position.plane is not None or position.time is not None:
+        raise InputError(f"'{source.path}' is a stack: a LoadData CSV holds no depth and time")
+    channel = position.channel if position.color is None else position.color
+    number = {"Series": position.series, "Frame": source.index, "Channel": channel}[part]
+    return "" if number is None else str(number)

@@ -187,8 +187,8 @@ def test_one_file_for_several_channels_is_said(tmp_path, caplog):
     find_image_sets(table(tmp_path, "FileName_A,FileName_B,Frame_B\na.tif,a.tif,1\nb.tif,a.tif,2\n"))
     assert not caplog.records
     find_image_sets(table(tmp_path, "FileName_A,FileName_B\na.tif,a.tif\nb.tif,c.tif\n"))
-    assert "1 planes are used more than once; the same" in caplog.text
-    assert "is channel A of image set 1, B of image set 1" in caplog.text
+    assert "the same plane is measured twice in 1 cases" in caplog.text
+    assert "as A of image set 1 and B of image set 1" in caplog.text
 
 
 BAD_TABLES = {

@@ -9,6 +9,7 @@ from microsnoop_engine.errors import InputError
 from microsnoop_engine.images.image_set import ImageSet, PlaneSource
 from microsnoop_engine.images.inputs import find_image_sets
 from microsnoop_engine.images.load_data_file import write_load_data
+from microsnoop_engine.images.planes import read_channels
 
 
 def test_channels_labels_and_metadata_come_back(tmp_path):
@@ -22,7 +23,9 @@ def test_planes_of_a_file(tmp_path):
     tifffile.imwrite(tmp_path / "a.ome.tif", SMALL_PLANES[:2], metadata={"axes": "CYX"})
     sets = find_image_sets(tmp_path / "a.ome.tif")
     write_load_data(tmp_path / "LoadData.csv", sets)
-    assert find_image_sets(tmp_path / "LoadData.csv") == sets
+    (there,), (back,) = sets, find_image_sets(tmp_path / "LoadData.csv")
+    assert list(back.channels) == list(there.channels) == ["C1", "C2"]
+    assert np.array_equal(read_channels(back, ["C1", "C2"]), read_channels(there, ["C1", "C2"]))
 
 
 def test_names_become_words_that_differ(tmp_path):

@@ -6,13 +6,13 @@ import zlib
 import numpy as np
 import pytest
 import tifffile
-from image_files import GRAY, PLANE, PLANES, RGB, RNG
+from image_files import GRAY, LABELS, PLANE, PLANES, RGB, RNG
 from PIL import Image
 
 from microsnoop_engine.errors import ImageError, InputError
 from microsnoop_engine.images.image_set import ImageSet, PlaneSource, Position
 from microsnoop_engine.images.image_set_file import read_image_sets, write_image_sets
-from microsnoop_engine.images.inputs import find_image_sets
+from microsnoop_engine.images.inputs import find_image_sets, find_inputs
 from microsnoop_engine.images.labels import read_labels
 from microsnoop_engine.images.orientation import upright
 from microsnoop_engine.images.pixel_sizes import pixel_sizes
@@ -70,9 +70,14 @@ def test_orientation(tmp_path, suffix, orientation):
     plane = read_plane(PlaneSource(path, position=Position(color=1 if suffix == "webp" else None)), "DNA")
     assert np.array_equal(plane, ORIENTED[orientation](stored))
     assert np.array_equal(upright(RGB, 9), RGB)
-    if suffix in ("png", "tif"):
-        labels = read_labels(PlaneSource(path), "Nuclei", plane.shape)
-        assert np.array_equal(labels, plane)
+    if suffix == "png":
+        Image.fromarray(LABELS.astype(np.uint8)).save(path, exif=exif)
+    elif suffix == "tif":
+        tifffile.imwrite(path, LABELS, extratags=[(274, 3, 1, orientation, True)])
+    else:
+        return
+    labels = ORIENTED[orientation](LABELS)
+    assert np.array_equal(read_labels(PlaneSource(path), "Nuclei", labels.shape), labels)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "uint32", "int16", "float32"])
@@ -88,8 +93,8 @@ def test_min_is_white(tmp_path, dtype):
 
 
 def test_labels_are_not_inverted(tmp_path):
-    tifffile.imwrite(tmp_path / "a.tif", PLANE // 1000, photometric="miniswhite")
-    assert np.array_equal(read_labels(PlaneSource(tmp_path / "a.tif"), "Nuclei", PLANE.shape), PLANE // 1000)
+    tifffile.imwrite(tmp_path / "a.tif", LABELS, photometric="miniswhite")
+    assert np.array_equal(read_labels(PlaneSource(tmp_path / "a.tif"), "Nuclei", LABELS.shape), LABELS)
 
 
 @pytest.mark.parametrize("count", [2, 4, 5])
@@ -170,12 +175,14 @@ def test_folder_of_illumination_functions(tmp_path, name):
     assert np.allclose(read_channels(image_set, ["DNA"])[0], PLANE / FUNCTION)
 
 
-def test_functions_beside_images_are_no_images(tmp_path, caplog):
+def test_functions_beside_images_are_no_images(tmp_path):
     illuminated(tmp_path, "P1_IllumDNA.tif")
     for pattern in (None, "{Well}_{Channel}.tif"):
-        (image_set,) = find_image_sets(tmp_path, pattern)
+        inputs = find_inputs(tmp_path, pattern)
+        (image_set,) = inputs.image_sets
         assert next(iter(image_set.channels.values())).path.name == "A01_DNA.tif"
-        assert "1 illumination functions, such as 'P1_IllumDNA.tif', are no images" in caplog.text
+        reasons = {each.path.name: each.reason for each in inputs.left_out}
+        assert reasons["P1_IllumDNA.tif"] == "an illumination function: apply it by `illumination`"
 
 
 def test_bad_illumination(tmp_path):

@@ -16,7 +16,7 @@ from several_workers import assert_same_table, table_of, wait_until
 from stores import put, upload_text
 
 from microsnoop_engine import CropSettings
-from microsnoop_engine.cli.main import main
+from microsnoop_engine.cli.main import build_parser, main
 from microsnoop_engine.cli.pipeline import plan_steps, read_sections
 from microsnoop_engine.distributor.job import Job
 from microsnoop_engine.distributor.merge import merge
@@ -165,7 +165,7 @@ def test_shares_in_a_bucket_are_merged(tmp_path, screen, bucket):
 def test_a_screen_file_with_images_in_a_bucket(tmp_path, s3_server):
     path = tmp_path / "screen.yaml"
     path.write_text("profile: {input: 's3://bucket/LoadData.csv'}\nout: results\n")
-    (step,) = plan_steps(read_sections(path), path)
+    (step,) = plan_steps(read_sections(path), path, build_parser().parse_args)
     assert step.arguments[0] == "s3://bucket/LoadData.csv"
     path.write_text("profile: {input: a.csv}\nout: s3://bucket/results\n")
     with pytest.raises(InputError, match="'out' must be a folder of the disk; images may be in an object store"):
