@@ -228,6 +228,7 @@ def _joined(path: Path, images: Part, parts: list[Part], objects: str | None) ->
     for part in (images, *parts):
         require_columns(part.columns.values(), (IMAGE_NUMBER, *keys), f"'{path}', {part.name}")
     chain = _chain(path, parts, objects) if parts else []
+    chain[:1] = [Link(_ObjectsWithPixels(path, link.part).part) for link in chain[:1]]
     columns = tuple(
         dict.fromkeys(name for part in (images, *(link.part for link in chain)) for name in part.columns.values())
     )
@@ -246,7 +247,6 @@ def _object_rows(
 ) -> Iterator[pd.DataFrame]:
     first, parents = chain[0].part, chain[1:]
     needed = {*keys, *names, *(link.part.number for link in chain), *(link.column for link in chain)}
-    first = _ObjectsWithPixels(path, first).part
     image_rows = _Lookup(_by_image(path, images, keys, needed))
     parent_rows = [_Lookup(_by_image(path, link.part, keys, needed)) for link in parents]
     for key, rows in _by_image(path, first, keys, needed):
@@ -272,6 +272,7 @@ class _ObjectsWithPixels:
 
     def __init__(self, path: Path, part: Part) -> None:
         self._path, self._of = path, part
+        self._said: set[str] = set()
         self.part = Part(part.name, part.columns, self._chunks)
         self._places = [old for old in part.columns if _PLACE.search(old)]
         by_new = {new: old for old, new in part.columns.items()}
@@ -297,20 +298,20 @@ class _ObjectsWithPixels:
             self._refuse_strangers(rows)
             if len(rows):
                 yield rows[list(names)]
-        for count, what in ((unnumbered, "number"), (placeless, "location")):
-            if count:
-                log.warning(
-                    "'%s', %s: %d rows without a %s are no objects and left out", self._path, self._of.name, count, what
-                )
+        self._say(unnumbered, "rows without a number are no objects and left out")
+        self._say(placeless, "rows without a location are no objects and left out")
+        self._say(
+            shifted,
+            "rows have an AreaShape_Center_X that is not their Location_Center_X: shape and texture are of others, "
+            "as CellProfiler writes them for numbers with gaps; use FilterObjects, or leave them out",
+        )
 
-        if shifted:
-            log.warning(
-                "'%s', %s: in %d rows, AreaShape_Center_X is not Location_Center_X: shape and texture are of other "
-                "objects, as CellProfiler writes them for numbers with gaps; use FilterObjects, or leave them out",
-                self._path,
-                self._of.name,
-                shifted,
-            )
+    def _say(self, count: int, what: str) -> None:
+        """Log a warning about a number of rows, once, however often the table is read."""
+        message = f"'{self._path}', {self._of.name}: {count} {what}"
+        if count and message not in self._said:
+            self._said.add(message)
+            log.warning("%s", message)
 
     def _refuse_strangers(self, rows: pd.DataFrame) -> None:
         for parent, number in self._parents.items():

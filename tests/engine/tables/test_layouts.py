@@ -222,6 +222,7 @@ def test_rows_that_hold_no_object_are_left_out_and_counted(tmp_path, caplog):
     assert (row["Metadata_Object_Count"], row["Kept_Intensity_MeanIntensity_DNA"]) == (2, 0.5)
     assert "Kept: 2 rows without a number are no objects" in caplog.text
     assert "Kept: 1 rows without a location are no objects" in caplog.text
+    assert len(caplog.records) == 2
 
 
 def test_rows_that_hold_two_cells_are_refused(tmp_path):
@@ -345,7 +346,7 @@ def test_shapes_in_the_rows_of_other_objects_are_named(tmp_path, caplog):
     IMAGES[:1].rename(columns=lambda name: name.removeprefix("Image_")).to_csv(tmp_path / "Image.csv", index=False)
     kept.assign(AreaShape_Center_X=[10, 30, 40, None]).to_csv(tmp_path / "Kept.csv", index=False)
     assert len(read_frame(open_table(tmp_path))) == 3
-    assert "Kept: in 1 rows, AreaShape_Center_X is not Location_Center_X" in caplog.text
+    assert "Kept: 1 rows have an AreaShape_Center_X that is not their Location_Center_X" in caplog.text
     caplog.clear()
     kept.assign(AreaShape_Center_X=kept["Location_Center_X"]).to_csv(tmp_path / "Kept.csv", index=False)
     assert len(read_frame(open_table(tmp_path))) == 3
