@@ -122,8 +122,8 @@ def _add_profile(commands: Any) -> None:
         "--normalize",
         choices=NORMALIZATIONS,
         default=CropSettings.normalize,
-        help="crop-first: normalize a crop by its own pixels, then add the zeros around it, so that the camera's offset "
-        "does not count (default); pad-first: add the zeros first and count them in the percentiles, as in the paper",
+        help="crop-first: normalize a crop by its own pixels, then add the zeros around it, so that the camera's "
+        "offset does not count (default); pad-first: add the zeros first and count them, as in the paper",
     )
     crops.add_argument(
         "--scale",

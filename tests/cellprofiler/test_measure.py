@@ -177,7 +177,7 @@ def test_what_cannot_be_measured_is_nan_and_logged(caplog):
     labels = np.zeros((200, 200), int)
     labels[20:60, 20:60] = 1
     labels[20:60, 140:180] = 2
-    labels[150:155, 20:25] = 3
+    labels[150:151, 20:21] = 3
     module = make_module()
     module.rescale_constant.value = 0.6
     with caplog.at_level(logging.WARNING):
