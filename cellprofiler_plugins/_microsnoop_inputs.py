@@ -19,7 +19,7 @@ def read_channels(image_set, names):
     Returns
     -------
     numpy.ndarray
-        Shape (c, h, w), float32, zero where an image is masked.
+        Shape (c, h, w), float32; where an image is masked, its least pixel that is not masked.
 
     Raises
     ------
@@ -41,7 +41,8 @@ def read_channels(image_set, names):
                 ) from error
         pixels = numpy.array(image.pixel_data, numpy.float32)
         if image.has_mask:
-            pixels[~image.mask] = 0
+            kept = pixels[image.mask & numpy.isfinite(pixels)]
+            pixels[~image.mask] = kept.min() if kept.size else 0
         if channels and pixels.shape != channels[0].shape:
             raise ValueError(
                 f'The images "{names[0]}" ({_size(channels[0])}) and "{name}" ({_size(pixels)}) '

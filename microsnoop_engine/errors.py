@@ -39,7 +39,7 @@ class ImageError(MicrosnoopError, OSError):
 
 
 class StorageError(InputError):
-    """A file or bucket of an object store that is missing, or that may not be read or written.
+    """A file or bucket of an object store that cannot be read or written, or a file for which a disk has no space.
 
     Parameters
     ----------

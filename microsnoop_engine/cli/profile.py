@@ -118,7 +118,7 @@ def _add_profile(commands: Any) -> None:
         "--mask",
         choices=MASKS,
         default=CropSettings.mask,
-        help="box: the whole crop (default); object: pixels outside the object set to zero",
+        help="box: the whole crop (default); object: only the object's own pixels, all others set to zero",
     )
     add_object_options(cells)
     cells.add_argument("--drop-border", action="store_true", help="leave out objects that touch the image's edge")
@@ -126,8 +126,9 @@ def _add_profile(commands: Any) -> None:
     crops.add_argument(
         "--normalize",
         choices=NORMALIZATIONS,
-        help="include the zeros around a small crop in its percentiles (pad-then-normalize, default, as in the paper) "
-        "or exclude them (default with --mask object)",
+        default=CropSettings.normalize,
+        help="crop-first: normalize a crop by its own pixels, then add the zeros around it, so that the camera's "
+        "offset does not count (default); pad-first: add the zeros first and count them, as in the paper",
     )
     crops.add_argument(
         "--scale",

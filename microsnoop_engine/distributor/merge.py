@@ -70,6 +70,8 @@ def merge(folder: Path) -> MergeSummary:
     shards = find_shards(folder)
     manifests = {shard: _read_manifest(path, shard) for shard, path in shards.items()}
     _check_same_run({shard: entries[0]["run"] for shard, entries in manifests.items()})
+    for shard, path in shards.items():
+        _check_finished(shard, path, manifests[shard])
     statuses = [row for shard, path in shards.items() for row in _read_image_list(path / IMAGE_LIST, shard)]
     image_sets, channels = _read_image_sets(list(shards.values()))
     parts = [(shards[shard], entry) for shard, entries in manifests.items() for entry in entries[1:]]
@@ -139,6 +141,13 @@ def _read_image_list(path: Path, shard: Shard) -> list[dict[str, str]]:
     if any(row["Status"] not in ("done", "failed") for row in rows):
         raise _unfinished(shard, path.parent)
     return rows
+
+
+def _check_finished(shard: Shard, path: Path, entries: list[dict[str, Any]]) -> None:
+    """Refuse a shard whose list and table differ, as when it was started again and killed."""
+    listed = {int(row[IMAGE_NUMBER]) for row in _read_image_list(path / IMAGE_LIST, shard) if row["Status"] == "done"}
+    if listed != {image["number"] for entry in entries[1:] for image in entry["images"]}:
+        raise _unfinished(shard, path)
 
 
 def _unfinished(shard: Shard, path: Path) -> InputError:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
+import re
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -13,9 +15,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ..errors import InputError, ResumeError
+from ..errors import InputError, ResumeError, listing
 from ..images.image_set import ImageSet
 from ..images.outline_files import OUTLINE_METADATA, has_outlines, read_outlines
 from ..modes.measure import Measurement
@@ -25,6 +28,9 @@ from ..storage.paths import files_in, make_folder, path_kind, read_bytes, remove
 from ..tables.columns import IMAGE_NUMBER, METADATA
 from ..tables.layout import Layout
 from ..tables.parquet_files import TABLE, read_table, table_files
+from .keys import Key
+
+log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.jsonl"
 IMAGE_LIST = "images.csv"
@@ -32,6 +38,8 @@ PART_BYTES = 64 << 20
 """Size of a part of the table."""
 PART_SECONDS = 60
 """Time after which collected rows are written as a part of any size."""
+_OF_THE_INPUT = ("inputs", "image sets")
+"""What the description of a run says of its image sets; they are compared one by one instead."""
 
 
 class TableWriter:
@@ -43,9 +51,12 @@ class TableWriter:
         Results folder. An unfinished table of the same run in it is continued.
     layout : Layout
     run : dict
-        Description of the run (inputs, settings, weights); a folder with another one is refused.
+        Description of the run (inputs, settings, weights); a folder with other settings or weights is refused.
     part_bytes : int
         Size of a part.
+    keys : dict of int to list of str, optional
+        The keys of all image sets of the run (see :func:`.keys.image_set_keys`). Rows of earlier image sets with
+        another key, or none, are removed. By default they stay.
     lock : FolderLock, optional
         Keeps other runs out.
 
@@ -68,6 +79,7 @@ class TableWriter:
         layout: Layout,
         run: dict[str, Any],
         part_bytes: int = PART_BYTES,
+        keys: dict[int, Key] | None = None,
         lock: FolderLock | None = None,
     ) -> None:
         self.table = folder / TABLE
@@ -79,15 +91,25 @@ class TableWriter:
         self._measured: list[tuple[ImageSet, Measurement]] = []
         self._bytes = 0
         self._images: list[dict[str, Any]] = []
+        self._number = 0
         self.done: dict[int, dict[str, Any]] = {}
+        self._keys = keys
         manifest = folder / MANIFEST
         entries = self._resume(manifest, run) if path_kind(manifest) else self._begin(run)
-        self._manifest = AppendFile(manifest, "".join(json.dumps(entry) + "\n" for entry in entries).encode())
-        parts = [entry["part"] for entry in entries if "part" in entry]
-        self._number = len(parts)
+        self._manifest = self._write_manifest(manifest, entries)
+        parts = [entry["part"] for entry in entries[1:]]
+        self._empty = not parts
         for name in files_in(self.table):
             if str(name) not in parts:
                 remove(self.table / str(name))
+        # the manifest names the rows to remove before they are removed: a kill in between leaves that for the next run
+        if incomplete := [entry for entry in entries if "remove" in entry]:
+            for entry in incomplete:
+                self._remove_rows(self.table / entry["part"], entry.pop("remove"))
+            self._manifest = self._write_manifest(manifest, entries)
+
+    def _write_manifest(self, manifest: Path, entries: list[dict[str, Any]]) -> AppendFile:
+        return AppendFile(manifest, "".join(json.dumps(entry) + "\n" for entry in entries).encode())
 
     def _begin(self, run: dict[str, Any]) -> list[dict[str, Any]]:
         make_folder(self.table)
@@ -97,28 +119,52 @@ class TableWriter:
 
     def _resume(self, manifest: Path, run: dict[str, Any]) -> list[dict[str, Any]]:
         entries = read_manifest(manifest)
-        before = entries[0]["run"] if entries and "run" in entries[0] else {}
-        now = json.loads(json.dumps(run))
-        differences = [
-            f"{key} (before {_short(before.get(key))}, now {_short(now.get(key))})"
-            for key in {**before, **now}
-            if before.get(key) != now.get(key)
-        ]
-        if differences:
-            raise ResumeError(
-                f"`out`: '{manifest.parent}' holds the results of another run; different: {'; '.join(differences)}. "
-                "Choose another folder, or delete this one"
-            )
+        known = bool(entries) and "run" in entries[0]
+        parts = [entry for entry in entries[1:] if entry.get("images")]
+        images: dict[int, dict[str, Any]] = {image["number"]: image for entry in parts for image in entry["images"]}
+        if not known or images:
+            _check_same_settings(manifest.parent, entries[0]["run"] if known else {}, run)
         make_folder(self.table)
         existing = set(map(str, files_in(self.table)))
-        parts = [entry for entry in entries[1:] if "part" in entry]
-        missing = [entry["part"] for entry in parts if entry["part"] not in existing]
-        if missing:
+        if missing := [entry["part"] for entry in parts if entry["part"] not in existing]:
             raise ResumeError(
                 f"parts {', '.join(missing)} of '{self.table}' are missing: delete the folder and run again"
             )
-        self.done = {image["number"]: image for entry in parts for image in entry["images"]}
-        return entries
+        changed = self._changed(manifest.parent, images)
+        for entry in parts:
+            if numbers := [image["number"] for image in entry["images"] if image["number"] in changed]:
+                entry["remove"] = [*entry.get("remove", []), *numbers]
+                entry["images"] = [image for image in entry["images"] if image["number"] not in changed]
+        self._number = 1 + max((int(re.findall(r"\d+", entry["part"])[0]) for entry in parts), default=-1)
+        self.done = {number: image for number, image in images.items() if number not in changed}
+        return [{"run": run}, *(entry for entry in parts if entry["images"])]
+
+    def _changed(self, folder: Path, images: dict[int, dict[str, Any]]) -> set[int]:
+        """Find the image sets of an earlier run that differ from those of this one."""
+        keys = self._keys
+        if keys is None or not images:
+            return set()
+        before = {number: image.get("key") or ["", ""] for number, image in images.items()}
+        if not {planes for planes, _ in before.values()} & {planes for planes, _ in keys.values()}:
+            raise ResumeError(
+                f"`out`: '{folder}' holds the results of other images ({len(images)} image sets, none of them in the "
+                "input). Choose another folder, or delete this one"
+            )
+        changed = {number for number, key in before.items() if key != keys.get(number)}
+        if again := sorted(changed & keys.keys()):
+            log.info("%d image sets have changed and are measured again: ImageNumber %s", len(again), listing(again))
+        if gone := sorted(changed - keys.keys()):
+            log.warning(
+                "%d image sets are no longer in the input; their rows are removed: %s", len(gone), listing(gone)
+            )
+        return changed
+
+    def _remove_rows(self, part: Path, numbers: list[int]) -> None:
+        """Remove the rows of image sets from a part."""
+        table = read_table(part)
+        gone = pc.is_in(table[IMAGE_NUMBER], pa.array(numbers, table.schema.field(IMAGE_NUMBER).type))
+        with atomic_path(part) as temporary:
+            pq.write_table(table.filter(pc.invert(gone)), temporary, compression="zstd")
 
     def write(self, image_set: ImageSet, measurement: Measurement) -> None:
         """Append the rows of one image set.
@@ -135,6 +181,7 @@ class TableWriter:
                 "rows": len(measurement.features),
                 "unmeasured": int(np.isnan(measurement.features).any(1).sum()),
                 "problems": Counter(f"{self._layout.channels[p.channel]}: {p.reason}" for p in measurement.problems),
+                **({"key": self._keys[image_set.number]} if self._keys else {}),
             }
         )
         self._bytes += measurement.features.nbytes
@@ -162,6 +209,7 @@ class TableWriter:
         self._manifest.append((json.dumps({"part": name, "images": images}) + "\n").encode())
         self.done.update((image["number"], image) for image in images)
         self._number += 1
+        self._empty = False
         self._flushed = time.monotonic()
 
     def _rows(self, measured: list[tuple[ImageSet, Measurement]]) -> pa.RecordBatch:
@@ -193,7 +241,7 @@ class TableWriter:
     def finish(self) -> None:
         """Write the remaining rows; a run without a single row leaves a table without rows."""
         self.flush()
-        if not self._number:
+        if self._empty:
             self._write_part()
 
 
@@ -211,13 +259,17 @@ def _outline_metadata(measured: list[tuple[ImageSet, Measurement]], objects: str
 
 @contextmanager
 def resume_table(
-    folder: Path, layout: Layout, run: dict[str, Any], part_bytes: int = PART_BYTES
+    folder: Path,
+    layout: Layout,
+    run: dict[str, Any],
+    part_bytes: int = PART_BYTES,
+    keys: dict[int, Key] | None = None,
 ) -> Iterator[TableWriter]:
     """Open the table of a results folder, keep other processes out, and write collected rows even after an error.
 
     Parameters
     ----------
-    folder, layout, run, part_bytes
+    folder, layout, run, part_bytes, keys
         See :class:`TableWriter`.
 
     Yields
@@ -235,7 +287,7 @@ def resume_table(
         raise InputError(f"`out`: '{folder}' is a file; choose a folder")
     make_folder(folder)
     with folder_lock(folder) as lock:
-        writer = TableWriter(folder, layout, run, part_bytes, lock)
+        writer = TableWriter(folder, layout, run, part_bytes, keys, lock)
         try:
             yield writer
         finally:
@@ -295,8 +347,29 @@ def write_csv(folder: Path) -> Path:
     return target
 
 
+def _check_same_settings(folder: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
+    """Refuse a folder whose run had other settings, and name those that differ."""
+    old, new = _flat(before), _flat(json.loads(json.dumps(now)))
+    differences = [
+        f"{name} (before {_short(old.get(name))}, now {_short(new.get(name))})"
+        for name in {**old, **new}
+        if name not in _OF_THE_INPUT and old.get(name) != new.get(name)
+    ]
+    if differences:
+        raise ResumeError(
+            f"`out`: '{folder}' holds the results of another run; different: {'; '.join(differences)}. "
+            "Choose another folder, or delete this one"
+        )
+
+
+def _flat(run: dict[str, Any]) -> dict[str, Any]:
+    """Move the settings of crops beside the other settings."""
+    settings = run.get("settings")
+    return {**run, **settings, "settings": None} if isinstance(settings, dict) else run
+
+
 def _short(value: Any) -> str:
-    text = json.dumps(value)
+    text = "not set" if value is None else json.dumps(value)
     return text if len(text) < 60 else text[:57] + "..."
 
 

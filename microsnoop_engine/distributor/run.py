@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 from collections.abc import Callable, Sequence
@@ -29,6 +28,7 @@ from .executors.executor import ExecutorFactory
 from .executors.local import LocalExecutor
 from .executors.machine import default_memory
 from .job import Job, resolve_job
+from .keys import digest_of_inputs, image_set_keys
 from .label_images import write_contact_sheet
 from .results import PART_BYTES, resume_table, write_csv, write_image_list
 from .shards import Shard
@@ -65,6 +65,9 @@ def profile(
     **reading: Any,
 ) -> RunSummary:
     """Measure images into a results folder, or continue a stopped run.
+
+    Image sets that were measured before keep their rows. Those whose files or metadata have changed since are measured
+    again, and those that are no longer in the input lose their rows.
 
     The folder holds the table ``profiles.parquet``, its ``manifest.jsonl``, the status of every image set
     (``images.csv``) and the image files (``image_sets.json``), also if the run stops early.
@@ -122,7 +125,7 @@ def profile(
     ImageError
         With ``strict``, if an image set cannot be measured.
     ResumeError
-        If the folder holds another run, or another process writes to it.
+        If the folder holds a run with other settings or other images, or another process writes to it.
     WeightsError, DeviceError, MissingExtraError
         If segmentation, network or executor cannot run at all.
     """
@@ -237,7 +240,7 @@ def run_job(
     ImageError
         With ``strict``, if an image set cannot be measured.
     ResumeError
-        If the folder holds another run, or another process writes to it.
+        If the folder holds a run with other settings or other images, or another process writes to it.
     WeightsError, DeviceError, MissingExtraError
         If segmentation, network or executor cannot run at all.
     """
@@ -251,7 +254,7 @@ def run_job(
         if shard:
             run |= {"shard": str(shard)}
             image_sets, folder = shard.of(image_sets), folder / shard.folder
-        with resume_table(folder, layout, run, part_bytes) as writer:
+        with resume_table(folder, layout, run, part_bytes, image_set_keys(image_sets, metadata)) as writer:
             summary = RunSummary(
                 folder, job, running.card.dimension, len(image_sets), writer.done, resumed=len(writer.done)
             )
@@ -278,7 +281,7 @@ def run_job(
 
 
 def describe_run(image_sets: Sequence[ImageSet], job: Job, card: Card, precision: str) -> dict[str, Any]:
-    """Describe everything that must not change when a stopped run is continued.
+    """Describe a run: all but its inputs must not change when it is continued.
 
     Parameters
     ----------
@@ -294,17 +297,8 @@ def describe_run(image_sets: Sequence[ImageSet], job: Job, card: Card, precision
     dict
         JSON values.
     """
-    inputs = hashlib.sha256()
-    for image_set in image_sets:
-        sources = [
-            [kind, name, *source.key()]
-            for kind, planes in (("channel", image_set.channels), ("labels", image_set.labels))
-            for name, source in planes.items()
-        ]
-        scale = [] if image_set.scale == 1 else [image_set.scale]
-        inputs.update(json.dumps([image_set.number, sources, image_set.metadata, *scale]).encode())
     return {
-        "inputs": inputs.hexdigest(),
+        "inputs": digest_of_inputs(image_sets),
         "image sets": len(image_sets),
         **{
             name.replace("_", " "): value

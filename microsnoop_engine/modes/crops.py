@@ -13,7 +13,7 @@ from ..model.frame import FRAME
 from .masks import ObjectMasks
 from .normalization import normalize_crop
 from .regions import Regions
-from .resizing import resize_longer_side, square_and_resize
+from .resizing import resize_inside, resize_longer_side, square_and_resize
 from .settings import CropSettings
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def crops(
     regions : Regions
     settings : CropSettings
     masks : LabelMasks or OutlineMasks, optional
-        The pixels to keep; all others become zero. By default all pixels are kept.
+        The pixels to keep; all others become zero, as the padding does. By default all pixels are kept.
 
     Yields
     ------
@@ -71,13 +71,12 @@ def crops(
     """
     for row, (y0, x0, y1, x1) in enumerate(regions.box.tolist()):
         planes = image[:, y0:y1, x0:x1].astype(np.float32)
-        if masks is not None:
-            np.copyto(planes, 0, where=~masks.inside(row))
+        inside = None if masks is None else masks.inside(row)
         windows: dict[int, list[NDArray[np.float32]]] = {}
         indices: dict[int, list[int]] = {}
         problems = []
         for index, plane in enumerate(planes, start=row * len(image)):
-            window, problem = normalize_crop(_fit(plane, settings), settings.pad_first)
+            window, problem = _window(plane, inside, settings)
             if window is None:
                 problems.append((index, problem))
             else:
@@ -89,10 +88,23 @@ def crops(
             yield Crops(NO_WINDOWS, np.empty(0, np.int64), problems)
 
 
-def _fit(plane: NDArray[np.float32], settings: CropSettings) -> NDArray[np.float32]:
-    """Resize a crop (h, w) where the settings ask for it, or where it is larger than the frame."""
-    if settings.resize and plane.size:
-        return resize_longer_side(plane, settings.resize)
-    if settings.mode == "image" or max(plane.shape) > FRAME:
-        return square_and_resize(plane)
-    return plane
+def _window(
+    plane: NDArray[np.float32], inside: NDArray[np.bool_] | None, settings: CropSettings
+) -> tuple[NDArray[np.float32] | None, str]:
+    """Resize a crop (h, w) where the settings ask for it, or where it is larger than the frame, and normalize it."""
+    large = settings.mode == "image" or max(plane.shape) > FRAME
+    if settings.pad_first:
+        if inside is not None:
+            plane = np.where(inside, plane, np.float32(0))
+        if settings.resize and plane.size:
+            plane = resize_longer_side(plane, settings.resize)
+        elif large:
+            plane = square_and_resize(plane)
+        return normalize_crop(plane, pad_first=True)
+    side = settings.resize or (FRAME if large else None)
+    if side and plane.size:
+        if inside is None:
+            plane = resize_longer_side(plane, side)
+        elif inside.any():
+            plane, inside = resize_inside(plane, inside, side)
+    return normalize_crop(plane, inside)

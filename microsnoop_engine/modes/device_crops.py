@@ -21,11 +21,11 @@ from ..model.devices import halving, out_of_memory
 from ..model.frame import FRAME, SIZES
 from .crops import NO_WINDOWS, Crops
 from .masks import LabelMasks, ObjectMasks, OutlineMasks
-from .normalization import CONSTANT, NEARLY_CONSTANT, NO_PIXELS, NOT_FINITE, PERCENTILES, TOO_SMALL
+from .normalization import CONSTANT, NEARLY_CONSTANT, NO_OBJECT, NO_PIXELS, NOT_FINITE, PERCENTILES, TOO_SMALL
 from .regions import Regions
 from .settings import CropSettings
 
-_PROBLEMS = ("", NOT_FINITE, CONSTANT, TOO_SMALL, NEARLY_CONSTANT)
+_PROBLEMS = ("", NOT_FINITE, CONSTANT, TOO_SMALL, NEARLY_CONSTANT, NO_OBJECT)
 _LARGEST = 2**31 - 1
 
 
@@ -62,7 +62,7 @@ class DeviceCropper:
             No larger than 224 pixels (see :func:`.unresized`).
         settings : CropSettings
         masks : LabelMasks or OutlineMasks, optional
-            The pixels to keep; all others become zero.
+            The pixels to keep; all others become zero, as the padding does.
         at_once : int
             Crops that are cut together.
 
@@ -230,13 +230,13 @@ def normalized_windows(
     ----------
     pixels : Pixels
     inside : callable or None
-        Finds the pixels to keep (see ``ObjectPixels``); all others become zero.
+        Finds the pixels to keep (see ``ObjectPixels``); all others become zero, as the padding does.
     table : Tensor (n, 5), int64
         Channel, y0, x0, y1, x1 of each crop.
     size : int
         Height and width of the windows; no side of a crop is longer.
     pad_first : bool
-        Take the percentiles of the crops padded with zeros to 224 x 224, or of the crops alone.
+        Take the percentiles of the crops padded with zeros to 224 x 224, or of the kept pixels alone.
 
     Returns
     -------
@@ -251,18 +251,21 @@ def normalized_windows(
     y, x = y[:, :, None], x[:, None, :]
     within = within_y[:, :, None] & within_x[:, None, :]
     ordered = pixels.gather(channel[:, :, None], y, x)
-    if inside is not None:
+    if inside is not None and pad_first:
         ordered.masked_fill_(~inside(y, x), 0)
+    elif inside is not None:
+        within = within & inside(y, x)
     values = pixels.values(ordered)
     finite = (torch.isfinite(values) | ~within).flatten(1).all(1)
     ordered = ordered.masked_fill(~within, _LARGEST).flatten(1)
-    count = ((y1 - y0) * (x1 - x0))[:, 0]
+    count = within.flatten(1).sum(1)
     zeros = FRAME * FRAME - count if pad_first else count * 0
     low, high = (_percentile(pixels, ordered, count, zeros, percent) for percent in PERCENTILES)
     lowest, highest = values.masked_fill(~within, torch.inf), values.masked_fill(~within, -torch.inf)
     constant = lowest.flatten(1).amin(1) == highest.flatten(1).amax(1)
     codes = torch.where(high <= low, torch.where(zeros > 0, 3, 4), 0)
     codes = torch.where(finite, torch.where(constant, 2, codes), 1)
+    codes = torch.where(count == 0, 5, codes)
     outside = torch.where(zeros > 0, (0.0 - low) / (high - low), 0.0)
     low, width = low[:, None, None], (high - low)[:, None, None]
     return torch.where(within, (values - low) / width, outside[:, None, None]), codes, outside

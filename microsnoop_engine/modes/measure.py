@@ -16,7 +16,7 @@ from .batcher import Batcher
 from .crops import crops, unresized
 from .masks import LabelMasks, ObjectMasks
 from .regions import Regions, regions_of, unscale_regions
-from .resizing import resize_labels, scale_image
+from .resizing import resize_labels, scale_image, without_offset
 from .settings import CropSettings
 from .validation import check_image
 
@@ -150,7 +150,7 @@ def start_measurement(
     InputError
         If mode ``cells`` has no labels, or an object lies in several planes.
     """
-    scaled = scale_image(image, settings.scale)
+    scaled = scale_image(image if settings.pad_first else without_offset(image), settings.scale)
     height, width = scaled.shape[1:]
     shape = (height, width)
     regions = regions_of(shape, labels, settings)

@@ -10,22 +10,27 @@ from ..model.frame import FRAME, SIZES
 PERCENTILES = (1.0, 99.0)
 
 NO_PIXELS = "no pixels inside the image"
+NO_OBJECT = "no pixels of the object at this scale: enlarge the image (scale)"
 NOT_FINITE = "NaN or infinite pixels"
 CONSTANT = "constant"
 TOO_SMALL = "covers less than 1 % of the frame: enlarge the image (scale)"
 NEARLY_CONSTANT = "constant but for less than 1 % of its pixels"
 
 
-def normalize_crop(crop: NDArray[np.float32], pad_first: bool = True) -> tuple[NDArray[np.float32] | None, str]:
+def normalize_crop(
+    crop: NDArray[np.float32], inside: NDArray[np.bool_] | None = None, *, pad_first: bool = False
+) -> tuple[NDArray[np.float32] | None, str]:
     """Normalize a crop so that percentile 1 becomes 0 and percentile 99 becomes 1, and center it in zeros.
 
     Parameters
     ----------
     crop : array (h, w), float32
         At most 224 x 224 pixels.
+    inside : array (h, w), bool, optional
+        The pixels to keep: the percentiles are theirs, and all others are zero after normalization. By default all.
     pad_first : bool
-        Take the percentiles of the crop padded with zeros to 224 x 224 (Xun et al. 2023, Methods), or of the crop
-        alone.
+        Take the percentiles of the crop padded with zeros to 224 x 224 (Xun et al. 2023, Methods). By default those of
+        the kept pixels alone, so that a constant added to the crop changes nothing.
 
     Returns
     -------
@@ -37,30 +42,37 @@ def normalize_crop(crop: NDArray[np.float32], pad_first: bool = True) -> tuple[N
 
     Examples
     --------
-    >>> window, problem = normalize_crop(np.arange(2500, dtype=np.float32).reshape(50, 50))
+    >>> crop = np.arange(2500, dtype=np.float32).reshape(50, 50)
+    >>> window, problem = normalize_crop(crop)
     >>> window.shape, problem
     ((64, 64), '')
+    >>> bool(np.array_equal(window, normalize_crop(crop - 1000)[0]))
+    True
     >>> normalize_crop(np.ones((50, 50), np.float32))
     (None, 'constant')
     """
     if crop.size == 0:
         return None, NO_PIXELS
-    if not np.isfinite(crop).all():
+    kept = crop if inside is None else crop[inside]
+    if kept.size == 0:
+        return None, NO_OBJECT
+    if not np.isfinite(kept).all():
         return None, NOT_FINITE
-    if crop.min() == crop.max():
+    if kept.min() == kept.max():
         return None, CONSTANT
     padding = FRAME * FRAME - crop.size if pad_first else 0
-    low, high = percentiles_with_zeros(crop, padding)
+    low, high = percentiles_with_zeros(kept, padding)
     if high <= low:
         return None, TOO_SMALL if padding else NEARLY_CONSTANT
-    # the padding is normalized with the crop; only where it stays zero does a smaller window stand for the frame
+    # padding that counts is normalized with the crop; only where it stays zero does a smaller window do for the frame
     outside = np.float32((0.0 - low) / (high - low) if padding else 0.0)
     size = min(s for s in SIZES if s >= max(crop.shape)) if outside == 0 else FRAME
     window = np.full((size, size), outside, np.float32)
     top, left = ((size - n) // 2 for n in crop.shape)
     inner = window[top : top + crop.shape[0], left : left + crop.shape[1]]
-    np.subtract(crop, low, out=inner)
-    inner /= high - low
+    where = True if inside is None else inside
+    np.subtract(crop, low, out=inner, where=where)
+    np.divide(inner, high - low, out=inner, where=where)
     return window, ""
 
 

@@ -14,7 +14,7 @@ from .batcher import Batcher
 from .masks import OutlineMasks
 from .measure import Measurement, OnBatch, embed_regions
 from .regions import outline_regions, unscale_regions
-from .resizing import resize_labels, scale_image
+from .resizing import resize_labels, scale_image, without_offset
 from .settings import CropSettings
 from .validation import check_image
 
@@ -65,7 +65,7 @@ def measure_rois(
         raise InputError(f"`mode` is '{settings.mode}': outlines are measured in mode cells")
     pixels = check_image(image)
     outlines = split_masks(boxes, masks)
-    scaled = scale_image(pixels, settings.scale)
+    scaled = scale_image(pixels if settings.pad_first else without_offset(pixels), settings.scale)
     (height, width), (scaled_height, scaled_width) = pixels.shape[1:], scaled.shape[1:]
     shape = (scaled_height, scaled_width)
     regions = outline_regions(boxes, outlines, (height, width), settings.rescale_constant, shape)

@@ -9,7 +9,7 @@ from ..model.frame import FRAME
 
 MODES = ("cells", "single-cell", "tile", "image")
 MASKS = ("box", "object")
-NORMALIZATIONS = ("pad-then-normalize", "normalize-then-pad")
+NORMALIZATIONS = ("crop-first", "pad-first")
 SMALLEST_RESIZE = 48
 
 
@@ -26,10 +26,11 @@ class CropSettings:
         Half width of the box around an object, in units of the object's longer side, 0.1 to 20: 2.0 suits nuclei, 0.6
         whole cells. For mode ``cells`` (Rc of the paper).
     mask : {'box', 'object'}
-        Keep all pixels of a crop, or set those outside the object to zero.
-    normalize : {'pad-then-normalize', 'normalize-then-pad'}, optional
-        Take the percentiles of the zero-padded crop (as in the paper) or of the crop alone. By default the first; the
-        second for ``mask='object'``, where a small object would be lost among the zeros.
+        Keep all pixels of a crop, or those of the object only: all others become zero.
+    normalize : {'crop-first', 'pad-first'}
+        Normalize the crop before the zeros around it are added, so that a constant added to all pixels (a camera's
+        offset, a background level) changes nothing, or after them (as in the paper), so that they count in the
+        percentiles. With ``mask='object'`` pixels outside the object are treated as the zeros around the crop are.
     drop_border : bool
         Leave out objects that touch the edge of the image.
     scale : float
@@ -45,14 +46,14 @@ class CropSettings:
 
     Examples
     --------
-    >>> CropSettings(mask="object").pad_first
-    False
+    >>> CropSettings(mode="tile").normalize
+    'crop-first'
     """
 
     mode: str = "cells"
     rescale_constant: float = 2.0
     mask: str = "box"
-    normalize: str | None = None
+    normalize: str = "crop-first"
     drop_border: bool = False
     scale: float = 1.0
     resize: int | None = None
@@ -60,7 +61,7 @@ class CropSettings:
     def __post_init__(self) -> None:
         for setting, choices in (("mode", MODES), ("mask", MASKS), ("normalize", NORMALIZATIONS)):
             value = getattr(self, setting)
-            if value not in choices and (setting, value) != ("normalize", None):
+            if value not in choices:
                 raise InputError(f"`{setting}` is '{value}': it must be one of {', '.join(choices)}")
         for setting, low, high in (("rescale_constant", 0.1, 20.0), ("scale", 0.01, 16.0)):
             value = getattr(self, setting)
@@ -79,7 +80,7 @@ class CropSettings:
     @property
     def pad_first(self) -> bool:
         """Whether a crop is padded with zeros before it is normalized."""
-        return (self.normalize or NORMALIZATIONS[self.mask == "object"]) == "pad-then-normalize"
+        return self.normalize == "pad-first"
 
     @property
     def masked(self) -> bool:

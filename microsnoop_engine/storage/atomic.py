@@ -2,13 +2,40 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ..errors import StorageError
 from .paths import is_remote, upload
+
+_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+
+
+@contextmanager
+def full_disk_errors(path: Path) -> Iterator[None]:
+    """Explain it when the disk has no space, or the user no quota, for a file that the block writes.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Raises
+    ------
+    StorageError
+        In that case; other errors pass unchanged.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        reason = "the disk is full, or your quota is used up: free some space, and run the same command again"
+        raise StorageError(path, reason) from None
 
 
 @contextmanager
@@ -28,7 +55,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises
     ------
     StorageError
-        If the store refuses the file.
+        If the store refuses the file, or the disk is full.
 
     Examples
     --------
@@ -50,8 +77,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
     target = Path(os.path.realpath(path)) if path.is_symlink() else path
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        yield temporary
-        temporary.replace(target)
+        with full_disk_errors(path):
+            yield temporary
+            temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -115,7 +143,7 @@ class AppendFile:
             self._data += line
             write_atomic(self._path, self._data)
             return
-        with self._path.open("ab") as file:
+        with full_disk_errors(self._path), self._path.open("ab") as file:
             file.write(line)
             file.flush()
             os.fsync(file.fileno())

@@ -3,6 +3,8 @@
 import csv
 import json
 import math
+import os
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,12 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from microsnoop_engine.distributor.results import MANIFEST, TableWriter, read_manifest, write_csv, write_image_list
-from microsnoop_engine.errors import InputError, ResumeError
+from microsnoop_engine.errors import InputError, ResumeError, StorageError
 from microsnoop_engine.images.image_set import ImageSet
 from microsnoop_engine.modes.measure import CropFailure, Measurement
 from microsnoop_engine.modes.regions import Regions
 from microsnoop_engine.tables.layout import Layout, metadata_types
-from microsnoop_engine.tables.parquet_files import TABLE, read_table
+from microsnoop_engine.tables.parquet_files import TABLE, read_table, table_files
 
 RUN = {"inputs": "abc", "mode": "cells", "channels": ("DNA", "GFP")}
 LAYOUT = Layout("Nuclei", ("DNA", "GFP"), {"Well": str, "Site": int, "Dose": float}, dimension=4)
@@ -157,9 +159,10 @@ def test_resume_after_a_crash_before_the_manifest(tmp_path):
     ("run", "message"),
     [
         ({**RUN, "mode": "tile"}, r'different: mode \(before "cells", now "tile"\)\. Choose another folder'),
-        ({**RUN, "scale": 2}, r"different: scale \(before null, now 2\)"),
-        ({"inputs": "abc", "mode": "cells"}, r'different: channels \(before \["DNA", "GFP"\], now null\)'),
-        ({**RUN, "inputs": "x" * 200}, r'different: inputs \(before "abc", now "x{50,60}\.\.\.\)'),
+        ({**RUN, "scale": 2}, r"different: scale \(before not set, now 2\)"),
+        ({"inputs": "abc", "mode": "cells"}, r'different: channels \(before \["DNA", "GFP"\], now not set\)'),
+        ({**RUN, "mode": "x" * 200}, r'different: mode \(before "cells", now "x{50,60}\.\.\.\)'),
+        ({**RUN, "settings": {"resize": 96}}, r"different: resize \(before not set, now 96\)\. Choose"),
     ],
 )
 def test_another_run_is_refused(tmp_path, run, message):
@@ -168,6 +171,84 @@ def test_another_run_is_refused(tmp_path, run, message):
     with pytest.raises(ResumeError, match=message):
         TableWriter(tmp_path, LAYOUT, run)
     assert read_table(tmp_path).equals(before)
+
+
+def test_a_run_that_measured_nothing_does_not_block_its_folder(tmp_path):
+    TableWriter(tmp_path, LAYOUT, {**RUN, "mode": "tile"}).finish()
+    assert len(table_files(tmp_path / TABLE)) == 1
+    write(tmp_path, [1])
+    assert read_manifest(tmp_path / MANIFEST)[0]["run"]["mode"] == "cells"
+    assert read_table(tmp_path)["ImageNumber"].to_pylist() == [1, 1, 1]
+
+
+def keys(*numbers, **changed):
+    return {n: [f"planes {n}", changed.get(f"image{n}", "state")] for n in numbers}
+
+
+def numbers_of(folder):
+    return read_table(folder)["ImageNumber"].to_pylist()[::3]
+
+
+def test_image_sets_that_changed_lose_their_rows(tmp_path, caplog):
+    caplog.set_level("INFO")
+    write(tmp_path, range(1, 6), part_bytes=150, keys=keys(1, 2, 3, 4, 5))
+    assert len(table_files(tmp_path / TABLE)) == 3
+    before = read_table(tmp_path)
+    # of the first part one image set goes, of the second all, of the third none
+    writer = TableWriter(tmp_path, LAYOUT, RUN, keys=keys(1, 3, 4, 5, 6, image3="other", image4="other"))
+    assert sorted(writer.done) == [1, 5]
+    assert numbers_of(tmp_path) == [1, 5]
+    assert "2 image sets have changed and are measured again: ImageNumber 3, 4" in caplog.text
+    assert "1 image sets are no longer in the input; their rows are removed: 2" in caplog.text
+    for number in (3, 4, 6):
+        writer.write(image_set(number), measurement(number))
+    writer.finish()
+    assert sorted(numbers_of(tmp_path)) == [1, 3, 4, 5, 6]
+    after = read_table(tmp_path).to_pandas().query("ImageNumber in [1, 3, 4, 5]").sort_values(["ImageNumber"])
+    wanted = before.to_pandas().query("ImageNumber in [1, 3, 4, 5]")
+    pd.testing.assert_frame_equal(after.reset_index(drop=True), wanted.reset_index(drop=True))
+    listed = [image["number"] for entry in read_manifest(tmp_path / MANIFEST)[1:] for image in entry["images"]]
+    assert sorted(listed) == [1, 3, 4, 5, 6]
+    again = TableWriter(tmp_path, LAYOUT, RUN, keys=keys(1, 3, 4, 5, 6, image3="other", image4="other"))
+    assert sorted(again.done) == [1, 3, 4, 5, 6]
+
+
+def test_a_kill_while_rows_are_removed(tmp_path, monkeypatch):
+    """The files of the image set are as they were at the next start: its rows may be there, and are not trusted."""
+    write(tmp_path, [1, 2, 3], keys=keys(1, 2, 3))
+
+    def die(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TableWriter, "_remove_rows", die)
+        with pytest.raises(KeyboardInterrupt):
+            TableWriter(tmp_path, LAYOUT, RUN, keys=keys(1, 2, 3, image2="other"))
+    write(tmp_path, [1, 2, 3], keys=keys(1, 2, 3))
+    assert sorted(numbers_of(tmp_path)) == [1, 2, 3]
+    assert len(read_table(tmp_path)) == 9
+
+
+@pytest.mark.parametrize("now", [keys(7, 8), {}])
+def test_the_results_of_other_images_are_refused(tmp_path, now):
+    write(tmp_path, [1, 2], keys=keys(1, 2))
+    with pytest.raises(
+        ResumeError, match=r"holds the results of other images \(2 image sets, none of them in the input"
+    ):
+        TableWriter(tmp_path, LAYOUT, RUN, keys=now)
+    assert numbers_of(tmp_path) == [1, 2]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
+def test_a_full_disk_is_named(tmp_path):
+    writer = TableWriter(tmp_path, LAYOUT, RUN)
+    part = tmp_path / TABLE / "part-00000.parquet"
+    part.with_name(f".{part.name}.{os.getpid()}.tmp").symlink_to("/dev/full")
+    writer.write(image_set(1), measurement(1))
+    with pytest.raises(StorageError, match=r"part-00000\.parquet': the disk is full, or your quota is used up: free"):
+        writer.flush()
+    write(tmp_path, [1])
+    assert numbers_of(tmp_path) == [1]
 
 
 def test_table_without_its_manifest_is_refused(tmp_path):

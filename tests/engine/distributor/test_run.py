@@ -7,8 +7,10 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import tifffile
 from filelock import FileLock
@@ -119,9 +121,12 @@ def test_a_plate_without_any_object_leaves_a_table_without_rows(tmp_path, embedd
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda sets: (sets[:2], JOB), "image sets"),
         (lambda sets: (sets, Job(("DNA",), "Nuclei", JOB.settings)), "channels"),
-        (lambda sets: (sets, Job(JOB.channels, "Nuclei", CropSettings(rescale_constant=0.6))), "settings"),
+        (
+            lambda sets: (sets, Job(JOB.channels, "Nuclei", CropSettings(rescale_constant=0.6))),
+            "different: rescale_constant",
+        ),
+        (lambda sets: ([replace(s, channels=s.labels) for s in sets], JOB), "holds the results of other images"),
     ],
 )
 def test_the_folder_of_another_run_is_refused(tmp_path, embedder, change, message):
@@ -131,6 +136,31 @@ def test_the_folder_of_another_run_is_refused(tmp_path, embedder, change, messag
     with pytest.raises(ResumeError, match=f"{message}.*Choose another folder|{message}"):
         run_job(*change(sets), embedder, tmp_path / "out")
     assert table_of(tmp_path / "out").equals(before)
+
+
+def test_only_what_changed_is_measured_again(tmp_path, embedder):
+    """A mended name, an added row, a replaced file, a changed well, a removed row."""
+    path = write_screen(tmp_path, 6, FileName_DNA=[f"own{n}.tif" for n in range(6)], FileName_GFP=["GFP0.tif"] * 6)
+    for n in range(6):
+        (tmp_path / f"own{n}.tif").write_bytes((tmp_path / f"DNA{n % 4}.tif").read_bytes())
+    complete = path.read_text()
+    lines = complete.splitlines(keepends=True)
+    path.write_text("".join(lines[:6]).replace("own1", "typo").replace("A04", "D04"))
+    first = run_job(from_load_data(path), JOB, embedder, tmp_path / "out")
+    assert sorted(first.images) == [1, 3, 4, 5]
+    path.write_text(complete)
+    (tmp_path / "own2.tif").write_bytes((tmp_path / "DNA1.tif").read_bytes())
+    second = run_job(from_load_data(path), JOB, embedder, tmp_path / "out")
+    assert (second.resumed, second.crops, sorted(second.images)) == (2, 16, [1, 2, 3, 4, 5, 6])
+    run_job(from_load_data(path), JOB, embedder, tmp_path / "whole")
+    found, expected = (
+        table_of(tmp_path / name).sort_values(["ImageNumber", "ObjectNumber"], ignore_index=True)
+        for name in ("out", "whole")
+    )
+    pd.testing.assert_frame_equal(found, expected, rtol=1e-4, atol=2e-5)
+    third = run_job(from_load_data(path)[:4], JOB, embedder, tmp_path / "out")
+    assert (third.crops, sorted(third.images)) == (0, [1, 2, 3, 4])
+    assert sorted(table_of(tmp_path / "out")["ImageNumber"]) == [1, 1, 2, 2, 3, 3, 4, 4]
 
 
 def test_two_runs_never_write_to_one_folder(tmp_path, embedder):

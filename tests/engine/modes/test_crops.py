@@ -45,7 +45,7 @@ def in_frame(window):
 def test_crops_of_cells(mask):
     labels = random_labels(6)
     image = np.random.default_rng(6).integers(10, 4000, (2, *labels.shape), np.uint16)
-    settings = CropSettings(mask=mask, rescale_constant=1.0, normalize="pad-then-normalize")
+    settings = CropSettings(mask=mask, rescale_constant=1.0, normalize="pad-first")
     regions, windows, problems = cut(image, labels, settings)
     assert sorted([*windows, *problems]) == [(row, channel) for row in range(len(regions)) for channel in (0, 1)]
     assert len(windows) > 5
@@ -66,7 +66,7 @@ def test_the_channels_of_a_region_come_together():
     labels[30:90, 30:90] = 4
     rng = np.random.default_rng(3)
     image = np.stack([rng.uniform(1, 2, (120, 120)), np.ones((120, 120)), rng.uniform(-2, -1, (120, 120))] * 2)
-    settings = CropSettings(rescale_constant=0.5)
+    settings = CropSettings(rescale_constant=0.5, normalize="pad-first")
     parts = list(crops(image.astype(np.float32), regions_of((120, 120), labels, settings), settings))
     assert [part.windows.shape for part in parts] == [(2, 64, 64), (2, 224, 224), (0, 224, 224)]
     assert [part.indices.tolist() for part in parts] == [[0, 3], [2, 5], []]
@@ -82,16 +82,14 @@ def test_small_masked_objects_are_measured_unless_their_padding_is_to_count():
         _, windows, problems = cut(image, labels, CropSettings(mask="object", **settings))
         return windows.get((0, 0)), problems.get((0, 0))
 
-    window, problem = crop(normalize="pad-then-normalize")
+    window, problem = crop(normalize="pad-first")
     assert window is None
     assert "less than 1 % of the frame" in problem
     window, _ = crop()
-    assert np.array_equal(window, crop(normalize="normalize-then-pad")[0])
     inside = image[0, 90:102, 90:102].astype(float)
-    box = np.zeros((48, 48))
-    box[18:30, 18:30] = inside
-    low, high = np.percentile(box, (1, 99))
-    np.testing.assert_allclose(in_frame(window)[106:118, 106:118], (inside - low) / (high - low), atol=1e-6)
+    frame = np.zeros((224, 224))
+    frame[106:118, 106:118] = normalized(inside)
+    np.testing.assert_allclose(in_frame(window), frame, atol=1e-6)
 
 
 def test_mask_object_sees_every_plane():
@@ -101,7 +99,7 @@ def test_mask_object_sees_every_plane():
     settings = CropSettings(mask="object", rescale_constant=0.5)
     _, masked, _ = cut(image, labels, settings)
     # each object fills its own box, so that the mask must not take anything away
-    _, unmasked, _ = cut(image, labels, CropSettings(rescale_constant=0.5, normalize="normalize-then-pad"))
+    _, unmasked, _ = cut(image, labels, CropSettings(rescale_constant=0.5))
     assert masked.keys() == unmasked.keys() == {(0, 0), (1, 0)}
     assert all(np.array_equal(masked[place], unmasked[place]) for place in masked)
 
@@ -163,7 +161,7 @@ def test_a_crop_at_the_edge_keeps_its_shape_when_it_is_resized():
     labels = np.zeros((40, 100), np.int32)
     labels[10:30, 40:60] = 1
     image = np.random.default_rng(2).uniform(1, 2, (1, 40, 100)).astype(np.float32)
-    settings = CropSettings(rescale_constant=2.0, resize=160, normalize="normalize-then-pad")
+    settings = CropSettings(rescale_constant=2.0, resize=160)
     (window,) = cut(image, labels, settings)[1].values()
     filled = window != 0
     assert filled.any(1).sum() == pytest.approx(80, abs=1)

@@ -20,10 +20,10 @@ SETTINGS = [
     CropSettings(rescale_constant=0.6),
     CropSettings(rescale_constant=5.0),
     CropSettings(mask="object"),
-    CropSettings(mask="object", normalize="pad-then-normalize"),
-    CropSettings(normalize="normalize-then-pad"),
+    CropSettings(mask="object", normalize="pad-first"),
+    CropSettings(normalize="pad-first"),
     CropSettings(mode="tile"),
-    CropSettings(mode="tile", normalize="normalize-then-pad"),
+    CropSettings(mode="tile", normalize="pad-first"),
 ]
 
 
@@ -72,7 +72,7 @@ def field():
 def test_drawn_field(field, settings):
     windows, problems = assert_same(*field, settings)
     assert windows
-    if settings == CropSettings():
+    if settings == CropSettings(normalize="pad-first"):
         assert {len(window) for window in windows.values()} > {48, 64}
         assert set(problems.values()) == {"constant", "covers less than 1 % of the frame: enlarge the image (scale)"}
 
@@ -113,13 +113,13 @@ def test_labels_in_several_planes(field):
 def test_nearly_full_frames_keep_their_padding_as_it_is():
     """Percentile 1 is not among so few zeros."""
     image = np.random.default_rng(2).integers(500, 900, (2, 223, 224), np.uint16)
-    windows, _ = assert_same(image, None, CropSettings(mode="single-cell"))
+    windows, _ = assert_same(image, None, CropSettings(mode="single-cell", normalize="pad-first"))
     assert all((window[-1] < 0).all() for window in windows.values())
 
 
 def test_negative_padding_makes_whole_frames():
     image = np.random.default_rng(3).normal(-500, 30, (1, 50, 60)).astype(np.float32)
-    windows, _ = assert_same(image, None, CropSettings(mode="single-cell"))
+    windows, _ = assert_same(image, None, CropSettings(mode="single-cell", normalize="pad-first"))
     assert [window.shape for window in windows.values()] == [(224, 224)]
 
 

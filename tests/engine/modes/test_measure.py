@@ -24,25 +24,31 @@ def measured(embedder, field):
     return measure(embedder, *field)
 
 
-def hand_made_frame(pixels):
-    """A crop in the middle of a 224 x 224 frame of zeros, percentile 1 to 0 and 99 to 1: the paper's words."""
+def hand_made_frame(pixels, pad_first=False):
+    """A crop in the middle of a 224 x 224 frame of zeros; percentile 1 of the crop (the frame) is 0, 99 is 1."""
     frame = np.zeros((224, 224))
     top, left = (224 - pixels.shape[0]) // 2, (224 - pixels.shape[1]) // 2
-    frame[top : top + pixels.shape[0], left : left + pixels.shape[1]] = pixels
-    low, high = np.percentile(frame, (1, 99))
-    return torch.tensor((frame - low) / (high - low), dtype=torch.float32)[None, None]
+    middle = slice(top, top + pixels.shape[0]), slice(left, left + pixels.shape[1])
+    frame[middle] = pixels
+    changed = slice(None) if pad_first else middle
+    low, high = np.percentile(frame[changed], (1, 99))
+    frame[changed] = (frame[changed] - low) / (high - low)
+    return torch.tensor(frame, dtype=torch.float32)[None, None]
 
 
+@pytest.mark.parametrize("normalize", ["crop-first", "pad-first"])
 @torch.inference_mode()
-def test_embedding_of_a_crop(model, field, measured):
+def test_embedding_of_a_crop(model, embedder, field, normalize):
     image, labels = field
     boxes = cell_regions(labels).box
+    measured = measure(embedder, image, labels, CropSettings(normalize=normalize))
     assert measured.features.shape == (len(boxes), 512)
     assert measured.problems == []
     for row in (0, len(boxes) - 1):
         y0, x0, y1, x1 = boxes[row]
         for channel in (0, 1):
-            expected = model.embed(hand_made_frame(image[channel, y0:y1, x0:x1]))[0].numpy()
+            frame = hand_made_frame(image[channel, y0:y1, x0:x1], normalize == "pad-first")
+            expected = model.embed(frame)[0].numpy()
             assert np.abs(measured.features[row, channel * 256 : (channel + 1) * 256] - expected).max() < 1e-4
 
 
@@ -98,7 +104,7 @@ def test_crops_that_cannot_be_measured(embedder):
     labels[20:50, 20:50], labels[200:240, 200:240], labels[130:134, 20:24] = 3, 7, 9
     image[1, :120, :120] = 5
     image[2, 210, 210] = np.nan
-    found = measure(embedder, image, labels, CropSettings(rescale_constant=1))
+    found = measure(embedder, image, labels, CropSettings(rescale_constant=1, normalize="pad-first"))
     assert [(p.object_number, p.channel, p.reason) for p in found.problems if p.object_number != 9] == [
         (3, 1, "constant"),
         (7, 2, "NaN or infinite pixels"),
@@ -109,6 +115,8 @@ def test_crops_that_cannot_be_measured(embedder):
     missing = np.isnan(found.features).reshape(3, 3, 256)
     assert missing.all(2).tolist() == [[False, True, False], [False, False, True], [True, True, True]]
     assert np.array_equal(missing.all(2), missing.any(2))
+    found = measure(embedder, image, labels, CropSettings(rescale_constant=1))
+    assert [(p.object_number, p.channel) for p in found.problems] == [(3, 1), (7, 2)]
 
 
 def test_no_objects(embedder, field):
@@ -196,6 +204,7 @@ def test_objects_that_vanish_when_the_image_shrinks_keep_their_rows(embedder):
     found = measure(embedder, image, labels, CropSettings(scale=0.3, mask="object"))
     assert found.regions.object_number.tolist() == [1, 2]
     assert np.isfinite(found.features).all(1).tolist() == [True, False]
+    assert found.problems[0].reason == "no pixels of the object at this scale: enlarge the image (scale)"
 
 
 def test_progress_and_stopping(embedder, field):

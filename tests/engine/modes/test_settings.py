@@ -13,7 +13,7 @@ from microsnoop_engine.modes.settings import CropSettings
     [
         ({"mode": "cell"}, "`mode` is 'cell': it must be one of cells, single-cell, tile, image"),
         ({"mask": "ring"}, "`mask` is 'ring': it must be one of box, object"),
-        ({"normalize": "no"}, "`normalize` is 'no': it must be one of pad-then-normalize, normalize-then-pad"),
+        ({"normalize": "no"}, "`normalize` is 'no': it must be one of crop-first, pad-first"),
         ({"rescale_constant": 0.0}, "`rescale_constant` is 0.0: it must be a number from 0.1 to 20.0"),
         ({"rescale_constant": math.nan}, "`rescale_constant` is nan"),
         ({"rescale_constant": "2"}, "`rescale_constant` is '2'"),
