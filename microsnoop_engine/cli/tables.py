@@ -42,6 +42,19 @@ def _add_aggregate(commands: Any) -> None:
         help="with --level treatment: columns of the wells whose different values a treatment keeps, Metadata_Week",
     )
     parser.add_argument("--statistic", choices=("mean", "median"), default="mean", help="default: mean (the paper's)")
+    parser.add_argument(
+        "--pool",
+        choices=("images", "cells"),
+        default="images",
+        help="a well is the mean of its images (default, the paper's) or of all its cells",
+    )
+    parser.add_argument(
+        "--plates",
+        type=names_of,
+        default=(),
+        metavar="A,B",
+        help="columns that tell plates, batches and acquisitions apart; default: found by their names",
+    )
     parser.add_argument("--min-objects", type=int, default=1, metavar="N", help="leave out rows with fewer objects")
     parser.add_argument(
         "--platemap", type=path_argument, metavar="FILE", help="table with a row per well, joined to the wells"
@@ -176,6 +189,8 @@ def run_aggregate(options: argparse.Namespace) -> int:
         options.treatment,
         features=options.features,
         statistic=options.statistic,
+        pool=options.pool,
+        plates=options.plates,
         min_objects=options.min_objects,
         platemap=options.platemap,
         on=options.on,

@@ -26,11 +26,14 @@ class TableSource:
     columns : tuple of str
     read : callable
         Takes names of columns; yields chunks (``pandas.DataFrame``) of them, in the order of the rows.
+    features : tuple of str, optional
+        The columns that the file itself declares to be features (X of AnnData); None where it declares none.
     """
 
     path: Path
     columns: tuple[str, ...]
     read: Callable[[Sequence[str]], Iterator[pd.DataFrame]]
+    features: tuple[str, ...] | None = None
 
     def chunks(self, columns: Sequence[str] | None = None) -> Iterator[pd.DataFrame]:
         """Read the table in chunks.
