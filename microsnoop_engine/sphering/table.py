@@ -13,7 +13,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..errors import InputError, require_columns
-from ..evaluation.metrics import knn_predict
+from ..evaluation.metrics import knn_correct
+from ..evaluation.neighbors import has_direction
 from ..storage.paths import as_path
 from ..tables.features import is_microsnoop, select_features
 from ..tables.formats import check_output, open_table, write_table
@@ -242,9 +243,16 @@ def best_regularization(
     shares = []
     for regularization in grid:
         sphered, _ = _sphere(values, is_control, groups, method, regularization)
-        predictions = knn_predict(sphered[compared], labels[compared], k=1)
-        shares.append(float((predictions == labels[compared]).mean()))
+        shares.append(_nearest_alike(sphered[compared], labels[compared]))
     return grid[len(grid) - 1 - int(np.argmax(shares[::-1]))]
+
+
+def _nearest_alike(values: NDArray[Any], labels: NDArray[Any]) -> float:
+    """Return the share of rows whose nearest row has their label; rows without direction have none."""
+    rows = has_direction(values)
+    names, counts = np.unique(labels[rows], return_counts=True)
+    rows &= np.isin(labels, names[counts > 1])
+    return float(knn_correct(values[rows], labels[rows], k=1).sum() / len(values)) if rows.any() else 0.0
 
 
 def _control_rows(frame: pd.DataFrame, controls: str, present: NDArray[np.bool_]) -> NDArray[np.bool_]:
