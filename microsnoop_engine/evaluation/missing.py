@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-MOST_MISSING = 0.5
+MOST_MISSING = 0.2
 """Share of the rows that a feature may lack; with more, the feature is left out instead of the rows."""
 
 
@@ -23,7 +23,8 @@ def complete_part(values: NDArray[Any]) -> tuple[NDArray[np.bool_], NDArray[np.b
     rows : array (n,), bool
         Rows with all numbers of the columns that are kept.
     columns : array (p,), bool
-        All columns but those that most rows lack. Rows without any number (wells without objects) do not count.
+        All columns but those that more than a fifth of the rows lack. Rows without any number (wells without objects)
+        do not count.
 
     Examples
     --------

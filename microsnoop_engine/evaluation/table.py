@@ -40,8 +40,9 @@ def evaluate_frame(
 ) -> list[dict[str, float | str]]:
     """Score how well features separate labels.
 
-    Rows without a label, or with missing or infinite features, take no part; nor do features that most rows lack. Rows
-    of zeros have no direction and take no part where cosines are compared. All are counted in a warning.
+    Rows without a label, or with missing or infinite features, take no part; nor do features that more than a fifth of
+    the rows lack. Both are counted in a warning. Rows of zeros have no direction and take no part where cosines are
+    compared.
 
     Parameters
     ----------
@@ -132,7 +133,9 @@ def _scorable(frame: pd.DataFrame, features: Sequence[str], label: str) -> tuple
         raise InputError(f"no row has both a label in '{label}' and all features")
     lacking = [name for name, kept in zip(features, columns, strict=True) if not kept]
     if lacking:
-        log.warning("%d features are missing in most rows and left out: %s", len(lacking), listing(lacking))
+        log.warning(
+            "%d features are missing in more than a fifth of the rows and left out: %s", len(lacking), listing(lacking)
+        )
     if not rows.all():
         log.warning("%d of %d rows have missing or infinite features and are left out", (~rows).sum(), len(rows))
     return frame[rows], [name for name, kept in zip(features, columns, strict=True) if kept]

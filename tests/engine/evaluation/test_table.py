@@ -64,7 +64,7 @@ def test_missing_infinite_and_directionless_rows_are_left_out_and_counted(caplog
     expected = evaluate_frame(complete.drop(index=[2, 3, 4]), list("wxy"), "l", tasks)
     assert [score.pop("left_out") for score in found] == [3] * 4
     assert found == expected
-    assert "1 features are missing in most rows and left out: z" in caplog.text
+    assert "1 features are missing in more than a fifth of the rows and left out: z" in caplog.text
     assert "2 of 40 rows have missing or infinite features" in caplog.text
     lengths = evaluate_frame(frame, list("wxyz"), "l", ["knn"], metric="euclidean")
     assert lengths[0]["rows"] == 38
