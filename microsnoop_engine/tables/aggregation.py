@@ -90,9 +90,9 @@ def aggregate(
     if out is not None:
         check_output(as_path(out))
     source = open_table(table, objects)
-    names = select_features(source, features)
     with name_in_errors(table):
         _check_level(source, level, treatment)
+        names = select_features(source, features)
         if pool not in POOLS:
             raise InputError(f"`pool` is '{pool}': choose one of {', '.join(POOLS)}")
         require_columns(source.columns, plates, f"`plates`: '{source.path}'")

@@ -54,6 +54,7 @@ def test_times_of_day_tell_no_plates_apart(caplog):
 def objects(image_numbers, **metadata):
     """Two objects in an image of each well."""
     frame = wells().loc[[0, 0, 1, 1, 2, 2, 3, 3]].reset_index(drop=True)
+    frame["Nuclei_Texture_1"] += [0.0, 0.5] * 4
     return frame.assign(ImageNumber=np.repeat(image_numbers, 2), ObjectNumber=[1, 2] * 4, **metadata)
 
 
