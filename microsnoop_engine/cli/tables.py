@@ -42,6 +42,19 @@ def _add_aggregate(commands: Any) -> None:
         help="with --level treatment: columns of the wells whose different values a treatment keeps, Metadata_Week",
     )
     parser.add_argument("--statistic", choices=("mean", "median"), default="mean", help="default: mean (the paper's)")
+    parser.add_argument(
+        "--pool",
+        choices=("images", "cells"),
+        default="images",
+        help="a well is the mean of its images (default, the paper's) or of all its cells",
+    )
+    parser.add_argument(
+        "--plates",
+        type=names_of,
+        default=(),
+        metavar="A,B",
+        help="columns that tell plates, batches and acquisitions apart; default: found by their names",
+    )
     parser.add_argument("--min-objects", type=int, default=1, metavar="N", help="leave out rows with fewer objects")
     parser.add_argument(
         "--platemap", type=path_argument, metavar="FILE", help="table with a row per well, joined to the wells"
@@ -109,6 +122,14 @@ def _add_sphere(commands: Any) -> None:
         metavar="microsnoop=X,classical=Y",
         help="weights of the two kinds in distances",
     )
+    parser.add_argument(
+        "--missing",
+        choices=("drop-row", "drop-feature", "impute"),
+        default="drop-row",
+        help="a row with missing numbers: leave it without features (default), drop the features that it lacks, or "
+        "take the median of the controls",
+    )
+    parser.add_argument("--clip", type=float, metavar="Z", help="largest robust z-score of a classical feature")
     parser.add_argument("--save", type=Path, metavar="FILE.safetensors", help="write the transform")
     _add_out(parser, "sphered.parquet")
     parser.set_defaults(run=run_sphere)
@@ -196,6 +217,8 @@ def run_aggregate(options: argparse.Namespace) -> int:
         options.treatment,
         features=options.features,
         statistic=options.statistic,
+        pool=options.pool,
+        plates=options.plates,
         min_objects=options.min_objects,
         platemap=options.platemap,
         on=options.on,
@@ -247,6 +270,8 @@ def run_sphere(options: argparse.Namespace) -> int:
             regularization=options.regularization,
             replicates=options.replicates,
             weights=options.weights,
+            missing=options.missing,
+            clip=options.clip,
             objects=options.objects,
             out=options.out,
             save=options.save,
@@ -259,6 +284,14 @@ def run_sphere(options: argparse.Namespace) -> int:
         _say(options, f"{len(names)} columns left out ({reason}): {listing(names)}")
     if result.missing:
         _say(options, f"{result.missing} rows have no features and stay without")
+    if result.incomplete:
+        done = "are imputed" if options.missing == "impute" else "stay without features (--missing)"
+        _say(options, f"{result.incomplete} rows lack some features and {done}")
+    for name, rows in list(result.dominant.items())[:5]:
+        print(
+            f"WARNING: {name} makes up more than 90 % of {rows} rows: check it, and leave it out or use --clip",
+            file=sys.stderr,
+        )
     _say(options, f"{len(result.frame)} rows, {len(result.features)} features: {options.out}")
     return 0
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from .neighbors import has_direction
 
 NULL_DRAWS = 1000
 """Number of random sets of rows that the replicates of a treatment are compared with."""
@@ -150,6 +151,7 @@ def replicability(values: NDArray[Any], treatments: NDArray[Any], seed: int = 0)
     Parameters
     ----------
     values : array (n, p)
+        Rows of zeros have no direction and take no part.
     treatments : array (n,)
     seed : int
         Of the random sets, which have as many rows as the median treatment.
@@ -165,25 +167,28 @@ def replicability(values: NDArray[Any], treatments: NDArray[Any], seed: int = 0)
     """
     from sklearn.preprocessing import normalize
 
+    directed = has_direction(values)
+    values, treatments = np.asarray(values)[directed], np.asarray(treatments)[directed]
+    if not len(values):
+        raise InputError("replicability needs rows that are not all zeros")
     names, codes, counts = np.unique(treatments, return_inverse=True, return_counts=True)
     if len(names) < 2 or counts.max() < 2:
         raise InputError("replicability needs two treatments, and replicates of them")
-    similarity = normalize(np.asarray(values, np.float64))
-    similarity = similarity @ similarity.T
+    directions = normalize(np.asarray(values, np.float64))
     repeated = np.flatnonzero(counts > 1)
-    observed = np.array([_median_pair(similarity, np.flatnonzero(codes == code)) for code in repeated])
+    members = np.split(np.argsort(codes, kind="stable"), np.cumsum(counts)[:-1])
+    observed = np.array([_median_pair(directions[members[code]]) for code in repeated])
     size = min(max(int(np.median(counts[repeated])), 2), len(names))
     random = np.random.default_rng(seed)
-    members = [np.flatnonzero(codes == code) for code in range(len(names))]
     chance = []
     for _ in range(NULL_DRAWS):
         chosen = random.choice(len(names), size, replace=False)
-        chance.append(_median_pair(similarity, np.array([random.choice(members[code]) for code in chosen])))
+        chance.append(_median_pair(directions[[random.choice(members[code]) for code in chosen]]))
     threshold = float(np.percentile(chance, 95))
     return Replicability(names[repeated], observed, threshold, float((observed > threshold).mean()))
 
 
-def _median_pair(similarity: NDArray[Any], rows: NDArray[Any]) -> float:
-    """Return the median similarity of two rows of a set."""
-    pairs = similarity[np.ix_(rows, rows)]
-    return float(np.median(pairs[np.triu_indices(len(rows), 1)]))
+def _median_pair(directions: NDArray[Any]) -> float:
+    """Return the median cosine of two rows of a set of directions."""
+    pairs = directions @ directions.T
+    return float(np.median(pairs[np.triu_indices(len(pairs), 1)]))

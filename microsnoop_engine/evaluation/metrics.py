@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,12 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError, MissingExtraError, listing
+from ..errors import InputError, listing
+from .neighbors import METRICS, Distances, has_direction, nearest
 
-METRICS = ("cosine", "euclidean")
 CLASSIFIERS = ("linear", "mlp")
-BLOCK = 1024
-"""Number of rows whose distances to all others are in memory together."""
+ORDERS = 200
+"""Number of random orders that tied neighbors are averaged over."""
+VOTES = 1 << 24
+"""Number of votes that are compared together."""
 
 
 def knn_predict(
@@ -50,63 +51,63 @@ def knn_predict(
     features, labels = _check_table(features, labels)
     names, codes = np.unique(labels, return_inverse=True)
     votes = codes[nearest(features, k, exclude=_group_codes(groups, len(labels)), metric=metric)]
-    counts = (votes[:, :, None] == np.arange(len(names))).sum(1)
-    winners = counts == counts.max(1, keepdims=True)
-    # among the labels with most votes, that of the nearest neighbor
-    first = winners[np.arange(len(votes))[:, None], votes].argmax(1)
-    predictions: NDArray[Any] = names[votes[np.arange(len(votes)), first]]
+    predictions: NDArray[Any] = names[_winners(votes)]
     return predictions
 
 
-def nearest(
-    features: NDArray[Any], k: int, exclude: Sequence[NDArray[Any]] = (), metric: str = "cosine"
-) -> NDArray[np.intp]:
-    """Find the k nearest other rows of each row, without those that agree with it in an ``exclude`` array.
+def knn_correct(
+    features: NDArray[Any],
+    labels: NDArray[Any],
+    groups: NDArray[Any] | Sequence[Any] | None = None,
+    k: int = 11,
+    metric: str = "cosine",
+    seed: int = 0,
+) -> NDArray[np.float64]:
+    """Predict labels as :func:`knn_predict` does, and average over the orders of neighbors at equal distances.
 
     Parameters
     ----------
-    features : array (n, p)
-    k : int
-    exclude : sequence of arrays (n,)
-    metric : {'cosine', 'euclidean'}
+    features, labels, groups, k, metric
+        See :func:`knn_predict`.
+    seed : int
+        Of the orders that are drawn for k above 1.
 
     Returns
     -------
-    array (n, k), int
-        Row numbers, nearest first.
+    array (n,)
+        Share of the orders in which the prediction is right, from 0 to 1: 0 or 1 for a row without ties.
 
     Raises
     ------
     InputError
-        If a row has fewer than k candidates; with the cosine, if a row is all zeros.
+        As :func:`knn_predict`.
     """
-    if metric not in METRICS:
-        raise InputError(f"`metric` is '{metric}': choose one of {', '.join(METRICS)}")
-    if k < 1:
-        raise InputError(f"k is {k}: it must be 1 or more")
-    features = np.asarray(features, dtype=np.float64)
-    if metric == "cosine":
-        length = np.linalg.norm(features, axis=1, keepdims=True)
-        if not length.all():
-            raise InputError(f"row {np.flatnonzero(length[:, 0] == 0)[0]} is all zeros and has no direction: drop it")
-        features = features / length
-    squares = (features**2).sum(1)
-    neighbors = []
-    for start in range(0, len(features), BLOCK):
-        rows = np.arange(start, min(start + BLOCK, len(features)))
-        distances = squares[rows, None] + squares - 2 * features[rows] @ features.T
-        left_out = rows[:, None] == np.arange(len(features))
-        for group in exclude:
-            left_out |= group[rows, None] == group
-        candidates = (~left_out).sum(1)
-        if candidates.min() < k:
-            raise InputError(
-                f"k is {k}, but row {rows[candidates.argmin()]} has {candidates.min()} candidates outside of its "
-                "own groups: use a smaller k or more rows"
-            )
-        distances[left_out] = np.inf
-        neighbors.append(np.argsort(distances, axis=1, kind="stable")[:, :k])
-    return np.concatenate(neighbors)
+    features, labels = _check_table(features, labels)
+    codes = np.unique(labels, return_inverse=True)[1]
+    distances = Distances(features, _group_codes(groups, len(labels)), metric)
+    random, result = np.random.default_rng(seed), np.empty(len(labels))
+    for rows, values, found, tied in distances.nearest(k):
+        result[rows] = _winners(codes[found]) == codes[rows]
+        for row in tied:
+            own = codes[rows[row]]
+            if k == 1:
+                equal = values[row] <= values[row].min() + distances.tolerance
+                result[rows[row]] = (codes[equal] == own).mean()
+            else:
+                drawn = np.stack([distances.drawn(values[row], k, random) for _ in range(ORDERS)])
+                result[rows[row]] = (_winners(codes[drawn]) == own).mean()
+    return result
+
+
+def _winners(votes: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return the value (n,) with most votes (n, k), nearest first; in a tie, that of the nearest."""
+    size = max(VOTES // votes.shape[1] ** 2, 1)
+    winners = []
+    for start in range(0, len(votes), size):
+        part = votes[start : start + size]
+        counts = (part[:, :, None] == part[:, None, :]).sum(2)
+        winners.append(part[np.arange(len(part)), counts.argmax(1)])
+    return np.concatenate(winners)
 
 
 def cross_validated_predict(
@@ -215,9 +216,10 @@ class TreatmentMatch:
     predictions : array (m,)
         Their predicted labels.
     accuracy : float
-        Share of correct predictions, from 0 to 1; NaN if no treatment took part.
+        Share of correct predictions, from 0 to 1, averaged over the orders of neighbors at equal distances; NaN if no
+        treatment took part.
     left_out : int
-        Number of treatments without an allowed neighbor of their own label.
+        Number of treatments without an allowed neighbor of their own label, or without direction (all zeros).
     """
 
     rows: NDArray[np.intp]
@@ -256,23 +258,39 @@ def nsc(
     """
     features, labels = _check_table(features, labels, members=1)
     columns = _group_codes([compounds] if batches is None else [compounds, batches], len(labels))
-    allowed = np.ones((len(labels), len(labels)), bool)
-    for column in columns:
-        allowed &= column[:, None] != column
-    rows = np.flatnonzero((allowed & (labels[:, None] == labels)).any(1))
+    rows = np.flatnonzero(has_direction(features))
+    rows = rows[_has_partner(labels[rows], [column[rows] for column in columns])]
     if not len(rows):
         return TreatmentMatch(rows, labels[rows], float("nan"), len(labels))
-    neighbors = nearest(features[rows], 1, exclude=[column[rows] for column in columns])[:, 0]
-    predictions = labels[rows][neighbors]
-    return TreatmentMatch(rows, predictions, float((predictions == labels[rows]).mean()), len(labels) - len(rows))
+    left_out, labels = len(labels) - len(rows), labels[rows]
+    predictions, correct = np.empty_like(labels), np.empty(len(rows))
+    distances = Distances(features[rows], [column[rows] for column in columns])
+    for block, values, found, tied in distances.nearest(1):
+        predictions[block] = labels[found[:, 0]]
+        correct[block] = predictions[block] == labels[block]
+        for row in tied:
+            equal = values[row] <= values[row].min() + distances.tolerance
+            correct[block[row]] = (labels[equal] == labels[block[row]]).mean()
+    return TreatmentMatch(rows, predictions, float(correct.mean()), left_out)
+
+
+def _has_partner(labels: NDArray[Any], columns: Sequence[NDArray[np.intp]]) -> NDArray[np.bool_]:
+    """Find the rows (n,) with another one of their label that differs from them in every column."""
+    result = np.zeros(len(labels), bool)
+    for label in np.unique(labels):
+        rows = np.flatnonzero(labels == label)
+        for row in rows:
+            result[row] = np.logical_and.reduce([column[rows] != column[row] for column in columns]).any()
+    return result
 
 
 def mean_average_precision(
     features: NDArray[Any], labels: NDArray[Any], groups: NDArray[Any] | None = None
 ) -> dict[str, float]:
-    """Compute the mean average precision of retrieving rows of the same label (copairs; Kalinin et al. 2025).
+    """Compute the mean average precision of retrieving rows of the same label (Kalinin et al. 2025).
 
-    For each row, the rows of other groups are ranked by cosine.
+    For each row, the rows of other groups are ranked by cosine. Rows at equal distances are averaged over their orders
+    (McSherry and Najork 2008), so that ties are worth as much as chance. Rows without direction take no part.
 
     Parameters
     ----------
@@ -290,25 +308,58 @@ def mean_average_precision(
     ------
     InputError
         If features are missing (NaN) or a label has a single row.
-    MissingExtraError
-        If copairs is not installed.
     """
-    try:
-        from copairs.map import average_precision
-    except ImportError:
-        raise MissingExtraError("copairs", "map", "mean average precision") from None
-    import pandas as pd
-
-    logging.getLogger("copairs").setLevel(logging.WARNING)  # it logs each of its steps
     features, labels = _check_table(features, labels)
-    table = pd.DataFrame({"label": labels.astype(str)})
-    other = []
-    if groups is not None:
-        (table["group"],) = _group_codes(groups, len(labels))
-        other = ["group"]
-    rows = average_precision(table, features, ["label"], other, [], ["label", *other], progress_bar=False)
-    precisions: dict[str, float] = rows.groupby("label")["average_precision"].mean().to_dict()
-    return precisions
+    rows = np.flatnonzero(has_direction(features))
+    names, codes = np.unique(labels, return_inverse=True)
+    codes, result = codes[rows], np.full(len(rows), np.nan)
+    distances = Distances(features[rows], [column[rows] for column in _group_codes(groups, len(labels))])
+    for block, values in distances.blocks():
+        for row, row_distances in zip(block, values, strict=True):
+            compared = np.flatnonzero(np.isfinite(row_distances))
+            relevant = codes[compared] == codes[row]
+            if relevant.any():
+                result[row] = average_precision(row_distances[compared], relevant, distances.tolerance)
+    means = {}
+    for code, name in enumerate(names):
+        known = result[(codes == code) & np.isfinite(result)]
+        means[str(name)] = float(known.mean()) if len(known) else float("nan")
+    return means
+
+
+def average_precision(distances: NDArray[Any], relevant: NDArray[np.bool_], tolerance: float = 0.0) -> float:
+    """Compute the average precision of a ranking, averaged over the orders of items at equal distances.
+
+    Parameters
+    ----------
+    distances : array (n,)
+    relevant : array (n,), bool
+        At least one is True.
+    tolerance : float
+        Distances that differ by no more are equal.
+
+    Returns
+    -------
+    float
+        From 0 to 1.
+
+    Examples
+    --------
+    >>> average_precision(np.array([1.0, 2.0, 3.0]), np.array([False, True, False]))
+    0.5
+    >>> average_precision(np.array([1.0, 1.0]), np.array([False, True]))
+    0.75
+    """
+    order = np.argsort(distances, kind="stable")
+    starts = np.flatnonzero(np.diff(distances[order], prepend=-np.inf) > tolerance)
+    sizes = np.diff(starts, append=len(order))
+    hits = np.add.reduceat(relevant[order].astype(np.float64), starts)
+    before = np.cumsum(hits) - hits
+    position = np.arange(len(order)) - np.repeat(starts, sizes)
+    share = np.repeat(hits / sizes, sizes)
+    others = np.repeat((hits - 1).clip(min=0) / np.maximum(sizes - 1, 1), sizes)
+    precision = (np.repeat(before, sizes) + 1 + position * others) / np.arange(1, len(order) + 1)
+    return float((share * precision).sum() / hits.sum())
 
 
 def _check_table(features: NDArray[Any], labels: NDArray[Any], members: int = 2) -> tuple[NDArray[Any], NDArray[Any]]:

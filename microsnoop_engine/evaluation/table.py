@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict
 
@@ -9,9 +10,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..errors import InputError, require_columns
-from .metrics import cross_validated_predict, knn_predict, mean_average_precision, nsc, silhouette
-from .scores import score_predictions
+from ..errors import InputError, listing, require_columns
+from .metrics import cross_validated_predict, knn_correct, mean_average_precision, nsc, silhouette
+from .missing import complete_part
+from .neighbors import has_direction
+from .scores import score_correct
+
+log = logging.getLogger(__name__)
 
 TASKS = ("knn", "linear", "mlp", "silhouette", "map", "nsc", "nscb")
 
@@ -35,7 +40,9 @@ def evaluate_frame(
 ) -> list[dict[str, float | str]]:
     """Score how well features separate labels.
 
-    Rows without a label or with missing features take no part.
+    Rows without a label, or with missing or infinite features, take no part; nor do features that more than a fifth of
+    the rows lack. Both are counted in a warning. Rows of zeros have no direction and take no part where cosines are
+    compared.
 
     Parameters
     ----------
@@ -58,7 +65,8 @@ def evaluate_frame(
     -------
     list of dict
         Per score: ``task``; ``rows``, the number of rows that took part; ``value``, at most 1; with classifiers and
-        ``knn`` the 95 % interval ``low`` to ``high``; with ``nsc`` and ``nscb`` the number of treatments ``left_out``.
+        ``knn`` the 95 % interval ``low`` to ``high``; with cosines the number of rows ``left_out`` for want of a
+        direction, with ``nsc`` and ``nscb`` also of a compound, or of another one with the same label.
 
     Raises
     ------
@@ -76,9 +84,7 @@ def evaluate_frame(
         if any(columns[parameter] is None for parameter in needed.get(task, [])):
             names = " and ".join(f"`{parameter}`" for parameter in needed[task])
             raise InputError(f"the task '{task}' needs {names}")
-    frame = frame[has_word(frame[label]) & frame[list(features)].notna().all(axis=1)]
-    if not len(frame):
-        raise InputError(f"no row has both a label in '{label}' and all features")
+    frame, features = _scorable(frame[has_word(frame[label])], features, label)
     for parameter, column in (("label", label), ("groups", groups)):
         if column is not None and frame[column].nunique(dropna=False) < 2:
             only = frame[column].iloc[0]
@@ -86,26 +92,50 @@ def evaluate_frame(
     if "map" in tasks and groups and not (frame.groupby(label)[groups].nunique(dropna=False) > 1).any():
         raise InputError(f"the task 'map': every '{label}' lies in one '{groups}' only: choose other `groups`")
 
-    values, labels = frame[list(features)].to_numpy(np.float64), frame[label].astype(str).to_numpy()
-    compounds, batches, group_of = (
-        None if column is None else frame[column].astype(str).to_numpy() for column in (compound, batch, groups)
-    )
+    values, labels = frame[features].to_numpy(np.float64), frame[label].astype(str).to_numpy()
+    group_of = None if groups is None else frame[groups].astype(str).to_numpy()
+    directed = has_direction(values)
     results: list[dict[str, float | str]] = []
     for task in tasks:
-        if compounds is not None and task in ("nsc", "nscb"):
-            match = nsc(values, labels, compounds, batches if task == "nscb" else None)
-            results.append({"task": task, "rows": len(match.rows), "left_out": match.left_out, "value": match.accuracy})
+        cosine = task in ("map", "nsc", "nscb", "silhouette") or (task == "knn" and metric == "cosine")
+        rows = directed if cosine else np.ones(len(values), bool)
+        if task in ("nsc", "nscb"):
+            names = [column for column in (compound, batch if task == "nscb" else None) if column]
+            rows = rows & np.logical_and.reduce([has_word(frame[name]) for name in names])
+        left_out = int((~rows).sum())
+        counts: dict[str, float | str] = {"rows": len(values) - left_out} | ({"left_out": left_out} if left_out else {})
+        chosen, named = values[rows], labels[rows]
+        grouped = None if group_of is None else group_of[rows]
+        if task in ("nsc", "nscb"):
+            match = nsc(chosen, named, *(frame.loc[rows, name].astype(str).to_numpy() for name in names))
+            counts = {"rows": len(match.rows), "left_out": match.left_out + left_out}
+            results.append({"task": task, **counts, "value": match.accuracy})
         elif task == "map":
-            precisions = mean_average_precision(values, labels, group_of)
-            results.append({"task": task, "rows": len(values), "value": float(np.nanmean(list(precisions.values())))})
+            precisions = list(mean_average_precision(chosen, named, grouped).values())
+            results.append({"task": task, **counts, "value": float(np.nanmean(precisions))})
         elif task == "silhouette":
-            results.append({"task": task, "rows": len(values), "value": silhouette(values, labels)})
+            results.append({"task": task, **counts, "value": silhouette(chosen, named)})
         else:
             if task == "knn":
-                predictions = knn_predict(values, labels, group_of, neighbors, metric)
+                correct = knn_correct(chosen, named, grouped, neighbors, metric)
             else:
-                predictions = cross_validated_predict(values, labels, group_of, task)
-            for name, score in score_predictions(labels, predictions, group_of).items():
-                title = f"{task}, {name.replace('_', ' ')}"
-                results.append({"task": title, "rows": len(values), **asdict(score)})
+                correct = (cross_validated_predict(chosen, named, grouped, task) == named).astype(np.float64)
+            for name, score in score_correct(named, correct, grouped).items():
+                results.append({"task": f"{task}, {name.replace('_', ' ')}", **counts, **asdict(score)})
     return results
+
+
+def _scorable(frame: pd.DataFrame, features: Sequence[str], label: str) -> tuple[pd.DataFrame, list[str]]:
+    """Return the rows and features without missing numbers; warn of the others."""
+    features = list(features)
+    rows, columns = complete_part(frame[features].to_numpy(np.float64))
+    if not rows.any():
+        raise InputError(f"no row has both a label in '{label}' and all features")
+    lacking = [name for name, kept in zip(features, columns, strict=True) if not kept]
+    if lacking:
+        log.warning(
+            "%d features are missing in more than a fifth of the rows and left out: %s", len(lacking), listing(lacking)
+        )
+    if not rows.all():
+        log.warning("%d of %d rows have missing or infinite features and are left out", (~rows).sum(), len(rows))
+    return frame[rows], [name for name, kept in zip(features, columns, strict=True) if kept]

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from ..errors import InputError, MissingExtraError
 from ..evaluation import controls, metrics
-from ..evaluation.scores import score_predictions
+from ..evaluation.neighbors import has_direction
+from ..evaluation.scores import score_correct
 from ..evaluation.table import has_word
 from .screen import Screen, short_name
 
@@ -130,8 +131,11 @@ def _neighbor_accuracy(
     values: NDArray[Any], labels: NDArray[Any], groups: NDArray[Any] | None, k: int, metric: str = "cosine"
 ) -> float:
     """Predict labels by nearest neighbors; the balanced accuracy."""
-    predictions = metrics.knn_predict(values, labels, None if groups is None else list(groups), k, metric)
-    return score_predictions(labels, predictions, groups, resamples=1)["balanced_accuracy"].value
+    if metric == "cosine":
+        rows = has_direction(values)
+        values, labels, groups = values[rows], labels[rows], None if groups is None else groups[rows]
+    correct = metrics.knn_correct(values, labels, None if groups is None else list(groups), k, metric)
+    return score_correct(labels, correct, groups, resamples=1)["balanced_accuracy"].value
 
 
 def _replicates(screen: Screen) -> list[ScreenScore]:
@@ -154,7 +158,7 @@ def _replicates(screen: Screen) -> list[ScreenScore]:
 def _average_precision(values: NDArray[Any], treatments: NDArray[Any]) -> float:
     names, counts = np.unique(treatments, return_counts=True)
     rows = np.isin(treatments, names[counts > 1])
-    return float(np.mean(list(metrics.mean_average_precision(values[rows], treatments[rows]).values())))
+    return float(np.nanmean(list(metrics.mean_average_precision(values[rows], treatments[rows]).values())))
 
 
 def _batches(screen: Screen) -> list[ScreenScore]:

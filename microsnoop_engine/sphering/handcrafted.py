@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,10 @@ from ..errors import InputError
 
 MAD_TO_DEVIATION = 1.4826
 """Standard deviation of a normal distribution over its median absolute deviation."""
+FLOOR = 0.01
+"""Smallest deviation of the controls that is divided by, as a share of the deviation of all rows."""
+CONSTANT = 1e-3
+"""Deviation of the controls, as a share of that of all rows, up to which a column counts as constant over them."""
 DUPLICATE = 0.95
 """Correlation above which the later one of two columns is dropped."""
 DUPLICATE_OF = "as "
@@ -20,6 +25,9 @@ DUPLICATE_OF = "as "
 
 def robust_z(features: NDArray[Any], controls: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Scale features to distances from the controls' median, in units of their median absolute deviation.
+
+    The unit is at least a hundredth of the same deviation of all rows: where controls hardly differ, rounding errors
+    would decide how much a feature counts.
 
     Parameters
     ----------
@@ -39,9 +47,45 @@ def robust_z(features: NDArray[Any], controls: NDArray[np.bool_]) -> NDArray[np.
     features = np.asarray(features, dtype=np.float64)
     if not controls.any():
         raise InputError("there are no control rows: check the query")
-    center = np.nanmedian(features[controls], axis=0)
-    spread = MAD_TO_DEVIATION * np.nanmedian(np.abs(features[controls] - center), axis=0)
+    center = _median(features[controls])
+    spread = np.fmax(_deviation(features[controls]), FLOOR * _deviation(features))
+    spread = np.where(spread > 0, spread, _spread(features[controls]))
     return np.asarray((features - center) / np.where(spread > 0, spread, np.nan))
+
+
+def constant_over_controls(features: NDArray[Any], controls: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Find columns that vary over the rows, but not over the controls, apart from rounding.
+
+    Parameters
+    ----------
+    features : array (n, p)
+    controls : array (n,), bool
+
+    Returns
+    -------
+    array (p,), bool
+    """
+    features = np.asarray(features, dtype=np.float64)
+    return np.asarray(_spread(features[controls]) <= CONSTANT * _spread(features))
+
+
+def _median(values: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the median (p,) of the numbers that are present."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # columns without numbers
+        return np.asarray(np.nanmedian(values, axis=0))
+
+
+def _deviation(values: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the median absolute deviation (p,), scaled to that of a normal distribution."""
+    return MAD_TO_DEVIATION * _median(np.abs(values - _median(values)))
+
+
+def _spread(values: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the standard deviation (p,) of the numbers that are present."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return np.asarray(np.nanstd(values, axis=0))
 
 
 def uninformative(features: NDArray[Any], names: Sequence[str]) -> dict[str, str]:
@@ -77,11 +121,11 @@ def uninformative(features: NDArray[Any], names: Sequence[str]) -> dict[str, str
     chosen = features[:, usable]
     scaled = (chosen - chosen.mean(0)) / chosen.std(0)
     correlated = np.abs(scaled.T @ scaled / max(len(scaled), 1)) > DUPLICATE
-    kept: list[int] = []
+    kept = np.zeros(len(usable), bool)
     for index, column in enumerate(usable):
-        twins = [other for other in kept if correlated[index, other]]
-        if twins:
+        twins = np.flatnonzero(correlated[index] & kept)
+        if len(twins):
             reasons[names[column]] = f"{DUPLICATE_OF}{names[usable[twins[0]]]}"
         else:
-            kept.append(index)
+            kept[index] = True
     return reasons

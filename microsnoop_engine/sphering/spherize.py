@@ -156,24 +156,30 @@ class Spherize(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit
             raise InputError(f"`method` is '{self.method}': choose one of {', '.join(METHODS)}")
         n, p = X.shape
         self.mean_ = X.mean(0, dtype=np.float64)
-        covariance = _scatter(X, self.mean_) / (n - 1)
-        variance = covariance.diagonal().copy()
+        few = n <= p and self.method.startswith("zca")
+        covariance = None if few else _scatter(X, self.mean_) / (n - 1)
+        variance = X.var(0, dtype=np.float64, ddof=1) if covariance is None else covariance.diagonal().copy()
         constant = np.flatnonzero(variance <= 1e-12 * np.maximum(self.mean_**2, variance.max()))
         if len(constant):
             raise InputError(f"columns {listing(constant)} are constant over the controls: drop them")
         scale = np.ones(p)
         if self.method.endswith("-cor"):
             scale = np.sqrt(variance.clip(min=SMALLEST_VARIANCE if self.regularization == "knee" else 0))
-            covariance /= scale * scale[:, None]
-        values, vectors = np.linalg.eigh(covariance)
-        values, vectors = values[::-1].clip(min=0), vectors[:, ::-1]
+        if covariance is None:
+            values, vectors = _decompose((X - self.mean_) / scale / np.sqrt(n - 1))
+        else:
+            values, vectors = np.linalg.eigh(covariance / (scale * scale[:, None]))
+            values, vectors = values[::-1].clip(min=0), vectors[:, ::-1]
         rank = int((values > values[0] * max(n, p) * np.finfo(X.dtype).eps).sum())
         rank = min(rank, n - 1)
         regularized, epsilon = self._regularize(values, rank, X, scale)
         gain = 1 / np.sqrt(regularized)
-        back = vectors.T if self.method.startswith("zca") else np.eye(p)
-        self.matrix_ = (vectors * gain @ back) / scale[:, None]
-        self.inverse_ = (back.T / gain @ vectors.T) * scale
+        if self.method.startswith("zca"):
+            self.matrix_ = _rotated_back(gain, vectors) / scale[:, None]
+            self.inverse_ = _rotated_back(1 / gain, vectors) * scale
+        else:
+            self.matrix_ = vectors * gain / scale[:, None]
+            self.inverse_ = (vectors / gain).T * scale
         whitened = values / regularized >= 0.9
         self.diagnostics_ = Diagnostics(
             n=n,
@@ -374,6 +380,22 @@ def load_spherings(path: Path) -> tuple[dict[str, Spherize], list[str]]:
         ) from None
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"'{path}' or the .json beside it is damaged: {error}") from None
+
+
+def _decompose(rows: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the eigenvalues (p,) of ``rows.T @ rows`` and the vectors (p, n) of the first n, for n rows up to p."""
+    _, singular, vectors = np.linalg.svd(rows, full_matrices=False)
+    values = np.zeros(rows.shape[1])
+    values[: len(singular)] = singular**2
+    return values, vectors.T
+
+
+def _rotated_back(gain: NDArray[Any], vectors: NDArray[Any]) -> NDArray[np.float64]:
+    """Scale along vectors (p, m) by gains (p,); directions beyond the m vectors share the last gain."""
+    known, rest = gain[: vectors.shape[1]], gain[-1] if vectors.shape[1] < len(gain) else 0.0
+    result = vectors * (known - rest) @ vectors.T
+    result[np.diag_indices_from(result)] += rest
+    return np.asarray(result)
 
 
 def _scatter(X: NDArray[Any], mean: NDArray[Any]) -> NDArray[np.float64]:

@@ -13,18 +13,25 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..errors import InputError, require_columns
-from ..evaluation.metrics import knn_predict
+from ..evaluation.metrics import knn_correct
+from ..evaluation.missing import complete_part
+from ..evaluation.neighbors import has_direction
 from ..storage.paths import as_path
 from ..tables.features import is_microsnoop, select_features
 from ..tables.formats import open_table, write_table
 from ..tables.outputs import check_output
 from ..tables.queries import select_rows
 from ..tables.source import FeatureTable, TableSource, name_in_errors, read_frame
-from .handcrafted import robust_z, uninformative
+from .handcrafted import constant_over_controls, robust_z, uninformative
 from .spherize import SpheringWarning, Spherize, save_spherings
 
 ALL_ROWS = "all"
 """The name of the only group of a global fit."""
+MISSING = ("drop-row", "drop-feature", "impute")
+DOMINANT = 0.9
+"""Share of the squared length of a row above which one feature dominates it."""
+FEWEST = 5
+"""Number of features from which none should dominate."""
 GRID = tuple(float(value) for value in np.logspace(-6, 1, 15))
 """Regularizations that ``auto`` tries."""
 
@@ -44,11 +51,17 @@ class SpheredTable(FeatureTable):
         Features that were left out, with the reason.
     missing : int
         Number of rows without features (wells without objects). They stay, with missing features.
+    incomplete : int
+        Number of rows that lack some features: they stay without features, or are imputed.
+    dominant : dict of str to int
+        Features that make up nearly all of the length of rows after sphering, with the number of these rows.
     """
 
     spherings: dict[str, Spherize]
     dropped: dict[str, str]
     missing: int
+    incomplete: int
+    dominant: dict[str, int]
 
 
 def sphere(
@@ -61,6 +74,8 @@ def sphere(
     regularization: str | float = "knee",
     replicates: str | None = None,
     weights: Mapping[str, float] | None = None,
+    missing: str = "drop-row",
+    clip: float | None = None,
     objects: str | None = None,
     out: str | Path | None = None,
     save: str | Path | None = None,
@@ -75,7 +90,7 @@ def sphere(
         Query of the control rows, such as ``Metadata_role == 'negative'`` (see :func:`.select_rows`).
     features : str or sequence of str
         See :func:`.select_features`.
-    by, method, regularization, replicates, weights
+    by, method, regularization, replicates, weights, missing, clip
         See :func:`.sphere_frame`.
     objects : str, optional
         Object set of a CellProfiler export.
@@ -114,6 +129,8 @@ def sphere(
             regularization=regularization,
             replicates=replicates,
             weights=weights,
+            missing=missing,
+            clip=clip,
         )
     if out is not None:
         write_table(result.frame, out, result.features, table)
@@ -132,11 +149,14 @@ def sphere_frame(
     regularization: str | float = "knee",
     replicates: str | None = None,
     weights: Mapping[str, float] | None = None,
+    missing: str = "drop-row",
+    clip: float | None = None,
 ) -> SpheredTable:
     """Sphere the features of a table in memory on its control rows.
 
     Learned features enter as they are. Classical ones first become robust z-scores on the controls; those that are
-    constant, incomplete or near-duplicates are dropped.
+    constant or near-duplicates are dropped. With ``pca`` and ``pca-cor``, the columns of the result are called ``PC1``,
+    ``PC2``, ...: each is a mixture of all features.
 
     Parameters
     ----------
@@ -154,6 +174,11 @@ def sphere_frame(
     weights : mapping of str to float, optional
         Weights of ``microsnoop`` and ``classical`` in squared distances between rows, from 0, whatever their number of
         columns.
+    missing : {'drop-row', 'drop-feature', 'impute'}
+        A row with missing or infinite numbers stays without features; or the features that it lacks are dropped; or
+        they get the median of the controls. Features that more than a fifth of the rows lack are dropped in any case.
+    clip : float, optional
+        Largest absolute robust z-score of a classical feature, above 0.
 
     Returns
     -------
@@ -172,16 +197,35 @@ def sphere_frame(
     for parameter, column in (("by", by), ("replicates", replicates)):
         if column is not None:
             require_columns(frame, [column], f"`{parameter}`: the table")
+    if missing not in MISSING:
+        raise InputError(f"`missing` is '{missing}': choose one of {', '.join(MISSING)}")
+    if clip is not None and not clip > 0:
+        raise InputError(f"`clip` is {clip}: it must be above 0")
+    if weights is not None and method.startswith("pca"):
+        raise InputError("`weights` need `method` zca or zca-cor: principal components mix both kinds of features")
     values = frame[list(features)].to_numpy(np.float64, copy=True)
-    present = np.isfinite(values).any(1)
+    values[~np.isfinite(values)] = np.nan
+    some = np.isfinite(values).any(1)
+    present, lacking = _complete(values, some, missing)
+    incomplete = int((some & ~np.isfinite(values[:, ~lacking]).all(1)).sum())
     is_control = _control_rows(frame, controls, present)
+    if missing == "impute":
+        _impute(values, ~lacking, some, is_control)
     learned = np.array([is_microsnoop(name) for name in features])
-    if not learned.all():
-        values[:, ~learned] = robust_z(values[:, ~learned], is_control)
-    dropped = _dropped_features(values, features, learned, present, is_control)
+    dropped = {features[column]: "missing values" for column in np.flatnonzero(lacking)}
+    usable = ~lacking
+    flat = np.zeros(len(features), bool)
+    flat[usable] = constant_over_controls(values[np.ix_(present, usable)], is_control[present])
+    dropped |= {features[column]: "constant over the controls" for column in np.flatnonzero(flat)}
+    classical = np.flatnonzero(usable & ~flat & ~learned)
+    if len(classical):
+        values[:, classical] = robust_z(values[:, classical], is_control)
+        if clip is not None:
+            values[:, classical] = values[:, classical].clip(-clip, clip)
+        dropped |= uninformative(values[np.ix_(present, classical)], [features[column] for column in classical])
     kept = [column for column, name in enumerate(features) if name not in dropped]
     if not kept:
-        raise InputError("no feature is left: all are constant or have missing values")
+        raise InputError("no feature is left: all are constant over the controls or have missing values")
     values, learned, names = values[:, kept], learned[kept], [features[column] for column in kept]
     groups = _groups(frame, by, present)
     if regularization == "auto":
@@ -193,10 +237,49 @@ def sphere_frame(
     for name, sphering in spherings.items():
         if sphering.diagnostics_.warning:
             warnings.warn(f"{name}: {sphering.diagnostics_.warning}", SpheringWarning, stacklevel=2)
+    if method.startswith("pca"):
+        names = [f"PC{number + 1}" for number in range(len(names))]
+    dominant = _dominant(sphered, names)
     sphered *= _block_weights(learned, weights)
     result = frame.drop(columns=list(features))
     result = result.join(pd.DataFrame(sphered.astype(np.float32), columns=names, index=frame.index))
-    return SpheredTable(result, names, spherings, dropped, int((~present).sum()))
+    return SpheredTable(result, names, spherings, dropped, int((~some).sum()), incomplete, dominant)
+
+
+def _complete(
+    values: NDArray[Any], some: NDArray[np.bool_], missing: str
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return the rows (n,) to sphere, and the columns (p,) that lack too many numbers."""
+    rows, columns = complete_part(values)
+    if missing == "drop-feature":
+        return some, ~np.isfinite(values[some]).all(0)
+    if missing == "impute":
+        return some, ~columns
+    if some.any() and not rows.any():
+        raise InputError("every row lacks some feature: choose `missing` drop-feature or impute")
+    return rows, ~columns
+
+
+def _impute(
+    values: NDArray[Any], columns: NDArray[np.bool_], rows: NDArray[np.bool_], is_control: NDArray[np.bool_]
+) -> None:
+    """Set missing numbers to the median of the controls, or of all rows where no control has one."""
+    for column in np.flatnonzero(columns):
+        gaps = rows & np.isnan(values[:, column])
+        if gaps.any():
+            known = values[is_control & ~gaps, column]
+            values[gaps, column] = np.median(known if len(known) else values[rows & ~gaps, column])
+
+
+def _dominant(sphered: NDArray[Any], names: Sequence[str]) -> dict[str, int]:
+    """Count the rows of which one feature makes up nearly all of the length."""
+    squares = sphered[np.isfinite(sphered).all(1)] ** 2
+    if len(names) < FEWEST or not len(squares):
+        return {}
+    first = squares.argmax(1)
+    rows = squares.max(1) > DOMINANT * squares.sum(1)
+    counts = np.bincount(first[rows], minlength=len(names))
+    return {names[column]: int(counts[column]) for column in np.argsort(-counts, kind="stable") if counts[column]}
 
 
 def best_regularization(
@@ -243,9 +326,16 @@ def best_regularization(
     shares = []
     for regularization in grid:
         sphered, _ = _sphere(values, is_control, groups, method, regularization)
-        predictions = knn_predict(sphered[compared], labels[compared], k=1)
-        shares.append(float((predictions == labels[compared]).mean()))
+        shares.append(_nearest_alike(sphered[compared], labels[compared]))
     return grid[len(grid) - 1 - int(np.argmax(shares[::-1]))]
+
+
+def _nearest_alike(values: NDArray[Any], labels: NDArray[Any]) -> float:
+    """Return the share of rows whose nearest row has their label; rows without direction have none."""
+    rows = has_direction(values)
+    names, counts = np.unique(labels[rows], return_counts=True)
+    rows &= np.isin(labels, names[counts > 1])
+    return float(knn_correct(values[rows], labels[rows], k=1).sum() / len(values)) if rows.any() else 0.0
 
 
 def _control_rows(frame: pd.DataFrame, controls: str, present: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -294,24 +384,6 @@ def _sphere(
             raise InputError(f"group '{name}': {error}") from None
         sphered[rows] = spherings[name].transform(values[rows])
     return sphered, spherings
-
-
-def _dropped_features(
-    values: NDArray[Any],
-    features: Sequence[str],
-    learned: NDArray[np.bool_],
-    present: NDArray[np.bool_],
-    is_control: NDArray[np.bool_],
-) -> dict[str, str]:
-    """Find features to leave out, with the reason; of learned ones only those that would break the fit."""
-    dropped = {}
-    for column in np.flatnonzero(learned):
-        if not np.isfinite(values[present, column]).all():
-            dropped[features[column]] = "missing values"
-        elif np.ptp(values[is_control, column]) == 0:
-            dropped[features[column]] = "constant over the controls"
-    classical = np.flatnonzero(~learned)
-    return dropped | uninformative(values[np.ix_(present, classical)], [features[column] for column in classical])
 
 
 def _block_weights(learned: NDArray[np.bool_], weights: Mapping[str, float] | None) -> NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,11 +14,16 @@ from .columns import IMAGE_NUMBER, PLATE, TABLE_NUMBER, WELL
 from .features import select_features
 from .formats import open_table, write_table
 from .grouping import aggregate_groups
+from .mixtures import Rows, images_are_told_apart, wells_are_told_apart
 from .outputs import check_output
 from .platemaps import join_platemap
+from .plates import holds_clock_times, plate_columns
 from .source import FeatureTable, TableSource, in_memory, name_in_errors
 
+log = logging.getLogger(__name__)
+
 LEVELS = ("image", "well", "treatment")
+POOLS = ("images", "cells")
 
 
 def aggregate(
@@ -27,7 +33,9 @@ def aggregate(
     *,
     features: str | Sequence[str] = "all",
     statistic: str = "mean",
+    pool: str = "images",
     min_objects: int = 1,
+    plates: Sequence[str] = (),
     platemap: str | Path | pd.DataFrame | None = None,
     on: Sequence[str] = (PLATE, WELL),
     keep_values: Sequence[str] = (),
@@ -37,6 +45,7 @@ def aggregate(
     """Aggregate objects to images, images to wells and wells to treatments (Xun et al. 2023, Methods).
 
     Each level is computed from the one below: a well is the mean (or median) of its images, not of all its objects.
+    Rows of different plates, batches, experiments and acquisitions are never aggregated to one image or well.
 
     Parameters
     ----------
@@ -45,12 +54,18 @@ def aggregate(
     level : {'image', 'well', 'treatment'}
         What a row of the result describes.
     treatment : sequence of str
-        With level ``treatment``: the columns that define a treatment, such as compound and concentration.
+        With level ``treatment``: the columns that define a treatment, such as compound and concentration. Wells without
+        a value in the first of them are not annotated: they are left out and counted.
     features : str or sequence of str
         See :func:`.select_features`.
     statistic : {'mean', 'median'}
+    pool : {'images', 'cells'}
+        Rows whose mean a well is: its images, which count alike, or all its objects.
     min_objects : int
         Rows of the result with fewer objects are left out.
+    plates : sequence of str
+        Columns that tell plates, batches, experiments and acquisitions apart. By default those whose names say so (see
+        :func:`.plate_columns`).
     platemap : str, Path or DataFrame, optional
         Table with a row per well, joined to the wells.
     on : sequence of str
@@ -76,10 +91,15 @@ def aggregate(
     if out is not None:
         check_output(as_path(out), inputs=(table, platemap))
     source = open_table(table, objects)
-    names = select_features(source, features)
     with name_in_errors(table):
         _check_level(source, level, treatment)
-        frame = _images_or_wells(source, level, names, statistic, 1 if level == "treatment" else min_objects)
+        names = select_features(source, features)
+        if pool not in POOLS:
+            raise InputError(f"`pool` is '{pool}': choose one of {', '.join(POOLS)}")
+        require_columns(source.columns, plates, f"`plates`: '{source.path}'")
+        apart = list(plates) or _plate_columns(source, names)
+        least = 1 if level == "treatment" else min_objects
+        frame = _images_or_wells(source, level, names, statistic, least, apart, pool)
         if platemap is not None:
             frame = join_platemap(frame, platemap, on)
         if level == "treatment":
@@ -100,17 +120,50 @@ def _check_level(source: TableSource, level: str, treatment: Sequence[str]) -> N
         raise InputError(f"'{source.path}' has no column {WELL}: add it, or rename the column that holds the well")
 
 
+def _plate_columns(source: TableSource, features: Sequence[str]) -> list[str]:
+    """Find the columns that tell plates apart; dates with times of day, which differ from image to image, do not."""
+    found = [name for name in plate_columns(source.columns) if name not in features]
+    first = next(source.chunks(found), pd.DataFrame(columns=found)) if found else pd.DataFrame()
+    clocks = [name for name in found if holds_clock_times(first[name])]
+    if clocks:
+        log.warning(
+            "%s holds times of day and is not used to tell plates apart; name it in `plates` if it does", *clocks
+        )
+    found = [name for name in found if name not in clocks]
+    if found not in ([], [PLATE]):
+        log.info("plates are told apart by %s", ", ".join(found))
+    return found
+
+
 def _images_or_wells(
-    source: TableSource, level: str, features: Sequence[str], statistic: str, min_objects: int
+    source: TableSource,
+    level: str,
+    features: Sequence[str],
+    statistic: str,
+    min_objects: int,
+    apart: Sequence[str],
+    pool: str,
 ) -> pd.DataFrame:
     """Aggregate to images where the table knows them and, unless images are the level, on to wells."""
-    well = [name for name in (PLATE, WELL) if name in source.columns]
+    rows = Rows(source, apart)
+    well = list(dict.fromkeys([*apart, *(name for name in (WELL,) if name in source.columns)]))
     if IMAGE_NUMBER in source.columns:
         image = [*well, *(name for name in (TABLE_NUMBER, IMAGE_NUMBER) if name in source.columns)]
-        if level == "image":
-            return aggregate_groups(source, image, features, statistic, min_objects)
-        source = in_memory(aggregate_groups(source, image, features, statistic), source.path)
-    return aggregate_groups(source, well, features, statistic, min_objects)
+        images_only = level == "image"
+        paths = [] if apart else rows.paths
+        images = aggregate_groups(rows.source, image, features, statistic, min_objects if images_only else 1, paths)
+        rows.refuse_repeats(apart)
+        if images_only:
+            return images.drop(columns=paths, errors="ignore")
+        images_are_told_apart(images, apart, source.path)
+        images = images.drop(columns=paths, errors="ignore")
+        if pool == "images":
+            return aggregate_groups(in_memory(images, source.path), well, features, statistic, min_objects)
+        return aggregate_groups(source, well, features, statistic, min_objects)
+    wells = aggregate_groups(rows.source, well, features, statistic, min_objects)
+    rows.refuse_repeats(apart)
+    wells_are_told_apart(rows, len(wells), apart, source.path)
+    return wells
 
 
 def _treatments(
@@ -125,6 +178,13 @@ def _treatments(
     """Aggregate wells to treatments."""
     require_columns(wells, keep_values, "`keep_values`: the table of wells")
     treatment = list(treatment)
+    require_columns(wells, treatment, f"'{path}'")
+    unannotated = wells[treatment[0]].isna() | (wells[treatment[0]].astype(str).str.strip() == "")
+    if unannotated.all():
+        raise InputError(f"no well has a value in '{treatment[0]}': annotate the wells, with `platemap`")
+    if unannotated.any():
+        log.warning("%d of %d wells have no %s and are left out", unannotated.sum(), len(wells), treatment[0])
+    wells = wells[~unannotated]
     result = aggregate_groups(in_memory(wells, path), treatment, features, statistic, min_objects)
     groups = wells.groupby(treatment, dropna=False)
     keys = pd.MultiIndex.from_frame(result[treatment]) if len(treatment) > 1 else pd.Index(result[treatment[0]])

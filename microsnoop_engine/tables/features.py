@@ -1,16 +1,22 @@
-"""Choose the feature columns of a table: learned ones, CellProfiler's, or those that a pattern matches."""
+"""Choose the feature columns of a table: those that the file declares, learned ones, CellProfiler's, or a pattern's.
+
+A column is no feature because it holds numbers: flags, indices and doses do, too.
+"""
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from ..errors import InputError, listing
-from .columns import parse_feature
+from .columns import IMAGE_NUMBER, OBJECT_NUMBER, TABLE_NUMBER, parse_feature
 from .source import TableSource
+
+log = logging.getLogger(__name__)
 
 CHOICES = ("microsnoop", "classical", "all")
 
@@ -19,6 +25,17 @@ _POSITIONS = r"(.+_)?(Location|Parent|Children)_.+|(.+_)?AreaShape_(Center|Bound
 _IMAGES = r"Image_.+|FileName_.+|PathName_.+|URL_.+|MD5Digest_.+|Series_.+|Frame_.+|Height_.+|Width_.+|Scaling_.+"
 _RUNS = r"Group_.+|Count_.+|ExecutionTime_.+|ModuleError_.+|ProcessingStatus|Threshold_.+|Channel_.+"
 _ROW_NUMBERS = r"(Unnamed: \d+)?"  # of a table that pandas wrote with its index
+_OF_IMAGES = re.compile(r"^(Image_.*_?Microsnoop_E\d{3,}_.+|(Image_)?(Mean|Median|StDev)_.+)$")
+_CATEGORIES = (
+    r"AreaShape|Areashape|Texture|Intensity|RadialDistribution|Granularity|Correlation|Neighbors|ObjectSkeleton|Colocalization|"
+    r"AreaOccupied|ImageQuality|Math|Zernike|Overlap|Classify|Distance|Phase|CPmeasure"
+)
+_MEASUREMENT = re.compile(rf"^((?P<objects>.+?)_)??({_CATEGORIES})_.+$")
+_OBJECTS = re.compile(
+    r"^(?P<objects>.+?)_(Number_Object_Number|Location_.+|Parent_.+|Children_.+|Microsnoop_E\d{3,}_.+)$"
+)
+_COMPARTMENTS = ("Nuclei", "Nucleus", "Cells", "Cell", "Cytoplasm")
+_COMPONENT = re.compile(r"^PC\d+$")
 _NOT_FEATURES = re.compile(rf"^(Metadata_.*|{_KEYS}|{_POSITIONS}|{_IMAGES}|{_RUNS}|{_ROW_NUMBERS})$")
 
 
@@ -27,15 +44,28 @@ def is_microsnoop(column: str) -> bool:
     return parse_feature(column) is not None
 
 
-def is_classical(column: str) -> bool:
-    """Return True for any other feature: no metadata, key, position or measurement of a whole image.
+def is_classical(column: str, objects: Iterable[str] = _COMPARTMENTS) -> bool:
+    """Return True for a measurement of objects by the names of CellProfiler, or a principal component of ``sphere``.
+
+    Parameters
+    ----------
+    column : str
+    objects : iterable of str
+        Object sets: what begins with one of them is a feature, unless it is a key, position or measurement of an image.
+
+    Returns
+    -------
+    bool
 
     Examples
     --------
-    >>> [is_classical(name) for name in ("Nuclei_AreaShape_Area", "Nuclei_Location_Center_X", "Metadata_Well")]
-    [True, False, False]
+    >>> [is_classical(name) for name in ("Nuclei_AreaShape_Area", "Nuclei_Location_Center_X", "Metadata_Well", "dose")]
+    [True, False, False, False]
     """
-    return not is_microsnoop(column) and not _NOT_FEATURES.match(column)
+    if is_microsnoop(column) or _NOT_FEATURES.match(column):
+        return False
+    named = bool(_MEASUREMENT.match(column) or _COMPONENT.match(column))
+    return named or any(column.startswith(f"{name}_") for name in objects)
 
 
 def select_features(source: TableSource, features: str | Sequence[str] = "all") -> list[str]:
@@ -46,25 +76,41 @@ def select_features(source: TableSource, features: str | Sequence[str] = "all") 
     source : TableSource
     features : str or sequence of str
         ``microsnoop``, ``classical``, ``all``, a regular expression that whole column names match, or names of columns.
+        ``all`` are the features that the file declares (X of AnnData), or else those that are named like ours or like
+        CellProfiler's. Truth values are never features; columns of the image count for objects only by a regular
+        expression or name.
 
     Returns
     -------
     list of str
-        Columns of numbers, in the order of the table.
+        Columns of numbers, in the order of the table. A warning names other columns of numbers that are left out.
 
     Raises
     ------
     InputError
         If there is none, or a column of numbers holds words too.
     """
-    names = _matching(source.columns, features) if isinstance(features, str) else list(features)
-    first = next(source.chunks(names), None) if names else pd.DataFrame()
+    names = _matching(source, features) if isinstance(features, str) else list(features)
+    looked = source.columns if features == "all" and source.features is None else names
+    first = next(source.chunks(looked), None) if looked else pd.DataFrame()
     if first is None:
         raise InputError(f"'{source.path}' has no rows")
-    numeric = [name for name in names if pd.api.types.is_numeric_dtype(first[name])]
+    numeric = [name for name in names if _holds_numbers(first[name])]
     for name in names:
         if name not in numeric:
             _refuse_words(source.path, name, first[name])
+    if features == "all" and source.features is None:
+        names_of_others = [name for name in source.columns if name not in names and not _NOT_FEATURES.match(name)]
+        others = [name for name in names_of_others if _holds_numbers(first[name])]
+        if numeric and others:
+            log.warning(
+                "'%s': %d columns of numbers are not named as features and left out (%s): choose with `features`",
+                source.path,
+                len(others),
+                listing(others),
+            )
+    if isinstance(features, str) and features in CHOICES:
+        numeric = _without_image_constants(source, numeric)
     if not numeric:
         kind = features if features in CHOICES else f"'{features}'"
         raise InputError(
@@ -74,11 +120,55 @@ def select_features(source: TableSource, features: str | Sequence[str] = "all") 
     return numeric
 
 
-def _matching(columns: Sequence[str], features: str) -> list[str]:
+def _holds_numbers(column: pd.Series) -> bool:
+    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+
+
+def _without_image_constants(source: TableSource, names: list[str]) -> list[str]:
+    """Leave out the features of objects that are constant within every image: they are properties of the image.
+
+    The first chunk decides; a column of it that varies within one image is a feature.
+    """
+    keys = [name for name in (TABLE_NUMBER, IMAGE_NUMBER) if name in source.columns]
+    if IMAGE_NUMBER not in keys or OBJECT_NUMBER not in source.columns:
+        return names
+    first = next(source.chunks([*keys, *names]), None)
+    if first is None:
+        return names
+    several = first.groupby(keys, sort=False)[keys[0]].transform("size") > 1
+    groups = first[several].groupby(keys, sort=False)[names]
+    if groups.ngroups < 2:
+        return names
+    images = (groups.max() > groups.min()).any()
+    varies = first[names].nunique() > 1
+    constant = [name for name in names if varies[name] and not images[name]]
+    if constant:
+        log.warning(
+            "'%s': %d features are equal in all objects of an image and left out (%s): choose them with `features`",
+            source.path,
+            len(constant),
+            listing(constant),
+        )
+    return [name for name in names if name not in constant]
+
+
+def _matching(source: TableSource, features: str) -> list[str]:
     """Return the columns of a kind, or those that match a regular expression."""
+    columns = source.columns
     if features in CHOICES:
+        if source.features is not None:
+            return [n for n in source.features if features == "all" or is_microsnoop(n) == (features == "microsnoop")]
         learned, classical = features != "classical", features != "microsnoop"
-        return [name for name in columns if (is_microsnoop(name) and learned) or (is_classical(name) and classical)]
+        objects = {*_COMPARTMENTS, *(match["objects"] for name in columns if (match := _OBJECTS.match(name)))} - {
+            "Image"
+        }
+        of_objects = OBJECT_NUMBER in columns
+        return [
+            name
+            for name in columns
+            if ((learned and is_microsnoop(name)) or (classical and is_classical(name, objects)))
+            and not (of_objects and _OF_IMAGES.match(name))
+        ]
     try:
         pattern = re.compile(features)
     except re.error as error:

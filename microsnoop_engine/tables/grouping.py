@@ -20,7 +20,12 @@ PARTIALS = 64
 
 
 def aggregate_groups(
-    source: TableSource, by: Sequence[str], features: Sequence[str], statistic: str = "mean", min_objects: int = 1
+    source: TableSource,
+    by: Sequence[str],
+    features: Sequence[str],
+    statistic: str = "mean",
+    min_objects: int = 1,
+    described_by: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Aggregate a table to one row per group.
 
@@ -36,6 +41,8 @@ def aggregate_groups(
         Computed over the values that are present. A feature without any value in a group is missing in the result.
     min_objects : int
         Groups with fewer objects are left out. A row is one object, unless the table counts its objects.
+    described_by : sequence of str
+        Other columns that count as metadata.
 
     Returns
     -------
@@ -53,7 +60,9 @@ def aggregate_groups(
     by, features = list(by), list(features)
     if keys := [name for name in by if name in features]:
         raise InputError(f"column {keys[0]} defines the groups and cannot be a feature too: narrow `features` down")
-    groups = _Groups(by, features if statistic == "mean" else [], features, source)
+    metadata = [name for name in source.columns if name.startswith(METADATA) or name in described_by]
+    constant = [name for name in metadata if name not in (*by, *features, COUNT)]
+    groups = _Groups(by, features if statistic == "mean" else [], constant, source)
     for chunk in source.chunks(groups.columns):
         groups.add(chunk)
     values = groups.means() if statistic == "mean" else _medians(source, by, features, groups.rows)
@@ -69,10 +78,9 @@ def aggregate_groups(
 class _Groups:
     """Metadata, counts and sums of groups, added up chunk by chunk."""
 
-    def __init__(self, by: list[str], summed: list[str], features: list[str], source: TableSource) -> None:
-        self._by, self._summed, self._path = by, summed, source.path
+    def __init__(self, by: list[str], summed: list[str], constant: list[str], source: TableSource) -> None:
+        self._by, self._summed, self._path, self._constant = by, summed, source.path, constant
         self._counted = COUNT in source.columns
-        self._constant = [n for n in source.columns if n.startswith(METADATA) and n not in (*by, *features, COUNT)]
         self._metadata: list[pd.DataFrame] = []
         self._sums: list[pd.DataFrame] = []
         self._counts: list[pd.DataFrame] = []
@@ -82,6 +90,7 @@ class _Groups:
     def add(self, chunk: pd.DataFrame) -> None:
         """Add the rows of a chunk."""
         self.rows += len(chunk)
+        chunk = _plain(chunk, [*self._by, *self._constant])
         groups = chunk.groupby(self._by, dropna=False, sort=False)
         self._keep_constant(groups[self._constant].nunique(dropna=False))
         described = groups[self._constant].first()
@@ -128,9 +137,15 @@ def _medians(source: TableSource, by: list[str], features: list[str], rows: int)
     for start in range(0, len(features), size):
         names = features[start : start + size]
         chunks = source.chunks([*by, *names])
-        table = pd.concat([chunk[by].join(_numbers(chunk, names, source.path)) for chunk in chunks])
+        table = pd.concat([_plain(chunk, by)[by].join(_numbers(chunk, names, source.path)) for chunk in chunks])
         medians.append(table.groupby(by, dropna=False, sort=False)[names].median())
     return pd.concat(medians, axis=1)
+
+
+def _plain(chunk: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    """Turn categories into values: pandas would make a group of each of their combinations."""
+    kinds = {name: chunk[name].dtype for name in names}
+    return chunk.astype({n: k.categories.dtype for n, k in kinds.items() if isinstance(k, pd.CategoricalDtype)})
 
 
 def _numbers(chunk: pd.DataFrame, names: list[str], path: Path) -> pd.DataFrame:

@@ -2,15 +2,20 @@
 
 import subprocess
 import sys
+from functools import partial
+from itertools import permutations
 
 import numpy as np
 import pytest
+from scipy.stats import hypergeom
 from sklearn.metrics import average_precision_score
 from sklearn.neighbors import KNeighborsClassifier
 
-from microsnoop_engine.errors import InputError, MissingExtraError
+from microsnoop_engine.errors import InputError
 from microsnoop_engine.evaluation.metrics import (
+    average_precision,
     cross_validated_predict,
+    knn_correct,
     knn_predict,
     mean_average_precision,
     nearest,
@@ -85,7 +90,7 @@ def test_distances_in_blocks_equal_those_at_once(monkeypatch):
     features = np.random.default_rng(2).normal(size=(50, 4))
     groups = [np.arange(50) % 6]
     whole = nearest(features, 3, groups)
-    monkeypatch.setattr("microsnoop_engine.evaluation.metrics.BLOCK", 7)
+    monkeypatch.setattr("microsnoop_engine.evaluation.neighbors.BLOCK_BYTES", 7 * 50 * 8)
     assert (nearest(features, 3, groups) == whole).all()
 
 
@@ -178,12 +183,6 @@ def test_mean_average_precision_equals_scikit_learn_over_the_other_groups():
     assert mean_average_precision(features, labels, groups) == pytest.approx(expected, abs=1e-5)
 
 
-def test_mean_average_precision_says_how_to_install_copairs(monkeypatch):
-    monkeypatch.setitem(sys.modules, "copairs.map", None)
-    with pytest.raises(MissingExtraError, match=r"microsnoop\[map\]"):
-        mean_average_precision(LINE, np.array(list("aabbab")))
-
-
 ALL = [knn_predict, cross_validated_predict, silhouette, mean_average_precision]
 
 
@@ -208,7 +207,7 @@ def test_a_label_with_one_member_is_named(function):
         (lambda x, y: knn_predict(x, y, [0, 0, 0, 0, 1, 1], k=3), "row 0 has 2 candidates"),
         (lambda x, y: knn_predict(x, y, k=0), "k is 0"),
         (lambda x, y: knn_predict(x, y, k=1, metric="manhattan"), "`metric` is 'manhattan'"),
-        (lambda x, y: knn_predict(x * 0, y, k=1), "row 0 is all zeros"),
+        (lambda x, y: knn_predict(x * 0, y, k=1), "rows 0, 1, 2, 3, 4, ... are all zeros"),
         (lambda x, y: knn_predict(x, y[:3], k=1), "labels"),
         (lambda x, y: knn_predict(x, y, [0, 1], k=1), "one group per row"),
         (lambda x, y: silhouette(x, y, "manhattan"), "`metric` is 'manhattan'"),
@@ -227,3 +226,60 @@ def test_settings_that_cannot_be_used(call, message):
 def test_importing_the_module_imports_neither_torch_nor_scikit_learn():
     code = "import sys, microsnoop_engine.evaluation.metrics; print({'torch', 'sklearn', 'pandas'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "set()"
+
+
+def test_ties_are_worth_as_much_as_chance():
+    """Identical rows in random orders: the closed forms of the expected precision, vote and match."""
+    features, labels = np.ones((6, 3)), np.array(list("aaabbb"))
+    # 2 of the 5 others are of the same label
+    orders = list(permutations([1, 1, 0, 0, 0]))
+    expected = np.mean([np.mean([(i + 1) / (p + 1) for i, p in enumerate(np.flatnonzero(o))]) for o in orders])
+    assert list(mean_average_precision(features, labels).values()) == pytest.approx([expected] * 2)
+    assert knn_correct(features, labels, k=1).tolist() == pytest.approx([2 / 5] * 6)
+    # of 3 votes 2 or 3 must be for the own label: hypergeometric
+    assert knn_correct(features, labels, k=3).mean() == pytest.approx(hypergeom.sf(1, 5, 2, 3), abs=0.05)
+    match = nsc(features, labels, np.arange(6))
+    assert match.accuracy == pytest.approx(2 / 5)
+
+
+def test_ties_do_not_depend_on_the_order_of_rows():
+    random = np.random.default_rng(8)
+    features, labels = random.integers(-1, 2, (60, 2)) + 0.5, random.integers(0, 3, 60)
+    order = random.permutation(60)
+    for score in (knn_correct, partial(nsc, compounds=np.arange(60)), mean_average_precision):
+        one, other = score(features, labels), score(features[order], labels[order])
+        if isinstance(one, dict):
+            assert one == pytest.approx(other)
+        elif isinstance(one, np.ndarray):
+            assert one[order] == pytest.approx(other, abs=0.2)
+        else:
+            assert one.accuracy == pytest.approx(other.accuracy)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+def test_without_ties_the_shares_are_those_of_the_predictions(metric):
+    features, labels, groups = clusters()
+    expected = knn_predict(features, labels, groups, 5, metric) == labels
+    assert knn_correct(features, labels, groups, 5, metric).tolist() == expected.tolist()
+
+
+def test_rows_of_zeros_have_no_direction_and_take_no_part():
+    features, labels = directions(0, 10, 25, 45, 70), np.array(["a", "a", "b", "a", "b"])
+    expected, compounds = mean_average_precision(features, labels), np.arange(7)
+    longer, named = np.vstack([features, np.zeros((2, 2))]), np.append(labels, ["a", "b"])
+    assert mean_average_precision(longer, named) == expected
+    match = nsc(longer, named, compounds)
+    assert (match.accuracy, match.left_out) == (nsc(features, labels, compounds[:5]).accuracy, 2)
+
+
+def test_large_tables_are_compared_in_float32(monkeypatch):
+    features, labels, groups = clusters()
+    expected = knn_correct(features, labels, groups, 5)
+    monkeypatch.setattr("microsnoop_engine.evaluation.neighbors.LARGE", 10)
+    assert knn_correct(features, labels, groups, 5).tolist() == expected.tolist()
+
+
+def test_average_precision_without_ties_equals_scikit_learn():
+    random = np.random.default_rng(9)
+    distances, relevant = random.random(30), random.random(30) < 0.3
+    assert average_precision(distances, relevant) == pytest.approx(average_precision_score(relevant, -distances))

@@ -29,7 +29,7 @@ def test_a_label_that_is_only_predicted_counts_as_wrong_but_not_as_a_label():
 
 
 def test_balanced_accuracy_leaves_out_labels_without_rows():
-    assert balanced_accuracy(np.array([[3, 1, 0], [0, 0, 0], [0, 1, 1]])) == pytest.approx((3 / 4 + 1 / 2) / 2)
+    assert balanced_accuracy(np.array([3, 0, 1]), np.array([4, 0, 2])) == pytest.approx((3 / 4 + 1 / 2) / 2)
 
 
 def test_the_interval_is_that_of_the_binomial_distribution():
@@ -71,7 +71,7 @@ def test_a_score_reads_as_per_cent():
     ("labels", "predictions", "extra", "message"),
     [
         ([], [], {}, "0 labels, 0 predictions and 0 groups: their numbers must be equal, and at least one"),
-        ([1], [1, 2], {}, "1 labels, 2 predictions and 1 groups"),
+        ([1], [1, 2], {}, "1 labels, 2 predictions: their numbers"),
         ([1, 2], [1, 2], {"groups": [1]}, "2 labels, 2 predictions and 1 groups"),
         ([1], [1], {"level": 95}, "level is 95 and resamples 1000: the level must be between 0 and 1"),
         ([1], [1], {"resamples": 0}, "resamples 0: .* resamples 1 or more"),

@@ -1,5 +1,7 @@
 """Scores of a table by its labels, and tasks that cannot be done."""
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -49,3 +51,38 @@ def test_angles_are_lost_around_zero_and_distances_are_not():
     }
     assert found["euclidean"] == 1
     assert found["cosine"] < 0.9
+
+
+def test_missing_infinite_and_directionless_rows_are_left_out_and_counted(caplog):
+    random = np.random.default_rng(1)
+    frame = pd.DataFrame(random.normal(size=(40, 4)), columns=list("wxyz")).assign(l=["a", "b"] * 20)
+    frame.loc[0, "w"], frame.loc[1, "x"], frame["z"] = np.nan, -np.inf, np.nan
+    frame.loc[[2, 3, 4], ["w", "x", "y"]] = 0
+    complete = frame.drop(index=[0, 1])
+    tasks = ["knn", "map", "silhouette"]
+    found = evaluate_frame(frame, list("wxyz"), "l", tasks)
+    expected = evaluate_frame(complete.drop(index=[2, 3, 4]), list("wxy"), "l", tasks)
+    assert [score.pop("left_out") for score in found] == [3] * 4
+    assert found == expected
+    assert "1 features are missing in more than a fifth of the rows and left out: z" in caplog.text
+    assert "2 of 40 rows have missing or infinite features" in caplog.text
+    lengths = evaluate_frame(frame, list("wxyz"), "l", ["knn"], metric="euclidean")
+    assert lengths[0]["rows"] == 38
+
+
+def test_rows_without_a_compound_are_no_treatment():
+    frame = pd.DataFrame({"l": list("aabb") * 2, "c": [1, 2, 3, 4, None, None, None, None], "x": np.arange(8.0) + 1})
+    frame["y"] = 1 / frame["x"]
+    (score,) = evaluate_frame(frame, ["x", "y"], "l", ["nsc"], compound="c")
+    assert (score["rows"], score["left_out"]) == (4, 4)
+
+
+def test_many_labels_and_groups_need_little_memory():
+    rows = 3840
+    frame = pd.DataFrame({"l": np.arange(rows) % 768, "x": np.random.default_rng(0).normal(size=rows)}).assign(y=1.0)
+    tracemalloc.start()
+    (score, _) = evaluate_frame(frame, ["x", "y"], "l", ["knn"], neighbors=3)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert score["rows"] == rows
+    assert peak < 1 << 30

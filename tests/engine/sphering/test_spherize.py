@@ -136,3 +136,20 @@ def test_a_transform_that_is_not_fitted_is_refused():
     for method in ("transform", "inverse_transform"):
         with pytest.raises(NotFittedError, match="This Spherize instance is not fitted yet"):
             getattr(Spherize(), method)(TREATED)
+
+
+@pytest.mark.parametrize("method", ["zca", "zca-cor"])
+@pytest.mark.parametrize("regularization", ["knee", "ledoit-wolf", 0.1, 0.0])
+def test_fewer_controls_than_features_have_the_transform_of_the_eigenvectors(method, regularization):
+    """The decomposition of the smaller side, held to that of the whole covariance matrix."""
+    controls = np.random.default_rng(3).normal(size=(12, 30)) * np.linspace(1, 4, 30)
+    with pytest.warns(SpheringWarning):
+        found = Spherize(method, regularization).fit(controls)
+    covariance = np.cov(controls.T)
+    scale = np.sqrt(covariance.diagonal()) if method == "zca-cor" else np.ones(30)
+    values, vectors = np.linalg.eigh(covariance / np.outer(scale, scale))
+    values, vectors = values[::-1].clip(min=0), vectors[:, ::-1]
+    regularized, _ = found._regularize(values, 11, controls, scale)
+    expected = (vectors / np.sqrt(regularized) @ vectors.T) / scale[:, None]
+    np.testing.assert_allclose(found.matrix_, expected, atol=1e-8)
+    np.testing.assert_allclose(found.matrix_ @ found.inverse_, np.eye(30), atol=1e-8)

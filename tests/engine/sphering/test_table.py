@@ -8,7 +8,7 @@ from microsnoop_engine.errors import InputError
 from microsnoop_engine.evaluation.metrics import knn_predict
 from microsnoop_engine.sphering.handcrafted import robust_z, uninformative
 from microsnoop_engine.sphering.spherize import SpheringWarning, load_spherings
-from microsnoop_engine.sphering.table import best_regularization, sphere, sphere_frame
+from microsnoop_engine.sphering.table import MISSING, best_regularization, sphere, sphere_frame
 
 RANDOM = np.random.default_rng(0)
 DEEP = [f"Nuclei_Microsnoop_E{k:03d}_DNA" for k in range(6)]
@@ -49,9 +49,11 @@ def test_handcrafted_columns_are_scaled_and_chosen_by_name():
     found = sphere_frame(FRAME, [*DEEP, *HAND], QUERY)
     assert found.dropped == {
         "Nuclei_Twice": "as Nuclei_Area",
-        "Nuclei_Flat": "missing values",
-        "Nuclei_Gap": "missing values",
+        "Nuclei_Flat": "constant over the controls",
+        "Nuclei_Gap": "as Nuclei_Area",
     }
+    assert (found.missing, found.incomplete) == (0, 1)
+    assert found.frame.index[found.frame[DEEP].isna().all(axis=1)].tolist() == [7]
     assert found.features == [*DEEP, "Nuclei_Area", "Nuclei_Texture"]
     assert not set(found.dropped) & set(found.frame)
 
@@ -81,7 +83,35 @@ def test_rows_without_features_stay_without():
     assert found.frame.loc[[0, 5], DEEP].isna().all(axis=None)
     assert found.frame.drop([0, 5])[DEEP].notna().all(axis=None)
     frame.loc[3, DEEP[2]] = np.nan
-    assert sphere_frame(frame, DEEP, QUERY).dropped == {DEEP[2]: "missing values"}
+    rows, features, imputed = (sphere_frame(frame, DEEP, QUERY, missing=m) for m in MISSING)
+    assert (rows.dropped, rows.incomplete) == ({}, 1)
+    assert rows.frame.index[rows.frame[DEEP].isna().any(axis=1)].tolist() == [0, 3, 5]
+    assert features.dropped == {DEEP[2]: "missing values"}
+    assert imputed.dropped == {}
+    assert imputed.frame.index[imputed.frame[DEEP].isna().any(axis=1)].tolist() == [0, 5]
+    frame.loc[::3, DEEP[4]] = np.inf
+    assert sphere_frame(frame, DEEP, QUERY).dropped == {DEEP[4]: "missing values"}
+
+
+def test_controls_that_differ_by_rounding_only_make_no_feature_large():
+    frame = FRAME.copy()
+    treated = (frame["Metadata_T"] != "DMSO").to_numpy()
+    for scale in (1e-15, 1e-6, 1e-4):
+        frame["Nuclei_Texture"] = np.where(treated, 5 + RANDOM.random(120), 5 + scale * RANDOM.random(120))
+        found = sphere_frame(frame, [*DEEP, "Nuclei_Texture"], QUERY, regularization=0.1)
+        assert found.dropped == {"Nuclei_Texture": "constant over the controls"}
+    frame["Nuclei_Texture"] = np.where(treated, 5 + RANDOM.random(120), 5 + 1e-2 * RANDOM.random(120))
+    found = sphere_frame(frame, [*DEEP, "Nuclei_Texture"], QUERY, regularization=1e-6)
+    assert list(found.dominant) == ["Nuclei_Texture"]
+    clipped = sphere_frame(frame, [*DEEP, "Nuclei_Texture"], QUERY, regularization=1e-6, clip=1)
+    assert not clipped.dominant
+
+
+def test_principal_components_are_not_called_by_features():
+    found = sphere_frame(FRAME, DEEP, QUERY, method="pca", regularization=0.0)
+    assert found.features == ["PC1", "PC2", "PC3", "PC4", "PC5", "PC6"]
+    with pytest.raises(InputError, match="`weights` need `method` zca"):
+        sphere_frame(FRAME, DEEP, QUERY, method="pca-cor", weights={"microsnoop": 1})
 
 
 def test_blocks_have_the_weights_that_are_set():

@@ -383,12 +383,6 @@ BAD = {
         CONTROLS,
         "0 of the 24 control rows",
     ),
-    "infinite features, asked": (
-        "evaluate",
-        cells(**{DEEP[0]: changed(DEEP[0], [7], -np.inf)}),
-        ROLE,
-        r"'{table}': 1 of 48 rows hold .*infinite features \(rows 7\)",
-    ),
     "query of an unknown column": (
         "sphere",
         cells(),

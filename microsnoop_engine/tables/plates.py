@@ -1,0 +1,84 @@
+"""Find the columns that tell plates, batches, experiments and acquisitions apart, by their names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+import pandas as pd
+
+from .columns import METADATA, PLATE
+
+_PREFIX = re.compile(rf"^(Image_)?{METADATA}")
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_OWN = r"(id|name|number|no|nr|barcode|code|label)?"
+_SEPARATES = re.compile(
+    rf"^((?!tem)\w*plate|plates|\w*barcode|batch|batches|date|\w*experiment|exp|acquisition|run|measurement|session|source){_OWN}$"
+)
+_ELSE = re.compile(
+    r"^(map|layout|rows?|col|columns?|wells?|position|x|y|z|t|time|timestamp|datetime|index|type|format|size|count|"
+    r"template|control|quality)$"
+)
+_REPLICATES = re.compile(
+    r"^(replicate|replicates|rep|donor|week|day|passage|timepoint|time|cycle|round)(id|name|number)?$"
+)
+_CLOCK = re.compile(r"\d{1,2}:\d{2}")
+
+
+def plate_columns(columns: Iterable[str]) -> list[str]:
+    """Find the columns that tell plates, batches, experiments and acquisitions apart.
+
+    Parameters
+    ----------
+    columns : iterable of str
+        Names of the columns of a table.
+
+    Returns
+    -------
+    list of str
+        Those whose names say so, ``Metadata_Plate`` first, the others in the order of the table.
+
+    Examples
+    --------
+    >>> plate_columns(["Metadata_Well", "Metadata_Assay_Plate_Barcode", "Metadata_Plate_Map_Name", "Metadata_BatchID"])
+    ['Metadata_Assay_Plate_Barcode', 'Metadata_BatchID']
+    """
+    found = [name for name in columns if _separates(name)]
+    return sorted(found, key=lambda name: name != PLATE)
+
+
+def replicate_columns(columns: Iterable[str]) -> list[str]:
+    """Find metadata whose names say that rows are repeats of each other: replicate, donor, week, time.
+
+    Examples
+    --------
+    >>> replicate_columns(["Metadata_Well", "Metadata_Replicate", "Metadata_Timepoint", "Nuclei_AreaShape_Area"])
+    ['Metadata_Replicate', 'Metadata_Timepoint']
+    """
+    return [name for name in columns if name.startswith(METADATA) and _REPLICATES.match(_joined(name))]
+
+
+def holds_clock_times(column: pd.Series) -> bool:
+    """Return True for a column of times of day, which differ from image to image."""
+    values = column.dropna()
+    if pd.api.types.is_datetime64_any_dtype(values):
+        return bool((values != values.dt.normalize()).any())
+    return bool(len(values)) and not pd.api.types.is_numeric_dtype(values) and bool(_CLOCK.search(str(values.iloc[0])))
+
+
+def _separates(name: str) -> bool:
+    words = _words(name)
+    if not words or any(_ELSE.match(word) for word in words):
+        return False
+    if _PREFIX.match(name):
+        return any(_SEPARATES.match(word) for word in words) or bool(_SEPARATES.match("".join(words)))
+    return bool(_SEPARATES.match("".join(words)))
+
+
+def _words(name: str) -> Sequence[str]:
+    """Split a name at underlines, blanks and capitals; lower case."""
+    return [word.lower() for word in _WORDS.findall(_PREFIX.sub("", name))]
+
+
+def _joined(name: str) -> str:
+    return "".join(_words(name))
