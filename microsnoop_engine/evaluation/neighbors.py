@@ -137,7 +137,8 @@ class Distances:
         gaps = np.diff(values[order], prepend=values[order[0]])
         level = np.empty(len(values), np.intp)
         level[order] = np.cumsum(np.where(np.isfinite(gaps), gaps, np.inf) > self.tolerance)
-        return candidates[np.argsort(level, kind="stable")[:k]]
+        nearest: NDArray[np.intp] = candidates[np.argsort(level, kind="stable")[:k]]
+        return nearest
 
 
 def nearest(

@@ -63,7 +63,8 @@ class Rows:
             self.count += len(chunk)
             if self._keys:
                 known = chunk.loc[chunk[[IMAGE_NUMBER, OBJECT_NUMBER]].notna().all(axis=1), self._keys]
-                self._hashes.append(pd.util.hash_pandas_object(known.astype(str), index=False).to_numpy())
+                hashes = pd.util.hash_pandas_object(known.astype(str), index=False)
+                self._hashes.append(hashes.to_numpy(np.uint64))
             yield chunk[list(columns)]
 
     def refuse_repeats(self, apart: Sequence[str]) -> None:
@@ -94,7 +95,9 @@ def images_are_told_apart(images: pd.DataFrame, apart: Sequence[str], path: Path
     """
     well = [*apart, WELL]
     groups = images.groupby(well, dropna=False, observed=True)
-    reasons = [name for name in replicate_columns(images) if name not in well and (groups[name].nunique() > 1).any()]
+    reasons = [
+        name for name in replicate_columns(map(str, images)) if name not in well and (groups[name].nunique() > 1).any()
+    ]
     if reasons:
         log.warning(
             "'%s': wells are averaged over different values of %s; to keep them apart: `plates` %s",
@@ -103,11 +106,11 @@ def images_are_told_apart(images: pd.DataFrame, apart: Sequence[str], path: Path
             ",".join([*apart, *reasons]),
         )
         return
-    sites = [name for name in images if _SITE.match(name)]
+    sites = [name for name in map(str, images) if _SITE.match(name)]
     if sites and images.duplicated([*well, *sites]).any():
         log.warning("'%s': wells have several images of one %s, which are averaged: %s", path, sites[0], _REMEDY)
     elif not apart:
-        folders = [name for name in images if _PATH.match(name) and (groups[name].nunique() > 1).any()]
+        folders = [name for name in map(str, images) if _PATH.match(name) and (groups[name].nunique() > 1).any()]
         order = images.sort_values(IMAGE_NUMBER)[WELL]
         visits = int((order != order.shift()).sum())
         if folders:
