@@ -100,14 +100,16 @@ def evaluate_frame(
         cosine = task in ("map", "nsc", "nscb", "silhouette") or (task == "knn" and metric == "cosine")
         rows = directed if cosine else np.ones(len(values), bool)
         if task in ("nsc", "nscb"):
-            columns = [column for column in (compound, batch if task == "nscb" else None) if column]
-            rows = rows & np.logical_and.reduce([has_word(frame[name]) for name in columns])
+            keys = [column for column in (compound, batch if task == "nscb" else None) if column]
+            rows = rows & np.logical_and.reduce([has_word(frame[name]) for name in keys])
         left_out = int((~rows).sum())
-        counts: dict[str, float | str] = {"rows": len(values) - left_out} | ({"left_out": left_out} if left_out else {})
+        counts: dict[str, float | str] = {"rows": len(values) - left_out}
+        if left_out:
+            counts["left_out"] = left_out
         chosen, named = values[rows], labels[rows]
         grouped = None if group_of is None else group_of[rows]
         if task in ("nsc", "nscb"):
-            match = nsc(chosen, named, *(frame.loc[rows, name].astype(str).to_numpy() for name in columns))
+            match = nsc(chosen, named, *(frame.loc[rows, name].astype(str).to_numpy() for name in keys))
             results.append(
                 {
                     "task": task,

@@ -64,7 +64,7 @@ class Rows:
             if self._keys:
                 known = chunk.loc[chunk[[IMAGE_NUMBER, OBJECT_NUMBER]].notna().all(axis=1), self._keys]
                 hashes = pd.util.hash_pandas_object(known.astype(str), index=False)
-                self._hashes.append(hashes.to_numpy(np.uint64))
+                self._hashes.append(np.asarray(hashes, np.uint64))
             yield chunk[list(columns)]
 
     def refuse_repeats(self, apart: Sequence[str]) -> None:
