@@ -22,6 +22,9 @@ from .screen import add_screen_commands
 from .tables import add_table_commands
 from .training import add_training_commands
 
+_SPELLINGS = {"--neighbours": "--neighbors", "--normalise": "--normalize"}
+"""Options by their British spelling."""
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command.
@@ -37,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
         Exit code: 0 done, 1 bad input or some image sets failed. Usage errors exit with 2.
     """
     parser = build_parser()
-    options = parser.parse_args(arguments)
+    options = parser.parse_args([_american(word) for word in (sys.argv[1:] if arguments is None else arguments)])
     quiet = getattr(options, "quiet", False)
     logging.basicConfig(
         level=logging.ERROR if quiet else logging.INFO, format="%(levelname)s: %(message)s", stream=sys.stderr
@@ -57,6 +60,18 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"microsnoop {options.command}: interrupted; run the same command again to continue", file=sys.stderr)
         return 1
+
+
+def _american(word: str) -> str:
+    """Return an option in American spelling, where it was typed in British spelling.
+
+    Examples
+    --------
+    >>> _american("--neighbours=5"), _american("--out")
+    ('--neighbors=5', '--out')
+    """
+    option, equals, value = word.partition("=")
+    return _SPELLINGS.get(option, option) + equals + value
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 import tifffile
 from screens import write_screen
@@ -259,3 +260,16 @@ def test_help_imports_nothing_heavy():
 
 def test_version():
     assert microsnoop("--version").stdout.strip() == f"microsnoop {__version__}"
+
+
+def test_british_spelling_of_options(tmp_path):
+    pd.DataFrame({"Metadata_A": list("aabb"), "Nuclei_Microsnoop_E000_DNA": [0.0, 0.1, 1.0, 1.1]}).to_csv(
+        tmp_path / "t.csv", index=False
+    )
+    words = ["evaluate", str(tmp_path / "t.csv"), "--label", "Metadata_A", "--json"]
+    results = []
+    for spelling in ("--neighbors", "--neighbours"):
+        done = microsnoop(*words, spelling, "1")
+        assert done.returncode == 0, done.stderr
+        results.append(done.stdout)
+    assert results[0] == results[1]
