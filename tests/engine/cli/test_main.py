@@ -263,7 +263,7 @@ def test_version():
 
 
 def test_british_spelling_of_options(tmp_path):
-    pd.DataFrame({"Metadata_A": list("aabb"), "Nuclei_Microsnoop_E000_DNA": [0.0, 0.1, 1.0, 1.1]}).to_csv(
+    pd.DataFrame({"Metadata_A": list("aabb"), "Nuclei_Microsnoop_E000_DNA": [1.0, 1.1, -1.0, -1.1]}).to_csv(
         tmp_path / "t.csv", index=False
     )
     words = ["evaluate", str(tmp_path / "t.csv"), "--label", "Metadata_A", "--json"]

@@ -9,7 +9,7 @@ from screens import write_screen
 from microsnoop_engine import CropSettings
 from microsnoop_engine.distributor.job import Job
 from microsnoop_engine.distributor.results import write_csv
-from microsnoop_engine.distributor.run import profile
+from microsnoop_engine.distributor.run import run_job
 from microsnoop_engine.images.load_data import from_load_data
 from microsnoop_engine.tables.columns import feature_columns
 from microsnoop_engine.tables.parquet_files import read_table
@@ -21,7 +21,7 @@ CHANNELS = ("DNA", "GFP")
 def folder(tmp_path_factory, embedder):
     path = tmp_path_factory.mktemp("screen")
     sets = from_load_data(write_screen(path, 24, objects=3))
-    profile(sets, Job(CHANNELS, "Nuclei", CropSettings(rescale_constant=3.0)), embedder, path / "out", part_bytes=1)
+    run_job(sets, Job(CHANNELS, "Nuclei", CropSettings(rescale_constant=3.0)), embedder, path / "out", part_bytes=1)
     write_csv(path / "out")
     return path / "out"
 
@@ -50,7 +50,7 @@ def test_aggregate_normalize_and_select(folder):
 
 def test_whole_images(tmp_path, embedder):
     sets = from_load_data(write_screen(tmp_path, 4))
-    profile(sets, Job(CHANNELS, "Image", CropSettings(mode="image")), embedder, tmp_path / "out")
+    run_job(sets, Job(CHANNELS, "Image", CropSettings(mode="image")), embedder, tmp_path / "out")
     table = load_profiles(str(tmp_path / "out" / "profiles.parquet"))
     found = infer_cp_features(table, compartments=["Image"], image_features=True)
     assert [column for column in found if "_Microsnoop_" in column] == feature_columns("Image", CHANNELS)

@@ -215,7 +215,7 @@ def test_another_level_is_another_run(plate, capsys):
     assert main(command) == 0
     assert main([*command, "--level", "0"]) == 0
     assert main([*command, "--level", "1"]) == 1
-    assert "holds the results of another run; different: inputs" in capsys.readouterr().err
+    assert "holds the results of other images" in capsys.readouterr().err
 
 
 def test_an_image_by_http(tmp_path, fields, s3_server):
