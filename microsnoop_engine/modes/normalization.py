@@ -46,7 +46,7 @@ def normalize_crop(
     >>> window, problem = normalize_crop(crop)
     >>> window.shape, problem
     ((64, 64), '')
-    >>> bool(np.array_equal(window, normalize_crop(crop - 1000)[0]))
+    >>> bool(np.allclose(window, normalize_crop(crop - 1000)[0], atol=1e-6))
     True
     >>> normalize_crop(np.ones((50, 50), np.float32))
     (None, 'constant')
