@@ -15,6 +15,8 @@ from .neighbors import METRICS, Distances, has_direction, nearest
 CLASSIFIERS = ("linear", "mlp")
 ORDERS = 200
 """Number of random orders that tied neighbors are averaged over."""
+FEW_HITS = 16
+"""Number of relevant rows up to which their ranks are counted one by one."""
 VOTES = 1 << 24
 """Number of votes that are compared together."""
 
@@ -350,6 +352,11 @@ def average_precision(distances: NDArray[Any], relevant: NDArray[np.bool_], tole
     >>> average_precision(np.array([1.0, 1.0]), np.array([False, True]))
     0.75
     """
+    hit = np.sort(distances[relevant])
+    if len(hit) <= FEW_HITS:
+        nearer = (distances < hit[:, None] - tolerance).sum(1)
+        if ((distances <= hit[:, None] + tolerance).sum(1) == nearer + 1).all():  # no ties: no need to sort all
+            return float((np.arange(1, len(hit) + 1) / (nearer + 1)).mean())
     order = np.argsort(distances, kind="stable")
     starts = np.flatnonzero(np.diff(distances[order], prepend=-np.inf) > tolerance)
     sizes = np.diff(starts, append=len(order))

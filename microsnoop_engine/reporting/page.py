@@ -18,7 +18,8 @@ import numpy as np
 import pandas as pd
 
 from .. import __version__
-from ..errors import InputError
+from ..errors import InputError, listing
+from ..evaluation.missing import complete_part
 from ..evaluation.table import has_word
 from ..sphering.spherize import Spherize, load_spherings
 from ..storage.atomic import write_atomic
@@ -152,31 +153,48 @@ def make_page(
     if not features:
         raise InputError("`before`: this table has none of the features of the other one")
     total = len(frame)
-    frame = frame.iloc[panels.draw_rows(total)]
+    _, columns = complete_part(frame[features].to_numpy(np.float64))
+    if not columns.any():
+        raise InputError("more than a fifth of the rows lack each of the features: there is nothing to show")
+    lacking = [name for name, kept in zip(features, columns, strict=True) if not kept]
+    features = [name for name, kept in zip(features, columns, strict=True) if kept]
+    frame = frame.drop(columns=lacking)
+    frame = frame.iloc[panels.draw_rows(total) if OBJECT_NUMBER in frame else panels.draw_plates(frame)]
+    sampled = f"{len(frame):,} of {total:,} rows drawn at random" if len(frame) < total else ""
     metadata = frame.drop(columns=features)
     after = Screen(metadata, frame[features].to_numpy(np.float64), roles)
     earlier = None
     if before is not None:
         earlier = Screen(metadata, matching_rows(before, frame)[features].to_numpy(np.float64), roles)
     rows = np.flatnonzero(after.present if earlier is None else after.present & earlier.present)
+    shown = rows[panels.draw_rows(len(rows))]
+    drawn = f"{len(shown):,} of {total:,} rows drawn at random" if len(shown) < len(rows) else sampled
+    rows = shown
     screens = [("Before sphering", earlier), ("After sphering" if earlier else "", after)]
-    maps = [{"title": name, "kinds": panels.maps(screen.values, rows)} for name, screen in screens if screen]
+    maps = [
+        {"title": ": ".join(filter(None, (name, drawn))), "kinds": panels.maps(screen.values, rows)}
+        for name, screen in screens
+        if screen
+    ]
     pictures = thumbnails(frame, _thumbnail_keys(frame, profiles), profiles) if profiles else {}
     described = [
         name for name in map(str, metadata) if name.startswith(METADATA) or name in (IMAGE_NUMBER, OBJECT_NUMBER)
     ]
     data = {
-        "summary": _summary(after, features, total),
+        "summary": _summary(after, features, total, lacking),
         "names": _names(metadata),
         "metadata": {name.removeprefix(METADATA): _plain(metadata[name]) for name in described},
-        "treatment": None if after.treatment is None else after.treatment.tolist(),
+        "treatment": None if after.treatment is None else [name or None for name in after.treatment.tolist()],
         "negative": after.negative.tolist(),
         "scores": _scores(after, earlier),
         "map_rows": rows.tolist(),
         "maps": [entry for entry in maps if entry["kinds"]],
         "colors": panels.colors(after),
         "plates": panels.plates(metadata),
-        "quantities": panels.quantities(after, earlier),
+        "quantities": [
+            entry | {"note": "; ".join(filter(None, (entry["note"], sampled)))}
+            for entry in panels.quantities(after, earlier)
+        ],
         "features": panels.feature_bytes(after.values, features),
         "doses": panels.doses(after),
         "replicates": panels.replicates(after, earlier),
@@ -249,15 +267,20 @@ def _thumbnail_keys(frame: pd.DataFrame, profiles: Path) -> Sequence[str]:
     return keys
 
 
-def _summary(screen: Screen, features: Sequence[str], total: int) -> str:
+def _summary(screen: Screen, features: Sequence[str], total: int, lacking: Sequence[str]) -> str:
     rows, frame = len(screen.frame), screen.frame
     kind = "objects" if OBJECT_NUMBER in frame else "wells" if WELL in frame else "rows"
     parts = [f"{rows:,} {kind}" + (f" drawn at random from {total:,}" if total > rows else "")]
     if screen.treatment is not None:
-        parts.append(f"{len(np.unique(screen.treatment))} treatments")
+        parts.append(f"{len(np.unique(screen.treatment[screen.annotated]))} treatments")
+        if not screen.annotated.all():
+            parts.append(f"{(~screen.annotated).sum()} {kind} not annotated")
     parts.append(f"{len(features)} features")
     missing = int((~screen.present).sum())
-    return ", ".join(parts) + (f"; {missing} without features are not on the maps" if missing else "")
+    notes = [f"{missing} without all features are not on the maps"] if missing else []
+    if lacking:
+        notes.append(f"{len(lacking)} features left out, missing in more than a fifth of the rows: {listing(lacking)}")
+    return "; ".join([", ".join(parts), *notes])
 
 
 def _names(frame: pd.DataFrame) -> list[str]:

@@ -16,11 +16,14 @@ from ..evaluation import controls
 from ..evaluation.embedding_map import principal_components, umap
 from ..evaluation.table import has_word
 from ..tables.columns import COUNT, METADATA, PLATE, WELL
+from ..tables.plates import plate_columns
 from .scores import score_or_none, treatment_means
 from .screen import Screen, short_name
 
 MOST_ROWS = 10_000
-"""Rows in a report; of a larger table, rows are drawn at random."""
+"""Objects in a report, and points on a map; of more, some are drawn at random."""
+MOST_WELLS = 30_000
+"""Rows of a table of wells in a report; of more, plates are drawn at random."""
 MOST_NUMBERS = 8_000_000
 """Feature values that can be shown on plates, one byte each."""
 MOST_COLORS = 40
@@ -64,11 +67,25 @@ def _points(coordinates: NDArray[Any], axes: Sequence[str]) -> Panel:
     return {"x": rounded(coordinates[:, 0]), "y": rounded(coordinates[:, 1]), "axes": list(axes)}
 
 
-def draw_rows(count: int) -> NDArray[Any]:
-    """Draw the rows of a report: all ``count`` of them, or ``MOST_ROWS`` at random, in order."""
-    if count <= MOST_ROWS:
+def draw_rows(count: int, most: int | None = None) -> NDArray[np.intp]:
+    """Draw rows at random, in order: all ``count`` of them, or ``most`` (by default ``MOST_ROWS``)."""
+    most = MOST_ROWS if most is None else most
+    if count <= most:
         return np.arange(count)
-    return np.sort(np.random.default_rng(0).choice(count, MOST_ROWS, replace=False))
+    return np.sort(np.random.default_rng(0).choice(count, most, replace=False))
+
+
+def draw_plates(frame: pd.DataFrame) -> NDArray[np.intp]:
+    """Draw whole plates of a table of wells at random, ``MOST_WELLS`` rows at most; rows in order."""
+    columns = plate_columns(map(str, frame))
+    if len(frame) <= MOST_WELLS or not columns:
+        return draw_rows(len(frame), MOST_WELLS)
+    plates = frame.groupby(columns, dropna=False, observed=True, sort=False).ngroup().to_numpy()
+    order = np.random.default_rng(0).permutation(plates.max() + 1)
+    total = np.cumsum(np.bincount(plates)[order])
+    drawn = order[: max(int((total <= MOST_WELLS).sum()), 1)]
+    rows = np.flatnonzero(np.isin(plates, drawn))
+    return rows[draw_rows(len(rows), MOST_WELLS)]
 
 
 def colors(screen: Screen) -> list[Panel]:
@@ -105,7 +122,9 @@ def plates(frame: pd.DataFrame) -> list[Panel]:
     """
     if WELL not in frame:
         return []
-    names = frame[PLATE].astype(str) if PLATE in frame else pd.Series("plate", frame.index)
+    columns = plate_columns(map(str, frame))
+    columns = [name for name in columns if name == PLATE or frame[name].nunique() > 1] or columns[:1]
+    names = frame[columns].astype(str).agg(" ".join, axis=1) if columns else pd.Series("plate", frame.index)
     layouts: list[Panel] = []
     for name, members in frame.groupby(names.to_numpy()).indices.items():
         wells: dict[tuple[int, int], list[int]] = {}
@@ -213,7 +232,7 @@ def replicates(after: Screen, before: Screen | None) -> Panel | None:
     results = {}
     for name, screen in (("after", after), ("before", before)):
         if screen is not None and screen.treatment is not None:
-            rows = screen.present & ~screen.negative
+            rows = screen.present & ~screen.negative & screen.annotated
             values, treatments = screen.values[rows], screen.treatment[rows]
             results[name] = score_or_none(partial(controls.replicability, values, treatments))
     if results.get("after") is None:
@@ -229,7 +248,7 @@ def nearest_treatments(screen: Screen) -> Panel | None:
     """Rank the treatments most similar to each, by the cosine of their mean features; None for fewer than three."""
     if screen.treatment is None:
         return None
-    rows = np.flatnonzero(screen.present)
+    rows = np.flatnonzero(screen.present & screen.annotated)
     names = np.unique(screen.treatment[rows])
     if len(names) < 3:
         return None

@@ -57,7 +57,7 @@ def _labels(screen: Screen) -> list[ScreenScore]:
     roles = screen.roles
     if roles.label is None:
         return []
-    rows = screen.present & ~screen.negative & has_word(screen.frame[roles.label])
+    rows = screen.present & ~screen.negative & screen.annotated & has_word(screen.frame[roles.label])
     if not rows.any():
         return []
     scores = []
@@ -74,15 +74,17 @@ def _labels(screen: Screen) -> list[ScreenScore]:
             text += "; without negative controls" if screen.negative.any() else ""
             scores.append(ScreenScore(f"{label} by neighbors", text, accuracy, chance=1 / len(names)))
     if roles.compound:
-        scores += _matches(screen, rows, labels)
+        scores += _matches(screen, rows)
     return scores
 
 
-def _matches(screen: Screen, rows: NDArray[Any], labels: NDArray[Any]) -> list[ScreenScore]:
+def _matches(screen: Screen, rows: NDArray[Any]) -> list[ScreenScore]:
     """Compute NSC and, with a batch column, NSCB of these rows."""
     roles = screen.roles
     assert roles.compound is not None
     assert roles.label is not None
+    rows = rows & has_word(screen.frame[roles.compound])
+    labels = screen.column(roles.label)[rows]
     compounds = screen.column(roles.compound)[rows]
     tasks: list[tuple[str, str, NDArray[Any] | None]] = [("NSC", "another compound", None)]
     if roles.batch:
@@ -141,7 +143,7 @@ def _neighbor_accuracy(
 def _replicates(screen: Screen) -> list[ScreenScore]:
     if screen.treatment is None:
         return []
-    rows = screen.present & ~screen.negative
+    rows = screen.present & ~screen.negative & screen.annotated
     values, treatments = screen.values[rows], screen.treatment[rows]
     replicability = score_or_none(lambda: controls.replicability(values, treatments))
     if replicability is None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..evaluation import controls
+from ..evaluation.table import has_word
 from ..tables.columns import METADATA
 from ..tables.queries import select_rows
 from .roles import ColumnRoles
@@ -33,6 +34,9 @@ class Screen:
     negative, positive : array (n,), bool
         Control rows; none where there is no query.
     treatment : array (n,) of str, or None
+        '' for rows that are not annotated: those without a value in the first column that names a treatment.
+    annotated : array (n,), bool
+        Rows with a treatment.
 
     Raises
     ------
@@ -49,7 +53,8 @@ class Screen:
         self.negative = select_rows(frame, roles.controls) if roles.controls else none
         self.positive = select_rows(frame, roles.positive) if roles.positive else none
         columns = list(roles.treatment) or [name for name in (roles.label,) if name]
-        self.treatment = frame[columns].astype(str).agg(" ".join, axis=1).to_numpy() if columns else None
+        self.treatment = _joined(frame, columns) if columns else None
+        self.annotated = none if self.treatment is None else self.treatment != ""
 
     def column(self, name: str) -> NDArray[Any]:
         """Return a column (n,) as text."""
@@ -67,6 +72,13 @@ class Screen:
             return None
         groups = self.column(self.roles.groups) if self.roles.groups else None
         return controls.between_controls(self.values, self.negative, self.positive, groups)
+
+
+def _joined(frame: pd.DataFrame, columns: list[str]) -> NDArray[Any]:
+    """Join the words of columns to one per row; '' for rows without a word in the first column."""
+    words = np.column_stack([np.where(has_word(frame[name]), frame[name].astype(str), "") for name in columns])
+    joined = [" ".join(word for word in row if word) if row[0] else "" for row in words.astype(str)]
+    return np.array(joined, dtype=str)
 
 
 def check_roles(roles: ColumnRoles, frame: pd.DataFrame) -> None:

@@ -174,7 +174,7 @@ function drawPlates() {
         members[well.row][well.column] = well.members[0];
         text[well.row][well.column] = `${data.names[well.members[0]]}<br>${one.name}: ` +
           (mean === null ? "no features" : mean.toPrecision(4)) +
-          (data.treatment ? `<br>${data.treatment[well.members[0]]}` : "");
+          (data.treatment && data.treatment[well.members[0]] ? `<br>${data.treatment[well.members[0]]}` : "");
       }
       const step = plate.columns > 24 ? 4 : plate.columns > 12 ? 2 : 1;
       Plotly.react(plots[number], [{
@@ -268,7 +268,7 @@ function drawNearest() {
     });
     byId("nearest-table").replaceChildren(...rows);
   };
-  const treated = data.treatment.find((name, row) => !data.negative[row]);
+  const treated = data.treatment.find((name, row) => name && !data.negative[row]);
   choice.value = Math.max(names.indexOf(treated), 0);
   choice.onchange = draw;
   draw();

@@ -92,11 +92,39 @@ def test_report_takes_tables_in_memory(frame, tmp_path):
 
 
 def test_of_a_large_table_rows_are_drawn(frame, monkeypatch):
-    monkeypatch.setattr(panels, "MOST_ROWS", 30)
+    monkeypatch.setattr(panels, "MOST_WELLS", 30)
     found = data_of(make_page(frame, FEATURES, ROLES, before=frame.iloc[::-1]))
-    assert found["summary"].startswith("30 wells drawn at random from 48")
-    assert len(found["names"]) == len(set(found["names"])) == len(found["map_rows"]) == 30
+    assert found["summary"].startswith("24 wells drawn at random from 48")
+    assert len(found["names"]) == len(set(found["names"])) == len(found["map_rows"]) == 24
+    assert [len(plate["wells"]) for plate in found["plates"]] == [24]  # whole plates
+    assert all("24 of 48 rows drawn at random" in entry["title"] for entry in found["maps"])
+    assert all("24 of 48 rows drawn at random" in entry["note"] for entry in found["quantities"])
     assert all(score["before"] == score["after"] for score in found["scores"])
+
+
+def test_of_many_points_some_are_on_the_maps_and_the_maps_say_so(frame, monkeypatch):
+    monkeypatch.setattr(panels, "MOST_ROWS", 30)
+    found = data_of(make_page(frame, FEATURES, ROLES))
+    assert (len(found["names"]), len(found["map_rows"])) == (48, 30)
+    assert [entry["title"] for entry in found["maps"]] == ["30 of 48 rows drawn at random"]
+
+
+def test_a_column_without_numbers_costs_that_column(frame):
+    gap = frame.assign(**{FEATURES[3]: np.nan})
+    found = data_of(make_page(gap, FEATURES, ROLES))
+    assert len(found["map_rows"]) == 48
+    assert f"1 features left out, missing in more than a fifth of the rows: {FEATURES[3]}" in found["summary"]
+    assert FEATURES[3] not in found["features"]["names"]
+
+
+def test_wells_without_a_compound_are_no_treatment(frame):
+    some = frame.assign(Metadata_Drug=np.where(np.arange(len(frame)) % 4 == 0, None, "x"))
+    some.loc[1::4, "Metadata_Drug"] = "y"
+    some.loc[2::4, "Metadata_Drug"] = "z"
+    found = data_of(make_page(some, FEATURES, ColumnRoles(treatment=("Metadata_Drug",))))
+    assert set(found["nearest"]) == {"x", "y", "z"}
+    assert set(found["treatment"]) == {"x", "y", "z", None}
+    assert "3 treatments, 12 wells not annotated" in found["summary"]
 
 
 def test_text_cannot_break_out_of_the_page(frame):
