@@ -100,15 +100,15 @@ def evaluate_frame(
         cosine = task in ("map", "nsc", "nscb", "silhouette") or (task == "knn" and metric == "cosine")
         rows = directed if cosine else np.ones(len(values), bool)
         if task in ("nsc", "nscb"):
-            names = [column for column in (compound, batch if task == "nscb" else None) if column]
-            rows = rows & np.logical_and.reduce([has_word(frame[name]) for name in names])
+            others = [column for column in (compound, batch if task == "nscb" else None) if column]
+            rows = rows & np.logical_and.reduce([has_word(frame[other]) for other in others])
         left_out = int((~rows).sum())
         counts: dict[str, float | str] = {"rows": len(values) - left_out} | ({"left_out": left_out} if left_out else {})
         chosen, named = values[rows], labels[rows]
         grouped = None if group_of is None else group_of[rows]
         if task in ("nsc", "nscb"):
-            match = nsc(chosen, named, *(frame.loc[rows, name].astype(str).to_numpy() for name in names))
-            counts = {"rows": len(match.rows), "left_out": match.left_out + left_out}
+            match = nsc(chosen, named, *(frame.loc[rows, other].astype(str).to_numpy() for other in others))
+            counts |= {"rows": len(match.rows), "left_out": match.left_out + left_out}
             results.append({"task": task, **counts, "value": match.accuracy})
         elif task == "map":
             precisions = list(mean_average_precision(chosen, named, grouped).values())

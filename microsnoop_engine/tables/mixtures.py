@@ -63,7 +63,7 @@ class Rows:
             self.count += len(chunk)
             if self._keys:
                 known = chunk.loc[chunk[[IMAGE_NUMBER, OBJECT_NUMBER]].notna().all(axis=1), self._keys]
-                self._hashes.append(pd.util.hash_pandas_object(known.astype(str), index=False).to_numpy())
+                self._hashes.append(pd.util.hash_pandas_object(known.astype(str), index=False).to_numpy(np.uint64))
             yield chunk[list(columns)]
 
     def refuse_repeats(self, apart: Sequence[str]) -> None:
@@ -92,9 +92,9 @@ def images_are_told_apart(images: pd.DataFrame, apart: Sequence[str], path: Path
     path : Path
         Of the table, for messages.
     """
-    well = [*apart, WELL]
+    well, columns = [*apart, WELL], [str(name) for name in images]
     groups = images.groupby(well, dropna=False, observed=True)
-    reasons = [name for name in replicate_columns(images) if name not in well and (groups[name].nunique() > 1).any()]
+    reasons = [name for name in replicate_columns(columns) if name not in well and (groups[name].nunique() > 1).any()]
     if reasons:
         log.warning(
             "'%s': wells are averaged over different values of %s; to keep them apart: `plates` %s",
@@ -103,11 +103,11 @@ def images_are_told_apart(images: pd.DataFrame, apart: Sequence[str], path: Path
             ",".join([*apart, *reasons]),
         )
         return
-    sites = [name for name in images if _SITE.match(name)]
+    sites = [name for name in columns if _SITE.match(name)]
     if sites and images.duplicated([*well, *sites]).any():
         log.warning("'%s': wells have several images of one %s, which are averaged: %s", path, sites[0], _REMEDY)
     elif not apart:
-        folders = [name for name in images if _PATH.match(name) and (groups[name].nunique() > 1).any()]
+        folders = [name for name in columns if _PATH.match(name) and (groups[name].nunique() > 1).any()]
         order = images.sort_values(IMAGE_NUMBER)[WELL]
         visits = int((order != order.shift()).sum())
         if folders:
