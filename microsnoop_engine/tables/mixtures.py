@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -54,7 +55,7 @@ class Rows:
         keys = (*apart, WELL, TABLE_NUMBER, IMAGE_NUMBER, OBJECT_NUMBER)
         can_repeat = {IMAGE_NUMBER, OBJECT_NUMBER} <= set(source.columns)
         self._keys = [name for name in keys if name in source.columns] if can_repeat else []
-        self._hashes: list[NDArray[np.uint64]] = []
+        self._hashes: list[NDArray[Any]] = []
         self.count = 0
 
     def _read(self, columns: Sequence[str]) -> Iterator[pd.DataFrame]:
@@ -63,7 +64,7 @@ class Rows:
             self.count += len(chunk)
             if self._keys:
                 known = chunk.loc[chunk[[IMAGE_NUMBER, OBJECT_NUMBER]].notna().all(axis=1), self._keys]
-                self._hashes.append(pd.util.hash_pandas_object(known.astype(str), index=False).to_numpy(np.uint64))
+                self._hashes.append(pd.util.hash_pandas_object(known.astype(str), index=False).to_numpy())
             yield chunk[list(columns)]
 
     def refuse_repeats(self, apart: Sequence[str]) -> None:
