@@ -108,7 +108,7 @@ def evaluate_frame(
         grouped = None if group_of is None else group_of[rows]
         if task in ("nsc", "nscb"):
             match = nsc(chosen, named, *(frame.loc[rows, other].astype(str).to_numpy() for other in others))
-            counts = counts | {"rows": len(match.rows), "left_out": match.left_out + left_out}
+            counts["rows"], counts["left_out"] = len(match.rows), match.left_out + left_out
             results.append({"task": task, **counts, "value": match.accuracy})
         elif task == "map":
             precisions = list(mean_average_precision(chosen, named, grouped).values())
