@@ -103,7 +103,9 @@ def evaluate_frame(
             others = [column for column in (compound, batch if task == "nscb" else None) if column]
             rows = rows & np.logical_and.reduce([has_word(frame[other]) for other in others])
         left_out = int((~rows).sum())
-        counts: dict[str, float | str] = {"rows": len(values) - left_out} | ({"left_out": left_out} if left_out else {})
+        counts: dict[str, float | str] = {"rows": len(values) - left_out}
+        if left_out:
+            counts["left_out"] = left_out
         chosen, named = values[rows], labels[rows]
         grouped = None if group_of is None else group_of[rows]
         if task in ("nsc", "nscb"):
