@@ -28,9 +28,9 @@ def complete_part(values: NDArray[Any]) -> tuple[NDArray[np.bool_], NDArray[np.b
 
     Examples
     --------
-    >>> rows, columns = complete_part(np.array([[1, np.nan], [2, np.nan], [np.inf, 1]]))
+    >>> rows, columns = complete_part(np.array([[1, np.nan], [2, np.nan], [np.nan, np.nan], [3, 1]]))
     >>> rows.tolist(), columns.tolist()
-    ([True, True, False], [True, False])
+    ([True, True, False, True], [True, False])
     """
     finite = np.isfinite(values)
     some = finite.any(1)

@@ -137,8 +137,7 @@ class Distances:
         gaps = np.diff(values[order], prepend=values[order[0]])
         level = np.empty(len(values), np.intp)
         level[order] = np.cumsum(np.where(np.isfinite(gaps), gaps, np.inf) > self.tolerance)
-        nearest: NDArray[np.intp] = candidates[np.argsort(level, kind="stable")[:k]]
-        return nearest
+        return np.asarray(candidates[np.argsort(level, kind="stable")[:k]], np.intp)
 
 
 def nearest(

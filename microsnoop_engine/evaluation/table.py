@@ -100,8 +100,8 @@ def evaluate_frame(
         cosine = task in ("map", "nsc", "nscb", "silhouette") or (task == "knn" and metric == "cosine")
         rows = directed if cosine else np.ones(len(values), bool)
         if task in ("nsc", "nscb"):
-            keys = [column for column in (compound, batch if task == "nscb" else None) if column]
-            rows = rows & np.logical_and.reduce([has_word(frame[name]) for name in keys])
+            others = [column for column in (compound, batch if task == "nscb" else None) if column]
+            rows = rows & np.logical_and.reduce([has_word(frame[other]) for other in others])
         left_out = int((~rows).sum())
         counts: dict[str, float | str] = {"rows": len(values) - left_out}
         if left_out:
@@ -109,15 +109,9 @@ def evaluate_frame(
         chosen, named = values[rows], labels[rows]
         grouped = None if group_of is None else group_of[rows]
         if task in ("nsc", "nscb"):
-            match = nsc(chosen, named, *(frame.loc[rows, name].astype(str).to_numpy() for name in keys))
-            results.append(
-                {
-                    "task": task,
-                    "rows": len(match.rows),
-                    "left_out": match.left_out + left_out,
-                    "value": match.accuracy,
-                }
-            )
+            match = nsc(chosen, named, *(frame.loc[rows, other].astype(str).to_numpy() for other in others))
+            counts["rows"], counts["left_out"] = len(match.rows), match.left_out + left_out
+            results.append({"task": task, **counts, "value": match.accuracy})
         elif task == "map":
             precisions = list(mean_average_precision(chosen, named, grouped).values())
             results.append({"task": task, **counts, "value": float(np.nanmean(precisions))})

@@ -122,9 +122,9 @@ def plates(frame: pd.DataFrame) -> list[Panel]:
     """
     if WELL not in frame:
         return []
-    keys = plate_columns(map(str, frame))
-    keys = [name for name in keys if name == PLATE or frame[name].nunique() > 1] or keys[:1]
-    names = frame[keys].astype(str).agg(" ".join, axis=1) if keys else pd.Series("plate", frame.index)
+    apart = plate_columns(map(str, frame))
+    apart = [name for name in apart if name == PLATE or frame[name].nunique() > 1] or apart[:1]
+    names = frame[apart].astype(str).agg(" ".join, axis=1) if apart else pd.Series("plate", frame.index)
     layouts: list[Panel] = []
     for name, members in frame.groupby(names.to_numpy()).indices.items():
         wells: dict[tuple[int, int], list[int]] = {}

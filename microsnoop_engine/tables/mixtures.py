@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -54,7 +55,7 @@ class Rows:
         keys = (*apart, WELL, TABLE_NUMBER, IMAGE_NUMBER, OBJECT_NUMBER)
         can_repeat = {IMAGE_NUMBER, OBJECT_NUMBER} <= set(source.columns)
         self._keys = [name for name in keys if name in source.columns] if can_repeat else []
-        self._hashes: list[NDArray[np.uint64]] = []
+        self._hashes: list[NDArray[Any]] = []
         self.count = 0
 
     def _read(self, columns: Sequence[str]) -> Iterator[pd.DataFrame]:
@@ -63,8 +64,7 @@ class Rows:
             self.count += len(chunk)
             if self._keys:
                 known = chunk.loc[chunk[[IMAGE_NUMBER, OBJECT_NUMBER]].notna().all(axis=1), self._keys]
-                hashes = pd.util.hash_pandas_object(known.astype(str), index=False)
-                self._hashes.append(np.asarray(hashes, np.uint64))
+                self._hashes.append(pd.util.hash_pandas_object(known.astype(str), index=False).to_numpy())
             yield chunk[list(columns)]
 
     def refuse_repeats(self, apart: Sequence[str]) -> None:
@@ -93,11 +93,9 @@ def images_are_told_apart(images: pd.DataFrame, apart: Sequence[str], path: Path
     path : Path
         Of the table, for messages.
     """
-    well = [*apart, WELL]
+    well, columns = [*apart, WELL], [str(name) for name in images]
     groups = images.groupby(well, dropna=False, observed=True)
-    reasons = [
-        name for name in replicate_columns(map(str, images)) if name not in well and (groups[name].nunique() > 1).any()
-    ]
+    reasons = [name for name in replicate_columns(columns) if name not in well and (groups[name].nunique() > 1).any()]
     if reasons:
         log.warning(
             "'%s': wells are averaged over different values of %s; to keep them apart: `plates` %s",
@@ -106,11 +104,11 @@ def images_are_told_apart(images: pd.DataFrame, apart: Sequence[str], path: Path
             ",".join([*apart, *reasons]),
         )
         return
-    sites = [name for name in map(str, images) if _SITE.match(name)]
+    sites = [name for name in columns if _SITE.match(name)]
     if sites and images.duplicated([*well, *sites]).any():
         log.warning("'%s': wells have several images of one %s, which are averaged: %s", path, sites[0], _REMEDY)
     elif not apart:
-        folders = [name for name in map(str, images) if _PATH.match(name) and (groups[name].nunique() > 1).any()]
+        folders = [name for name in columns if _PATH.match(name) and (groups[name].nunique() > 1).any()]
         order = images.sort_values(IMAGE_NUMBER)[WELL]
         visits = int((order != order.shift()).sum())
         if folders:
