@@ -16,7 +16,7 @@ def composed(text: str) -> str:
 
     Examples
     --------
-    >>> len("o\\u0308"), len(composed("o\\u0308"))
+    >>> len("o\u0308"), len(composed("o\u0308"))
     (2, 1)
     """
     return unicodedata.normalize("NFC", text)

@@ -320,7 +320,7 @@ BAD = {
         "aggregate",
         cells(),
         ["--level", "treatment"],
-        r"'{table}': \Wlevel\W treatment needs \W+treatment",
+        r"'{table}': \W+level\W+treatment needs \W+treatment",
     ),
     "treatment without column": (
         "aggregate",
@@ -351,7 +351,7 @@ BAD = {
         "aggregate",
         beside(cells(), map=WELLS.drop(columns="Metadata_Plate")),
         MAP,
-        r"on\W+: '{folder}/map.csv' has no column Metadata_Plate; it has Metadata_Well",
+        r"on\W*: '{folder}/map.csv' has no column Metadata_Plate; it has Metadata_Well",
     ),
     "unknown key of the platemap": (
         "aggregate",
