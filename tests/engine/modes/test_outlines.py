@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from microsnoop_engine.errors import Cancelled, InputError
 from microsnoop_engine.modes.measure import measure
@@ -11,7 +12,15 @@ from microsnoop_engine.modes.settings import CropSettings
 RANDOM = np.random.default_rng(5)
 IMAGE = RANDOM.integers(0, 3000, (2, 100, 120)).astype(np.uint16)
 BOXES = np.array([[10, 10, 40, 45], [20, 20, 60, 50], [-10, 90, 25, 130], [15, 15, 50, 60], [200, 5, 230, 40]])
-MASKS = [RANDOM.random((y1 - y0, x1 - x0)) < 0.7 for y0, x0, y1, x1 in BOXES]
+
+
+def ragged(height, width):
+    """A mask full of holes, in one piece: stray pixels of a label do not count."""
+    pieces = ndimage.label(RANDOM.random((height, width)) < 0.7)[0]
+    return pieces == np.bincount(pieces[pieces > 0]).argmax()
+
+
+MASKS = [ragged(y1 - y0, x1 - x0) for y0, x0, y1, x1 in BOXES]
 FLAT = np.concatenate([mask.ravel() for mask in MASKS])
 
 
