@@ -131,7 +131,7 @@ def test_profile_of_a_folder_with_a_roi_file_per_image(field, embedder, tmp_path
     ("options", "said"),
     [
         (["--rois", "{there}"], "is one file, but there are 2 image sets: use a folder"),
-        (["--rois", "nowhere.zip"], "is no ROI file of ImageJ"),
+        (["--rois", "nowhere.zip"], "is no file of outlines"),
         (["--rois", "{there}", "--segment", "nuclei"], "--rois goes with --mode cells, and without --segment"),
     ],
 )
