@@ -172,7 +172,7 @@ def _batches(screen: Screen) -> list[ScreenScore]:
         return []
     accuracy = _neighbor_accuracy(screen.values[screen.present], batches, None, screen.roles.neighbors)
     batch = short_name(screen.roles.batch)
-    text = f"how often the nearest wells share the {batch} (lower is better; chance: no batch effect)"
+    text = f"how often the nearest wells share the {batch}; at chance level there is no batch effect"
     return [ScreenScore(f"{batch} by neighbors", text, accuracy, higher_is_better=False, chance=1 / len(names))]
 
 
