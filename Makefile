@@ -23,6 +23,7 @@ cellprofiler-env:
 	@scripts/make-cellprofiler-env.sh
 
 test: setup browser cellprofiler-env lint
+	@scripts/make-fiji-env.sh || test "$$CI" != true
 	.venv/bin/python -m pytest tests/engine
 	@if [ -f .venv-cellprofiler/complete ]; then \
 		set -x; .venv-cellprofiler/bin/python -m pytest tests/cellprofiler; \
