@@ -25,7 +25,6 @@ log = logging.getLogger(__name__)
 
 LOAD_DATA_SUFFIXES = (".csv", ".csv.gz", ".parquet")
 """Of the files that can be read, in small letters."""
-_LISTED = 4
 _KNOWN = re.compile(r"(?:Objects)?(?:FileName|PathName|URL|Frame|Series|Channel)_.+|Metadata_.+|Group_.+|ImageNumber")
 
 

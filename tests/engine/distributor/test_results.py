@@ -11,32 +11,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from profile_tables import LAYOUT, RUN, image_set, measurement
 
 from microsnoop_engine.distributor.results import MANIFEST, TableWriter, read_manifest, write_csv, write_image_list
 from microsnoop_engine.errors import InputError, ResumeError, StorageError
 from microsnoop_engine.images.image_set import ImageSet
-from microsnoop_engine.modes.measure import CropFailure, Measurement
-from microsnoop_engine.modes.regions import Regions
+from microsnoop_engine.modes.measure import CropFailure
 from microsnoop_engine.tables.layout import Layout, metadata_types
 from microsnoop_engine.tables.parquet_files import TABLE, read_table, table_files
-
-RUN = {"inputs": "abc", "mode": "cells", "channels": ("DNA", "GFP")}
-LAYOUT = Layout("Nuclei", ("DNA", "GFP"), {"Well": str, "Site": int, "Dose": float}, dimension=4)
-
-
-def image_set(number):
-    return ImageSet(number, {}, {}, {"Well": f"A{number:02d}", "Site": number, "Dose": number / 4})
-
-
-def measurement(number, rows=3, width=8):
-    """Numbers that tell image, row and column apart."""
-    rng = np.random.default_rng(number)
-    features = rng.normal(size=(rows, width)).astype(np.float32)
-    box = rng.integers(0, 500, (rows, 4)).astype(np.int32)
-    regions = Regions(
-        np.arange(5, 5 + rows, dtype=np.int32), box, rng.random((rows, 2)).astype(np.float32), rng.random(rows) < 0.5
-    )
-    return Measurement(regions, features)
 
 
 def write(folder, numbers, **options):
