@@ -107,7 +107,7 @@ def microsnoop(weights: str | Path = DEFAULT, threads: int = 0, name: str = "") 
     path = find_weights(weights)
     card = load_weights(path)[1]
     opened = cache(lambda: Embedder(path, device="cpu", threads=threads or None))
-    key = f"{card.sha256} {source_key('model/backends/openvino_network.py')}"
+    key = f"{card.sha256} {source_key('model/backends/openvino_unet.py')}"
     return Network(name or Path(weights).stem, key, card.dimension, opened)
 
 

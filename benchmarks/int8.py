@@ -22,7 +22,7 @@ from representation import REPOSITORY, predict, predict_within
 from throughput import machine, rate
 
 from microsnoop_engine.evaluation.scores import score_predictions
-from microsnoop_engine.model.backends.openvino_network import EncoderGraphs
+from microsnoop_engine.model.backends.openvino_unet import UnetGraphs
 from microsnoop_engine.model.checkpoints import DEFAULT, find_weights, load_weights
 from microsnoop_engine.trainer.batches import Batches
 from microsnoop_engine.trainer.config import make_config
@@ -45,7 +45,7 @@ class Quantized:
         pool = read_pool(POOL)
         crops = crops_like_cells(Batches(pool, make_config("contrast"), torch.device("cpu")), CALIBRATION)
         samples = nncf.Dataset([part.numpy() for part in crops])
-        model = nncf.quantize(EncoderGraphs(state, card).build(FRAME), samples, subset_size=CALIBRATION // 32)
+        model = nncf.quantize(UnetGraphs(state, card).build(FRAME), samples, subset_size=CALIBRATION // 32)
         self._network = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "bf16"})
         self._weight, self._bias = (state[f"whiten.{name}"].astype(np.float32) for name in ("weight", "bias"))
 

@@ -33,11 +33,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--out", type=Path, help="folder for streams.md")
     options = parser.parse_args()
-    from microsnoop_engine.model.backends.openvino_network import EncoderGraphs
+    from microsnoop_engine.model.backends.openvino_unet import UnetGraphs
 
     cores = len(usable_cores())
     ways = [(1, BATCH), *((n, BATCH) for n in (2, 4, 8) if n <= cores), (1, 2 * BATCH), (1, BATCH // 2)]
-    graphs, random = EncoderGraphs(*load_weights()), np.random.default_rng(0)
+    graphs, random = UnetGraphs(*load_weights()), np.random.default_rng(0)
     lines = [
         "| crop, pixels | " + " | ".join(f"{n} streams, batch {batch}" for n, batch in ways) + " |",
         "|---" * (1 + len(ways)) + "|",

@@ -1,6 +1,6 @@
 """Read the pixels and labels of one image set for the engine.
 
-Python 3.8, standard library and numpy only: this file runs inside CellProfiler.
+Python 3.8; no packages that CellProfiler lacks: this file runs inside it.
 """
 
 import numpy
@@ -83,6 +83,25 @@ def read_labels(objects, name, channels, image):
             "Measure objects in the images they were found in, or resize the objects."
         )
     return planes[0] if len(planes) == 1 else planes
+
+
+def typical_diameter(objects):
+    """Compute the median of the longer sides of objects.
+
+    Parameters
+    ----------
+    objects : cellprofiler_core.object.Objects
+        The object set, with one object or more.
+
+    Returns
+    -------
+    float
+        In pixels.
+    """
+    from scipy.ndimage import find_objects
+
+    boxes = [box for labels, _ in objects.get_labels() for box in find_objects(labels) if box]
+    return float(numpy.median([max(part.stop - part.start for part in box) for box in boxes]))
 
 
 def _size(array):

@@ -47,8 +47,8 @@ What do I get as output?
 available to the modules that follow, and go into the tables of
 **ExportToSpreadsheet** and **ExportToDatabase**.
 
-An object that cannot be measured (no pixels, too few of them, or an image
-without any contrast there) gets *NaN*, never zeros; the log says how many there were.
+An object that cannot be measured (no pixels, or an image without any
+contrast there) gets *NaN*, never zeros; the log says how many there were.
 
 **ExportToDatabase** and many columns: a SQLite table holds 2000. Choose
 *One table per object type* when you measure several object sets, and do
@@ -86,11 +86,11 @@ import _microsnoop_client
 import _microsnoop_columns
 import _microsnoop_display
 import numpy
-from _microsnoop_inputs import read_channels, read_labels
+from _microsnoop_inputs import read_channels, read_labels, typical_diameter
 from cellprofiler_core.constants.measurement import COLTYPE_FLOAT, COLTYPE_VARCHAR_FORMAT, EXPERIMENT, IMAGE
 from cellprofiler_core.module import Module
 from cellprofiler_core.preferences import get_headless
-from cellprofiler_core.setting import Binary, Divider, ValidationError
+from cellprofiler_core.setting import Divider, ValidationError
 from cellprofiler_core.setting.choice import Choice
 from cellprofiler_core.setting.do_something import DoSomething
 from cellprofiler_core.setting.subscriber import ImageListSubscriber, LabelListSubscriber
@@ -109,7 +109,10 @@ CROP_BOX = "Box"
 CROP_OBJECT = "Masked object"
 CROPS = {CROP_BOX: "box", CROP_OBJECT: "object"}
 
-SAME_SIZE = 128
+SCALE_EACH = "Fit every box to the view"
+SCALE_DIAMETER = "The same for all, by a typical diameter"
+SCALE_NONE = "Leave the pixels as they are"
+SCALES = {SCALE_EACH: "each", SCALE_NONE: "none"}
 
 IMAGE_TILE = "Tile"
 IMAGE_RESCALE = "Rescale"
@@ -126,7 +129,7 @@ class EnginePath(Pathname):
 class MeasureMicrosnoopFeatures(Module):
     module_name = "MeasureMicrosnoopFeatures"
     category = "Measurement"
-    variable_revision_number = 3
+    variable_revision_number = 4
 
     def create_settings(self):
         """Make the settings with their defaults and help."""
@@ -181,23 +184,50 @@ box of twice their size, the cell around them is measured too.
 How large the box around an object is: **half** its width, in units of the
 object's longer side. The default 2.0 suits **nuclei**: the box is four
 nuclei wide and takes in the cell around. For **whole cells** choose 0.6: the
-box is 1.2 cells wide. A box is never wider than 224 pixels; one narrower
-than 23 pixels is too little for the network and gives NaN.
+box is 1.2 cells wide.
 """,
         )
-        self.same_size = Binary(
-            "Resize all boxes to the same size?",
-            False,
+        self.scale = Choice(
+            "How to scale the boxes",
+            [SCALE_EACH, SCALE_DIAMETER, SCALE_NONE],
             doc="""\
-*(Used only when objects are measured)*
+The network knows objects of some size best.
 
-Choose *Yes* to resize every box to {side} x {side} pixels, so that small
-and large objects fill the same frame: types and phenotypes are then often
-told apart better, but how large an object is no longer counts. Keep
-**MeasureObjectSizeShape** in the pipeline for that. *No*, the default,
-leaves the pixels as they are.
-""".format(side=SAME_SIZE),
+-  *{each}:* every box fills what the network sees, so that how large an
+   object is does not count. Keep **MeasureObjectSizeShape** in the pipeline
+   for that. The default.
+-  *{diameter}:* all boxes (and the tiles of whole images) are scaled by the
+   same factor, so that the box around an object of the typical diameter fills
+   the view. Large objects stay larger than small ones.
+-  *{none}:* the pixels are left as they are.
+
+Features of different scales cannot be compared: choose one for all images of
+a screen.
+""".format(each=SCALE_EACH, diameter=SCALE_DIAMETER, none=SCALE_NONE),
         )
+        self.diameter = Float(
+            "Typical diameter of an object, in pixels",
+            40.0,
+            minval=1,
+            maxval=10000,
+            doc="""\
+*(Used only with "{diameter}")*
+
+The longer side of a typical object. Run this module once in test mode and
+press *Measure the typical diameter* to take it from the objects of that image.
+""".format(diameter=SCALE_DIAMETER),
+        )
+        self.diameter_button = DoSomething(
+            "",
+            "Measure the typical diameter",
+            self.on_measure_diameter,
+            doc="""\
+*(Used only with "{diameter}")*
+
+Takes the median of the objects that this module measured last in test mode.
+""".format(diameter=SCALE_DIAMETER),
+        )
+        self.last_diameter = None
         self.image_mode = Choice(
             "How to measure whole images",
             [IMAGE_TILE, IMAGE_RESCALE],
@@ -213,10 +243,15 @@ leaves the pixels as they are.
         self.divider = Divider()
         self.weights = Text(
             "Weights",
-            "microsnoop-base",
+            "fast",
             doc="""\
-The network's weights: a name that the engine knows, or a weight file of
-your own. Features made with different weights cannot be compared.
+The network that turns boxes into numbers. Features of different networks
+cannot be compared.
+
+-  *fast:* the compact network, the default. It costs about a fourteenth of
+   the other one and tells cells apart as well.
+-  *base:* the network of the Microsnoop paper, trained on the same images.
+-  the path of a weights file of your own (.safetensors).
 """,
         )
         self.dimension = Integer(
@@ -266,7 +301,8 @@ and device, or what is wrong.
             self.objects_list,
             self.crop,
             self.rescale_constant,
-            self.same_size,
+            self.scale,
+            self.diameter,
             self.image_mode,
             self.weights,
             self.device,
@@ -278,7 +314,10 @@ and device, or what is wrong.
         """Settings that matter for the chosen scope."""
         result = [self.images_list, self.scope]
         if self.measures_objects:
-            result += [self.objects_list, self.crop, self.rescale_constant, self.same_size]
+            result += [self.objects_list, self.crop, self.rescale_constant]
+        result += [self.scale]
+        if self.scale == SCALE_DIAMETER:
+            result += [self.diameter, self.diameter_button]
         if self.measures_images:
             result += [self.image_mode]
         result += [self.divider, self.weights, self.dimension, self.device, self.engine_path]
@@ -286,7 +325,7 @@ and device, or what is wrong.
 
     def help_settings(self):
         """Settings in the help page."""
-        return [*self.settings(), self.test_button]
+        return [*self.settings(), self.diameter_button, self.test_button]
 
     def upgrade_settings(self, setting_values, variable_revision_number, module_name):
         """Adapt the settings of older versions of this module."""
@@ -296,6 +335,10 @@ and device, or what is wrong.
         if variable_revision_number == 2:
             setting_values = [*setting_values, "256"]
             variable_revision_number = 3
+        if variable_revision_number == 3:
+            scale = SCALE_EACH if setting_values[5] == "Yes" else SCALE_NONE
+            setting_values = [*setting_values[:5], scale, "40.0", *setting_values[6:]]
+            variable_revision_number = 4
         return setting_values, variable_revision_number
 
     @property
@@ -409,8 +452,21 @@ and device, or what is wrong.
         """The engine of this process, started when it is not running."""
         options = ["--device", self.device.value, *_microsnoop_client.thread_options()]
         if self.weights.value.strip():
-            options += ["--weights", self.weights.value.strip()]
+            options += ["--model", self.weights.value.strip()]
         return _microsnoop_client.get_engine(_microsnoop_client.find_engine(self.engine_path.value), options)
+
+    def on_measure_diameter(self):
+        """Take the typical diameter from the objects that were measured last."""
+        if self.last_diameter:
+            self.diameter.value = self.last_diameter
+            return
+        text = "No objects were measured yet: start test mode and run this module once, then press the button again."
+        if get_headless():
+            LOGGER.info(text)
+            return
+        import wx
+
+        wx.MessageBox(text, "Microsnoop")
 
     def on_test_engine(self):
         """Show version, weights and device of the engine, or why it does not work."""
@@ -494,13 +550,18 @@ and device, or what is wrong.
     def _request(self, workspace, name, channels):
         """Number of rows, and the engine's task with its inputs, for an object set or the whole images."""
         if name == IMAGE:
-            return 1, "measure_image", {"mode": IMAGE_MODES[self.image_mode.value]}
+            mode = IMAGE_MODES[self.image_mode.value]
+            tiles_scaled = self.scale == SCALE_DIAMETER and mode == "tile"
+            return 1, "measure_image", {"mode": mode, **({"diameter": self.diameter.value} if tiles_scaled else {})}
         objects = workspace.object_set.get_objects(name)
         inputs = {"rescale_constant": self.rescale_constant.value, "mask": CROPS[self.crop.value]}
-        if self.same_size.value:
-            inputs["resize"] = SAME_SIZE
+        if self.scale == SCALE_DIAMETER:
+            inputs["diameter"] = self.diameter.value
+        else:
+            inputs["scale"] = SCALES[self.scale.value]
         if objects.count:
             inputs["labels"] = read_labels(objects, name, channels, self.images_list.value[0])
+            self.last_diameter = typical_diameter(objects)
         return objects.count, "measure_objects", inputs
 
     def _rows(self, result, name, count):

@@ -17,7 +17,6 @@ from .imagej import ImageJError, at, channel_names, check_image, outlines, pixel
 
 MASKS = {"box": "box", "masked object": "object"}
 WHOLE = {"tile": "tile", "rescale": "image"}
-SAME_SIZE = 128
 
 
 def measure(
@@ -28,9 +27,9 @@ def measure(
     *,
     mode: str | None = None,
     rescale_constant: float = 2.0,
-    same_size: bool = False,
+    diameter: float | None = None,
     slices: str = "current",
-    weights: str = "microsnoop-base",
+    weights: str = "fast",
     device: str = "auto",
 ) -> pd.DataFrame:
     """Measure the features of the objects of an image.
@@ -49,8 +48,9 @@ def measure(
         ``tile`` (default) or ``rescale``.
     rescale_constant : float
         Half the width of the box in units of the object's longer side: 2.0 for nuclei, 0.6 for whole cells.
-    same_size : bool
-        Resize every box to 128 x 128 pixels, so that small and large objects fill the same frame.
+    diameter : float, optional
+        Longer side of a typical object in pixels: all boxes (and the tiles of a whole image) are scaled by one factor,
+        so that its box fills what the network sees. By default every box is scaled to fill it.
     slices : {'current', 'all'}
     weights, device : str
         Of the engine.
@@ -88,6 +88,7 @@ def measure(
         raise ImageJError(f"channels is {channels!r}: name each once, of {', '.join(names)}")
     labels = rois if isinstance(rois, np.ndarray) else None
     found = outlines(imp, rois) if labels is None and not whole else []
+    scale = {} if diameter is None else {"diameter": float(diameter)}
     engine = _engine(weights, device)
     frames = []
     for place in places(imp, slices):
@@ -96,11 +97,10 @@ def measure(
             continue
         image = pixels(imp, chosen, place)
         if whole:
-            result = engine.run("measure_image", image=image, mode=WHOLE[mode])
+            tiles = scale if WHOLE[mode] == "tile" else {}
+            result = engine.run("measure_image", image=image, mode=WHOLE[mode], **tiles)
         else:
-            options = {"mask": MASKS[mode], "rescale_constant": float(rescale_constant)}
-            if same_size:
-                options["resize"] = SAME_SIZE
+            options = {"mask": MASKS[mode], "rescale_constant": float(rescale_constant), **scale}
             result = _measure_objects(engine, image, labels, here, options)
         frames.append(_frame(imp, place, here, result, [names[c] for c in chosen], whole, engine.info["dimension"]))
     if not frames:
@@ -167,4 +167,4 @@ def _channel(channel: str | int, names: list[str]) -> int:
 def _engine(weights: str, device: str) -> Engine:
     """Return the engine of this Python: in its own environment, or in that which MICROSNOOP_PYTHON names."""
     command = find_engine() if os.environ.get("MICROSNOOP_PYTHON") else (sys.executable, "-m", "microsnoop_engine")
-    return get_engine(command, ("--weights", weights, "--device", device))
+    return get_engine(command, ("--model", weights, "--device", device))

@@ -16,9 +16,6 @@ def add_object_options(group: Any) -> None:
         action="store_true",
         help="the label images are black-and-white masks: number their unconnected objects",
     )
-    group.add_argument(
-        "--diameter", type=positive_float, metavar="PX", help="segmentation: diameter of an object in pixels"
-    )
     group.add_argument("--invert", action="store_true", help="segmentation: objects are darker than the background")
     group.add_argument(
         "--min-contrast",
@@ -37,5 +34,5 @@ def add_object_options(group: Any) -> None:
 
 def object_arguments(options: argparse.Namespace) -> dict[str, Any]:
     """Return the options as arguments of `profile`."""
-    settings = SegmentationSettings(options.diameter, options.invert, options.min_contrast)
+    settings = SegmentationSettings(invert=options.invert, min_contrast=options.min_contrast)
     return {"label_mask": options.label_mask, "segmentation": settings, "save_labels": options.save_labels}

@@ -37,11 +37,10 @@ def add_compute_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("computing")
     defaults = ComputeSettings
     group.add_argument(
-        "--weights",
-        dest="model",
+        "--model",
         default=defaults.model,
-        metavar="NAME|FILE",
-        help=f"name of shipped weights or a .safetensors file; default: {defaults.model}",
+        metavar="fast|base|FILE",
+        help="weights: fast (the compact network, default), base (the paper's network) or a .safetensors file",
     )
     group.add_argument(
         "--device",

@@ -132,17 +132,19 @@ def _add_profile(commands: Any) -> None:
     )
     crops.add_argument(
         "--scale",
-        type=float,
+        type=scale_argument,
         default=CropSettings.scale,
-        metavar="X",
-        help="resize the images by this factor first: 2 for images taken at half the usual magnification",
+        metavar="S",
+        help="resize crops. auto: all by one factor, so that the box around a typical object fills what the network "
+        "sees (default); each: every box fills it, so that size no longer counts; none: not at all, as in the paper; "
+        "or a factor",
     )
     crops.add_argument(
-        "--resize",
-        type=int,
-        metavar="N",
-        help="for modes cells and single-cell: resize every crop to N x N pixels (48 to 224), so that small and large "
-        "cells fill the same frame",
+        "--diameter",
+        type=positive_float,
+        metavar="PIXELS",
+        help="longer side of a typical object, for --scale auto and for a segmentation; default: the median of the "
+        "objects in some of the image sets. To compare runs, give all the same",
     )
     add_compute_options(parser)
     several = parser.add_argument_group("several devices or machines")
@@ -202,6 +204,14 @@ def shard_argument(text: str) -> Shard:
         return Shard.parse(text)
     except InputError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def scale_argument(text: str) -> float | str:
+    """Parse a scale: a number, or the name of a rule."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def run_profile(options: argparse.Namespace) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..model.checkpoints import DEFAULT
 from ..model.embedder import DEVICES
 from ..trainer.config import PRECISIONS
 from .options import positive_float
@@ -66,7 +67,7 @@ def _add_weights(commands: Any) -> None:
     parser = commands.add_parser("weights", help="show or convert the network's weights")
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     show = actions.add_parser("info", help="describe a weights file", description=run_weights_info.__doc__)
-    show.add_argument("weights", nargs="?", default="microsnoop-base", help="name or .safetensors file")
+    show.add_argument("weights", nargs="?", default=DEFAULT, help="fast, base or a .safetensors file")
     show.set_defaults(run=run_weights_info)
     export = actions.add_parser(
         "export", help="write the weights of a training run", description=run_weights_export.__doc__

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ..errors import ImageError, InputError, MicrosnoopError
 from ..images.image_set import ImageSet
@@ -95,10 +95,8 @@ class ImageSetBatcher:
             yield image_set, outcome
 
     def _start(self, image_set: ImageSet, image: Image, labels: Image | None) -> Outcome:
-        settings = self._job.settings
         try:
-            if image_set.scale != 1:
-                settings = replace(settings, scale=settings.scale * image_set.scale)
+            settings = self._job.settings.zoomed(image_set.scale)
             measurement = start_measurement(
                 self._batcher, image, labels, settings, self._dimension, image_set.number, self._on_batch
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from ..errors import InputError
 from ..images.image_set import ImageSet, is_nuclear
@@ -115,7 +115,10 @@ def resolve_job(
         return Job(selected, "Cells" if settings.mode == "single-cell" else IMAGE_SET, settings)
     labeled = list(dict.fromkeys(name for image_set in image_sets for name in image_set.labels))
     if segment is None and labeled:
-        _refuse_settings(segmentation, "a segmentation: there are label images, set `segment` to ignore them")
+        reason = "there are label images, set `segment` to ignore them"
+        _refuse_settings(segmentation, f"a segmentation: {reason}")
+        if settings.diameter and settings.scale != "auto":
+            raise InputError(f"`diameter` goes with `scale` auto or a segmentation: {reason}")
         return Job(selected, _select_objects(objects, labeled), settings)
     if segment is None:
         segment = "nuclei"
@@ -124,6 +127,8 @@ def resolve_job(
         segment_channel = _default_segment_channel(existing)
     elif segment_channel not in existing:
         raise InputError(f"`segment_channel`: there is no channel '{segment_channel}'; there are {', '.join(existing)}")
+    if segmentation.diameter is None:
+        segmentation = replace(segmentation, diameter=settings.diameter)
     name = objects or ("Nuclei" if segment in ("nuclei", "cellpose:nuclei") else "Cells")
     if not re.fullmatch(r"[A-Za-z]\w*", name) or name == IMAGE_SET:
         raise InputError(f"`objects` is '{name}': it must be a word such as Nuclei or Cells")

@@ -142,10 +142,8 @@ def bytes_in_use(result: Pixels | MicrosnoopError, job: Job) -> int:
         return 0
     image, labels = result
     pixels = image.shape[1] * image.shape[2]
-    scaled = 0 if job.settings.scale == 1 else 4 * len(image) * pixels * job.settings.scale**2
-    return int(image.nbytes + (0 if labels is None else labels.nbytes) + scaled) + (
-        _SEGMENTATION_BYTES * pixels if job.segment else 0
-    )
+    segmentation = _SEGMENTATION_BYTES * pixels if job.segment else 0
+    return int(image.nbytes + (0 if labels is None else labels.nbytes) + segmentation)
 
 
 def read(image_set: ImageSet, job: Job, segment: Segmenter | None) -> Pixels | ImageError | InputError:

@@ -19,11 +19,13 @@ from ..images.left_out import LeftOut, write_left_out
 from ..images.outline_files import OUTLINE_METADATA, has_outlines
 from ..model.checkpoints import Card
 from ..model.embedder import Embedder
+from ..modes.measure import check_frame
 from ..modes.settings import CropSettings
 from ..segmentation.settings import SegmentationSettings
 from ..storage.paths import as_path
 from ..tables.layout import Layout, metadata_types
 from .compute import ComputeSettings
+from .diameter import find_diameter, read_diameter, write_diameter
 from .executors.executor import ExecutorFactory
 from .executors.local import LocalExecutor
 from .executors.machine import default_memory
@@ -244,8 +246,15 @@ def run_job(
     WeightsError, DeviceError, MissingExtraError
         If segmentation, network or executor cannot run at all.
     """
+    diameter, shared = None, folder
+    if job.settings.needs_diameter:
+        diameter = read_diameter(folder) or find_diameter(image_sets, job)
+        job = diameter.complete(job)
     start = partial(LocalExecutor, executor) if isinstance(executor, Embedder) else executor
     with start(job, memory) as running:
+        check_frame(job.settings, running.card.sees)
+        if diameter:
+            diameter.log(job, running.card.sees)
         metadata = metadata_types(image_set.metadata for image_set in image_sets)
         if any(has_outlines(image_set, job.objects) for image_set in image_sets):
             metadata |= dict.fromkeys(OUTLINE_METADATA, str)
@@ -258,6 +267,8 @@ def run_job(
             summary = RunSummary(
                 folder, job, running.card.dimension, len(image_sets), writer.done, resumed=len(writer.done)
             )
+            if diameter:
+                write_diameter(shared, diameter)
             remaining = [image_set for image_set in image_sets if image_set.number not in writer.done]
             try:
                 for done, (image_set, outcome) in enumerate(running.measured(remaining), start=1):

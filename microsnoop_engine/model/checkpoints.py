@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 from ..errors import WeightsError
 from ..storage.atomic import write_atomic
-from .frame import FRAME
+from .frame import FRAMES, LARGEST, Frame
 
 SHIPPED = Path(__file__).parent / "weights"
-DEFAULT = "microsnoop-base"
+DEFAULT = "fast"
+PREFIX = "microsnoop-"
+"""What the names of shipped weights begin with; it may be left out."""
 DIMENSION = 256
 """Numbers per channel in an embedding of the paper's network (Xun et al. 2023, Methods)."""
 
@@ -34,7 +36,10 @@ class Card:
     dimension : int
         Numbers per channel.
     input_size : int
-        Height and width of the frame that the network was trained for, in pixels.
+        Height and width in pixels that crops are best resized to; of ``zeros``, that of the frame.
+    frame : str
+        ``zeros``: the network sees a crop in the middle of a frame of zeros (Xun et al. 2023, Methods); ``crop``: it
+        sees the crop itself.
     training : dict
         Data, samples seen, hardware, recipe, and anything else a reader should know.
     license : str
@@ -45,10 +50,16 @@ class Card:
     name: str
     architecture: str = "unet"
     dimension: int = DIMENSION
-    input_size: int = FRAME
+    input_size: int = LARGEST
+    frame: str = "zeros"
     training: dict[str, Any] = field(default_factory=dict)
     license: str = ""
     sha256: str = ""
+
+    @property
+    def sees(self) -> Frame:
+        """What the network sees of a crop."""
+        return Frame(self.input_size, self.frame == "zeros")
 
 
 def find_weights(name_or_path: str | Path = DEFAULT) -> Path:
@@ -71,7 +82,7 @@ def find_weights(name_or_path: str | Path = DEFAULT) -> Path:
 
     Examples
     --------
-    >>> find_weights("microsnoop-base").name
+    >>> find_weights("base").name
     'microsnoop-base.safetensors'
     """
     path = Path(name_or_path)
@@ -81,9 +92,10 @@ def find_weights(name_or_path: str | Path = DEFAULT) -> Path:
         if path.suffix in (".pth", ".pt"):
             raise WeightsError(f"'{path}' is a torch checkpoint: convert it with 'microsnoop weights import {path}'")
         return path
-    shipped = SHIPPED / f"{name_or_path}.safetensors"
+    name = str(name_or_path)
+    shipped = SHIPPED / f"{PREFIX}{name.removeprefix(PREFIX)}.safetensors"
     if not shipped.is_file():
-        names = ", ".join(sorted(file.stem for file in SHIPPED.glob("*.safetensors")))
+        names = ", ".join(sorted(file.stem.removeprefix(PREFIX) for file in SHIPPED.glob("*.safetensors")))
         raise WeightsError(f"no weights named '{name_or_path}': choose {names} or the path of a .safetensors file")
     return shipped
 
@@ -119,7 +131,13 @@ def read_card(path: Path) -> Card:
     unfit = [key for key, value in values.items() if type(value) is not type(getattr(Card(""), key))]
     if unfit:
         raise WeightsError(f"the card '{card_path}' has values of the wrong type: {', '.join(unfit)}")
-    return Card(**values)
+    card = Card(**values)
+    if card.frame not in FRAMES:
+        raise WeightsError(f"the card '{card_path}' has the frame '{card.frame}': it must be {' or '.join(FRAMES)}")
+    if (card.frame == "zeros" and card.input_size != LARGEST) or card.input_size not in card.sees.sizes:
+        sizes = ", ".join(map(str, (LARGEST,) if card.frame == "zeros" else card.sees.sizes))
+        raise WeightsError(f"the card '{card_path}' has the input size {card.input_size}: it must be {sizes}")
+    return card
 
 
 def load_weights(name_or_path: str | Path = DEFAULT) -> tuple[dict[str, NDArray[Any]], Card]:
@@ -143,7 +161,7 @@ def load_weights(name_or_path: str | Path = DEFAULT) -> tuple[dict[str, NDArray[
 
     Examples
     --------
-    >>> state, card = load_weights("microsnoop-base")
+    >>> state, card = load_weights("fast")
     >>> card.dimension
     256
     """

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import DeviceError, InputError, WeightsError
+from ..errors import DeviceError, InputError
 from .checkpoints import DEFAULT, Card, load_weights
 from .devices import best_device, device_lock, halving
-from .frame import FRAME, SIZES
+from .frame import Frame
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 BACKENDS = ("auto", "openvino", "torch")
+GRAPHS = ("unet", "compact")
+"""Architectures that OpenVINO runs, without PyTorch."""
 CPU_BATCH, GPU_BATCH = 32, 256
 """Crops per call of the network, where the caller does not set it."""
 
@@ -98,8 +100,8 @@ class Embedder:
 
     Examples
     --------
-    >>> embedder = Embedder("microsnoop-base")
-    >>> embedder.embed(np.zeros((3, 1, 224, 224), dtype=np.float32)).shape
+    >>> embedder = Embedder("fast")
+    >>> embedder.embed(np.zeros((3, 1, 128, 128), dtype=np.float32)).shape
     (3, 256)
     """
 
@@ -167,14 +169,15 @@ class Embedder:
         for name, value in (("batch_size", batch_size), ("threads", threads)):
             if value is not None and value < 1:
                 raise InputError(f"`{name}` is {value}: the smallest value is 1")
-        if card.input_size != FRAME:
-            raise WeightsError(
-                f"the weights '{card.name}' are for frames of {card.input_size} pixels: frames here have {FRAME}"
-            )
         self.card = card
         self.backend = _choose_backend(state, card, device, precision, backend, threads)
         self.batch_size = batch_size or (CPU_BATCH if self.device == "cpu" else GPU_BATCH)
         log.info("%s on %s, %s, %s", card.name, self.device, self.backend.name, self.precision)
+
+    @property
+    def frame(self) -> Frame:
+        """What the network sees of a crop."""
+        return self.card.sees
 
     @property
     def device(self) -> str:
@@ -228,7 +231,7 @@ class Embedder:
         ----------
         crops : array (n, 1, s, s)
             Normalized crops: percentiles 1 and 99 of the pixels are 0 and 1 (Xun et al. 2023, Methods). s is one of
-            ``SIZES``, in pixels; a crop smaller than 224 is embedded as the middle of a frame of zeros.
+            ``frame.sizes``, in pixels. In a frame of zeros, a crop smaller than 224 is embedded as its middle.
 
         Returns
         -------
@@ -243,8 +246,9 @@ class Embedder:
             If the device's memory is too small for a single crop.
         """
         batch = np.ascontiguousarray(crops, dtype=np.float32)
-        if batch.ndim != 4 or batch.shape[1] != 1 or batch.shape[2] != batch.shape[3] or batch.shape[3] not in SIZES:
-            raise InputError(f"`crops` have shape {batch.shape}: it must be (n, 1, s, s) with s one of {SIZES}")
+        sizes = self.frame.sizes
+        if batch.ndim != 4 or batch.shape[1] != 1 or batch.shape[2] != batch.shape[3] or batch.shape[3] not in sizes:
+            raise InputError(f"`crops` have shape {batch.shape}: it must be (n, 1, s, s) with s one of {sizes}")
         result = np.empty((len(batch), self.card.dimension), np.float32)
         start = 0
         while start < len(batch):  # the batch size shrinks where memory runs out
@@ -264,13 +268,16 @@ def _choose_backend(
         device = "cpu" if backend == "openvino" else best_device()
     if device != "cpu" and backend == "openvino":
         raise InputError(f"`backend` openvino computes on the CPU: set `device` to cpu, not {device}")
-    if backend == "openvino" and card.architecture != "unet":
-        raise InputError(f"`backend` openvino runs the paper's network only: '{card.name}' is a {card.architecture}")
+    has_graph = card.architecture in GRAPHS
+    if backend == "openvino" and not has_graph:
+        raise InputError(
+            f"`backend` openvino runs the networks {', '.join(GRAPHS)}: '{card.name}' is a {card.architecture}"
+        )
     if backend == "openvino" and precision == "float16":
         raise InputError("`backend` openvino computes in float32 or bfloat16, not in float16")
     if precision == "float16" and device == "cpu" and backend == "auto":
         raise InputError("`precision` float16 is for GPUs: use auto on a CPU")
-    if device == "cpu" and backend != "torch" and card.architecture == "unet":
+    if device == "cpu" and backend != "torch" and has_graph:
         try:
             from .backends.openvino_backend import OpenVinoBackend
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ..errors import WeightsError
 from .checkpoints import DEFAULT, DIMENSION, Card, load_weights
+from .compact import Compact
 from .network import Network
 from .unet import WIDTHS, Microsnoop
 from .vit import MaskedViT
@@ -24,6 +25,7 @@ GROUP = "microsnoop.architectures"
 
 ARCHITECTURES: dict[str, Callable[[int, bool], Network]] = {
     "unet": lambda dimension, decoder: Microsnoop((*WIDTHS[:-1], dimension), decoder),
+    "compact": lambda dimension, decoder: Compact(dimension),
     "vit": lambda dimension, decoder: MaskedViT(dimension=dimension, decoder=decoder),
 }
 """The built-in networks; ``unet`` is the paper's."""
@@ -167,7 +169,7 @@ def load_model(name_or_path: str | Path = DEFAULT) -> Network:
     --------
     >>> import torch
     >>> from microsnoop_engine import load_model
-    >>> model = load_model("microsnoop-base")
+    >>> model = load_model("fast")
     >>> model.embed(torch.zeros(1, 1, 224, 224)).shape
     torch.Size([1, 256])
     """

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..model.embedder import Embedder
+from ..model.frame import Frame
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -60,7 +61,12 @@ class Batcher:
         if embedder.takes_tensors:
             from .device_crops import DeviceCropper
 
-            self.cropper = DeviceCropper(embedder.device)
+            self.cropper = DeviceCropper(embedder.device, embedder.frame)
+
+    @property
+    def frame(self) -> Frame:
+        """What the network sees of a crop."""
+        return self._embedder.frame
 
     @property
     def batch_size(self) -> int:
@@ -79,7 +85,7 @@ class Batcher:
         Parameters
         ----------
         windows : array or Tensor (n, s, s), float32
-            Normalized crops; s is one of ``SIZES``.
+            Normalized crops; s is one of the frame's sizes.
         features : array (m, d), float32
             Receives the embeddings, when their batch has run.
         rows : array (n,), int64

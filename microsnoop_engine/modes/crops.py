@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..model.frame import FRAME
+from ..model.frame import LARGEST, PAPER, Frame
 from .masks import ObjectMasks
-from .normalization import normalize_crop
-from .regions import Regions
-from .resizing import resize_inside, resize_longer_side, square_and_resize
+from .normalization import center, normalize
+from .regions import Regions, resized_shapes
+from .resizing import resize
 from .settings import CropSettings
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Crops:
     Attributes
     ----------
     windows : array or Tensor (n, s, s), float32
-        s is one of ``SIZES``.
+        s is one of the frame's sizes.
     indices : array (n,), int64
         The index of each window.
     problems : sequence of (int, str)
@@ -41,17 +41,15 @@ class Crops:
     problems: Sequence[tuple[int, str]] = ()
 
 
-NO_WINDOWS = np.empty((0, FRAME, FRAME), np.float32)
-
-
-def unresized(regions: Regions, settings: CropSettings) -> bool:
-    """Return whether all crops are taken pixel by pixel, so that they can be cut on a device."""
-    sides = regions.box[:, 2:] - regions.box[:, :2]
-    return settings.mode != "image" and not settings.resize and bool(sides.max(initial=0) <= FRAME)
+NO_WINDOWS = np.empty((0, LARGEST, LARGEST), np.float32)
 
 
 def crops(
-    image: NDArray[Any], regions: Regions, settings: CropSettings, masks: ObjectMasks | None = None
+    image: NDArray[Any],
+    regions: Regions,
+    settings: CropSettings,
+    masks: ObjectMasks | None = None,
+    frame: Frame = PAPER,
 ) -> Iterator[Crops]:
     """Cut the crops of an image, all channels of a region at once.
 
@@ -63,20 +61,23 @@ def crops(
     settings : CropSettings
     masks : LabelMasks or OutlineMasks, optional
         The pixels to keep; all others become zero, as the padding does. By default all pixels are kept.
+    frame : Frame
+        What the network sees.
 
     Yields
     ------
     Crops
         The channels of one region; several where their windows differ in size or some cannot be measured.
     """
+    shapes = resized_shapes(regions, settings, frame).tolist()
+    window_of = _window_padded_first if settings.pad_first else _window
     for row, (y0, x0, y1, x1) in enumerate(regions.box.tolist()):
-        planes = image[:, y0:y1, x0:x1].astype(np.float32)
         inside = None if masks is None else masks.inside(row)
         windows: dict[int, list[NDArray[np.float32]]] = {}
         indices: dict[int, list[int]] = {}
         problems = []
-        for index, plane in enumerate(planes, start=row * len(image)):
-            window, problem = _window(plane, inside, settings)
+        for index, plane in enumerate(image[:, y0:y1, x0:x1], start=row * len(image)):
+            window, problem = window_of(plane, inside, tuple(shapes[row]), frame)
             if window is None:
                 problems.append((index, problem))
             else:
@@ -89,22 +90,28 @@ def crops(
 
 
 def _window(
-    plane: NDArray[np.float32], inside: NDArray[np.bool_] | None, settings: CropSettings
+    plane: NDArray[Any], inside: NDArray[np.bool_] | None, shape: tuple[int, int], frame: Frame
 ) -> tuple[NDArray[np.float32] | None, str]:
-    """Resize a crop (h, w) where the settings ask for it, or where it is larger than the frame, and normalize it."""
-    large = settings.mode == "image" or max(plane.shape) > FRAME
-    if settings.pad_first:
-        if inside is not None:
-            plane = np.where(inside, plane, np.float32(0))
-        if settings.resize and plane.size:
-            plane = resize_longer_side(plane, settings.resize)
-        elif large:
-            plane = square_and_resize(plane)
-        return normalize_crop(plane, pad_first=True)
-    side = settings.resize or (FRAME if large else None)
-    if side and plane.size:
-        if inside is None:
-            plane = resize_longer_side(plane, side)
-        elif inside.any():
-            plane, inside = resize_inside(plane, inside, side)
-    return normalize_crop(plane, inside)
+    """Normalize a crop by its own pixels, resize it and center it in zeros."""
+    normalized, _, problem = normalize(plane, inside)
+    return (None if normalized is None else center(resize(normalized, shape), frame)), problem
+
+
+def _window_padded_first(
+    plane: NDArray[Any], inside: NDArray[np.bool_] | None, shape: tuple[int, int], frame: Frame
+) -> tuple[NDArray[np.float32] | None, str]:
+    """Resize a crop, and normalize it together with the zeros around it (Xun et al. 2023, Methods)."""
+    pixels = plane.astype(np.float32) if inside is None else np.where(inside, plane, np.float32(0))
+    if pixels.size and pixels.shape != shape:
+        pixels = resize(_square(pixels), (max(shape), max(shape)))
+    normalized, outside, problem = normalize(pixels, zeros=LARGEST**2 - pixels.size)
+    return (None if normalized is None else center(normalized, frame, outside)), problem
+
+
+def _square(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Pad a crop with zeros to a square."""
+    side = max(pixels.shape)
+    square = np.zeros((side, side), np.float32)
+    top, left = ((side - length) // 2 for length in pixels.shape)
+    square[top : top + pixels.shape[0], left : left + pixels.shape[1]] = pixels
+    return square

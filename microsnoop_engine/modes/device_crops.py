@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ..errors import DeviceError
 from ..model.devices import halving, out_of_memory
-from ..model.frame import FRAME, SIZES
+from ..model.frame import LARGEST, PAPER, Frame
 from .crops import NO_WINDOWS, Crops
 from .masks import LabelMasks, ObjectMasks, OutlineMasks
 from .normalization import CONSTANT, NEARLY_CONSTANT, NO_OBJECT, NO_PIXELS, NOT_FINITE, PERCENTILES, TOO_SMALL
@@ -36,9 +36,12 @@ class DeviceCropper:
     ----------
     device : str
         As PyTorch names it: 'cuda:0', 'cpu'.
+    frame : Frame
+        What the network sees.
     """
 
-    def __init__(self, device: str) -> None:
+    def __init__(self, device: str, frame: Frame = PAPER) -> None:
+        self._frame = frame
         self._device = torch.device(device)
         self._stream: torch.cuda.Stream | None = None
         if self._device.type == "cuda":
@@ -59,7 +62,7 @@ class DeviceCropper:
         image : array (c, h, w)
             Any numbers.
         regions : Regions
-            No larger than 224 pixels (see :func:`.unresized`).
+            No larger than 224 pixels, not to be resized.
         settings : CropSettings
         masks : LabelMasks or OutlineMasks, optional
             The pixels to keep; all others become zero, as the padding does.
@@ -102,7 +105,7 @@ class DeviceCropper:
                     inside = partial(_outlined, outlined)
                 return self._cut(pixels, inside, self._upload(table), indices, size, settings.pad_first)
 
-        sizes = np.array(SIZES)[np.searchsorted(SIZES, sides)]
+        sizes = np.array(self._frame.sizes)[np.searchsorted(self._frame.sizes, sides)]
         for size in np.unique(sizes[sides > 0]):
             indices = np.flatnonzero(np.repeat((sizes == size) & (sides > 0), channels))
             for start in range(0, len(indices), at_once):
@@ -128,9 +131,9 @@ class DeviceCropper:
         chosen = windows if len(plain) == len(indices) else windows[self._upload(plain)]
         result = [Crops(chosen, indices[plain], problems)]
         if len(full):
-            rows, edge = self._upload(full), (FRAME - size) // 2
-            frames = outside[rows][:, None, None].repeat(1, FRAME, FRAME)
-            frames[:, edge : FRAME - edge, edge : FRAME - edge] = windows[rows]
+            rows, edge = self._upload(full), (LARGEST - size) // 2
+            frames = outside[rows][:, None, None].repeat(1, LARGEST, LARGEST)
+            frames[:, edge : LARGEST - edge, edge : LARGEST - edge] = windows[rows]
             result.append(Crops(frames, indices[full]))
         return result
 
@@ -259,7 +262,7 @@ def normalized_windows(
     finite = (torch.isfinite(values) | ~within).flatten(1).all(1)
     ordered = ordered.masked_fill(~within, _LARGEST).flatten(1)
     count = within.flatten(1).sum(1)
-    zeros = FRAME * FRAME - count if pad_first else count * 0
+    zeros = LARGEST * LARGEST - count if pad_first else count * 0
     low, high = (_percentile(pixels, ordered, count, zeros, percent) for percent in PERCENTILES)
     lowest, highest = values.masked_fill(~within, torch.inf), values.masked_fill(~within, -torch.inf)
     constant = lowest.flatten(1).amin(1) == highest.flatten(1).amax(1)

@@ -19,7 +19,7 @@ class LabelMasks:
     Attributes
     ----------
     planes : array (p, h, w), integer
-        Labels of the size of the image that is cropped.
+        Labels of the size of the image.
     regions : Regions
         The crops.
     """
@@ -41,27 +41,23 @@ class OutlineMasks:
     Attributes
     ----------
     boxes : array (n, 4), integer
-        y0, x0, y1, x1 of the outlines, by object number from 1, in pixels of the image that they were drawn in.
+        y0, x0, y1, x1 of the outlines, by object number from 1.
     masks : sequence of array (y1 - y0, x1 - x0), bool
         Their pixels.
     regions : Regions
-        The crops, in pixels of the image that is cropped.
-    rows, columns : array (h,) and (w,), integer
-        For each row and column of the image that is cropped, the one of the image that the outlines were drawn in.
+        The crops.
     """
 
     boxes: NDArray[Any]
     masks: Sequence[NDArray[np.bool_]]
     regions: Regions
-    rows: NDArray[Any]
-    columns: NDArray[Any]
 
     def inside(self, row: int) -> NDArray[np.bool_]:
         """Return the pixels (h, w) of the object in the crop of a row of the regions."""
         y0, x0, y1, x1 = self.regions.box[row].tolist()
         index = int(self.regions.object_number[row]) - 1
         mask, (top, left, _, _) = self.masks[index], self.boxes[index].tolist()
-        y, x = self.rows[y0:y1] - top, self.columns[x0:x1] - left
+        y, x = np.arange(y0, y1) - top, np.arange(x0, x1) - left
         within_y, within_x = (y >= 0) & (y < mask.shape[0]), (x >= 0) & (x < mask.shape[1])
         inside = np.zeros((y1 - y0, x1 - x0), bool)
         inside[np.ix_(within_y, within_x)] = mask[np.ix_(y[within_y], x[within_x])]

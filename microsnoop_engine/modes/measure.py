@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from threadpoolctl import ThreadpoolController
 
 from ..errors import InputError
 from ..images.labels import check_labels
 from ..model.embedder import Embedder
+from ..model.frame import Frame
 from .batcher import Batcher
-from .crops import crops, unresized
+from .crops import crops
 from .masks import LabelMasks, ObjectMasks
-from .regions import Regions, regions_of, unscale_regions
-from .resizing import resize_labels, scale_image, without_offset
+from .regions import Regions, longer_sides, object_bounds, regions_of, resized_shapes
+from .resizing import without_offset
 from .settings import CropSettings
 from .validation import check_image
 
 OnBatch = Callable[[int, int], None]
+
+
+@cache
+def _libraries() -> ThreadpoolController:
+    return ThreadpoolController()
 
 
 @dataclass
@@ -48,7 +56,7 @@ class Measurement:
     Attributes
     ----------
     regions : Regions
-        One per row of ``features``, in pixels of the image before any scaling.
+        One per row of ``features``.
     features : array (n, c * d), float32
         Channel after channel, d numbers each (the dimension of the weights); NaN where a crop could not be measured.
     problems : list of CropFailure
@@ -78,6 +86,7 @@ def measure(
     labels : array (h, w) or (p, h, w), integer, optional
         The objects of mode ``cells``: 0 is background. Objects that overlap lie in several planes.
     settings : CropSettings, optional
+        With ``scale='auto'`` and no ``diameter``, that of this image's objects counts: to compare images, set it.
     on_batch : callable, optional
         Called after each batch with the crops done and the number of all crops; may raise to stop.
     reduce : {'mean', None}
@@ -110,6 +119,7 @@ def measure(
     settings = settings or CropSettings()
     pixels = check_image(image)
     objects = None if labels is None else check_labels(labels, pixels.shape[1:])
+    settings = with_diameter(settings, typical_sides(pixels, objects, settings))
     batcher = Batcher(embedder)
     measurement = start_measurement(batcher, pixels, objects, settings, embedder.card.dimension, on_batch=on_batch)
     batcher.flush()
@@ -150,19 +160,68 @@ def start_measurement(
     InputError
         If mode ``cells`` has no labels, or an object lies in several planes.
     """
-    scaled = scale_image(image if settings.pad_first else without_offset(image), settings.scale)
-    height, width = scaled.shape[1:]
-    shape = (height, width)
-    regions = regions_of(shape, labels, settings)
+    check_frame(settings, batcher.frame)
+    pixels = image if settings.pad_first else without_offset(image)
+    height, width = image.shape[1:]
+    regions = regions_of((height, width), labels, settings, batcher.frame)
     masks = None
     if settings.masked and labels is not None:
-        planes = labels.reshape(-1, *labels.shape[-2:])
-        if settings.scale != 1:
-            planes = np.stack([resize_labels(plane, shape) for plane in planes])
-        masks = LabelMasks(planes, regions)
-    measurement = embed_regions(batcher, scaled, regions, masks, settings, dimension, owner, on_batch)
-    measurement.regions = unscale_regions(regions, shape, image.shape[1:])
-    return measurement
+        masks = LabelMasks(labels.reshape(-1, height, width), regions)
+    return embed_regions(batcher, pixels, regions, masks, settings, dimension, owner, on_batch)
+
+
+def typical_sides(image: NDArray[Any], labels: NDArray[Any] | None, settings: CropSettings) -> NDArray[Any]:
+    """Return the sizes by which a typical diameter is found, if the settings need one.
+
+    Parameters
+    ----------
+    image : array (c, h, w)
+    labels : array (h, w) or (p, h, w), integer, or None
+    settings : CropSettings
+
+    Returns
+    -------
+    array (n,)
+        In mode ``cells`` the longer sides of the objects, in mode ``single-cell`` that of the image, in pixels.
+    """
+    if not settings.needs_diameter:
+        return np.empty(0)
+    if settings.mode == "single-cell":
+        return np.array([max(image.shape[1:])])
+    return np.empty(0) if labels is None else longer_sides(object_bounds(labels)[1])
+
+
+def with_diameter(settings: CropSettings, sides: NDArray[Any]) -> CropSettings:
+    """Complete settings that need a typical diameter by the median of sizes.
+
+    Parameters
+    ----------
+    settings : CropSettings
+    sides : array (n,)
+        See :func:`typical_sides`. Without any, crops are not resized.
+
+    Returns
+    -------
+    CropSettings
+    """
+    if not settings.needs_diameter:
+        return settings
+    return replace(settings, diameter=float(np.median(sides))) if len(sides) else replace(settings, scale="none")
+
+
+def check_frame(settings: CropSettings, frame: Frame) -> None:
+    """Check that settings suit what the network sees.
+
+    Raises
+    ------
+    InputError
+        If zeros around the crop are to count, but the network sees the crop alone.
+    """
+    if settings.pad_first and not frame.zeros:
+        raise InputError(
+            "`normalize` pad-first goes with weights that see crops in a frame of zeros, as the paper's do: these see "
+            "the crop alone; use crop-first"
+        )
 
 
 def embed_regions(
@@ -181,7 +240,6 @@ def embed_regions(
     ----------
     image : array (c, h, w)
     regions : Regions
-        In pixels of the image.
     masks : LabelMasks or OutlineMasks, or None
         The pixels to keep.
     batcher, settings, dimension, owner, on_batch
@@ -197,15 +255,17 @@ def embed_regions(
     features = np.full((len(regions), channels * dimension), np.nan, np.float32)
     by_crop, done = features.reshape(count, dimension), 0
     problems: list[tuple[int, str]] = []
-    if batcher.cropper and unresized(regions, settings):
+    unresized = (resized_shapes(regions, settings, batcher.frame) == regions.box[:, 2:] - regions.box[:, :2]).all()
+    if batcher.cropper and unresized:
         parts = batcher.cropper.crops(image, regions, settings, masks, batcher.batch_size)
     else:
-        parts = crops(image, regions, settings, masks)
-    for part in parts:
-        problems += part.problems
-        done += len(part.indices) + len(part.problems)
-        if len(part.indices) and batcher.add(part.windows, by_crop, part.indices, owner) and on_batch:
-            on_batch(done, count)
+        parts = crops(image, regions, settings, masks, batcher.frame)
+    with _libraries().limit(limits=1, user_api="blas"):  # threads for small products wait more than they compute
+        for part in parts:
+            problems += part.problems
+            done += len(part.indices) + len(part.problems)
+            if len(part.indices) and batcher.add(part.windows, by_crop, part.indices, owner) and on_batch:
+                on_batch(done, count)
     failures = [
         CropFailure(int(regions.object_number[index // channels]), index % channels, reason)
         for index, reason in sorted(problems)

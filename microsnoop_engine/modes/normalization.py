@@ -1,79 +1,102 @@
-"""Normalize crops to their own percentiles and pad them to the frame."""
+"""Normalize crops to their own percentiles and center them in what the network sees."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..model.frame import FRAME, SIZES
+from ..model.frame import LARGEST, PAPER, Frame
 
 PERCENTILES = (1.0, 99.0)
 
 NO_PIXELS = "no pixels inside the image"
-NO_OBJECT = "no pixels of the object at this scale: enlarge the image (scale)"
+NO_OBJECT = "no pixels of the object inside the crop"
 NOT_FINITE = "NaN or infinite pixels"
 CONSTANT = "constant"
 TOO_SMALL = "covers less than 1 % of the frame: enlarge the image (scale)"
 NEARLY_CONSTANT = "constant but for less than 1 % of its pixels"
 
 
-def normalize_crop(
-    crop: NDArray[np.float32], inside: NDArray[np.bool_] | None = None, *, pad_first: bool = False
-) -> tuple[NDArray[np.float32] | None, str]:
-    """Normalize a crop so that percentile 1 becomes 0 and percentile 99 becomes 1, and center it in zeros.
+def normalize(
+    plane: NDArray[Any], inside: NDArray[np.bool_] | None = None, zeros: int = 0
+) -> tuple[NDArray[np.float32] | None, np.float32, str]:
+    """Normalize a crop so that percentile 1 becomes 0 and percentile 99 becomes 1.
 
     Parameters
     ----------
-    crop : array (h, w), float32
-        At most 224 x 224 pixels.
+    plane : array (h, w)
+        Any numbers.
     inside : array (h, w), bool, optional
-        The pixels to keep: the percentiles are theirs, and all others are zero after normalization. By default all.
-    pad_first : bool
-        Take the percentiles of the crop padded with zeros to 224 x 224 (Xun et al. 2023, Methods). By default those of
-        the kept pixels alone, so that a constant added to the crop changes nothing.
+        The pixels to keep: the percentiles are theirs, and all others become ``outside``. By default all.
+    zeros : int
+        Zeros that count in the percentiles with the crop's pixels.
 
     Returns
     -------
-    window : array (s, s), float32, or None
-        s is the smallest of ``SIZES`` that holds the crop; outside of it the 224 x 224 frame is zero. None if the crop
-        cannot be normalized.
+    normalized : array (h, w), float32, or None
+        None if the crop cannot be normalized.
+    outside : float32
+        Zero after normalization where zeros count; else 0.
     problem : str
         The reason why it cannot; else blank.
 
     Examples
     --------
-    >>> crop = np.arange(2500, dtype=np.float32).reshape(50, 50)
-    >>> window, problem = normalize_crop(crop)
-    >>> window.shape, problem
-    ((64, 64), '')
-    >>> bool(np.allclose(window, normalize_crop(crop - 1000)[0], atol=1e-6))
-    True
-    >>> normalize_crop(np.ones((50, 50), np.float32))
-    (None, 'constant')
+    >>> normalize(np.ones((50, 50)))
+    (None, 0.0, 'constant')
     """
-    if crop.size == 0:
-        return None, NO_PIXELS
-    kept = crop if inside is None else crop[inside]
+    none = np.float32(0)
+    if plane.size == 0:
+        return None, none, NO_PIXELS
+    pixels = plane.astype(np.float32)
+    kept = pixels if inside is None else pixels[inside]
     if kept.size == 0:
-        return None, NO_OBJECT
-    if not np.isfinite(kept).all():
-        return None, NOT_FINITE
-    if kept.min() == kept.max():
-        return None, CONSTANT
-    padding = FRAME * FRAME - crop.size if pad_first else 0
-    low, high = percentiles_with_zeros(kept, padding)
+        return None, none, NO_OBJECT
+    if plane.dtype.kind == "f" and not np.isfinite(kept).all():
+        return None, none, NOT_FINITE
+    low, high = percentiles_with_zeros(kept, zeros)
+    if (zeros or high <= low) and kept.min() == kept.max():
+        return None, none, CONSTANT
     if high <= low:
-        return None, TOO_SMALL if padding else NEARLY_CONSTANT
-    # padding that counts is normalized with the crop; only where it stays zero does a smaller window do for the frame
-    outside = np.float32((0.0 - low) / (high - low) if padding else 0.0)
-    size = min(s for s in SIZES if s >= max(crop.shape)) if outside == 0 else FRAME
+        return None, none, TOO_SMALL if zeros else NEARLY_CONSTANT
+    outside = np.float32((0.0 - low) / (high - low) if zeros else 0.0)
+    np.subtract(pixels, low, out=pixels)
+    np.divide(pixels, high - low, out=pixels)
+    if inside is not None:
+        pixels[~inside] = outside
+    return pixels, outside, ""
+
+
+def center(crop: NDArray[np.float32], frame: Frame = PAPER, outside: np.float32 | float = 0) -> NDArray[np.float32]:
+    """Center a normalized crop in the smallest window that holds it.
+
+    Parameters
+    ----------
+    crop : array (h, w), float32
+        At most 224 x 224 pixels.
+    frame : Frame
+        What the network sees.
+    outside : float
+        What surrounds the crop. Other values than 0 take the whole frame.
+
+    Returns
+    -------
+    array (s, s), float32
+        s is one of ``frame.sizes``.
+
+    Examples
+    --------
+    >>> center(np.ones((50, 50), np.float32)).shape
+    (64, 64)
+    """
+    height, width = crop.shape
+    size = LARGEST if outside else frame.window(max(crop.shape))
     window = np.full((size, size), outside, np.float32)
-    top, left = ((size - n) // 2 for n in crop.shape)
-    inner = window[top : top + crop.shape[0], left : left + crop.shape[1]]
-    where = True if inside is None else inside
-    np.subtract(crop, low, out=inner, where=where)
-    np.divide(inner, high - low, out=inner, where=where)
-    return window, ""
+    top, left = (size - height) // 2, (size - width) // 2
+    window[top : top + height, left : left + width] = crop
+    return window
 
 
 def percentiles_with_zeros(values: NDArray[np.float32], zeros: int) -> tuple[np.float32, np.float32]:

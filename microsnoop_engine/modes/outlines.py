@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError
@@ -12,9 +11,9 @@ from ..images.outlines import split_masks
 from ..model.embedder import Embedder
 from .batcher import Batcher
 from .masks import OutlineMasks
-from .measure import Measurement, OnBatch, embed_regions
-from .regions import outline_regions, unscale_regions
-from .resizing import resize_labels, scale_image, without_offset
+from .measure import Measurement, OnBatch, check_frame, embed_regions, with_diameter
+from .regions import box_limit, longer_sides, outline_bounds, outline_regions
+from .resizing import without_offset
 from .settings import CropSettings
 from .validation import check_image
 
@@ -65,20 +64,20 @@ def measure_rois(
         raise InputError(f"`mode` is '{settings.mode}': outlines are measured in mode cells")
     pixels = check_image(image)
     outlines = split_masks(boxes, masks)
-    scaled = scale_image(pixels if settings.pad_first else without_offset(pixels), settings.scale)
-    (height, width), (scaled_height, scaled_width) = pixels.shape[1:], scaled.shape[1:]
-    shape = (scaled_height, scaled_width)
-    regions = outline_regions(boxes, outlines, (height, width), settings.rescale_constant, shape)
+    height, width = pixels.shape[1:]
+    if settings.needs_diameter:
+        sides = longer_sides(outline_bounds(boxes, outlines, (height, width))[0])
+        settings = with_diameter(settings, sides[sides > 0])
+    batcher = Batcher(embedder)
+    check_frame(settings, batcher.frame)
+    limit = box_limit(settings.factor(batcher.frame))
+    regions = outline_regions(boxes, outlines, (height, width), settings.rescale_constant, limit)
     if settings.drop_border:
         regions = regions[~regions.border]
-    inside = None
-    if settings.masked:
-        rows = resize_labels(np.arange(height)[:, None], (scaled_height, 1))[:, 0]
-        columns = resize_labels(np.arange(width)[None], (1, scaled_width))[0]
-        inside = OutlineMasks(boxes, outlines, regions, rows, columns)
-    batcher = Batcher(embedder)
+    inside = OutlineMasks(boxes, outlines, regions) if settings.masked else None
+    if not settings.pad_first:
+        pixels = without_offset(pixels)
     dimension = embedder.card.dimension
-    measurement = embed_regions(batcher, scaled, regions, inside, settings, dimension, on_batch=on_batch)
+    measurement = embed_regions(batcher, pixels, regions, inside, settings, dimension, on_batch=on_batch)
     batcher.flush()
-    measurement.regions = unscale_regions(regions, shape, pixels.shape[1:])
     return measurement

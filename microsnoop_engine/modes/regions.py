@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..model.frame import FRAME
+from ..model.frame import LARGEST, PAPER, Frame
 from .settings import CropSettings
 
 
@@ -42,11 +42,11 @@ class Regions:
         return Regions(self.object_number[rows], self.box[rows], self.center[rows], self.border[rows])
 
 
-def cell_regions(labels: NDArray[Any], rescale_constant: float = 2.0, shape: tuple[int, int] | None = None) -> Regions:
+def cell_regions(labels: NDArray[Any], rescale_constant: float = 2.0, limit: float = LARGEST / 2) -> Regions:
     """Find the crop around every labeled object (cell-region cropping, Xun et al. 2023, Methods).
 
     With the object's width w and height h and the middle m of its box, the crop is
-    m +- min(max(w, h) * rescale_constant, 112), at least one pixel, clipped to the image.
+    m +- min(max(w, h) * rescale_constant, limit), at least one pixel, clipped to the image.
 
     Parameters
     ----------
@@ -54,14 +54,13 @@ def cell_regions(labels: NDArray[Any], rescale_constant: float = 2.0, shape: tup
         0 is background; numbers may have gaps; objects that overlap lie in several planes, each in one of them.
     rescale_constant : float
         Half width of the crop in units of the object's longer side.
-    shape : tuple of int, optional
-        Height and width of the image that the crops are for, if it was resized. The labels keep their own size, so
-        that no object is lost, however small it becomes.
+    limit : float
+        Largest half width of a crop in pixels: 112 in the paper.
 
     Returns
     -------
     Regions
-        In the order of the object numbers, in pixels of the image.
+        In the order of the object numbers.
 
     Raises
     ------
@@ -74,6 +73,27 @@ def cell_regions(labels: NDArray[Any], rescale_constant: float = 2.0, shape: tup
     >>> labels[40:50, 60:68] = 7
     >>> cell_regions(labels, rescale_constant=1.0).box.tolist()
     [[35, 54, 55, 74]]
+    """
+    numbers, bounds, centers = object_bounds(labels)
+    return _regions_around(numbers, bounds, centers, labels.shape[-2:], rescale_constant, limit)
+
+
+def object_bounds(labels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64], NDArray[np.float64]]:
+    """Find the boxes and centroids of the labeled objects.
+
+    Parameters
+    ----------
+    labels : array (h, w) or (p, h, w), integer
+        As for :func:`cell_regions`, which raises the same error.
+
+    Returns
+    -------
+    numbers : array (n,), integer
+        The labels, ascending.
+    bounds : array (n, 4), int64
+        y0, x0, y1, x1 in pixels, half-open.
+    centers : array (n, 2), float64
+        y, x in pixels.
     """
     from scipy import ndimage
 
@@ -89,15 +109,15 @@ def cell_regions(labels: NDArray[Any], rescale_constant: float = 2.0, shape: tup
     numbers, bounds, centers = numbers[order], bounds[order], centers[order]
     if (repeated := numbers[1:][numbers[1:] == numbers[:-1]]).size:
         raise InputError(f"`labels`: object {repeated[0]} lies in several planes; draw each object in one plane only")
-    return _regions_around(numbers, bounds, centers, (height, width), rescale_constant, shape)
+    return numbers, bounds, centers
 
 
 def outline_regions(
     boxes: NDArray[Any],
     masks: Sequence[NDArray[np.bool_]],
-    labels_shape: tuple[int, int],
+    shape: tuple[int, int],
     rescale_constant: float = 2.0,
-    shape: tuple[int, int] | None = None,
+    limit: float = LARGEST / 2,
 ) -> Regions:
     """Find the crop around every outline, as :func:`cell_regions` does for an object of the same pixels.
 
@@ -107,17 +127,42 @@ def outline_regions(
         y0, x0, y1, x1 of each outline, half-open; may reach out of the image.
     masks : sequence of array (y1 - y0, x1 - x0), bool
         The pixels of each outline in its box.
-    labels_shape : tuple of int
-        Height and width of the image that the outlines were drawn in.
-    rescale_constant, shape
+    shape : tuple of int
+        Height and width of the image.
+    rescale_constant, limit
         As in :func:`cell_regions`.
 
     Returns
     -------
     Regions
-        In the order of the outlines, numbered from 1, in pixels of the image.
+        In the order of the outlines, numbered from 1.
     """
-    height, width = labels_shape
+    bounds, centers = outline_bounds(boxes, masks, shape)
+    numbers = np.arange(1, len(masks) + 1)
+    regions = _regions_around(numbers, bounds, centers, shape, rescale_constant, limit)
+    empty = np.isnan(centers[:, 0])
+    regions.box[empty], regions.border[empty] = 0, False
+    return regions
+
+
+def outline_bounds(
+    boxes: NDArray[Any], masks: Sequence[NDArray[np.bool_]], shape: tuple[int, int]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Find the boxes and centroids of outlines inside an image.
+
+    Parameters
+    ----------
+    boxes, masks, shape
+        As for :func:`outline_regions`.
+
+    Returns
+    -------
+    bounds : array (n, 4), int64
+        y0, x0, y1, x1 in pixels, half-open; all 0 for an outline without pixels in the image.
+    centers : array (n, 2), float64
+        y, x in pixels; NaN for an outline without pixels in the image.
+    """
+    height, width = shape
     bounds = np.zeros((len(masks), 4), np.int64)
     centers = np.full((len(masks), 2), np.nan)
     for row, ((top, left, _, _), mask) in enumerate(zip(boxes.tolist(), masks, strict=True)):
@@ -127,31 +172,29 @@ def outline_regions(
             y, x = y + max(top, 0), x + max(left, 0)
             bounds[row] = y.min(), x.min(), y.max() + 1, x.max() + 1
             centers[row] = y.mean(), x.mean()
-    numbers = np.arange(1, len(masks) + 1)
-    regions = _regions_around(numbers, bounds, centers, labels_shape, rescale_constant, shape)
-    empty = np.isnan(centers[:, 0])
-    regions.box[empty], regions.border[empty] = 0, False
-    return regions
+    return bounds, centers
 
 
 def _regions_around(
     numbers: NDArray[Any],
     bounds: NDArray[np.int64],
     centers: NDArray[np.float64],
-    labels_shape: tuple[int, int],
+    shape: tuple[int, ...],
     rescale_constant: float,
-    shape: tuple[int, int] | None,
+    limit: float,
 ) -> Regions:
-    """Find the crops around objects whose bounds (n, 4) and centers (n, 2) are known in pixels of the labels."""
-    border = (bounds[:, :2] == 0).any(1) | (bounds[:, 2:] == labels_shape).any(1)
-    limit = np.array(shape or labels_shape)
-    factor = limit / labels_shape
-    extent, centers = bounds * np.tile(factor, 2), (centers + 0.5) * factor - 0.5
-    longer = np.maximum(extent[:, 2] - extent[:, 0], extent[:, 3] - extent[:, 1])
-    side = np.rint(2 * np.minimum(longer * rescale_constant, FRAME / 2)).astype(np.int64).clip(1)
-    start = np.floor((extent[:, :2] + extent[:, 2:] - side[:, None] + 1) / 2).astype(np.int64)
-    box = np.hstack([start.clip(0), np.minimum(start + side[:, None], limit)])
+    """Find the crops around objects whose bounds (n, 4) and centers (n, 2) are known."""
+    border = (bounds[:, :2] == 0).any(1) | (bounds[:, 2:] == shape).any(1)
+    side = np.rint(2 * np.minimum(longer_sides(bounds) * rescale_constant, limit)).astype(np.int64).clip(1)
+    start = (bounds[:, :2] + bounds[:, 2:] - side[:, None] + 1) // 2
+    box = np.hstack([start.clip(0), np.minimum(start + side[:, None], shape)])
     return Regions(numbers.astype(np.int32), box.astype(np.int32), centers.astype(np.float32), border)
+
+
+def longer_sides(bounds: NDArray[Any]) -> NDArray[Any]:
+    """Return the longer sides (n,) of boxes (n, 4)."""
+    sides: NDArray[Any] = (bounds[:, 2:] - bounds[:, :2]).max(1, initial=0)
+    return sides
 
 
 def _compact(plane: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int32]]:
@@ -181,7 +224,7 @@ def _centroids(compact: NDArray[np.int32], count: int) -> NDArray[np.float64]:
     return centroids
 
 
-def tile_regions(shape: tuple[int, int], size: int = FRAME, overlap: float = 0.1) -> Regions:
+def tile_regions(shape: tuple[int, int], size: int = LARGEST, overlap: float = 0.1) -> Regions:
     """Space tiles evenly over an image.
 
     Parameters
@@ -228,16 +271,20 @@ def _plain_regions(box: NDArray[np.int32]) -> Regions:
     return Regions(np.arange(1, len(box) + 1, dtype=np.int32), box, center.astype(np.float32), np.zeros(len(box), bool))
 
 
-def regions_of(shape: tuple[int, int], labels: NDArray[Any] | None, settings: CropSettings) -> Regions:
+def regions_of(
+    shape: tuple[int, int], labels: NDArray[Any] | None, settings: CropSettings, frame: Frame = PAPER
+) -> Regions:
     """Find the regions of an image under the settings.
 
     Parameters
     ----------
     shape : tuple of int
-        Height and width of the image, resized by ``settings.scale``.
+        Height and width of the image.
     labels : array (h, w) or (p, h, w), integer, or None
-        The objects of mode ``cells``, of the size that the image had before it was resized.
+        The objects of mode ``cells``.
     settings : CropSettings
+    frame : Frame
+        What the network sees.
 
     Returns
     -------
@@ -248,21 +295,43 @@ def regions_of(shape: tuple[int, int], labels: NDArray[Any] | None, settings: Cr
     InputError
         If mode ``cells`` has no labels, or an object lies in several planes.
     """
+    factor = settings.factor(frame)
     if settings.mode == "tile":
-        return tile_regions(shape)
+        return tile_regions(shape, max(round(LARGEST / (factor or 1)), 1))
     if settings.mode != "cells":
         return whole_region(shape)
     if labels is None:
         raise InputError("`mode` 'cells' needs the objects: pass label images or choose a segmentation")
-    regions = cell_regions(labels, settings.rescale_constant, shape)
+    regions = cell_regions(labels, settings.rescale_constant, box_limit(factor))
     return regions[~regions.border] if settings.drop_border else regions
 
 
-def unscale_regions(regions: Regions, scaled: tuple[int, int], shape: tuple[int, ...]) -> Regions:
-    """Express the regions of an image that was resized from ``shape`` to ``scaled`` in pixels of ``shape``."""
-    if scaled == shape:
-        return regions
-    product = regions.box * np.array([*shape, *shape], np.int64)
-    box = np.hstack([product[:, :2] // scaled, -(-product[:, 2:] // scaled)])
-    center = (regions.center + 0.5) * np.array(shape) / scaled - 0.5
-    return Regions(regions.object_number, box.astype(np.int32), center.astype(np.float32), regions.border)
+def box_limit(factor: float | None) -> float:
+    """Return the largest half width of a crop in pixels of the image, of which the network sees at most 224."""
+    return np.inf if factor is None else LARGEST / 2 / factor
+
+
+def resized_shapes(regions: Regions, settings: CropSettings, frame: Frame) -> NDArray[np.int64]:
+    """Compute the shapes to which crops are resized.
+
+    Parameters
+    ----------
+    regions : Regions
+    settings : CropSettings
+    frame : Frame
+        What the network sees.
+
+    Returns
+    -------
+    array (n, 2), int64
+        Height and width in pixels, at most 224.
+    """
+    sides = regions.box[:, 2:] - regions.box[:, :2]
+    longer = np.maximum(longer_sides(regions.box), 1)
+    factor = settings.factor(frame)
+    if settings.mode == "image":
+        factors = LARGEST / longer
+    else:
+        factors = frame.size / longer if factor is None else np.minimum(factor, LARGEST / longer)
+    shapes: NDArray[np.int64] = np.rint(sides * factors[:, None]).astype(np.int64).clip(np.minimum(sides, 1))
+    return shapes

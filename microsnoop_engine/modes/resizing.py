@@ -1,91 +1,68 @@
-"""Resize planes and label images."""
+"""Resize crops."""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..model.frame import FRAME
+LARGEST_PRODUCT = 512
+"""Longest side in pixels up to which a product with a matrix is faster than Pillow."""
 
 
-def square_and_resize(crop: NDArray[Any], size: int = FRAME) -> NDArray[np.float32]:
-    """Pad a crop with zeros to a square and resize it, bilinear with antialiasing.
-
-    Parameters
-    ----------
-    crop : array (h, w)
-    size : int
-        Height and width of the result, in pixels.
-
-    Returns
-    -------
-    array (size, size), float32
-    """
-    height, width = crop.shape
-    side = max(height, width)
-    square = np.zeros((side, side), np.float32)
-    top, left = (side - height) // 2, (side - width) // 2
-    square[top : top + height, left : left + width] = crop
-    return resize(square, (size, size))
-
-
-def resize_longer_side(crop: NDArray[Any], size: int) -> NDArray[np.float32]:
-    """Resize a crop so that its longer side has ``size`` pixels, bilinear with antialiasing.
+def resize(planes: NDArray[Any], shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Resize planes, bilinear with antialiasing, as Pillow does.
 
     Parameters
     ----------
-    crop : array (h, w)
-    size : int
+    planes : array (..., h, w)
+    shape : tuple of int
+        Height and width of the result in pixels.
 
     Returns
     -------
-    array, float32
-        The shape keeps the proportions of the crop, with at least one pixel along each side.
+    array (..., *shape), float32
+
+    Examples
+    --------
+    >>> resize(np.array([[0.0, 1.0]]), (1, 4)).tolist()
+    [[0.0, 0.25, 0.75, 1.0]]
     """
-    height, width = (max(round(length * size / max(crop.shape)), 1) for length in crop.shape)
-    return resize(crop, (height, width))
+    pixels: NDArray[np.float32] = planes.astype(np.float32, copy=False)
+    height, width = planes.shape[-2:]
+    if (height, width) == shape:
+        return pixels
+    if max(height, width, *shape) <= LARGEST_PRODUCT:
+        rows: NDArray[np.float32] = weights(height, shape[0])
+        columns: NDArray[np.float32] = weights(width, shape[1])
+        resized: NDArray[np.float32] = rows @ pixels @ columns.T
+        return resized
+    parts: list[NDArray[np.float32]] = [
+        np.asarray(Image.fromarray(np.ascontiguousarray(plane)).resize(shape[::-1], Image.Resampling.BILINEAR))
+        for plane in pixels.reshape(-1, height, width)
+    ]
+    stack: NDArray[np.float32] = np.stack(parts).reshape(*pixels.shape[:-2], *shape)
+    return stack
 
 
-def resize_inside(
-    crop: NDArray[np.float32], inside: NDArray[np.bool_], size: int
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Resize a crop as :func:`resize_longer_side` does, but mix only pixels of its object with each other.
+@lru_cache(maxsize=1024)
+def weights(length: int, size: int) -> NDArray[np.float32]:
+    """Return the weights (size, length) by which the pixels of a line are added when it is resized.
 
-    Parameters
-    ----------
-    crop : array (h, w), float32
-    inside : array (h, w), bool
-        The pixels of the object, at least one.
-    size : int
-
-    Returns
-    -------
-    crop : array, float32
-        Means of the object's pixels, weighted as resizing weights them; 0 where it has none.
-    inside : array, bool
-        The pixels that lie in the object by at least a half.
+    A pixel of the result is the mean of those of the line under a triangle around its middle, which is as wide as two
+    pixels of the coarser of both lines.
     """
-    level = crop[inside].min()
-    weight = resize_longer_side(inside, size)
-    total = resize_longer_side(np.where(inside, crop - level, np.float32(0)), size)
-    return np.divide(total, weight, out=np.zeros_like(total), where=weight > 0) + level, weight >= 0.5
-
-
-def resize(plane: NDArray[Any], shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Resize a plane (h, w) to ``shape``, bilinear with antialiasing, as float32."""
-    image = Image.fromarray(np.ascontiguousarray(plane, dtype=np.float32))
-    return np.asarray(image.resize(shape[::-1], Image.Resampling.BILINEAR))
-
-
-def scale_image(image: NDArray[Any], scale: float) -> NDArray[Any]:
-    """Resize an image (c, h, w) by a factor, to at least one pixel along each side."""
-    if scale == 1:
-        return image
-    height, width = (max(round(length * scale), 1) for length in image.shape[1:])
-    return np.stack([resize(plane, (height, width)) for plane in image])
+    step = length / size
+    reach = max(step, 1.0)
+    middle = (np.arange(size) + 0.5) * step
+    distance = np.abs(np.arange(length) + 0.5 - middle[:, None])
+    triangle = np.maximum(1 - distance / reach, 0)
+    result: NDArray[np.float32] = (triangle / triangle.sum(1, keepdims=True)).astype(np.float32)
+    result.flags.writeable = False
+    return result
 
 
 def without_offset(image: NDArray[Any]) -> NDArray[Any]:
@@ -110,9 +87,3 @@ def without_offset(image: NDArray[Any]) -> NDArray[Any]:
     finite = np.isfinite(image)
     least = np.min(image, axis=(1, 2), keepdims=True, where=finite, initial=image.max(where=finite, initial=0))
     return np.subtract(image, least, dtype=np.float64).astype(np.float32)
-
-
-def resize_labels(labels: NDArray[Any], shape: tuple[int, int]) -> NDArray[np.int32]:
-    """Resize a label plane (h, w) to ``shape`` by nearest neighbor, as int32."""
-    image = Image.fromarray(np.ascontiguousarray(labels, dtype=np.int32))
-    return np.asarray(image.resize(shape[::-1], Image.Resampling.NEAREST))

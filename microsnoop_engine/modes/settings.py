@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from ..errors import InputError
-from ..model.frame import FRAME
+from ..model.frame import Frame
 
 MODES = ("cells", "single-cell", "tile", "image")
 MASKS = ("box", "object")
 NORMALIZATIONS = ("crop-first", "pad-first")
-SMALLEST_RESIZE = 48
+SCALES = ("auto", "each", "none")
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,15 @@ class CropSettings:
         percentiles. With ``mask='object'`` pixels outside the object are treated as the zeros around the crop are.
     drop_border : bool
         Leave out objects that touch the edge of the image.
-    scale : float
-        Factor, 0.01 to 16, by which the image is resized before it is cropped.
-    resize : int, optional
-        Height and width, 48 to 224 pixels, that crops of the modes ``cells`` and ``single-cell`` are resized to before
-        they are centered in the frame. The longer side fills it, so that an object's size no longer counts.
+    scale : {'auto', 'each', 'none'} or float
+        Factor by which crops are resized. ``auto``: the same for all, so that the box around an object of the typical
+        diameter fills what the network sees. ``each``: every box fills it, so that an object's size no longer counts.
+        ``none``: no resizing, as in the paper. A number, 0.01 to 16: that factor. Larger boxes than 224 pixels after
+        resizing are cut to their middle in mode ``cells``.
+    diameter : float, optional
+        Typical longer side of an object in pixels, 1 to 10,000, for ``scale='auto'`` and for a segmentation. Default:
+        the median of the objects, which a run finds in some of its image sets and :func:`.measure` in its image. In
+        mode ``single-cell`` it is the longer side of the image. Mode ``tile`` is not resized without it.
 
     Raises
     ------
@@ -55,27 +60,31 @@ class CropSettings:
     mask: str = "box"
     normalize: str = "crop-first"
     drop_border: bool = False
-    scale: float = 1.0
-    resize: int | None = None
+    scale: float | str = "auto"
+    diameter: float | None = None
 
     def __post_init__(self) -> None:
         for setting, choices in (("mode", MODES), ("mask", MASKS), ("normalize", NORMALIZATIONS)):
             value = getattr(self, setting)
             if value not in choices:
                 raise InputError(f"`{setting}` is '{value}': it must be one of {', '.join(choices)}")
-        for setting, low, high in (("rescale_constant", 0.1, 20.0), ("scale", 0.01, 16.0)):
-            value = getattr(self, setting)
-            if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
-                raise InputError(f"`{setting}` is {value!r}: it must be a number from {low} to {high}")
-        if self.resize is None:
-            return
-        if self.mode not in ("cells", "single-cell"):
-            raise InputError(f"`resize` goes with the modes cells and single-cell, not with '{self.mode}'")
-        whole = isinstance(self.resize, int) and not isinstance(self.resize, bool)
-        if not whole or not SMALLEST_RESIZE <= self.resize <= FRAME:
+        _check_number("rescale_constant", self.rescale_constant, 0.1, 20)
+        if isinstance(self.scale, str):
+            if self.scale not in SCALES:
+                raise InputError(f"`scale` is '{self.scale}': it must be {', '.join(SCALES)} or a number")
+        else:
+            _check_number("scale", self.scale, 0.01, 16)
+        if self.scale not in ("auto", "none") and self.mode == "image":
             raise InputError(
-                f"`resize` is {self.resize!r}: it must be a whole number from {SMALLEST_RESIZE} to {FRAME}"
+                "`scale` does not go with `mode` image, which fits the whole image into the network's view"
             )
+        if self.scale == "each" and self.mode == "tile":
+            raise InputError("`scale` each goes with the modes cells and single-cell: tiles have no objects")
+        if self.diameter is None:
+            return
+        _check_number("diameter", self.diameter, 1, 10_000)
+        if self.mode == "image":
+            raise InputError("`diameter` does not go with `mode` image, which fits the whole image: use `mode` tile")
 
     @property
     def pad_first(self) -> bool:
@@ -86,3 +95,53 @@ class CropSettings:
     def masked(self) -> bool:
         """Whether pixels outside the object are set to zero."""
         return self.mask == "object" and self.mode == "cells"
+
+    @property
+    def needs_diameter(self) -> bool:
+        """Whether a typical diameter is to be found before crops can be cut."""
+        return self.scale == "auto" and self.diameter is None and self.mode in ("cells", "single-cell")
+
+    def factor(self, frame: Frame) -> float | None:
+        """Return the factor by which all crops are resized.
+
+        Parameters
+        ----------
+        frame : Frame
+            What the network sees.
+
+        Returns
+        -------
+        float or None
+            None with ``scale='each'``, where every crop has a factor of its own.
+
+        Raises
+        ------
+        InputError
+            If the typical diameter is still to be found.
+
+        Examples
+        --------
+        >>> CropSettings(diameter=40).factor(Frame(160, zeros=False))
+        1.0
+        """
+        if self.needs_diameter:
+            raise InputError("`scale` auto needs the typical diameter of the objects: set `diameter`")
+        if self.scale == "each":
+            return None
+        if self.scale == "auto" and self.diameter is not None:
+            boxes = 1.0 if self.mode == "single-cell" else 2 * self.rescale_constant
+            return frame.size / (boxes * self.diameter)
+        return 1.0 if isinstance(self.scale, str) else float(self.scale)
+
+    def zoomed(self, zoom: float) -> CropSettings:
+        """Return the settings for an image whose pixels are to be taken as ``zoom`` times as wide as they are."""
+        if zoom == 1 or self.scale == "each" or self.mode == "image":
+            return self
+        if self.scale == "auto" and self.diameter is not None:
+            return replace(self, diameter=self.diameter / zoom)
+        return replace(self, scale=zoom if isinstance(self.scale, str) else self.scale * zoom)
+
+
+def _check_number(setting: str, value: Any, low: float, high: float) -> None:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
+        raise InputError(f"`{setting}` is {value!r}: it must be a number from {low:g} to {high:g}")

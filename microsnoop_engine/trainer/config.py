@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..model.checkpoints import DIMENSION
-from ..model.frame import FRAME
+from ..model.frame import LARGEST
 
 PRECISIONS = ("float32", "bfloat16")
 """Precisions that training computes in."""
@@ -28,7 +28,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "learning_rate": (1e-8, 1.0),
     "weight_decay": (0.0, 1.0),
     "mask_ratio": (0.0, 0.95),
-    "patch": (4, FRAME),
+    "patch": (4, LARGEST),
     "masked_weight": (0.0, 1000.0),
     "reconstruction_weight": (0.0, 1000.0),
     "contrast_weight": (0.0, 1000.0),
@@ -128,7 +128,7 @@ class TrainConfig:
     frozen_stages: int = 0
     init_average: float = 0.0
     categories: tuple[str, ...] = PAPER_CATEGORIES
-    crop: int = FRAME
+    crop: int = LARGEST
     batch: int = 16
     images_per_epoch: int = 12000
     epochs: int = 1000

@@ -13,12 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..model.frame import FRAME
+from ..model.frame import PAPER, Frame
 from .batches import Batches
 
 BATCH = 32
-AS_IN_INFERENCE = {"crop": FRAME, "batch": BATCH, "crops_per_image": 1, "padding": 0.0}
-"""Settings of crops that look as inference shows cells to the network."""
 SMALLEST, LARGEST = 40, 130
 """Range of the height and width of cells in pixels of the training images."""
 REGULARIZATION = 3e-3
@@ -48,7 +46,7 @@ def fit_whitening(
     return matrix.astype(np.float32), (-rows.mean(0) @ matrix).astype(np.float32)
 
 
-def crops_like_cells(batches: Batches, count: int) -> Iterator[Tensor]:
+def crops_like_cells(batches: Batches, count: int, frame: Frame = PAPER) -> Iterator[Tensor]:
     """Draw crops of training images of the size of cells, as inference shows cells to the network.
 
     Parameters
@@ -57,18 +55,30 @@ def crops_like_cells(batches: Batches, count: int) -> Iterator[Tensor]:
         Source of the crops.
     count : int
         Least number of crops in all.
+    frame : Frame
+        What the network sees of a crop.
 
     Yields
     ------
-    Tensor (32, 1, 224, 224)
-        In turn a batch enlarged to the frame and a batch padded with zeros.
+    Tensor (32, 1, s, s)
+        Cells enlarged to ``frame.size`` pixels: every second batch of a frame of zeros padded instead, a quarter of the
+        crops in others.
     """
-    enlarged = batches.with_changes(scale_low=FRAME / LARGEST, scale_high=FRAME / SMALLEST, **AS_IN_INFERENCE)
-    padded = batches.with_changes(scale_low=1.0, scale_high=1.0, **AS_IN_INFERENCE)
+    as_in_inference = {"crop": frame.size, "batch": BATCH, "crops_per_image": 1}
+    enlarged = batches.with_changes(
+        scale_low=frame.size / LARGEST,
+        scale_high=frame.size / SMALLEST,
+        padding=0.0 if frame.zeros else 0.25,
+        **as_in_inference,
+    )
+    padded = batches.with_changes(scale_low=1.0, scale_high=1.0, padding=0.0, **as_in_inference)
     random = np.random.default_rng(batches.config.seed)
     for step in range(-(-count // BATCH)):
+        if not frame.zeros:
+            yield enlarged.crops(enlarged.draw(step))
+            continue
         source = padded if step % 2 else enlarged
         batch = source.draw(step // 2)
         if source is padded:
-            batch.window = random.uniform(SMALLEST, LARGEST, BATCH) / FRAME
+            batch.window = random.uniform(SMALLEST, LARGEST, BATCH) / frame.size
         yield source.crops(batch)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -22,6 +23,10 @@ from .table_files import table_tasks
 PROTOCOL = 1
 NEEDED = {"image", "labels", "boxes", "masks", "features", "path"}
 """Inputs that are required by every task that has them."""
+
+OBJECT_SETTINGS = ("rescale_constant", "mask", "normalize", "scale", "diameter")
+"""Settings of the crops around objects."""
+TILE_SETTINGS = ("normalize", "scale", "diameter")
 
 OnBatch = Callable[[int, int], None]
 Task = Callable[[dict[str, Any], OnBatch], dict[str, Any]]
@@ -44,14 +49,14 @@ class Tasks:
             "info": (self._info, set()),
             "measure_objects": (
                 self._measure_objects,
-                {"image", "labels", "rescale_constant", "mask", "normalize", "resize"},
+                {"image", "labels", *OBJECT_SETTINGS},
             ),
             "measure_rois": (
                 self._measure_rois,
-                {"image", "boxes", "masks", "rescale_constant", "mask", "normalize", "resize"},
+                {"image", "boxes", "masks", *OBJECT_SETTINGS},
             ),
-            "measure_image": (self._measure_image, {"image", "mode", "normalize"}),
-            "measure_tiles": (self._measure_tiles, {"image", "normalize"}),
+            "measure_image": (self._measure_image, {"image", "mode", *TILE_SETTINGS}),
+            "measure_tiles": (self._measure_tiles, {"image", *TILE_SETTINGS}),
             **table_tasks(exchange),
         }
 
@@ -117,6 +122,8 @@ class Tasks:
             "weights": card.name,
             "sha256": card.sha256,
             "dimension": card.dimension,
+            "input_size": card.input_size,
+            "frame": card.frame,
             "device": self.embedder.device,
             "precision": self.embedder.precision,
             "backend": self.embedder.backend.name,
@@ -126,12 +133,12 @@ class Tasks:
 
     def _measure_objects(self, inputs: dict[str, Any], on_batch: OnBatch) -> dict[str, Any]:
         began = time.perf_counter()
-        settings = _settings(inputs, "rescale_constant", "mask", "normalize", "resize")
+        settings = _settings(inputs, *OBJECT_SETTINGS)
         return self._object_outputs(inputs, self._measure(inputs, settings, on_batch), began)
 
     def _measure_rois(self, inputs: dict[str, Any], on_batch: OnBatch) -> dict[str, Any]:
         began = time.perf_counter()
-        settings = _settings(inputs, "rescale_constant", "mask", "normalize", "resize")
+        settings = _settings(inputs, *OBJECT_SETTINGS)
         image, boxes, masks = (self._exchange.receive(name, inputs[name]) for name in ("image", "boxes", "masks"))
         measurement = measure_rois(self.embedder, image, boxes, masks, settings, on_batch)
         return self._object_outputs(inputs, measurement, began)
@@ -152,12 +159,12 @@ class Tasks:
         mode = inputs.get("mode", "tile")
         if mode not in ("tile", "image"):
             raise InputError(f"`mode` is {mode!r:.100}: it must be 'tile' or 'image'")
-        measurement = self._measure(inputs, _settings({**inputs, "mode": mode}, "mode", "normalize"), on_batch)
+        measurement = self._measure(inputs, _settings({**inputs, "mode": mode}, "mode", *TILE_SETTINGS), on_batch)
         return self._outputs(inputs, {"features": measurement.features}, measurement, began)
 
     def _measure_tiles(self, inputs: dict[str, Any], on_batch: OnBatch) -> dict[str, Any]:
         began = time.perf_counter()
-        settings = _settings({**inputs, "mode": "tile"}, "mode", "normalize")
+        settings = _settings({**inputs, "mode": "tile"}, "mode", *TILE_SETTINGS)
         measurement = self._measure(inputs, settings, on_batch, reduce=None)
         arrays = {"features": measurement.features, "box": measurement.regions.box}
         return self._outputs(inputs, arrays, measurement, began)
@@ -186,5 +193,9 @@ class Tasks:
 
 
 def _settings(inputs: dict[str, Any], *names: str) -> CropSettings:
-    """Make settings of those of the named inputs that a host has sent."""
-    return CropSettings(**{name: inputs[name] for name in names if name in inputs})
+    """Make settings of those of the named inputs that a host has sent.
+
+    Without a diameter every box fills the network's view: the median of one image would be another one in the next.
+    """
+    settings = CropSettings(**{name: inputs[name] for name in names if name in inputs})
+    return replace(settings, scale="each") if settings.needs_diameter else settings

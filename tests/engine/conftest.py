@@ -2,6 +2,7 @@
 
 import itertools
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,26 +22,45 @@ def _few_threads():
 
 
 @pytest.fixture(scope="session")
-def model():
-    from microsnoop_engine.model.registry import load_model
+def paper_weights(tmp_path_factory):
+    """The shipped weights of the paper's network, which see crops in a frame of zeros here, as in the paper."""
+    from microsnoop_engine.model.checkpoints import load_weights, save_weights
 
-    return load_model("microsnoop-base")
+    state, card = load_weights("base")
+    path = tmp_path_factory.mktemp("paper") / "paper.safetensors"
+    save_weights(state, replace(card, name="paper", frame="zeros", input_size=224), path)
+    return path
 
 
 @pytest.fixture(scope="session")
-def plain_weights(tmp_path_factory):
-    """The shipped weights without their whitening."""
+def model(paper_weights):
+    from microsnoop_engine.model.registry import load_model
+
+    return load_model(paper_weights)
+
+
+@pytest.fixture(scope="session")
+def plain_weights(tmp_path_factory, paper_weights):
+    """The same without their whitening."""
     from microsnoop_engine.model.checkpoints import load_weights, save_weights
 
-    state, card = load_weights()
+    state, card = load_weights(paper_weights)
     path = tmp_path_factory.mktemp("weights") / "plain.safetensors"
     save_weights({key: value for key, value in state.items() if not key.startswith("whiten.")}, card, path)
     return path
 
 
 @pytest.fixture(scope="session")
-def embedder():
-    """The shipped weights on the CPU in float32."""
+def embedder(paper_weights):
+    """The paper's network on the CPU in float32."""
+    from microsnoop_engine.model.embedder import Embedder
+
+    return Embedder(paper_weights, device="cpu", precision="float32", batch_size=8, threads=2)
+
+
+@pytest.fixture(scope="session")
+def fast():
+    """The default weights on the CPU in float32."""
     from microsnoop_engine.model.embedder import Embedder
 
     return Embedder(device="cpu", precision="float32", batch_size=8, threads=2)

@@ -63,7 +63,7 @@ final class Engine {
     /** The engine of the present settings, started when it does not run. */
     static synchronized Engine get(Settings settings) throws Problem {
         List<String> command = new ArrayList<>(EngineFinder.find(settings.engine));
-        Collections.addAll(command, "worker", "--weights", settings.weights, "--device", settings.device);
+        Collections.addAll(command, "worker", "--model", settings.weights, "--device", settings.device);
         if (current != null && (!current.process.isAlive() || !command.equals(currentCommand))) {
             close();
         }

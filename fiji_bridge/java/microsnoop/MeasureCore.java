@@ -101,9 +101,9 @@ final class MeasureCore {
         } else {
             inputs.put("rescale_constant", options.rescaleConstant);
             inputs.put("mask", options.mode.equals(Options.MASKED) ? "object" : "box");
-            if (options.sameSize) {
-                inputs.put("resize", Options.SIDE);
-            }
+        }
+        if (options.diameter > 0 && !options.mode.equals(Options.RESCALE)) {
+            inputs.put("diameter", options.diameter);
         }
         Map<String, Object> outputs = engine.run(objects == null ? "measure_image" : objects.task(), inputs);
         float[][] features = Npy.readFloats(Engine.path(outputs, "features"));

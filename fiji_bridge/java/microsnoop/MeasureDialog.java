@@ -66,7 +66,7 @@ final class MeasureDialog implements DialogListener, ActionListener {
         dialog.addMessage("all, or some of:  " + list + (names.length > 8 ? ", ..." : ""));
         dialog.addChoice("What to show the network:", new String[] {Options.BOX, Options.MASKED}, last.mode);
         dialog.addNumericField("Rescale constant:", last.rescaleConstant, 1, 6, "2.0 nuclei, 0.6 whole cells");
-        dialog.addCheckbox("Resize all boxes to the same size", last.sameSize);
+        dialog.addNumericField("Typical diameter:", last.diameter, 1, 6, "pixels; 0: fit every box");
         dialog.addChoice("Whole image:", new String[] {Options.TILE, Options.RESCALE}, last.mode);
         if (stack) {
             dialog.addChoice("Slices:", new String[] {"current", "all"}, last.allSlices ? "all" : "current");
@@ -103,7 +103,7 @@ final class MeasureDialog implements DialogListener, ActionListener {
         options.channels = dialog.getNextString().trim();
         String shown = dialog.getNextChoice();
         options.rescaleConstant = dialog.getNextNumber();
-        options.sameSize = dialog.getNextBoolean() && !options.whole();
+        options.diameter = dialog.getNextNumber();
         String whole = dialog.getNextChoice();
         options.mode = options.whole() ? whole : shown;
         options.allSlices = stack && dialog.getNextChoice().equals("all");
@@ -115,6 +115,9 @@ final class MeasureDialog implements DialogListener, ActionListener {
         options.append = dialog.getNextBoolean();
         if (dialog.invalidNumber() || !(options.rescaleConstant >= 0.1 && options.rescaleConstant <= 20)) {
             throw new Problem("The rescale constant must be a number from 0.1 to 20: 2.0 suits nuclei, 0.6 whole cells.");
+        }
+        if (!(options.diameter == 0 || options.diameter >= 1 && options.diameter <= 10000)) {
+            throw new Problem("The typical diameter must be a number of pixels from 1 to 10000, or 0 to fit every box.");
         }
         options.check();
         return options;

@@ -19,13 +19,11 @@ final class Options {
     static final String TILE = "tile";
     static final String RESCALE = "rescale";
 
-    static final int SIDE = 128;
-
     static final String[] KEYS = {
-        "objects", "labels", "channels", "mode", "rescale_constant", "same_size", "slices", "table", "clear", "csv", "append", "name",
+        "objects", "labels", "channels", "mode", "rescale_constant", "diameter", "slices", "table", "clear", "csv", "append", "name",
         "cluster", "overlay"
     };
-    private static final List<String> FLAGS = Arrays.asList("same_size", "clear", "append", "overlay");
+    private static final List<String> FLAGS = Arrays.asList("clear", "append", "overlay");
 
     String objects = ROI_MANAGER;
     /** Title of the label image; blank: the only other image of the same size. */
@@ -33,8 +31,8 @@ final class Options {
     String channels = "all";
     String mode = BOX;
     double rescaleConstant = 2.0;
-    /** Resize every box to SIDE pixels. */
-    boolean sameSize;
+    /** Longer side of a typical object in pixels; 0: every box is scaled to fill the network's view. */
+    double diameter;
     boolean allSlices;
     String table = "Results";
     boolean clear;
@@ -60,7 +58,7 @@ final class Options {
         List<String> modes = options.whole() ? Arrays.asList(TILE, RESCALE) : Arrays.asList(BOX, MASKED);
         options.mode = choice("mode", given.get("mode"), modes.get(0), modes);
         options.rescaleConstant = number("rescale_constant", given.getOrDefault("rescale_constant", "2"), 0.1, 20);
-        options.sameSize = given.containsKey("same_size");
+        options.diameter = number("diameter", given.getOrDefault("diameter", "0"), 0, 10000);
         options.allSlices =
                 choice("slices", given.get("slices"), "current", Arrays.asList("current", "all")).equals("all");
         options.table = given.getOrDefault("table", "Results");
@@ -103,9 +101,9 @@ final class Options {
         words.put("mode", mode);
         if (!whole()) {
             words.put("rescale_constant", text(rescaleConstant));
-            if (sameSize) {
-                words.put("same_size", null);
-            }
+        }
+        if (diameter > 0) {
+            words.put("diameter", text(diameter));
         }
         if (allSlices) {
             words.put("slices", "all");

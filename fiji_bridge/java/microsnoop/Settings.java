@@ -7,7 +7,7 @@ import java.util.List;
 /** Which engine computes, with which weights, where; kept in ImageJ's preferences. */
 final class Settings {
     static final List<String> DEVICES = Arrays.asList("auto", "cpu", "cuda", "mps");
-    static final String BASE = "microsnoop-base";
+    static final String FAST = "fast";
 
     final String engine;
     final String weights;
@@ -15,14 +15,14 @@ final class Settings {
 
     Settings(String engine, String weights, String device) {
         this.engine = engine.trim();
-        this.weights = weights.trim().isEmpty() ? BASE : weights.trim();
+        this.weights = weights.trim().isEmpty() ? FAST : weights.trim();
         this.device = device;
     }
 
     static Settings load() {
         return new Settings(
                 Prefs.get("microsnoop.engine", ""),
-                Prefs.get("microsnoop.weights", BASE),
+                Prefs.get("microsnoop.weights", FAST),
                 Prefs.get("microsnoop.device", "auto"));
     }
 

@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DeviceError
 from ..checkpoints import Card
+
+if TYPE_CHECKING:
+    import openvino as ov
+
+
+class Graphs(Protocol):
+    """Build the graphs of an encoder."""
+
+    def build(self, size: int) -> ov.Model:
+        """Build the graph of crops (n, 1, size, size)."""
+        ...
+
+    def finish(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Compute embeddings (n, dimension) of unit length of what a graph returns."""
+        ...
 
 
 class OpenVinoBackend:
@@ -43,7 +58,8 @@ class OpenVinoBackend:
         sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
         import openvino as ov
 
-        from .openvino_network import EncoderGraphs
+        from .openvino_compact import CompactGraphs
+        from .openvino_unet import UnetGraphs
 
         self._core = ov.Core()
         has_bfloat16 = "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
@@ -55,7 +71,8 @@ class OpenVinoBackend:
         }
         if threads:
             self._config["INFERENCE_NUM_THREADS"] = threads
-        self._graphs = EncoderGraphs(state, card)
+        graphs: dict[str, Callable[..., Graphs]] = {"unet": UnetGraphs, "compact": CompactGraphs}
+        self._graphs = graphs[card.architecture](state, card)
         names = ("whiten.weight", "whiten.bias")
         self._whitening = [state[name].astype(np.float32) for name in names if name in state]
         self._compiled: dict[int, ov.CompiledModel] = {}
@@ -65,7 +82,7 @@ class OpenVinoBackend:
         size = crops.shape[-1]
         if size not in self._compiled:
             self._compiled[size] = self._core.compile_model(self._graphs.build(size), "CPU", self._config)
-        embeddings: NDArray[np.float32] = np.array(self._compiled[size](crops)[0])
+        embeddings = self._graphs.finish(np.array(self._compiled[size](crops)[0]))
         if self._whitening:
             weight, bias = self._whitening
             embeddings = embeddings @ weight.T + bias

@@ -68,7 +68,7 @@ class TorchBackend:
         if threads:
             torch.set_num_threads(threads)
         self._network = build(state, card)
-        self._frame = card.input_size
+        self._frame = card.sees
         self._networks: dict[str, Network] = {}
         self._compiled = Compiled(self._network_in(self.precision).embed)
 

@@ -7,27 +7,31 @@ computed. What a crop leaves unchanged enters the embedding as a sum that depend
 from __future__ import annotations
 
 from contextlib import nullcontext
+from copy import deepcopy
 from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from ..compact import Block, Compact, Stem
+from ..frame import Frame
 from ..network import Network
 from ..registry import Whitened
 from ..unet import DownStage, Microsnoop, NormConv
 from .receptive_field import StageWindow, stage_windows
 
 
-def for_inference(network: Network, frame: int, dtype: torch.dtype) -> Network:
-    """Build a network that embeds crops as if they were in the middle of a frame of zeros.
+def for_inference(network: Network, frame: Frame, dtype: torch.dtype) -> Network:
+    """Build a network that embeds crops by themselves or in the middle of a frame of zeros.
 
     Parameters
     ----------
     network : Network
         As :func:`microsnoop_engine.model.registry.build` returns it.
-    frame : int
-        Height and width of the frame of zeros in pixels.
+    frame : Frame
+        What the network sees of a crop.
     dtype : torch.dtype
         Precision of the arithmetic.
 
@@ -39,28 +43,56 @@ def for_inference(network: Network, frame: int, dtype: torch.dtype) -> Network:
     """
     if isinstance(network, Whitened):
         return Whitened(for_inference(network.network, frame, dtype), network.weight, network.bias)
-    return Windowed(network, frame, dtype) if isinstance(network, Microsnoop) else Framed(network, frame, dtype)
+    if isinstance(network, Microsnoop):
+        return Windowed(network, frame, dtype)
+    if isinstance(network, Compact):
+        network = folded(network)
+    return Framed(network, frame, dtype)
+
+
+def folded(network: Compact) -> Compact:
+    """Return a copy of a compact network with the BatchNorms that follow a convolution folded into it.
+
+    Parameters
+    ----------
+    network : Compact
+        In evaluation mode.
+
+    Returns
+    -------
+    Compact
+        With ``Identity`` in place of these BatchNorms.
+    """
+    network = deepcopy(network)
+    stem = cast(Stem, network.encoder["stem"])
+    stem.conv1, stem.norm = fuse_conv_bn_eval(stem.conv1, cast(nn.BatchNorm2d, stem.norm)), nn.Identity()
+    for block in network.modules():
+        if isinstance(block, Block):
+            block.conv1, block.norm2 = fuse_conv_bn_eval(block.conv1, cast(nn.BatchNorm2d, block.norm2)), nn.Identity()
+    return network
 
 
 class Framed(Network):
-    """Any network, computed on whole frames.
+    """Any network, computed on crops or on whole frames of zeros around them.
 
     Parameters
     ----------
     network : Network
-    frame : int
-        Height and width of the frame in pixels.
+    frame : Frame
+        What the network sees of a crop.
     dtype : torch.dtype
         Precision of the arithmetic.
     """
 
-    def __init__(self, network: Network, frame: int, dtype: torch.dtype) -> None:
+    def __init__(self, network: Network, frame: Frame, dtype: torch.dtype) -> None:
         super().__init__()
         self.network, self.frame, self.dtype = network, frame, dtype
 
     def embed(self, x: Tensor) -> Tensor:
         """Compute embeddings (n, dimension) of unit length, float32, of crops (n, 1, s, s)."""
-        x = F.pad(x, [(self.frame - x.shape[-1]) // 2] * 4).contiguous(memory_format=torch.channels_last)
+        if self.frame.zeros:
+            x = F.pad(x, [(self.frame.size - x.shape[-1]) // 2] * 4)
+        x = x.contiguous(memory_format=torch.channels_last)
         autocast = nullcontext() if self.dtype == torch.float32 else torch.autocast(x.device.type, self.dtype)
         with autocast:
             return self.network.embed(x).float()
@@ -72,8 +104,8 @@ class Windowed(Network):
     Parameters
     ----------
     network : Microsnoop
-    frame : int
-        Height and width of the frame in pixels.
+    frame : Frame
+        What the network sees of a crop.
     dtype : torch.dtype
         Precision of the arithmetic.
     """
@@ -81,12 +113,12 @@ class Windowed(Network):
     output: Tensor
     """The last stage's output (1, dimension, h, w) for a frame of zeros."""
 
-    def __init__(self, network: Microsnoop, frame: int, dtype: torch.dtype) -> None:
+    def __init__(self, network: Microsnoop, frame: Frame, dtype: torch.dtype) -> None:
         super().__init__()
         self.frame = frame
         self.stages = nn.ModuleList(FoldedStage(cast(DownStage, stage), dtype) for stage in network.encoder)
         with torch.inference_mode():
-            zeros = torch.zeros(1, 1, frame, frame)
+            zeros = torch.zeros(1, 1, frame.size, frame.size)
             maps = network.encode(zeros)
             inputs = [zeros, *(F.max_pool2d(m, 2) for m in maps[:-1])]
         for n, background in enumerate(inputs):
@@ -95,13 +127,16 @@ class Windowed(Network):
 
     def embed(self, x: Tensor) -> Tensor:
         """Compute embeddings (n, dimension) of unit length, float32, of crops (n, 1, s, s), float32, of an even s."""
-        windows = stage_windows(x.shape[-1], self.frame, len(self.stages))
+        side = self.frame.size if self.frame.zeros else x.shape[-1]
+        windows = stage_windows(x.shape[-1], side, len(self.stages))
         *stages, deepest = cast("list[FoldedStage]", list(self.stages))
         for n, (stage, window) in enumerate(zip(stages, windows[:-1], strict=True)):
             x = F.max_pool2d(stage(self._surround(n, x, window), window), 2)
         window = windows[-1]
-        total = deepest.total(self._surround(len(stages), x, window), window) + self._outside(window.edges[-1])
-        return F.normalize(total / self.output[0, 0].numel())
+        total = deepest.total(self._surround(len(stages), x, window), window)
+        if self.frame.zeros:
+            total = total + self._outside(window.edges[-1])
+        return F.normalize(total / (side >> len(stages)) ** 2)
 
     def _surround(self, n: int, x: Tensor, window: StageWindow) -> Tensor:
         """Surround what the crop changed with background, up to the part of the stage's input that is read."""

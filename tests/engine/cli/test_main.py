@@ -134,7 +134,7 @@ def test_a_folder_with_a_pattern_and_nuclei_that_are_found(tmp_path):
             1,
             "is 99.0: it must be a number from 0.01 to 16",
         ),
-        (["profile", "LoadData.csv", "--out", "out", "--weights", "resnet"], 1, "no weights named 'resnet'"),
+        (["profile", "LoadData.csv", "--out", "out", "--model", "resnet"], 1, "no weights named 'resnet'"),
         (["profile", "LoadData.csv", "--out", "out", "--device", ABSENT], 1, f"no '{ABSENT}' device"),
         (["profile", "LoadData.csv", "--out", "LoadData.csv"], 1, "--out: 'LoadData.csv' is a file; choose a folder"),
         (["profile", "LoadData.csv", "--out", "out", "--labels", "nowhere"], 1, "no folder 'nowhere'"),

@@ -6,8 +6,8 @@ from microsnoop_engine import Embedder
 
 
 @pytest.fixture(scope="module")
-def on_device():
+def on_device(paper_weights):
     """An embedder that cuts crops on its CPU as on a GPU."""
-    embedder = Embedder(backend="torch", device="cpu", precision="float32", batch_size=5, threads=2)
+    embedder = Embedder(paper_weights, backend="torch", device="cpu", precision="float32", batch_size=5, threads=2)
     embedder.backend.takes_tensors = True
     return embedder

@@ -45,7 +45,7 @@ def in_frame(window):
 def test_crops_of_cells(mask):
     labels = random_labels(6)
     image = np.random.default_rng(6).integers(10, 4000, (2, *labels.shape), np.uint16)
-    settings = CropSettings(mask=mask, rescale_constant=1.0, normalize="pad-first")
+    settings = CropSettings(scale="none", mask=mask, rescale_constant=1.0, normalize="pad-first")
     regions, windows, problems = cut(image, labels, settings)
     assert sorted([*windows, *problems]) == [(row, channel) for row in range(len(regions)) for channel in (0, 1)]
     assert len(windows) > 5
@@ -66,7 +66,7 @@ def test_the_channels_of_a_region_come_together():
     labels[30:90, 30:90] = 4
     rng = np.random.default_rng(3)
     image = np.stack([rng.uniform(1, 2, (120, 120)), np.ones((120, 120)), rng.uniform(-2, -1, (120, 120))] * 2)
-    settings = CropSettings(rescale_constant=0.5, normalize="pad-first")
+    settings = CropSettings(scale="none", rescale_constant=0.5, normalize="pad-first")
     parts = list(crops(image.astype(np.float32), regions_of((120, 120), labels, settings), settings))
     assert [part.windows.shape for part in parts] == [(2, 64, 64), (2, 224, 224), (0, 224, 224)]
     assert [part.indices.tolist() for part in parts] == [[0, 3], [2, 5], []]
@@ -79,7 +79,7 @@ def test_small_masked_objects_are_measured_unless_their_padding_is_to_count():
     image = np.random.default_rng(9).integers(100, 200, (1, 200, 200), np.uint8)
 
     def crop(**settings):
-        _, windows, problems = cut(image, labels, CropSettings(mask="object", **settings))
+        _, windows, problems = cut(image, labels, CropSettings(mask="object", scale="none", **settings))
         return windows.get((0, 0)), problems.get((0, 0))
 
     window, problem = crop(normalize="pad-first")
@@ -96,10 +96,10 @@ def test_mask_object_sees_every_plane():
     labels = np.zeros((2, 60, 60), np.int32)
     labels[0, 10:40, 10:40], labels[1, 20:50, 20:50] = 1, 2
     image = np.random.default_rng(7).integers(1, 200, (1, 60, 60), np.uint8)
-    settings = CropSettings(mask="object", rescale_constant=0.5)
+    settings = CropSettings(scale="none", mask="object", rescale_constant=0.5)
     _, masked, _ = cut(image, labels, settings)
     # each object fills its own box, so that the mask must not take anything away
-    _, unmasked, _ = cut(image, labels, CropSettings(rescale_constant=0.5))
+    _, unmasked, _ = cut(image, labels, CropSettings(scale="none", rescale_constant=0.5))
     assert masked.keys() == unmasked.keys() == {(0, 0), (1, 0)}
     assert all(np.array_equal(masked[place], unmasked[place]) for place in masked)
 
@@ -108,7 +108,7 @@ def test_crops_leave_the_image_alone():
     labels = random_labels(8)
     image = np.random.default_rng(8).random((1, *labels.shape), np.float32)
     before = image.copy()
-    cut(image, labels, CropSettings(mask="object"))
+    cut(image, labels, CropSettings(scale="none", mask="object"))
     assert np.array_equal(image, before)
 
 
@@ -126,7 +126,7 @@ def test_crops_leave_the_image_alone():
 )
 def test_windows_of_each_mode(mode, shape, windows):
     image = np.random.default_rng(9).random((1, *shape), np.float32)
-    _, found, _ = cut(image, None, CropSettings(mode=mode))
+    _, found, _ = cut(image, None, CropSettings(scale="none", mode=mode))
     assert [len(window) for window in found.values()] == windows
 
 
@@ -142,9 +142,9 @@ def test_resized_crops_are_the_same_at_every_magnification(mask):
     rows, columns = np.mgrid[:120, :150]
     image = (2 + np.sin(rows / 9) + np.cos(columns / 7)).astype(np.float32)[None]
     twice = np.kron(image, np.ones((1, 2, 2), np.float32)), np.kron(labels, np.ones((2, 2), np.int32))
-    once = crops_of(image, labels, mask=mask, resize=128)
-    for small, large in zip(once, crops_of(*twice, mask=mask, resize=128), strict=True):
-        assert small.shape == large.shape == (128, 128)
+    once = crops_of(image, labels, mask=mask, scale="each")
+    for small, large in zip(once, crops_of(*twice, mask=mask, scale="each"), strict=True):
+        assert small.shape == large.shape == (224, 224)
         assert np.abs(small - large).max() < 0.15  # half a pixel of the smaller one
         assert np.corrcoef(small.ravel(), large.ravel())[0, 1] > 0.998
     assert not np.allclose(once[0], once[1])
@@ -154,14 +154,15 @@ def test_crops_that_have_the_size_are_not_changed_by_resizing():
     labels = np.zeros((200, 200), np.int32)
     labels[60:108, 70:118] = 1
     image = np.random.default_rng(1).random((1, 200, 200), np.float32)
-    assert np.array_equal(crops_of(image, labels, resize=96)[0], crops_of(image, labels)[0])
+    own = crops_of(image, labels, scale="none")[0]
+    assert np.array_equal(crops_of(image, labels, scale="auto", diameter=112)[0], own)
 
 
 def test_a_crop_at_the_edge_keeps_its_shape_when_it_is_resized():
     labels = np.zeros((40, 100), np.int32)
     labels[10:30, 40:60] = 1
     image = np.random.default_rng(2).uniform(1, 2, (1, 40, 100)).astype(np.float32)
-    settings = CropSettings(rescale_constant=2.0, resize=160)
+    settings = CropSettings(rescale_constant=2.0, scale=2.0)
     (window,) = cut(image, labels, settings)[1].values()
     filled = window != 0
     assert filled.any(1).sum() == pytest.approx(80, abs=1)

@@ -8,7 +8,7 @@ from microsnoop_engine import CropSettings, measure
 from microsnoop_engine.errors import DeviceError
 from microsnoop_engine.images.synthetic import render_field
 from microsnoop_engine.modes.batcher import Batcher
-from microsnoop_engine.modes.crops import crops, unresized
+from microsnoop_engine.modes.crops import crops
 from microsnoop_engine.modes.device_crops import DeviceCropper, Pixels, _percentile
 from microsnoop_engine.modes.masks import LabelMasks
 from microsnoop_engine.modes.measure import start_measurement
@@ -16,21 +16,20 @@ from microsnoop_engine.modes.regions import regions_of
 from microsnoop_engine.segmentation.nuclei import segment_nuclei
 
 SETTINGS = [
-    CropSettings(),
-    CropSettings(rescale_constant=0.6),
-    CropSettings(rescale_constant=5.0),
-    CropSettings(mask="object"),
-    CropSettings(mask="object", normalize="pad-first"),
-    CropSettings(normalize="pad-first"),
-    CropSettings(mode="tile"),
-    CropSettings(mode="tile", normalize="pad-first"),
+    CropSettings(scale="none"),
+    CropSettings(scale="none", rescale_constant=0.6),
+    CropSettings(scale="none", rescale_constant=5.0),
+    CropSettings(scale="none", mask="object"),
+    CropSettings(scale="none", mask="object", normalize="pad-first"),
+    CropSettings(scale="none", normalize="pad-first"),
+    CropSettings(scale="none", mode="tile"),
+    CropSettings(scale="none", mode="tile", normalize="pad-first"),
 ]
 
 
 def cut(image, labels, settings, at_once=7):
     """Windows and problems by index, from the device and from NumPy."""
     regions = regions_of(image.shape[1:], labels, settings)
-    assert unresized(regions, settings)
     masks = LabelMasks(labels.reshape(-1, *labels.shape[-2:]), regions) if settings.masked else None
     windows, problems = {}, {}
     for part in DeviceCropper("cpu").crops(image, regions, settings, masks, at_once):
@@ -72,7 +71,7 @@ def field():
 def test_drawn_field(field, settings):
     windows, problems = assert_same(*field, settings)
     assert windows
-    if settings == CropSettings(normalize="pad-first"):
+    if settings == CropSettings(scale="none", normalize="pad-first"):
         assert {len(window) for window in windows.values()} > {48, 64}
         assert set(problems.values()) == {"constant", "covers less than 1 % of the frame: enlarge the image (scale)"}
 
@@ -107,24 +106,24 @@ def test_odd_numbers(field, settings):
 def test_labels_in_several_planes(field):
     image, labels = field
     planes = np.stack([np.where(labels % 2 == part, labels, 0) for part in (0, 1)]).astype(np.uint64)
-    assert_same(image, planes, CropSettings(mask="object"))
+    assert_same(image, planes, CropSettings(scale="none", mask="object"))
 
 
 def test_nearly_full_frames_keep_their_padding_as_it_is():
     """Percentile 1 is not among so few zeros."""
     image = np.random.default_rng(2).integers(500, 900, (2, 223, 224), np.uint16)
-    windows, _ = assert_same(image, None, CropSettings(mode="single-cell", normalize="pad-first"))
+    windows, _ = assert_same(image, None, CropSettings(scale="none", mode="single-cell", normalize="pad-first"))
     assert all((window[-1] < 0).all() for window in windows.values())
 
 
 def test_negative_padding_makes_whole_frames():
     image = np.random.default_rng(3).normal(-500, 30, (1, 50, 60)).astype(np.float32)
-    windows, _ = assert_same(image, None, CropSettings(mode="single-cell", normalize="pad-first"))
+    windows, _ = assert_same(image, None, CropSettings(scale="none", mode="single-cell", normalize="pad-first"))
     assert [window.shape for window in windows.values()] == [(224, 224)]
 
 
 def test_no_objects(field):
-    assert cut(field[0], np.zeros((260, 330), int), CropSettings())[:2] == ({}, {})
+    assert cut(field[0], np.zeros((260, 330), int), CropSettings(scale="none"))[:2] == ({}, {})
 
 
 @pytest.mark.parametrize("zeros", [0, 1, 7, 500, 49_000])
@@ -160,7 +159,7 @@ def test_memory_runs_out(field, monkeypatch):
         return real(pixels, inside, table, *arguments)
 
     monkeypatch.setattr(device_crops, "normalized_windows", greedy)
-    assert_same(*field, CropSettings())
+    assert_same(*field, CropSettings(scale="none"))
     assert max(sizes) == 3
 
 
@@ -170,11 +169,17 @@ def test_no_memory_for_the_image(field, monkeypatch):
 
     monkeypatch.setattr(DeviceCropper, "_upload", upload)
     with pytest.raises(DeviceError, match="the image does not fit into the device's memory"):
-        cut(*field, CropSettings())
+        cut(*field, CropSettings(scale="none"))
 
 
 @pytest.mark.parametrize(
-    "settings", [CropSettings(rescale_constant=0.6), CropSettings(mode="image"), CropSettings(resize=96)], ids=str
+    "settings",
+    [
+        CropSettings(scale="none", rescale_constant=0.6),
+        CropSettings(scale="none", mode="image"),
+        CropSettings(diameter=30),
+    ],
+    ids=str,
 )
 def test_measure(field, embedder, on_device, settings):
     """Features, problems and regions are those of the other path; so where images are resized, on the CPU."""
@@ -195,7 +200,7 @@ def test_images_that_share_their_batches(on_device, field):
     """Embeddings that come a batch later land where they belong, and what still waits is said."""
     batcher = Batcher(on_device)
     image, labels = field[0][:, :200, :200], field[1][:200, :200]
-    settings = CropSettings(rescale_constant=0.6)
+    settings = CropSettings(scale="none", rescale_constant=0.6)
     flipped = np.ascontiguousarray(image[:, ::-1]), np.ascontiguousarray(labels[::-1])
     pairs = {"a": (image, labels), "b": flipped}
     both = {name: start_measurement(batcher, *pair, settings, 256, name) for name, pair in pairs.items()}

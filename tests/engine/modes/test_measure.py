@@ -9,7 +9,9 @@ from microsnoop_engine.errors import InputError
 from microsnoop_engine.images.synthetic import render_field
 from microsnoop_engine.modes.batcher import Batcher
 from microsnoop_engine.modes.measure import Measurement, mean_of_rows, start_measurement
-from microsnoop_engine.modes.regions import Regions, cell_regions, tile_regions
+from microsnoop_engine.modes.regions import Regions, cell_regions, longer_sides, object_bounds, tile_regions
+
+PLAIN = CropSettings(scale="none")
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +23,7 @@ def field():
 
 @pytest.fixture(scope="module")
 def measured(embedder, field):
-    return measure(embedder, *field)
+    return measure(embedder, *field, PLAIN)
 
 
 def hand_made_frame(pixels, pad_first=False):
@@ -41,7 +43,7 @@ def hand_made_frame(pixels, pad_first=False):
 def test_embedding_of_a_crop(model, embedder, field, normalize):
     image, labels = field
     boxes = cell_regions(labels).box
-    measured = measure(embedder, image, labels, CropSettings(normalize=normalize))
+    measured = measure(embedder, image, labels, CropSettings(scale="none", normalize=normalize))
     assert measured.features.shape == (len(boxes), 512)
     assert measured.problems == []
     for row in (0, len(boxes) - 1):
@@ -55,14 +57,14 @@ def test_embedding_of_a_crop(model, embedder, field, normalize):
 @torch.inference_mode()
 def test_embedding_of_real_single_cells(model, embedder, real_crops):
     for crop in (real_crops[3], real_crops[20]):
-        found = measure(embedder, crop, settings=CropSettings(mode="single-cell"))
+        found = measure(embedder, crop, settings=CropSettings(scale="none", mode="single-cell"))
         assert np.abs(found.features[0] - model.embed(hand_made_frame(crop))[0].numpy()).max() < 1e-4
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 64])
-def test_batch_size_does_not_matter(field, measured, batch_size):
-    embedder = Embedder(device="cpu", precision="float32", batch_size=batch_size, threads=2)
-    found = measure(embedder, *field)
+def test_batch_size_does_not_matter(paper_weights, field, measured, batch_size):
+    embedder = Embedder(paper_weights, device="cpu", precision="float32", batch_size=batch_size, threads=2)
+    found = measure(embedder, *field, PLAIN)
     assert np.abs(found.features - measured.features).max() < 1e-5
     assert np.array_equal(found.regions.box, measured.regions.box)
 
@@ -73,19 +75,19 @@ def test_images_that_share_their_batches(embedder, field, measured):
     batcher = Batcher(embedder)
     flipped = (image[:, ::-1].copy(), labels[::-1].copy())
     both = [
-        start_measurement(batcher, *pixels, CropSettings(), 256, owner)
+        start_measurement(batcher, *pixels, CropSettings(scale="none"), 256, owner)
         for owner, pixels in {"a": (image, labels), "b": flipped}.items()
     ]
     assert sum(batcher.pending.values()) > 0
     batcher.flush()
     assert not any(batcher.pending.values())
     assert np.abs(both[0].features - measured.features).max() < 1e-5
-    assert np.abs(both[1].features - measure(embedder, *flipped).features).max() < 1e-5
+    assert np.abs(both[1].features - measure(embedder, *flipped, PLAIN).features).max() < 1e-5
 
 
 def test_one_channel_by_itself(embedder, field, measured):
     image, labels = field
-    assert np.abs(measure(embedder, image[1], labels).features - measured.features[:, 256:]).max() < 1e-5
+    assert np.abs(measure(embedder, image[1], labels, PLAIN).features - measured.features[:, 256:]).max() < 1e-5
 
 
 @pytest.mark.parametrize(
@@ -93,7 +95,7 @@ def test_one_channel_by_itself(embedder, field, measured):
 )
 def test_type_and_gain_do_not_matter(embedder, field, measured, change):
     image, labels = field
-    assert np.abs(measure(embedder, change(image), labels).features - measured.features).max() < 1e-4
+    assert np.abs(measure(embedder, change(image), labels, PLAIN).features - measured.features).max() < 1e-4
 
 
 def test_crops_that_cannot_be_measured(embedder):
@@ -104,7 +106,7 @@ def test_crops_that_cannot_be_measured(embedder):
     labels[20:50, 20:50], labels[200:240, 200:240], labels[130:134, 20:24] = 3, 7, 9
     image[1, :120, :120] = 5
     image[2, 210, 210] = np.nan
-    found = measure(embedder, image, labels, CropSettings(rescale_constant=1, normalize="pad-first"))
+    found = measure(embedder, image, labels, CropSettings(scale="none", rescale_constant=1, normalize="pad-first"))
     assert [(p.object_number, p.channel, p.reason) for p in found.problems if p.object_number != 9] == [
         (3, 1, "constant"),
         (7, 2, "NaN or infinite pixels"),
@@ -115,23 +117,23 @@ def test_crops_that_cannot_be_measured(embedder):
     missing = np.isnan(found.features).reshape(3, 3, 256)
     assert missing.all(2).tolist() == [[False, True, False], [False, False, True], [True, True, True]]
     assert np.array_equal(missing.all(2), missing.any(2))
-    found = measure(embedder, image, labels, CropSettings(rescale_constant=1))
+    found = measure(embedder, image, labels, CropSettings(scale="none", rescale_constant=1))
     assert [(p.object_number, p.channel) for p in found.problems] == [(3, 1), (7, 2)]
 
 
 def test_no_objects(embedder, field):
     image, labels = field
-    found = measure(embedder, image, np.zeros_like(labels))
+    found = measure(embedder, image, np.zeros_like(labels), CropSettings())
     assert (found.features.shape, len(found.regions), found.problems) == ((0, 512), 0, [])
 
 
 def test_mean_of_tiles(embedder):
     image = np.random.default_rng(2).integers(0, 99, (2, 260, 230), np.uint8)
-    settings = CropSettings(mode="tile")
+    settings = CropSettings(scale="none", mode="tile")
     tiles = measure(embedder, image, settings=settings, reduce=None)
     assert tiles.regions.box.tolist() == tile_regions((260, 230)).box.tolist()
     expected = [
-        measure(embedder, image[:, y0:y1, x0:x1], settings=CropSettings(mode="single-cell")).features[0]
+        measure(embedder, image[:, y0:y1, x0:x1], settings=CropSettings(scale="none", mode="single-cell")).features[0]
         for y0, x0, y1, x1 in tile_regions((260, 230)).box
     ]
     assert tiles.features == pytest.approx(np.array(expected), abs=1e-5)
@@ -143,7 +145,7 @@ def test_mean_of_tiles(embedder):
 
 def test_an_unknown_reduction_is_refused(embedder):
     with pytest.raises(InputError, match="`reduce` is 'median': it must be 'mean' or None"):
-        measure(embedder, np.zeros((30, 30)), settings=CropSettings(mode="tile"), reduce="median")
+        measure(embedder, np.zeros((30, 30)), settings=CropSettings(scale="none", mode="tile"), reduce="median")
 
 
 def test_mean_leaves_out_what_could_not_be_measured():
@@ -167,14 +169,14 @@ def test_scale(embedder, plain_weights, field, measured):
     for a, b in zip(found.features, measured.features, strict=True):
         assert a[:256] @ b[:256] > 0.9
     plain = Embedder(plain_weights, device="cpu", precision="float32", threads=2)
-    found, expected = measure(plain, *large, CropSettings(scale=0.5)), measure(plain, *field)
+    found, expected = measure(plain, *large, CropSettings(scale=0.5)), measure(plain, *field, PLAIN)
     for a, b in zip(found.features, expected.features, strict=True):
         assert a[:256] @ b[:256] > 0.99
 
 
 @pytest.mark.parametrize("scale", [0.01, 0.1, 0.37, 1.9])
-@pytest.mark.parametrize("mode", ["cells", "tile", "image"])
-def test_scaled_regions_are_in_pixels_of_the_image(embedder, field, scale, mode):
+@pytest.mark.parametrize("mode", ["cells", "tile"])
+def test_regions_at_every_scale_lie_in_the_image(embedder, field, scale, mode):
     image, labels = field[0][:, :150, :160], field[1][:150, :160]
     found = measure(embedder, image, labels, CropSettings(mode=mode, scale=scale), reduce=None)
     box = found.regions.box
@@ -189,28 +191,59 @@ def test_scaled_regions_are_in_pixels_of_the_image(embedder, field, scale, mode)
         assert (box[:, 2:].max(0) == (150, 160)).all()
 
 
+@pytest.mark.parametrize("mode", ["cells", "single-cell"])
+def test_the_typical_diameter_is_the_median_of_the_image(embedder, field, mode):
+    """And the box of a typical object fills what the network sees."""
+    image, labels = field
+    bounds = object_bounds(labels)[1]
+    diameter = np.median(longer_sides(bounds)) if mode == "cells" else 230
+    found = measure(embedder, image, labels, CropSettings(mode=mode))
+    expected = measure(embedder, image, labels, CropSettings(mode=mode, diameter=diameter))
+    assert np.array_equal(found.features, expected.features)
+    if mode == "cells":
+        same = measure(embedder, image, labels, CropSettings(scale=224 / (4 * diameter)))
+        assert np.array_equal(found.features, same.features)
+
+
+def test_objects_are_the_same_at_every_magnification(fast, field):
+    """With the scale that fits by itself, and where every box fills the view."""
+    image, labels = field
+    large = image.repeat(2, 1).repeat(2, 2), labels.repeat(2, 0).repeat(2, 1)
+    for settings in (CropSettings(), CropSettings(scale="each"), CropSettings(mask="object")):
+        small, twice = measure(fast, image, labels, settings), measure(fast, *large, settings)
+        cosine = (small.features.reshape(-1, 256) * twice.features.reshape(-1, 256)).sum(1)
+        assert cosine.min() > 0.9
+    unscaled = measure(fast, *large, PLAIN).features, measure(fast, image, labels, PLAIN).features
+    assert (unscaled[0][:, :256] * unscaled[1][:, :256]).sum(1).mean() < 0.7
+
+
+def test_zeros_that_count_need_a_frame_of_zeros(fast, field):
+    with pytest.raises(InputError, match="`normalize` pad-first goes with weights that see crops in a frame of zeros"):
+        measure(fast, *field, CropSettings(normalize="pad-first"))
+
+
 def test_crop_of_a_part_of_a_pixel_is_not_empty(embedder):
     labels = np.zeros((20, 30), int)
     labels[7, 9], labels[11:13, 20:22] = 1, 2
     image = np.random.default_rng(4).random((1, 20, 30))
     found = measure(embedder, image, labels, CropSettings(scale=16, rescale_constant=0.1))
-    assert found.regions.box.tolist() == [[7, 9, 8, 10], [11, 20, 13, 22]]
+    assert found.regions.box.tolist() == [[7, 9, 8, 10], [12, 21, 13, 22]]
 
 
-def test_objects_that_vanish_when_the_image_shrinks_keep_their_rows(embedder):
+def test_an_object_of_one_pixel_keeps_its_row_with_the_reason(embedder):
     labels = np.zeros((400, 400), int)
     labels[100:300, 100:300], labels[350, 351] = 1, 2
     image = np.random.default_rng(3).random((1, 400, 400))
     found = measure(embedder, image, labels, CropSettings(scale=0.3, mask="object"))
     assert found.regions.object_number.tolist() == [1, 2]
     assert np.isfinite(found.features).all(1).tolist() == [True, False]
-    assert found.problems[0].reason == "no pixels of the object at this scale: enlarge the image (scale)"
+    assert found.problems[0].reason == "constant"
 
 
 def test_progress_and_stopping(embedder, field):
     image, labels = field
     seen = []
-    found = measure(embedder, image, labels, on_batch=lambda done, count: seen.append((done, count)))
+    found = measure(embedder, image, labels, PLAIN, on_batch=lambda done, count: seen.append((done, count)))
     assert seen
     assert {count for _, count in seen} == {2 * len(found.features)}
     assert [done for done, _ in seen] == sorted({done for done, _ in seen})
@@ -219,7 +252,7 @@ def test_progress_and_stopping(embedder, field):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        measure(embedder, image, labels, on_batch=stop)
+        measure(embedder, image, labels, PLAIN, on_batch=stop)
 
 
 def test_cells_without_labels(embedder):

@@ -3,14 +3,20 @@
 import numpy as np
 import pytest
 
-from microsnoop_engine.model.frame import FRAME, SIZES
-from microsnoop_engine.modes.normalization import normalize_crop, percentiles_with_zeros
+from microsnoop_engine.model.frame import CROP_SIZES, LARGEST, SIZES, Frame
+from microsnoop_engine.modes.normalization import center, normalize, percentiles_with_zeros
+
+
+def window_of(crop, pad_first=False):
+    """Normalize a crop and center it in a frame of zeros."""
+    normalized, outside, problem = normalize(crop, zeros=LARGEST**2 - crop.size if pad_first else 0)
+    return (None if normalized is None else center(normalized, outside=outside)), problem
 
 
 def frame_of(plane, fill=0.0):
     """A plane in the middle of a 224 x 224 frame."""
-    frame = np.full((FRAME, FRAME), fill, np.float64)
-    top, left = ((FRAME - n) // 2 for n in plane.shape)
+    frame = np.full((LARGEST, LARGEST), fill, np.float64)
+    top, left = ((LARGEST - n) // 2 for n in plane.shape)
     frame[top : top + plane.shape[0], left : left + plane.shape[1]] = plane
     return frame
 
@@ -25,7 +31,7 @@ def slow_window(crop, pad_first):
 
 
 def random_crop(rng, low=0.0):
-    shape = rng.integers(24, FRAME + 1, 2)
+    shape = rng.integers(24, LARGEST + 1, 2)
     return (rng.gamma(1.5, 300, shape) + low).astype(np.float32)
 
 
@@ -44,7 +50,7 @@ def test_percentiles_with_zeros(seed, zeros):
 @pytest.mark.parametrize("seed", range(8))
 def test_window_equals_the_normalized_frame(seed, low, pad_first):
     crop = random_crop(np.random.default_rng(seed), low)
-    window, problem = normalize_crop(crop, pad_first=pad_first)
+    window, problem = window_of(crop, pad_first)
     assert problem == ""
     assert window.dtype == np.float32
     assert len(window) in SIZES
@@ -52,28 +58,38 @@ def test_window_equals_the_normalized_frame(seed, low, pad_first):
 
 
 @pytest.mark.parametrize("shape", [(24, 30), (48, 48), (49, 20), (30, 96), (160, 161), (224, 224)])
-def test_window_is_the_smallest_that_holds_the_crop(shape):
+@pytest.mark.parametrize(("frame", "sizes"), [(Frame(), SIZES), (Frame(160, zeros=False), CROP_SIZES)])
+def test_window_is_the_smallest_that_holds_the_crop(shape, frame, sizes):
     crop = np.random.default_rng(0).random(shape, np.float32) + 1
-    assert len(normalize_crop(crop)[0]) == min(size for size in SIZES if size >= max(shape))
+    assert len(center(crop, frame)) == min(size for size in sizes if size >= max(shape))
 
 
 @pytest.mark.parametrize("shape", [(223, 224), (224, 224)])
 def test_nearly_full_frame(shape):
     """So little padding that percentile 1 is not among its zeros: the padding is not 0 after normalization."""
     crop = np.random.default_rng(1).uniform(500, 900, shape).astype(np.float32)
-    assert np.abs(normalize_crop(crop, pad_first=True)[0] - slow_window(crop, True)).max() < 1e-5
+    assert np.abs(window_of(crop, pad_first=True)[0] - slow_window(crop, True)).max() < 1e-5
 
 
-def test_window_leaves_the_crop_alone():
+def test_normalize_leaves_the_crop_alone():
     crop = np.random.default_rng(2).random((40, 40), np.float32)
     before = crop.copy()
-    normalize_crop(crop)
+    normalize(crop)
     assert np.array_equal(crop, before)
+
+
+def test_pixels_outside_an_object_become_zero():
+    crop = np.random.default_rng(2).random((40, 40), np.float32)
+    inside = np.random.default_rng(3).random((40, 40)) < 0.5
+    normalized = normalize(crop, inside)[0]
+    low, high = np.percentile(crop[inside].astype(float), (1, 99))
+    assert normalized[inside] == pytest.approx((crop[inside] - low) / (high - low), abs=1e-5)
+    assert not normalized[~inside].any()
 
 
 def test_normalization_takes_scale_and_offset_away():
     crop = np.random.default_rng(3).random((90, 70), np.float32)
-    assert normalize_crop(crop * 5000 + 300)[0] == pytest.approx(normalize_crop(crop)[0], abs=1e-4)
+    assert normalize(crop * 5000 + 300)[0] == pytest.approx(normalize(crop)[0], abs=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -88,20 +104,20 @@ def test_normalization_takes_scale_and_offset_away():
     ],
 )
 def test_crops_that_cannot_be_normalized(crop, problem):
-    window, reason = normalize_crop(crop, pad_first=True)
+    window, reason = window_of(crop, pad_first=True)
     assert window is None
     assert problem in reason
     if problem != "covers less than 1 % of the frame":
-        assert normalize_crop(crop) == (None, reason)
+        assert window_of(crop) == (None, reason)
 
 
 @pytest.mark.parametrize("shape", [(1, 2), (5, 5), (20, 20)])
 def test_tiny_crops_can_be_normalized_by_themselves(shape):
     crop = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
-    assert np.abs(frame_of(normalize_crop(crop)[0]) - slow_window(crop, False)).max() < 1e-5
+    assert np.abs(frame_of(window_of(crop)[0]) - slow_window(crop, False)).max() < 1e-5
 
 
 def test_nearly_constant_crop_says_so():
     crop = np.full((100, 100), 3, np.float32)
     crop[0, 0] = 4
-    assert normalize_crop(crop) == (None, "constant but for less than 1 % of its pixels")
+    assert window_of(crop) == (None, "constant but for less than 1 % of its pixels")

@@ -11,13 +11,13 @@ from microsnoop_engine.modes.outlines import measure_rois
 from microsnoop_engine.modes.regions import regions_of
 
 SETTINGS = [
-    CropSettings(),
-    CropSettings(mask="object", rescale_constant=0.6),
-    CropSettings(mask="object", rescale_constant=0.6, resize=96),
+    CropSettings(scale="none"),
+    CropSettings(scale="none", mask="object", rescale_constant=0.6),
+    CropSettings(mask="object", rescale_constant=0.6, scale="each"),
     CropSettings(scale=0.7),
-    CropSettings(mode="single-cell"),
-    CropSettings(mode="tile"),
-    CropSettings(mode="image"),
+    CropSettings(scale="none", mode="single-cell"),
+    CropSettings(scale="none", mode="tile"),
+    CropSettings(scale="none", mode="image"),
 ]
 TYPES = {
     "int8": -128,
@@ -51,12 +51,13 @@ def least_cosine(a, b):
 @pytest.mark.parametrize("dtype", TYPES)
 def test_every_type(embedder, field, dtype):
     image, labels = field
-    expected = measure(embedder, image, labels).features
+    settings = CropSettings(diameter=30)
+    expected = measure(embedder, image, labels, settings).features
     for changed in (image.astype(dtype), image.astype(dtype) * np.array(2, dtype)):
-        assert least_cosine(measure(embedder, changed, labels).features, expected) > 0.999
+        assert least_cosine(measure(embedder, changed, labels, settings).features, expected) > 0.999
     shifted = image.astype(dtype) + np.array(TYPES[dtype], dtype)
     assert np.array_equal(shifted - np.array(TYPES[dtype], dtype), image)
-    assert least_cosine(measure(embedder, shifted, labels).features, expected) > 0.999
+    assert least_cosine(measure(embedder, shifted, labels, settings).features, expected) > 0.999
 
 
 @pytest.mark.parametrize("change", [(np.uint16, 1, 65475), (np.float32, 1, -1000), (np.float64, 1e-7, 0.5)], ids=str)
@@ -86,12 +87,12 @@ def test_outlines(embedder, field, settings):
     assert least_cosine(*found) > 0.999
 
 
-@pytest.mark.parametrize("resize", [None, 48, 160])
-def test_pixels_outside_an_object_count_for_nothing(field, resize):
+@pytest.mark.parametrize("scale", ["none", "each", 1.7])
+def test_pixels_outside_an_object_count_for_nothing(field, scale):
     """Whatever is there: neither for the percentiles nor, blurred by resizing, for the pixels of the object."""
     image, labels = field[0] + np.random.default_rng(2).random(field[0].shape), field[1]
     number = labels.max()
-    settings = CropSettings(mask="object", rescale_constant=0.6, resize=resize)
+    settings = CropSettings(mask="object", rescale_constant=0.6, scale=scale)
     regions = regions_of(labels.shape, labels * (labels == number), settings)
     windows = []
     for outside in (0, 65535, np.nan):

@@ -33,11 +33,12 @@ def alone(number):
 
 
 SETTINGS = [
-    CropSettings(),
-    CropSettings(mask="object", rescale_constant=0.6),
+    CropSettings(scale="none"),
+    CropSettings(scale="none", mask="object", rescale_constant=0.6),
     CropSettings(scale=0.7, rescale_constant=1.0),
     CropSettings(scale=1.7, mask="object", rescale_constant=0.6),
-    CropSettings(resize=96, mask="object"),
+    CropSettings(scale="each", mask="object"),
+    CropSettings(diameter=25),
 ]
 
 
@@ -68,26 +69,27 @@ def test_outlines_on_a_device(embedder, on_device, settings):
 
 def test_outlines_at_the_edge_are_left_out(embedder):
     """Not measured and no failures: the rows of the others keep the numbers of their outlines."""
-    settings = CropSettings(drop_border=True, mask="object")
+    settings = CropSettings(scale="none", drop_border=True, mask="object")
     found = measure_rois(embedder, IMAGE, BOXES, FLAT, settings)
     assert found.regions.object_number.tolist() == [1, 2, 4, 5]
     assert {problem.object_number for problem in found.problems} == {5}
-    whole = measure_rois(embedder, IMAGE, BOXES, FLAT, CropSettings(mask="object"))
+    whole = measure_rois(embedder, IMAGE, BOXES, FLAT, CropSettings(scale="none", mask="object"))
     np.testing.assert_allclose(found.features, whole.features[[0, 1, 3, 4]], atol=1e-5)
 
 
 def test_other_modes_are_refused(embedder):
     with pytest.raises(InputError, match="`mode` is 'tile': outlines are measured in mode cells"):
-        measure_rois(embedder, IMAGE, BOXES, FLAT, CropSettings(mode="tile"))
+        measure_rois(embedder, IMAGE, BOXES, FLAT, CropSettings(scale="none", mode="tile"))
 
 
 def test_progress_and_stopping(embedder):
     many, progress = (np.tile(BOXES[:1], (20, 1)), np.tile(MASKS[0].ravel(), 20)), []
-    measure_rois(embedder, IMAGE, *many, on_batch=lambda *numbers: progress.append(numbers))
+    settings = CropSettings(scale="none")
+    measure_rois(embedder, IMAGE, *many, settings, on_batch=lambda *numbers: progress.append(numbers))
     assert progress == [(done, 40) for done in range(8, 41, 8)]
 
     def stop(current, maximum):
         raise Cancelled
 
     with pytest.raises(Cancelled):
-        measure_rois(embedder, IMAGE, *many, on_batch=stop)
+        measure_rois(embedder, IMAGE, *many, settings, on_batch=stop)

@@ -7,7 +7,8 @@ import pytest
 from label_images import random_labels
 
 from microsnoop_engine.errors import InputError
-from microsnoop_engine.modes.regions import cell_regions, regions_of, tile_regions, whole_region
+from microsnoop_engine.model.frame import PAPER, Frame
+from microsnoop_engine.modes.regions import cell_regions, regions_of, resized_shapes, tile_regions, whole_region
 from microsnoop_engine.modes.settings import CropSettings
 
 
@@ -110,21 +111,59 @@ def test_box_takes_in_its_last_row_and_column():
     assert cell_regions(labels, 0.5).box.tolist() == [[12, 7, 22, 17]]
 
 
-@pytest.mark.parametrize("factor", [2, 4])
-def test_regions_for_an_enlarged_image_are_those_of_enlarged_labels(factor):
-    labels = random_labels(2, (60, 70))
-    enlarged = labels.repeat(factor, 0).repeat(factor, 1)
-    assert_regions(cell_regions(labels, 2.0, enlarged.shape), slow_regions(enlarged, 2.0))
+def regions_of_one(side, settings, frame=PAPER):
+    labels = np.zeros((2000, 2000), np.int32)
+    labels[900 : 900 + side, 900 : 900 + side // 2] = 1
+    regions = regions_of(labels.shape, labels, settings, frame)
+    return regions, resized_shapes(regions, settings, frame)[0].tolist()
 
 
-@pytest.mark.parametrize("shape", [(3, 2), (1, 1), (15, 17), (149, 11)])
-def test_no_object_is_lost_when_the_image_shrinks(shape):
-    labels = random_labels(3)
-    regions = cell_regions(labels, 0.1, shape)
-    assert len(regions) == len(np.unique(labels)) - 1
-    assert (regions.box[:, :2] < regions.box[:, 2:]).all()
-    assert (regions.box[:, :2] >= 0).all()
-    assert (regions.box[:, 2:] <= shape).all()
+@pytest.mark.parametrize(
+    ("side", "settings", "box", "shape"),
+    [
+        (20, {"scale": "none"}, 80, 80),
+        (100, {"scale": "none"}, 224, 224),
+        (20, {"scale": 2}, 80, 160),
+        (100, {"scale": 0.5}, 400, 200),
+        (100, {"scale": 2}, 112, 224),
+        (20, {"scale": "each"}, 80, 160),
+        (300, {"scale": "each"}, 1200, 160),
+        (20, {"diameter": 20}, 80, 160),
+        (30, {"diameter": 20}, 112, 224),
+        (10, {"diameter": 20}, 40, 80),
+        (20, {"diameter": 20, "rescale_constant": 0.6}, 24, 160),
+    ],
+)
+def test_box_and_shape_of_an_object_at_every_scale(side, settings, box, shape):
+    """For a network that sees crops of 160 pixels by themselves."""
+    regions, resized = regions_of_one(side, CropSettings(**settings), Frame(160, zeros=False))
+    y0, x0, y1, x1 = regions.box[0]
+    assert (y1 - y0, x1 - x0) == (box, box)
+    assert resized == [shape, shape]
+
+
+def test_a_diameter_for_tiles():
+    """Tiles of a coarse image are small and enlarged."""
+    settings, frame = CropSettings(mode="tile", diameter=20), Frame(160, zeros=False)
+    regions = regions_of((300, 300), None, settings, frame)
+    assert (regions.box[:, 2:] - regions.box[:, :2]).tolist() == [[112, 112]] * 9
+    assert resized_shapes(regions, settings, frame).tolist() == [[224, 224]] * 9
+
+
+def test_single_cells_and_images():
+    frame, region = Frame(160, zeros=False), whole_region((90, 60))
+
+    def shape(**settings):
+        return resized_shapes(region, CropSettings(**settings), frame)[0].tolist()
+
+    assert shape(mode="image") == [224, 149]
+    assert shape(mode="single-cell", scale="each") == [160, 107]
+    assert shape(mode="single-cell", scale="none") == [90, 60]
+    assert shape(mode="single-cell", diameter=45) == [224, 149]
+    assert shape(mode="single-cell", diameter=90) == [160, 107]
+    assert resized_shapes(whole_region((500, 250)), CropSettings(mode="single-cell", scale="none"), frame).tolist() == [
+        [224, 112]
+    ]
 
 
 @pytest.mark.parametrize("overlap", [0.1, 0.25, 0.5])
@@ -160,12 +199,12 @@ def test_whole_region():
 
 def test_drop_border():
     labels = random_labels(5)
-    kept = regions_of(labels.shape, labels, CropSettings(drop_border=True))
+    kept = regions_of(labels.shape, labels, CropSettings(scale="none", drop_border=True))
     inside = [row[0] for row in slow_regions(labels, 2.0) if not row[3]]
     assert kept.object_number.tolist() == inside
-    assert len(regions_of(labels.shape, labels, CropSettings())) > len(inside) > 0
+    assert len(regions_of(labels.shape, labels, CropSettings(scale="none"))) > len(inside) > 0
 
 
 def test_cells_without_labels():
     with pytest.raises(InputError, match="`mode` 'cells' needs the objects: pass label images or choose a"):
-        regions_of((30, 30), None, CropSettings())
+        regions_of((30, 30), None, CropSettings(scale="none"))

@@ -1,39 +1,29 @@
-"""Resizing of planes and labels."""
+"""Resizing of planes, against Pillow."""
 
 import numpy as np
 import pytest
-from scipy import ndimage
+from PIL import Image
 
-from microsnoop_engine.model.frame import FRAME
-from microsnoop_engine.modes.resizing import resize, resize_labels, square_and_resize
-
-
-@pytest.mark.parametrize("shape", [(300, 150), (150, 300), (1000, 999), (30, 20), (224, 224)])
-def test_square_and_resize(shape):
-    """A plane keeps its middle and its proportions: its bright ellipse stays where it was, in units of the side."""
-    y, x = np.indices(shape)
-    center = (np.array(shape) - 1) / 2
-    plane = np.exp(-((((y - center[0]) / shape[0] * 6) ** 2) + ((x - center[1]) / shape[1] * 6) ** 2)).astype(
-        np.float32
-    )
-    result = square_and_resize(plane)
-    assert result.shape == (FRAME, FRAME)
-    assert ndimage.center_of_mass(result) == pytest.approx((111.5, 111.5), abs=0.6)
-    assert result.sum() / FRAME**2 == pytest.approx(plane.sum() / max(shape) ** 2, rel=0.02)
+from microsnoop_engine.modes.resizing import LARGEST_PRODUCT, resize
 
 
-def test_frame_of_full_size_is_not_resampled():
-    plane = np.random.default_rng(4).random((FRAME, FRAME), np.float32)
-    assert np.array_equal(square_and_resize(plane), plane)
+@pytest.mark.parametrize(
+    ("shape", "size"),
+    [((50, 40), (128, 100)), ((200, 300), (64, 96)), ((33, 7), (224, 48)), ((1, 9), (3, 27)), ((600, 40), (60, 4))],
+)
+def test_as_pillow_resizes(shape, size):
+    planes = np.random.default_rng(4).random((3, *shape), np.float32)
+    expected = [np.asarray(Image.fromarray(plane).resize(size[::-1], Image.Resampling.BILINEAR)) for plane in planes]
+    assert np.abs(resize(planes, size) - expected).max() < 1e-6
 
 
-def test_resize_averages_when_it_shrinks():
-    plane = np.random.default_rng(5).random((400, 400)).astype(np.float32)
+def test_a_plane_of_the_size_is_not_resampled():
+    plane = np.random.default_rng(4).random((224, 224), np.float32)
+    assert np.array_equal(resize(plane, (224, 224)), plane)
+
+
+@pytest.mark.parametrize("side", [400, LARGEST_PRODUCT + 1])
+def test_resize_averages_when_it_shrinks(side):
+    plane = np.random.default_rng(5).random((side, side)).astype(np.float32)
     assert resize(plane, (40, 40)).std() < plane.std() / 5
-
-
-@pytest.mark.parametrize("shape", [(36, 64), (10, 4), (200, 200)])
-def test_resize_labels_against_indices_of_the_nearest_pixel(shape):
-    labels = np.random.default_rng(6).integers(0, 2**31 - 1, (50, 60))
-    y, x = (((np.arange(n) + 0.5) * m / n).astype(int) for n, m in zip(shape, labels.shape, strict=True))
-    assert np.array_equal(resize_labels(labels, shape), labels[np.ix_(y, x)])
+    assert resize(plane, (40, 40)).mean() == pytest.approx(plane.mean(), abs=1e-3)

@@ -73,7 +73,7 @@ def test_bad_lines_are_answered_and_survived(raw, line, task, message):
 
 
 def test_unknown_weights_are_named_when_a_task_needs_them():
-    with Raw("--weights", "no-such-weights") as worker:
+    with Raw("--model", "no-such-weights") as worker:
         for _ in range(2):
             assert "no weights named 'no-such-weights'" in worker.execute("info")["error"]
 

@@ -1,4 +1,4 @@
-"""Build the encoder as OpenVINO graphs that compute only what a crop changes in the frame of zeros around it.
+"""Build the paper's encoder as OpenVINO graphs that compute only what a crop changes in the frame of zeros around it.
 
 :mod:`.receptive_field` says which part of each stage that is. The result equals that of the whole frame.
 """
@@ -18,7 +18,7 @@ from ..checkpoints import Card
 from .receptive_field import StageWindow, stage_windows
 
 
-class EncoderGraphs:
+class UnetGraphs:
     """Build the graph of the encoder for each size of crop.
 
     Parameters
@@ -37,7 +37,7 @@ class EncoderGraphs:
     def __init__(self, state: Mapping[str, NDArray[Any]], card: Card) -> None:
         self._weights = {key: np.asarray(value, dtype=np.float32) for key, value in state.items()}
         self._stages = 1 + max((int(key.split(".")[1]) for key in state if key.startswith("encoder.")), default=0)
-        self._frame = card.input_size
+        self._frame = card.sees
         parts = ("proj", *(f"convs.{k}" for k in range(4)))
         tensors = ("norm.weight", "norm.bias", "norm.running_mean", "norm.running_var", "conv.weight", "conv.bias")
         expected = [f"encoder.{n}.{part}.{tensor}" for n in range(self._stages) for part in parts for tensor in tensors]
@@ -46,10 +46,11 @@ class EncoderGraphs:
         self._backgrounds: list[NDArray[np.float32]] | None = None
 
     def build(self, size: int) -> ov.Model:
-        """Build the graph from crops (n, 1, size, size) in the middle of a frame of zeros to embeddings (n, dimension).
+        """Build the graph from crops (n, 1, size, size) to embeddings (n, dimension).
 
-        Whitening is not part of it: with bfloat16, OpenVINO computes what follows the last convolution or product in
-        float32. With another product here the means would be rounded to bfloat16, where that matters most.
+        Crops are seen in the middle of a frame of zeros or by themselves, as the card says. Whitening is not part of
+        it: with bfloat16, OpenVINO computes what follows the last convolution or product in float32. With another
+        product here the means would be rounded to bfloat16, where that matters most.
 
         Parameters
         ----------
@@ -67,27 +68,36 @@ class EncoderGraphs:
             outside = self._background()[-1].copy()
             _inner(outside, edge)[:] = 0
             total = op.add(total, outside.sum((2, 3)))
-        mean = op.divide(total, np.float32((self._frame >> (self._stages - 1)) ** 2))
+        mean = op.divide(total, np.float32((self._side(size) >> (self._stages - 1)) ** 2))
         unit = op.normalize_l2(mean, op.constant([1]), 1e-24, "max")
         return ov.Model([op.result(unit)], [crops], f"microsnoop-{size}")
+
+    def finish(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the embeddings, which a graph computes completely."""
+        return values
+
+    def _side(self, size: int) -> int:
+        """Return the height and width of all that the network sees with a crop."""
+        return self._frame.size if self._frame.zeros else size
 
     def _background(self) -> list[NDArray[np.float32]]:
         """Compute the input of each stage, then the output of the last one, for a frame of zeros."""
         if self._backgrounds is None:
-            frame = op.parameter([1, 1, self._frame, self._frame], np.float32)
+            side = self._frame.size
+            frame = op.parameter([1, 1, side, side], np.float32)
             maps, x = [], frame
-            for n, window in enumerate(stage_windows(self._frame, self._frame, self._stages)):
+            for n, window in enumerate(stage_windows(side, side, self._stages)):
                 maps.append(x if n == 0 else _pool(x))
                 x = self._stage(n, maps[-1], window)
             model = ov.Model([op.result(node) for node in (*maps, x)], [frame], "background")
             compiled = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-            zeros = np.zeros((1, 1, self._frame, self._frame), np.float32)
+            zeros = np.zeros((1, 1, side, side), np.float32)
             self._backgrounds = [np.array(value) for value in compiled(zeros).values()]
         return self._backgrounds
 
     def _window(self, x: ov.Node, size: int) -> tuple[ov.Node, int]:
         """Compute the deepest map where it differs from the background, and that square's distance from the edge."""
-        windows = stage_windows(size, self._frame, self._stages)
+        windows = stage_windows(size, self._side(size), self._stages)
         for n, window in enumerate(windows):
             x = self._stage(n, self._surround(n, x, window), window)
             if n < self._stages - 1:

@@ -1,0 +1,119 @@
+"""Find the typical diameter of a run's objects once, and keep it for all its parts."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import MicrosnoopError, ResumeError
+from ..images.image_set import ImageSet
+from ..model.devices import best_device
+from ..model.frame import Frame
+from ..modes.measure import typical_sides, with_diameter
+from ..storage.atomic import write_atomic
+from ..storage.paths import path_kind, read_bytes
+from .job import Job
+from .reading import read
+
+log = logging.getLogger(__name__)
+
+DIAMETER = "diameter.json"
+"""File of a results folder, from which the shards of a run and its continuation take the diameter."""
+OBJECTS = 300
+"""Objects after which no more image sets are looked at."""
+IMAGE_SETS = 20
+"""Image sets that are looked at, at most."""
+SEED = 0
+
+
+@dataclass(frozen=True)
+class TypicalDiameter:
+    """Describe the typical diameter of the objects of a run.
+
+    Attributes
+    ----------
+    pixels : float or None
+        Median of the objects' longer sides, in pixels; None if no objects were found.
+    objects : int
+        Objects it is the median of.
+    image_sets : int
+        Image sets they lie in.
+    """
+
+    pixels: float | None
+    objects: int
+    image_sets: int
+
+    def complete(self, job: Job) -> Job:
+        """Return the job with the diameter in its settings; crops are not resized if there is none."""
+        sides = np.empty(0) if self.pixels is None else np.array([self.pixels])
+        return replace(job, settings=with_diameter(job.settings, sides))
+
+    def log(self, job: Job, frame: Frame) -> None:
+        """Log the diameter and the factor by which the crops of the completed job are resized."""
+        if self.pixels is None:
+            log.warning("no objects in %d image sets: crops are not resized", self.image_sets)
+            return
+        log.info(
+            "crops are resized by %.3g: the typical diameter is %.4g pixels (median of %d in %d image sets)",
+            job.settings.factor(frame),
+            self.pixels,
+            self.objects,
+            self.image_sets,
+        )
+
+
+def find_diameter(image_sets: Sequence[ImageSet], job: Job) -> TypicalDiameter:
+    """Measure the objects of some image sets, drawn with a fixed seed.
+
+    Parameters
+    ----------
+    image_sets : sequence of ImageSet
+        Of the whole run.
+    job : Job
+
+    Returns
+    -------
+    TypicalDiameter
+    """
+    needed = replace(job, channels=(job.segment_channel or job.channels[0],), results=None)
+    segment = job.segmenter(best_device() if job.segment != "nuclei" else "cpu")
+    sides: list[float] = []
+    looked_at = 0
+    for index in np.random.default_rng(SEED).permutation(len(image_sets)):
+        image_set = image_sets[index]
+        pixels = read(image_set, needed, segment)
+        if isinstance(pixels, MicrosnoopError):
+            continue
+        looked_at += 1
+        sides += (typical_sides(*pixels, job.settings) * image_set.scale).tolist()
+        if len(sides) >= OBJECTS or looked_at == IMAGE_SETS:
+            break
+    return TypicalDiameter(float(np.median(sides)) if sides else None, len(sides), looked_at)
+
+
+def read_diameter(folder: Path) -> TypicalDiameter | None:
+    """Read the diameter of an earlier part of the run, if there is one.
+
+    Raises
+    ------
+    ResumeError
+        If the file cannot be used.
+    """
+    path = folder / DIAMETER
+    if path_kind(path) != "file":
+        return None
+    try:
+        return TypicalDiameter(**json.loads(read_bytes(path)))
+    except (ValueError, TypeError):
+        raise ResumeError(f"'{path}' is damaged: delete it, and the typical diameter is found again") from None
+
+
+def write_diameter(folder: Path, diameter: TypicalDiameter) -> None:
+    """Write the diameter for later parts of the run."""
+    write_atomic(folder / DIAMETER, (json.dumps(diameter.__dict__) + "\n").encode())
