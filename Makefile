@@ -1,7 +1,7 @@
-.PHONY: help setup demo test fiji lint docs bench bench-representation browser cellprofiler-env
+.PHONY: help setup setup-test demo test fiji lint docs bench bench-representation browser cellprofiler-env
 
 help:
-	@echo "make setup   the environment .venv, with the engine in it"
+	@echo "make setup   the environment .venv, with the engine in it, without PyTorch"
 	@echo "make demo    that, then a small screen taken from images to a report in demo/"
 	@echo "make test    what the tests need (CellProfiler too), then all tests"
 	@echo "make lint    checks of style, import layers and types"
@@ -13,6 +13,9 @@ help:
 setup:
 	@scripts/make-env.sh
 
+setup-test:
+	@scripts/make-env.sh test
+
 demo: setup
 	.venv/bin/microsnoop demo --out demo
 
@@ -22,7 +25,7 @@ browser:
 cellprofiler-env:
 	@scripts/make-cellprofiler-env.sh
 
-test: setup browser cellprofiler-env lint
+test: setup-test browser cellprofiler-env lint
 	@scripts/make-fiji-env.sh || test "$$CI" != true
 	.venv/bin/python -m pytest tests/engine
 	@if [ -f .venv-cellprofiler/complete ]; then \
@@ -39,7 +42,7 @@ test: setup browser cellprofiler-env lint
 fiji:
 	@scripts/make-fiji.sh
 
-lint: setup
+lint: setup-test
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/lint-imports
@@ -48,8 +51,8 @@ lint: setup
 docs:
 	@scripts/make-docs.sh
 
-bench: setup cellprofiler-env
+bench: setup-test cellprofiler-env
 	.venv/bin/python benchmarks/throughput.py
 
-bench-representation: setup
+bench-representation: setup-test
 	.venv/bin/python benchmarks/representation.py --scores knn,linear,mlp,separation --out benchmarks/results

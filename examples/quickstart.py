@@ -10,7 +10,7 @@ image, _ = render_field("control", 0.0, np.random.default_rng(0))
 labels = segment_nuclei(image[0])
 print(f"a field of {image.shape[1]} x {image.shape[2]} pixels, channels {', '.join(CHANNELS)}, {labels.max()} nuclei")
 
-embedder = Embedder("microsnoop-base")
+embedder = Embedder("fast")
 cells = measure(embedder, image, labels, CropSettings(mode="cells", rescale_constant=2.0))
 dimension = embedder.card.dimension
 print(f"one row per nucleus, {dimension} numbers per channel: {cells.features.shape}")

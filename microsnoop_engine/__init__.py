@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .errors import torch_needed
+
 __version__ = "0.1.0"
 
 _MODULES = {
@@ -68,7 +70,12 @@ if TYPE_CHECKING:
 
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
-        return getattr(import_module(f".{_MODULES[name]}", __name__), name)
+        try:
+            return getattr(import_module(f".{_MODULES[name]}", __name__), name)
+        except ModuleNotFoundError as error:
+            if error.name != "torch":
+                raise
+            raise torch_needed(f"`{name}`") from None
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

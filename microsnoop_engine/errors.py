@@ -96,6 +96,11 @@ class MissingExtraError(MicrosnoopError, ImportError):
         return f"{purpose} needs the package '{package}': pip install \"microsnoop[{extra}]\""
 
 
+def torch_needed(purpose: str) -> MissingExtraError:
+    """Return the error of a task that needs PyTorch, which is not installed."""
+    return MissingExtraError("torch", "torch", purpose)
+
+
 class ResumeError(MicrosnoopError, ValueError):
     """An output folder that holds the results of another run."""
 

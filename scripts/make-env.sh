@@ -1,11 +1,17 @@
 #!/usr/bin/env bash
-# Builds .venv: the engine with what its tests need (Python 3.10 to 3.13). Does nothing when it is complete.
+# Builds .venv: the engine, with 'test' also what its tests need (Python 3.10 to 3.13). Does nothing when it is complete.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-stamp=.venv/complete
+extra="${1:-}"
+package=".${extra:+[$extra]}"
+stamp=".venv/complete$extra"
 recipe="$(cat setup.cfg pyproject.toml constraints.txt "scripts/$(basename "${BASH_SOURCE[0]}")" | cksum)"
 
+# an environment for the tests is one for users too
+if [ -z "$extra" ] && [ -f .venv/completetest ]; then
+    stamp=.venv/completetest
+fi
 if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$recipe" ] && .venv/bin/python -c "import microsnoop_engine" 2>/dev/null; then
     exit 0
 fi
@@ -35,10 +41,10 @@ if [ -z "$python" ] || ! "$python" -c "import ensurepip, venv" 2>/dev/null; then
     exit 1
 fi
 
-rm -rf .venv
+rm -rf .venv # with a smaller or an older environment in it
 "$python" -m venv .venv
 unset PYTHONPATH PYTHONHOME
 .venv/bin/python -m pip install --quiet --upgrade pip
-.venv/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[test]"
+.venv/bin/python -m pip install --quiet --constraint constraints.txt --editable "$package"
 echo "$recipe" >"$stamp"
 echo ".venv is complete ($(.venv/bin/python --version))"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..errors import MicrosnoopError
+from ..errors import MicrosnoopError, torch_needed
 from ..storage.paths import quiet_stores
 from .inputs import add_inputs_command
 from .install import add_install_command
@@ -53,6 +53,11 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of standard output, such as head, has seen enough
         _discard_output()
         return 141  # as if the signal SIGPIPE had ended the process
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        print(f"microsnoop {options.command}: {torch_needed('this')}", file=sys.stderr)
+        return 1
     except (MicrosnoopError, OSError) as error:
         message = with_flags(str(error), parser, options)
         print(f"microsnoop {options.command}: {message}", file=sys.stderr)

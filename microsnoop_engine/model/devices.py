@@ -123,17 +123,19 @@ def best_device() -> str:
 
     PyTorch is imported only where such a device may exist, as its import takes seconds.
     """
-    if sys.platform == "darwin" and platform.machine() == "arm64":
-        import torch
-
-        return "mps" if torch.backends.mps.is_available() else "cpu"
+    apple = sys.platform == "darwin" and platform.machine() == "arm64"
     driver_files = (
         Path("/dev/nvidiactl"),
         Path("/dev/dxg"),
         Path(os.environ.get("SYSTEMROOT", "/none"), "System32/nvcuda.dll"),
     )
-    if any(path.exists() for path in driver_files):
+    if not apple and not any(path.exists() for path in driver_files):
+        return "cpu"
+    try:
         import torch
-
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return "cpu"
+    except ModuleNotFoundError:
+        log.info("there is a graphics card, which needs PyTorch: pip install 'microsnoop[torch]'")
+        return "cpu"
+    if apple:
+        return "mps" if torch.backends.mps.is_available() else "cpu"
+    return "cuda" if torch.cuda.is_available() else "cpu"

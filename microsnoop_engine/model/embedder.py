@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Mapping
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import DeviceError, InputError
+from ..errors import DeviceError, InputError, first_line, torch_needed
 from .checkpoints import DEFAULT, Card, load_weights
 from .devices import best_device, device_lock, halving
 from .frame import Frame
@@ -26,7 +27,7 @@ PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 BACKENDS = ("auto", "openvino", "torch")
 GRAPHS = ("unet", "compact")
 """Architectures that OpenVINO runs, without PyTorch."""
-CPU_BATCH, GPU_BATCH = 32, 256
+CPU_BATCH, GPU_BATCH = 64, 256
 """Crops per call of the network, where the caller does not set it."""
 
 
@@ -77,7 +78,7 @@ class Embedder:
     backend : {'auto', 'openvino', 'torch'}
         ``auto``: OpenVINO on the CPU if it is installed, PyTorch otherwise.
     batch_size : int, optional
-        Crops per call of the network; by default 32 on a CPU and 256 on a GPU.
+        Crops per call of the network; by default 64 on a CPU and 256 on a GPU.
     threads : int, optional
         CPU threads; by default all cores.
 
@@ -282,13 +283,27 @@ def _choose_backend(
             from .backends.openvino_backend import OpenVinoBackend
 
             return OpenVinoBackend(state, card, precision, threads)
-        except ImportError:
+        except ImportError as error:
+            problem = _openvino_problem(error)
             if backend == "openvino":
-                raise DeviceError("OpenVINO is not installed: pip install openvino") from None
-            log.warning("OpenVINO is not installed: using PyTorch, which is slower on a CPU (pip install openvino)")
-    from .backends.torch_backend import TorchBackend
-
+                raise DeviceError(problem) from None
+            log.warning("%s. Using PyTorch, which is slower on a CPU", problem)
+    try:
+        from .backends.torch_backend import TorchBackend
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise torch_needed(f"`device` {device}" if has_graph else f"the network '{card.architecture}'") from None
     return TorchBackend(state, card, device, precision, threads)
+
+
+def _openvino_problem(error: ImportError) -> str:
+    """Describe why OpenVINO cannot be imported, and what to do."""
+    try:
+        installed = f"OpenVINO {version('openvino')} cannot be used ({first_line(error)})"
+    except PackageNotFoundError:
+        installed = "OpenVINO is not installed"
+    return f"{installed}: pip install 'openvino>=2025.0'"
 
 
 def _check_choice(setting: str, value: str, choices: tuple[str, ...]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Hashable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,7 @@ class _Block:
 class Batcher:
     """Collect windows of equal size until a batch is full, and write each embedding into its row.
 
-    Windows on a device are embedded while the next ones are cut: their embeddings come one batch later.
+    Windows are embedded while the next ones are cut: their embeddings come one batch later.
 
     Parameters
     ----------
@@ -56,6 +57,7 @@ class Batcher:
         self._waiting: dict[tuple[int, type], deque[_Block]] = {}
         self._count: Counter[tuple[int, type]] = Counter()
         self._started: deque[tuple[Callable[[], NDArray[np.float32]], list[_Block]]] = deque()
+        self._thread = ThreadPoolExecutor(1, "network")
         self.pending: Counter[Hashable] = Counter()
         self.cropper: DeviceCropper | None = None
         if embedder.takes_tensors:
@@ -121,11 +123,12 @@ class Batcher:
         blocks = self._take(key, self.batch_size)
         windows: list[Any] = [block.windows for block in blocks]
         if issubclass(key[1], np.ndarray):
-            self._deliver(self._embedder.embed(np.concatenate(windows)[:, None]), blocks)
-            return
-        import torch
+            wait = self._thread.submit(self._embedder.embed, np.concatenate(windows)[:, None]).result
+        else:
+            import torch
 
-        self._started.append((self._embedder.start(torch.cat(windows)[:, None]), blocks))
+            wait = self._embedder.start(torch.cat(windows)[:, None])
+        self._started.append((wait, blocks))
         if len(self._started) > 1:
             self._finish()
 

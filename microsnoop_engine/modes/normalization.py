@@ -15,7 +15,7 @@ NO_PIXELS = "no pixels inside the image"
 NO_OBJECT = "no pixels of the object inside the crop"
 NOT_FINITE = "NaN or infinite pixels"
 CONSTANT = "constant"
-TOO_SMALL = "covers less than 1 % of the frame: enlarge the image (scale)"
+TOO_SMALL = "covers less than 1 % of the frame: use a larger `scale`"
 NEARLY_CONSTANT = "constant but for less than 1 % of its pixels"
 
 

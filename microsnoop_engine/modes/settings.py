@@ -144,4 +144,4 @@ class CropSettings:
 
 def _check_number(setting: str, value: Any, low: float, high: float) -> None:
     if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
-        raise InputError(f"`{setting}` is {value!r}: it must be a number from {low:g} to {high:g}")
+        raise InputError(f"`{setting}` is {value!r}: it must be a number from {low} to {high}")

@@ -51,7 +51,7 @@ def plain_weights(tmp_path_factory, paper_weights):
 
 
 @pytest.fixture(scope="session")
-def embedder(paper_weights):
+def paper_embedder(paper_weights):
     """The paper's network on the CPU in float32."""
     from microsnoop_engine.model.embedder import Embedder
 
@@ -59,7 +59,7 @@ def embedder(paper_weights):
 
 
 @pytest.fixture(scope="session")
-def fast():
+def embedder():
     """The default weights on the CPU in float32."""
     from microsnoop_engine.model.embedder import Embedder
 

@@ -35,27 +35,30 @@ def test_round_trip(tmp_path):
 
 
 def test_saving_and_building_keeps_the_embedding(model, tmp_path):
-    save_weights(load_weights()[0], CARD, tmp_path / "copy.safetensors")
+    save_weights(load_weights("base")[0], CARD, tmp_path / "copy.safetensors")
     x = torch.rand(1, 1, 64, 64)
     assert torch.equal(load_model(tmp_path / "copy.safetensors").embed(x), model.embed(x))
 
 
-def test_shipped_weights_have_a_whole_card():
-    _, card = load_weights()
-    assert (card.name, card.dimension, card.input_size) == ("microsnoop-base", 256, 224)
+@pytest.mark.parametrize(("name", "architecture"), [("fast", "compact"), ("base", "unet")])
+def test_shipped_weights_have_a_whole_card(name, architecture):
+    _, card = load_weights(name)
+    assert (card.name, card.architecture) == (f"microsnoop-{name}", architecture)
+    assert (card.dimension, card.input_size, card.frame) == (256, 128, "crop")
     assert card.license
     assert card.training
 
 
 def test_unknown_name_lists_the_names():
-    with pytest.raises(WeightsError, match="no weights named 'microsnoop-bse': choose microsnoop-base or"):
-        find_weights("microsnoop-bse")
+    with pytest.raises(WeightsError, match="no weights named 'bse': choose base, fast or"):
+        find_weights("bse")
 
 
 def test_a_folder_with_the_name_of_shipped_weights_does_not_hide_them(tmp_path, monkeypatch):
-    (tmp_path / "microsnoop-base").mkdir()
+    (tmp_path / "base").mkdir()
     monkeypatch.chdir(tmp_path)
-    assert find_weights("microsnoop-base").is_file()
+    assert find_weights("base") == find_weights("microsnoop-base")
+    assert find_weights("base").is_file()
 
 
 def test_missing_file(tmp_path):

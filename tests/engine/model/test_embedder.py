@@ -3,11 +3,15 @@
 import numpy as np
 import pytest
 import torch
+from crop_windows import normalized_windows
 
 from microsnoop_engine import Embedder
 from microsnoop_engine.errors import DeviceError, InputError, WeightsError
 from microsnoop_engine.model.checkpoints import Card, load_weights, save_weights
 from microsnoop_engine.model.frame import SIZES
+from microsnoop_engine.model.registry import load_model
+from microsnoop_engine.modes.normalization import normalize
+from microsnoop_engine.modes.resizing import resize
 
 THREADS = {"device": "cpu", "threads": 2}
 
@@ -41,8 +45,8 @@ def cosine(a, b):
 
 
 @pytest.fixture(scope="module")
-def torch_embedder():
-    return Embedder(backend="torch", precision="float32", **THREADS)
+def torch_embedder(paper_weights):
+    return Embedder(paper_weights, backend="torch", precision="float32", **THREADS)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -80,24 +84,22 @@ def test_windows_hold_for_any_weights(tmp_path):
 
 
 @pytest.mark.parametrize("backend", ["torch", "openvino"])
-def test_bfloat16_on_real_crops(model, real_crops, backend, plain_weights):
-    from microsnoop_engine.modes.normalization import normalize_crop
-
+def test_bfloat16_on_real_crops(model, real_crops, backend, plain_weights, paper_weights):
     if backend == "openvino" and not has_bfloat16():
         with pytest.raises(DeviceError, match="no bfloat16 arithmetic: set `precision` to auto or float32"):
             Embedder(backend="openvino", precision="bfloat16", **THREADS)
         return
-    crops = np.stack([normalize_crop(crop.astype(np.float32))[0] for crop in real_crops[::6]])[:, None]
+    crops = normalized_windows(real_crops[::6])
     fast = Embedder(plain_weights, backend=backend, precision="bfloat16", **THREADS)
     embeddings = fast.embed(crops)
     assert (fast.precision, embeddings.dtype) == ("bfloat16", np.float32)
     assert cosine(embeddings, expected(model.network, crops)).min() >= 0.9995
     assert np.abs(np.linalg.norm(embeddings, axis=1) - 1).max() < 1e-5
     if backend == "torch":
-        with pytest.raises(InputError, match="'microsnoop-base' are whitened"):
-            Embedder(backend="torch", precision="bfloat16", **THREADS)
+        with pytest.raises(InputError, match="'paper' are whitened"):
+            Embedder(paper_weights, backend="torch", precision="bfloat16", **THREADS)
     else:  # whitening enlarges the differences between crops, and those by rounding with them
-        whitened = Embedder(backend=backend, precision="bfloat16", **THREADS).embed(crops)
+        whitened = Embedder(paper_weights, backend=backend, precision="bfloat16", **THREADS).embed(crops)
         assert cosine(whitened, expected(model, crops)).min() >= 0.998
 
 
@@ -109,9 +111,9 @@ def test_automatic_choice():
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 7, 100])
-def test_batch_size_does_not_matter(embedder, batch_size):
+def test_batch_size_does_not_matter(embedder, paper_weights, batch_size):
     crops = random_crops(48, 7)
-    other = Embedder(precision="float32", batch_size=batch_size, **THREADS).embed(crops)
+    other = Embedder(paper_weights, precision="float32", batch_size=batch_size, **THREADS).embed(crops)
     assert np.abs(other - embedder.embed(crops)).max() < 1e-5
 
 
@@ -164,10 +166,49 @@ def test_missing_device(device):
         Embedder(device=device)
 
 
-def test_weights_for_another_size_of_crop(tmp_path):
-    save_weights({"encoder.0.a": np.zeros(1)}, Card("small", input_size=112), tmp_path / "small.safetensors")
-    with pytest.raises(WeightsError, match="'small' are for frames of 112 pixels: frames here have 224"):
+@pytest.mark.parametrize(
+    ("card", "message"),
+    [
+        ({"input_size": 112}, "has the input size 112: it must be 224"),
+        ({"input_size": 100, "frame": "crop"}, "has the input size 100: it must be 64, 96, 128, 160, 192, 224"),
+        ({"frame": "ring"}, "has the frame 'ring': it must be zeros or crop"),
+    ],
+)
+def test_cards_that_cannot_be_followed(tmp_path, card, message):
+    save_weights({"encoder.0.a": np.zeros(1)}, Card("small", **card), tmp_path / "small.safetensors")
+    with pytest.raises(WeightsError, match=message):
         Embedder(tmp_path / "small.safetensors")
+
+
+@pytest.mark.parametrize("name", ["fast", "base"])
+@pytest.mark.parametrize("size", [64, 128, 160])
+def test_shipped_networks_see_the_crop_itself(name, size):
+    """OpenVINO, PyTorch with folded norms, and the plain network."""
+    crops = random_crops(size)
+    with torch.inference_mode():
+        plain = load_model(name).embed(torch.from_numpy(crops)).numpy()
+    for backend in ("openvino", "torch"):
+        embedder = Embedder(name, backend=backend, precision="float32", **THREADS)
+        assert np.abs(embedder.embed(crops) - plain).max() < 1e-4
+    assert (embedder.frame.size, embedder.frame.zeros) == (128, False)
+
+
+@pytest.mark.parametrize("name", ["fast", "base"])
+@pytest.mark.parametrize("mask", ["box", "object"])
+def test_cells_do_not_move_in_bfloat16(real_crops, name, mask):
+    """All together by at most 0.05 of their standard deviations, and each little, so that computers agree."""
+    if not has_bfloat16():
+        pytest.skip("this CPU has no bfloat16 arithmetic")
+    crops = [
+        resize(normalize(crop, crop > np.median(crop) if mask == "object" else None)[0], (128, 128))
+        for crop in real_crops
+    ]
+    crops = np.stack(crops)[:, None]
+    exact, rounded = (
+        Embedder(name, precision=precision, **THREADS).embed(crops) for precision in ("float32", "bfloat16")
+    )
+    assert cosine(exact, rounded).min() > 0.999
+    assert (np.abs((rounded - exact).mean(0)) / exact.std(0)).max() < 0.05
 
 
 @pytest.mark.parametrize("kept", ["", "encoder.0.proj.norm.weight", "encoder.3.convs.3.conv.bias"])
@@ -179,9 +220,9 @@ def test_weights_of_another_network(tmp_path, model, backend, kept):
         Embedder(tmp_path / "odd.safetensors", backend=backend, **THREADS).embed(random_crops(224))
 
 
-def test_the_batch_size_shrinks_when_memory_runs_out():
+def test_the_batch_size_shrinks_when_memory_runs_out(paper_weights):
     """No crop is lost, and none moves, when the batch size shrinks on the way."""
-    embedder = Embedder(precision="float32", batch_size=8, **THREADS)
+    embedder = Embedder(paper_weights, precision="float32", batch_size=8, **THREADS)
     crops = random_crops(48, 11)
     whole = embedder.embed(crops)
     network, sizes = embedder.backend, []
@@ -204,12 +245,12 @@ def test_the_batch_size_shrinks_when_memory_runs_out():
 def test_from_state_equals_the_file(backend, monkeypatch):
     """Tensors in memory need no file, and give the embeddings of the file that they were read from."""
     settings = {"backend": backend, "precision": "float32", **THREADS}
-    expected_embeddings = Embedder(**settings).embed(random_crops(48))
+    expected_embeddings = Embedder(**settings).embed(random_crops(64))
     state, card = load_weights()
     monkeypatch.setattr("microsnoop_engine.model.embedder.load_weights", None)
     embedder = Embedder.from_state(state, card, batch_size=3, **settings)
     assert (embedder.card, embedder.batch_size) == (card, 3)
-    np.testing.assert_array_equal(embedder.embed(random_crops(48)), expected_embeddings)
+    np.testing.assert_array_equal(embedder.embed(random_crops(64)), expected_embeddings)
     with pytest.raises(InputError, match="`threads` is 0: the smallest value is 1"):
         Embedder.from_state(state, card, threads=0)
 

@@ -73,7 +73,7 @@ def test_drawn_field(field, settings):
     assert windows
     if settings == CropSettings(scale="none", normalize="pad-first"):
         assert {len(window) for window in windows.values()} > {48, 64}
-        assert set(problems.values()) == {"constant", "covers less than 1 % of the frame: enlarge the image (scale)"}
+        assert set(problems.values()) == {"constant", "covers less than 1 % of the frame: use a larger `scale`"}
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)

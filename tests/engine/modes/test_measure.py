@@ -164,7 +164,7 @@ def test_scale(embedder, plain_weights, field, measured):
     large = image.repeat(2, 1).repeat(2, 2), labels.repeat(2, 0).repeat(2, 1)
     found = measure(embedder, *large, CropSettings(scale=0.5))
     assert found.regions.object_number.tolist() == measured.regions.object_number.tolist()
-    assert found.regions.box.tolist() == (measured.regions.box * 2).tolist()
+    assert np.abs(found.regions.box - measured.regions.box * 2).max() <= 1
     assert found.regions.center == pytest.approx(measured.regions.center * 2 + 0.5, abs=1e-3)
     for a, b in zip(found.features, measured.features, strict=True):
         assert a[:256] @ b[:256] > 0.9
