@@ -24,9 +24,9 @@ log = logging.getLogger(__name__)
 
 DIAMETER = "diameter.json"
 """File of a results folder, from which the shards of a run and its continuation take the diameter."""
-OBJECTS = 300
+OBJECTS = 100
 """Objects after which no more image sets are looked at."""
-IMAGE_SETS = 20
+IMAGE_SETS = 12
 """Image sets that are looked at, at most."""
 SEED = 0
 

@@ -130,7 +130,7 @@ def percentiles_with_zeros(values: NDArray[np.float32], zeros: int) -> tuple[np.
     ranks = np.minimum(np.stack([lower, lower + 1], axis=1), flat.size + zeros - 1)
     among_zeros = (ranks >= negative) & (ranks < negative + zeros)
     value_ranks = np.where(ranks < negative, ranks, ranks - zeros).clip(0, flat.size - 1)
-    ordered = np.partition(flat, np.unique(value_ranks))
+    ordered = np.partition(flat, sorted(set(value_ranks.ravel().tolist())))
     neighbors = np.where(among_zeros, 0.0, ordered[value_ranks].astype(np.float64))
     low, high = neighbors[:, 0] + (neighbors[:, 1] - neighbors[:, 0]) * (positions - lower)
     return np.float32(low), np.float32(high)

@@ -1,6 +1,6 @@
 """Draw docs/images/scales.png: the same nuclei as the network sees them at three scales.
 
-    python scripts/pictures/scales.py
+python scripts/pictures/scales.py
 """
 
 from __future__ import annotations
@@ -27,10 +27,12 @@ ROWS = {"none": "none: as they are", "auto": "auto: one factor for all", "each":
 
 def main() -> None:
     """Cut the crops of a small, a typical and a large nucleus, and draw them in one square of 224 pixels each."""
-    image, labels = render_field("control", 0.5, np.random.default_rng(0), (400, 400), 30)
+    image, labels = render_field("control", 0.5, np.random.default_rng(0), (900, 900), 60)
     sides = longer_sides(object_bounds(labels)[1])
-    order = np.argsort(sides)
-    chosen = [order[2], order[len(order) // 2], order[-2]]
+    boxes = regions_of(labels.shape, labels, CropSettings(scale="none"), FRAME).box
+    inside = np.flatnonzero((boxes[:, 2:] - boxes[:, :2] == 4 * sides[:, None]).all(1))
+    order = inside[np.argsort(sides[inside])]
+    chosen = [order[0], order[len(order) // 2], order[-1]]
     figure, axes = plt.subplots(3, 3, figsize=(6.4, 6.6))
     for row, (scale, title) in zip(axes, ROWS.items(), strict=True):
         settings = CropSettings(scale=scale)
