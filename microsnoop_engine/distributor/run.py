@@ -17,6 +17,7 @@ from ..images.inputs import find_inputs
 from ..images.label_files import as_masks, match_rois
 from ..images.left_out import LeftOut, write_left_out
 from ..images.outline_files import OUTLINE_METADATA, has_outlines
+from ..images.reading_options import ReadingOptions
 from ..model.checkpoints import Card
 from ..model.embedder import Embedder
 from ..modes.settings import CropSettings
@@ -143,7 +144,8 @@ def profile(
         image_sets = match_rois(list(input), as_path(rois), objects or "Nuclei") if rois else input
         folder, left_out = as_path(out), []
     else:
-        inputs = find_inputs(input, labels=labels, rois=rois, objects=objects or "Nuclei", **reading)
+        options = ReadingOptions(labels=labels, rois=rois, objects=objects or "Nuclei", **reading)
+        inputs = find_inputs(input, options)
         image_sets, left_out = inputs.image_sets, inputs.left_out
         folder = results_inside(input, image_sets) if out is None else as_path(out)
     if label_mask:
@@ -275,8 +277,7 @@ def run_job(
                 failures = {failure.number: asdict(failure) for failure in summary.failures}
                 write_image_list(folder, image_sets, writer.done, failures)
                 write_image_sets(folder, image_sets, job.channels)
-                if left_out:
-                    write_left_out(folder, left_out)
+                write_left_out(folder, left_out)
     return summary
 
 
