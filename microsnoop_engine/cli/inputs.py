@@ -28,7 +28,9 @@ def add_inputs_command(commands: Any) -> None:
     parser.add_argument("input", type=path_argument, metavar="INPUT", help="what microsnoop profile takes")
     parser.add_argument("--pattern", help="see microsnoop profile")
     add_folder_options(parser)
-    parser.add_argument("--labels", type=path_argument, metavar="FOLDER", help="label images named like the images")
+    parser.add_argument(
+        "--labels", type=path_argument, metavar="FILE|FOLDER", help="label images, see microsnoop profile"
+    )
     parser.add_argument("--objects", metavar="NAME", help="name of the objects")
     parser.add_argument(
         "--write", type=path_argument, metavar="CSV", help="write the image sets as a LoadData CSV of CellProfiler"

@@ -91,9 +91,10 @@ def _add_profile(commands: Any) -> None:
     cells.add_argument(
         "--labels",
         type=path_argument,
-        metavar="FOLDER",
-        help="label images, named like the images (with or without _labels, _masks, _cp_masks, _Nuclei, _Cells), "
-        "_seg.npy of Cellpose, or .geojson; default: those beside the images, if all have one",
+        metavar="FILE|FOLDER",
+        help="the label image of a single image or stack, or a folder of label images named like the images (with or "
+        "without _labels, _masks, _cp_masks, _Nuclei, _Cells), _seg.npy of Cellpose, or .geojson; default: those "
+        "beside the images, if all have one",
     )
     cells.add_argument(
         "--rois",

@@ -84,7 +84,7 @@ def profile(
     channels : sequence of str, optional
         Channels in the order of the columns. Default: all.
     labels : str or Path, optional
-        Folder of label images named like the images.
+        Label image of a single image or stack, or folder of label images named like the images.
     rois : str or Path, optional
         ROI file of ImageJ, or a folder of them named like the images.
     objects : str, optional

@@ -110,12 +110,12 @@ def _sort_files(folder: Path, labels: str | Path | None) -> tuple[list[PurePath]
 
 
 def _without_labels(folder: Path, files: Sequence[PurePath], labels: Path) -> tuple[list[PurePath], list[LeftOut]]:
-    """Leave out the files of a folder of labels inside the folder."""
+    """Leave out labels, a file or the files of a folder, that lie inside the folder."""
     inside = folder.resolve() in labels.resolve().parents
     if not inside:
         return list(files), []
     base = PurePath(labels.resolve().relative_to(folder.resolve()).as_posix())
-    kept = [path for path in files if base not in path.parents]
+    kept = [path for path in files if base not in (path, *path.parents)]
     count = len(files) - len(kept)
     return kept, [LeftOut(labels, "label images", count)] if count else []
 

@@ -81,10 +81,10 @@ def find_image_sets(
         ``{Channel}`` is the channel; every other name becomes metadata; see :class:`.patterns.Pattern`. Without it,
         every image of a file is an image set.
     labels : str or Path, optional
-        A folder of label images with the names of the images (of any of their channels), with or without one of
-        the endings ``_labels``, ``_mask``, ``_cp_masks``, ``_Nuclei``, ``_Cells``; ``_seg.npy`` of Cellpose and other
-        .npy files, and .geojson. By default those beside the images, if all have one. Not for OME-Zarr, which has its
-        own.
+        A label image for a single image set, or for the planes of a single stack; or a folder of label images with the
+        names of the images (of any of their channels), with or without one of the endings ``_labels``, ``_mask``,
+        ``_cp_masks``, ``_Nuclei``, ``_Cells``; ``_seg.npy`` of Cellpose and other .npy files, and .geojson. By default
+        those beside the images, if all have one. Not for OME-Zarr, which has its own.
     objects : str
         Name of the object set of ``labels`` and ``rois``.
     level : int, optional
