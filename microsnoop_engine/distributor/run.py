@@ -67,8 +67,9 @@ def profile(
 ) -> RunSummary:
     """Measure images into a results folder, or continue a stopped run.
 
-    Image sets that were measured before keep their rows. Those whose files or metadata have changed since are measured
-    again, and those that are no longer in the input lose their rows.
+    Image sets that were measured before keep their rows, also if their place in the input, and so their ImageNumber,
+    has changed. Those whose files or metadata have changed since are measured again, and those that are no longer in
+    the input lose their rows.
 
     The folder holds the table ``profiles.parquet``, its ``manifest.jsonl``, the status of every image set
     (``images.csv``) and the image files (``image_sets.json``), also if the run stops early.
@@ -260,6 +261,8 @@ def run_job(
             summary = RunSummary(
                 folder, job, running.card.dimension, len(image_sets), writer.done, resumed=len(writer.done)
             )
+            write_image_sets(folder, image_sets, job.channels)
+            write_left_out(folder, left_out)
             remaining = [image_set for image_set in image_sets if image_set.number not in writer.done]
             try:
                 for done, (image_set, outcome) in enumerate(running.measured(remaining), start=1):
@@ -276,8 +279,6 @@ def run_job(
                 writer.check_lock()
                 failures = {failure.number: asdict(failure) for failure in summary.failures}
                 write_image_list(folder, image_sets, writer.done, failures)
-                write_image_sets(folder, image_sets, job.channels)
-                write_left_out(folder, left_out)
     return summary
 
 

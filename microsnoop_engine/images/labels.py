@@ -93,7 +93,7 @@ def _read_file(source: PlaneSource, objects: str) -> NDArray[Any]:
     except ImageError as error:
         if _IN_COLORS.match(str(error)):
             raise ImageError(
-                "is a color picture, and colors are no numbers of objects: save the label image itself, of 16 or 32 bit",
+                "is a color picture: colors are no numbers of objects, save the label image itself (16 or 32 bit)",
                 source.path,
                 objects,
             ) from None

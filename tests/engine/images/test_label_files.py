@@ -171,5 +171,5 @@ def test_pictures_with_a_palette_that_are_no_labels(tmp_path):
     # writers of GIF renumber the palette
     picture(tmp_path / "a.gif", LABELS, voc_palette())
     for name in ("rgb.png", "a.gif"):
-        with pytest.raises(ImageError, match="is a color picture, and colors are no numbers of objects"):
+        with pytest.raises(ImageError, match="is a color picture: colors are no numbers of objects"):
             read_labels(PlaneSource(tmp_path / name), "Nuclei", PLANE.shape)
