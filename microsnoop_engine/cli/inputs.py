@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..images.acquisitions.layouts import LAYOUTS
 from ..images.reading_options import ReadingOptions
+from ..storage.paths import path_kind
 from .image_options import add_folder_options, reading_arguments
 from .options import path_argument
 
@@ -44,6 +45,7 @@ def run_inputs(options: argparse.Namespace) -> int:
     from ..images.folders import MAX_UNMATCHED
     from ..images.inputs import find_inputs
     from ..images.load_data_file import write_load_data
+    from ..tables.outputs import refuse_inputs
 
     # what is left out is printed below
     logging.getLogger("microsnoop_engine.images.inputs").setLevel(logging.ERROR)
@@ -52,7 +54,12 @@ def run_inputs(options: argparse.Namespace) -> int:
     unexpected = sum(each.files for each in inputs.left_out if each.unexpected)
     images = unexpected + sum(len(image_set.channels) for image_set in inputs.image_sets)
     refused = unexpected > MAX_UNMATCHED * images and not options.allow_unmatched
-    words = write_load_data(options.write, inputs.image_sets) if options.write else {}
+    words: dict[str, str] = {}
+    if options.write:
+        sources = (source for each in inputs.image_sets for source in (*each.channels.values(), *each.labels.values()))
+        files = [options.input] if path_kind(options.input) == "file" else []
+        refuse_inputs(options.write, [*files, *(source.path for source in sources)], "write")
+        words = write_load_data(options.write, inputs.image_sets)
     if options.json:
         print(json.dumps(_summary(inputs), ensure_ascii=False))
         return 0

@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.jsonl"
 IMAGE_LIST = "images.csv"
+CSV_TABLE = "profiles.csv"
 PART_BYTES = 64 << 20
 """Size of a part of the table."""
 PART_SECONDS = 60
@@ -341,7 +342,7 @@ def write_csv(folder: Path) -> Path:
     """
     import pyarrow.csv as pv
 
-    target = folder / "profiles.csv"
+    target = folder / CSV_TABLE
     parts = table_files(folder / TABLE)
     if not parts:
         raise InputError(f"there is no table at '{folder / TABLE}'")

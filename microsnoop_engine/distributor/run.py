@@ -31,6 +31,7 @@ from .executors.machine import default_memory
 from .job import Job, resolve_job
 from .keys import digest_of_inputs, image_set_keys
 from .label_images import write_contact_sheet
+from .output_folder import check_results_folder
 from .results import PART_BYTES, resume_table, write_csv, write_image_list
 from .shards import Shard
 from .summary import ImageSetFailure, RunSummary
@@ -123,7 +124,7 @@ def profile(
     Raises
     ------
     InputError
-        If the input or an argument cannot be used.
+        If the input or an argument cannot be used, or a file that is read would be replaced by one of the results.
     ImageError
         With ``strict``, if an image set cannot be measured.
     ResumeError
@@ -156,6 +157,11 @@ def profile(
         if not job.segment:
             raise InputError("`save_labels` goes with a segmentation: set `segment`, or leave out label images")
         job = replace(job, results=str(folder))
+    shard = Shard.parse(shard) if isinstance(shard, str) else shard
+    paths = [input if isinstance(input, str | Path) else None, labels, rois, reading.get("illumination")]
+    # the files of a shard are merged into the folder itself
+    for written in (folder, folder / shard.folder) if shard else (folder,):
+        check_results_folder(written, [as_path(path) for path in paths if path], image_sets, csv, save_labels)
     summary = run_job(
         image_sets,
         job,
@@ -164,7 +170,7 @@ def profile(
         default_memory() if memory is None else memory,
         strict,
         on_progress,
-        shard=Shard.parse(shard) if isinstance(shard, str) else shard,
+        shard=shard,
         left_out=left_out,
     )
     if save_labels and job.segment_channel:
