@@ -8,11 +8,10 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..images.image_set import ImageSet
-from ..images.image_set_file import IMAGE_SETS
+from ..images.image_set_file import CONTACT_SHEET, IMAGE_SETS, LABEL_FOLDER
 from ..images.left_out import LEFT_OUT_LIST
 from ..storage.paths import is_remote, path_kind
 from ..tables.parquet_files import TABLE
-from .label_images import CONTACT_SHEET, LABEL_FOLDER
 from .results import CSV_TABLE, IMAGE_LIST, MANIFEST
 
 LISTS = (IMAGE_LIST, LEFT_OUT_LIST, IMAGE_SETS)

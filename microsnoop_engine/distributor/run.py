@@ -30,7 +30,7 @@ from .executors.local import LocalExecutor
 from .executors.machine import default_memory
 from .job import Job, resolve_job
 from .keys import digest_of_inputs, image_set_keys
-from .label_images import write_contact_sheet
+from .label_images import shared_folders, write_contact_sheet
 from .output_folder import check_results_folder
 from .results import PART_BYTES, resume_table, write_csv, write_image_list
 from .shards import Shard
@@ -154,9 +154,9 @@ def profile(
         image_sets = as_masks(image_sets)
     job = resolve_job(image_sets, settings, channels, objects, segment, segment_channel, segmentation)
     if save_labels:
-        if not job.segment:
+        if not job.segment_channel:
             raise InputError("`save_labels` goes with a segmentation: set `segment`, or leave out label images")
-        job = replace(job, results=str(folder))
+        job = replace(job, results=str(folder), shared_folders=shared_folders(image_sets, job.segment_channel))
     shard = Shard.parse(shard) if isinstance(shard, str) else shard
     paths = [input if isinstance(input, str | Path) else None, labels, rois, reading.get("illumination")]
     # the files of a shard are merged into the folder itself
@@ -174,7 +174,7 @@ def profile(
         left_out=left_out,
     )
     if save_labels and job.segment_channel:
-        write_contact_sheet(folder, image_sets, job.segment_channel)
+        write_contact_sheet(folder, image_sets, job.segment_channel, job.shared_folders)
     if csv:
         summary.csv = write_csv(summary.folder)
     return summary
@@ -311,7 +311,7 @@ def describe_run(image_sets: Sequence[ImageSet], job: Job, card: Card, precision
         **{
             name.replace("_", " "): value
             for name, value in json.loads(json.dumps(asdict(job))).items()
-            if name != "results"
+            if name not in ("results", "shared_folders")
         },
         "weights": f"{card.name} {card.sha256}",
         "precision": precision,

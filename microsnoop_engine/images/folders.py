@@ -17,6 +17,7 @@ from .folder_files import list_files
 from .formats import SUFFIXES
 from .illumination import is_function
 from .image_set import ImageSet, PlaneSource, typed_metadata
+from .image_set_file import CONTACT_SHEET, IMAGE_SETS, LABEL_FOLDER
 from .left_out import LeftOut
 from .patterns import Pattern
 from .reading_options import ReadingOptions
@@ -95,6 +96,7 @@ def _sort_files(folder: Path, labels: str | Path | None) -> tuple[list[PurePath]
         left_out.extend(LeftOut(folder.joinpath(*path.parts), reason) for path in images if kind(path))
         images = [path for path in images if not kind(path)]
 
+    leave_out(_results_among(files).__contains__, "of the results of microsnoop profile")
     leave_out(lambda path: is_function(path.stem), "an illumination function: apply it by `illumination`")
     if not images:
         hint = ": name one of its .npz files" if any(path.suffix.lower() == ".npz" for path in others) else ""
@@ -107,6 +109,15 @@ def _sort_files(folder: Path, labels: str | Path | None) -> tuple[list[PurePath]
     if not images:
         raise InputError(f"folder '{folder}' holds no images, but what a segmentation made of them: '{first}'")
     return images, others, left_out
+
+
+def _results_among(files: Sequence[PurePath]) -> set[PurePath]:
+    """Find the label images and pictures that runs of microsnoop left in their results folders."""
+    runs = {path.parent for path in files if path.name == IMAGE_SETS}
+    # the shards of a run share them
+    runs |= {run.parent for run in runs if run.name.startswith("shard-")}
+    pictures, labels = {run / CONTACT_SHEET for run in runs}, {run / LABEL_FOLDER for run in runs}
+    return {path for path in files if path in pictures or not labels.isdisjoint(path.parents)}
 
 
 def _without_labels(folder: Path, files: Sequence[PurePath], labels: Path) -> tuple[list[PurePath], list[LeftOut]]:

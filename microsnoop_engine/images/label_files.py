@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
+from itertools import takewhile
 from pathlib import Path, PurePath
 
 from ..errors import InputError
@@ -25,6 +26,40 @@ ARRAY_SUFFIXES = (".npy", ".geojson")
 _IMAGES = ("Series", "Page")
 """Metadata of several images in one file."""
 ROI_ENDINGS = ("", "_RoiSet", "_rois", "_cp_rois")
+
+
+def place_ending(image_set: ImageSet, channel: str) -> str:
+    """Return the ending of the name of a label image that tells the images and planes of one file apart.
+
+    Parameters
+    ----------
+    image_set : ImageSet
+    channel : str
+        Channel that was segmented.
+
+    Returns
+    -------
+    str
+        Empty for the only image of a file.
+
+    Examples
+    --------
+    >>> source = PlaneSource(Path("a.tif"), position=Position(series=1, plane=4))
+    >>> place_ending(ImageSet(1, {"DNA": source}), "DNA")
+    '_s1_z4'
+    """
+    source = image_set.channels[channel]
+    place = source.position or Position()
+    # the first plane may be that of a file with a plane for each channel
+    frame = min(each.index or 0 for each in image_set.channels.values()) if source.level is None else 0
+    numbers = {
+        "": None if source.row is None else source.row + 1,
+        "f": frame or None,
+        "s": place.series,
+        "z": place.plane if isinstance(place.plane, int) else None,
+        "t": place.time,
+    }
+    return "".join(f"_{letter}{number}" for letter, number in numbers.items() if number is not None)
 
 
 def match_labels(image_sets: Sequence[ImageSet], path: Path, objects: str) -> list[ImageSet]:
@@ -136,6 +171,7 @@ def _label_image(image_set: ImageSet, folder: Path, objects: str, by_stem: dict[
     sources = image_set.channels.values()
     stems = [_stem(source.path) for source in sources]
     stems += [stem.removesuffix(f"_{composed(name)}") for stem, name in zip(stems, image_set.channels, strict=True)]
+    stems += [f"{stem}{place_ending(image_set, name)}" for stem, name in zip(stems, image_set.channels, strict=False)]
     # programs that take .ome for a part of the name: A01.ome_cp_masks.tif
     stems += [composed(source.path.stem) for source in sources]
     names = [f"{stem}{ending}" for stem in stems for ending in (*LABEL_ENDINGS, "_seg", f"_{objects}")]
@@ -145,9 +181,9 @@ def _label_image(image_set: ImageSet, folder: Path, objects: str, by_stem: dict[
     if len(matches) > 1:
         matches = {path for path in matches if _is_of(path, folder, objects)} or matches
     if len(matches) > 1:
-        # plates may have files of the same names, in folders of the same name
-        parents = {source.path.parent.name for source in sources}
-        matches = {path for path in matches if path.parent.name in parents} or matches
+        # plates may have files of the same names, in folders of the same names
+        equal = {path: max(_equal_folders(path, source.path) for source in sources) for path in matches}
+        matches = {path for path in matches if equal[path] == max(equal.values())}
     if len(matches) > 1:
         listed = ", ".join(sorted(f"'{path}'" for path in matches))
         raise InputError(
@@ -155,6 +191,12 @@ def _label_image(image_set: ImageSet, folder: Path, objects: str, by_stem: dict[
             "Choose by `objects` the one whose name ends in it, such as _Nuclei"
         )
     return matches.pop() if matches else folder / f"{stems[0]}.tif"
+
+
+def _equal_folders(first: PurePath, second: PurePath) -> int:
+    """Count the folders around two files that have the same names, from the innermost one."""
+    pairs = zip(first.parent.parts[::-1], second.parent.parts[::-1], strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def _stem(path: PurePath) -> str:
