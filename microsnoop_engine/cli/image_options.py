@@ -1,17 +1,39 @@
-"""Options of the microsnoop command that choose planes of image files."""
+"""Options of the microsnoop command about how inputs are read."""
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import fields
 from typing import Any
 
+from ..images.acquisitions.layouts import AUTO, LAYOUT_CHOICES
 from ..images.projection import PROJECTIONS
+from ..images.reading_options import ReadingOptions
 from ..images.selection import PAGES, PlaneSelection
 from .options import path_argument
 
 
-def add_image_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options; :func:`image_arguments` passes them on."""
+def add_folder_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a folder of images; :func:`reading_arguments` passes them on."""
+    parser.add_argument(
+        "--layout",
+        choices=LAYOUT_CHOICES,
+        default=AUTO,
+        help="for a folder: the instrument that wrote it; auto (default) recognizes it, files takes every file as an "
+        "image set",
+    )
+    parser.add_argument(
+        "--channel-name", metavar="NAME", help="for a folder: name of the channel where file names have none"
+    )
+    parser.add_argument(
+        "--allow-unmatched",
+        action="store_true",
+        help="for a folder: also if more than a fifth of its images fit neither --pattern nor the layout",
+    )
+
+
+def add_plane_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of stacks and illumination; :func:`reading_arguments` passes them on."""
     group = parser.add_argument_group("stacks and illumination")
     depth = group.add_mutually_exclusive_group()
     depth.add_argument(
@@ -40,10 +62,15 @@ def add_image_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def image_arguments(options: argparse.Namespace) -> dict[str, Any]:
-    """Return the options as arguments of `find_image_sets`."""
-    selection = PlaneSelection(options.project, options.plane, options.time, options.pages)
-    return {"selection": None if selection == PlaneSelection() else selection, "illumination": options.illumination}
+def reading_arguments(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the options of a command as fields of `ReadingOptions`, except the object set."""
+    given = vars(options)
+    names = {each.name for each in fields(ReadingOptions)} - {"objects", "selection"}
+    selection = PlaneSelection(*(given.get(each.name) for each in fields(PlaneSelection)))
+    return {
+        **{name: given[name] for name in given.keys() & names},
+        "selection": None if selection == PlaneSelection() else selection,
+    }
 
 
 def _number_or(*words: str) -> Any:

@@ -1,4 +1,4 @@
-"""Define the command inputs, which shows what an input holds, and the options of inputs that commands share."""
+"""Define the command inputs, which shows what an input holds."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import json
 import logging
 import re
 from collections.abc import Sequence
-from inspect import signature
 from typing import TYPE_CHECKING, Any
 
-from ..images.acquisitions.layouts import AUTO, LAYOUT_CHOICES, LAYOUTS
+from ..images.acquisitions.layouts import LAYOUTS
+from ..images.reading_options import ReadingOptions
+from ..storage.paths import path_kind
+from .image_options import add_folder_options, reading_arguments
 from .options import path_argument
 
 if TYPE_CHECKING:
@@ -27,7 +29,9 @@ def add_inputs_command(commands: Any) -> None:
     parser.add_argument("input", type=path_argument, metavar="INPUT", help="what microsnoop profile takes")
     parser.add_argument("--pattern", help="see microsnoop profile")
     add_folder_options(parser)
-    parser.add_argument("--labels", type=path_argument, metavar="FOLDER", help="label images named like the images")
+    parser.add_argument(
+        "--labels", type=path_argument, metavar="FILE|FOLDER", help="label images, see microsnoop profile"
+    )
     parser.add_argument("--objects", metavar="NAME", help="name of the objects")
     parser.add_argument(
         "--write", type=path_argument, metavar="CSV", help="write the image sets as a LoadData CSV of CellProfiler"
@@ -36,54 +40,26 @@ def add_inputs_command(commands: Any) -> None:
     parser.set_defaults(run=run_inputs)
 
 
-def add_folder_options(parser: Any) -> None:
-    """Add the options of a folder of images; their names are the parameters of `find_inputs`."""
-    parser.add_argument(
-        "--layout",
-        choices=LAYOUT_CHOICES,
-        default=AUTO,
-        help="for a folder: the instrument that wrote it; auto (default) recognizes it, files takes every file as an "
-        "image set",
-    )
-    parser.add_argument(
-        "--channel-name", metavar="NAME", help="for a folder: name of the channel where file names have none"
-    )
-    parser.add_argument(
-        "--allow-unmatched",
-        action="store_true",
-        help="for a folder: also if more than a fifth of its images fit neither --pattern nor the layout",
-    )
-
-
-def reading_options(options: argparse.Namespace) -> dict[str, Any]:
-    """Return the options of a command that are parameters of `find_inputs`, except the path and the object set."""
-    from ..images.inputs import find_inputs
-
-    names = signature(find_inputs).parameters.keys() - {"path", "objects"}
-    return {name: value for name, value in vars(options).items() if name in names}
-
-
 def run_inputs(options: argparse.Namespace) -> int:
     """Show what an input holds: plates, wells, sites, channels, planes and times, and the files that are left out."""
     from ..images.folders import MAX_UNMATCHED
     from ..images.inputs import find_inputs
     from ..images.load_data_file import write_load_data
+    from ..tables.outputs import refuse_inputs
 
     # what is left out is printed below
     logging.getLogger("microsnoop_engine.images.inputs").setLevel(logging.ERROR)
-    inputs = find_inputs(
-        options.input,
-        options.pattern,
-        options.labels,
-        options.objects or "Nuclei",
-        layout=options.layout,
-        channel_name=options.channel_name,
-        allow_unmatched=True,
-    )
+    reading = {**reading_arguments(options), "allow_unmatched": True}
+    inputs = find_inputs(options.input, ReadingOptions(**reading, objects=options.objects or "Nuclei"))
     unexpected = sum(each.files for each in inputs.left_out if each.unexpected)
     images = unexpected + sum(len(image_set.channels) for image_set in inputs.image_sets)
     refused = unexpected > MAX_UNMATCHED * images and not options.allow_unmatched
-    words = write_load_data(options.write, inputs.image_sets) if options.write else {}
+    words: dict[str, str] = {}
+    if options.write:
+        sources = (source for each in inputs.image_sets for source in (*each.channels.values(), *each.labels.values()))
+        files = [options.input] if path_kind(options.input) == "file" else []
+        refuse_inputs(options.write, [*files, *(source.path for source in sources)], "write")
+        words = write_load_data(options.write, inputs.image_sets)
     if options.json:
         print(json.dumps(_summary(inputs), ensure_ascii=False))
         return 0

@@ -13,8 +13,7 @@ from ..distributor.compute import EXECUTORS, ComputeSettings
 from ..distributor.shards import Shard
 from ..errors import InputError
 from ..modes.settings import MASKS, MODES, NORMALIZATIONS, CropSettings
-from .image_options import add_image_options, image_arguments
-from .inputs import add_folder_options, reading_options
+from .image_options import add_folder_options, add_plane_options, reading_arguments
 from .object_options import add_object_options, object_arguments
 from .options import (
     add_compute_options,
@@ -80,7 +79,7 @@ def _add_profile(commands: Any) -> None:
         help="resize all images to pixels of UM micrometers; for OME-Zarr: use the level whose pixel size is nearest",
     )
     parser.add_argument("--acquisition", metavar="ID", help="for OME-Zarr plates: number or name of the acquisition")
-    add_image_options(parser)
+    add_plane_options(parser)
     cells = parser.add_argument_group("objects (mode cells)")
     cells.add_argument(
         "--segment",
@@ -92,9 +91,10 @@ def _add_profile(commands: Any) -> None:
     cells.add_argument(
         "--labels",
         type=path_argument,
-        metavar="FOLDER",
-        help="label images, named like the images (with or without _labels, _masks, _cp_masks, _Nuclei, _Cells), "
-        "_seg.npy of Cellpose, or .geojson; default: those beside the images, if all have one",
+        metavar="FILE|FOLDER",
+        help="the label image of a single image or stack, or a folder of label images named like the images (with or "
+        "without _labels, _masks, _cp_masks, _Nuclei, _Cells), _seg.npy of Cellpose, or .geojson; default: those "
+        "beside the images, if all have one",
     )
     cells.add_argument(
         "--rois",
@@ -237,7 +237,7 @@ def run_profile(options: argparse.Namespace) -> int:
             strict=options.strict,
             csv=options.csv,
             on_progress=on_progress,
-            **{**reading_options(options), **image_arguments(options)},
+            **reading_arguments(options),
         )
     console.print_summary(summary, time.monotonic() - began)
     return 1 if summary.failures else 0

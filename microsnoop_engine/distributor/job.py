@@ -36,6 +36,8 @@ class Job:
     segmentation : SegmentationSettings
     results : str, optional
         Results folder, where the segmented labels are to be saved.
+    shared_folders : int
+        Folders above all images, see :func:`.label_images.shared_folders`.
     """
 
     channels: tuple[str, ...]
@@ -45,6 +47,7 @@ class Job:
     segment_channel: str | None = None
     segmentation: SegmentationSettings = field(default_factory=SegmentationSettings)
     results: str | None = None
+    shared_folders: int = 0
 
     def segmenter(self, device: str) -> Segmenter | None:
         """Load the segmentation method.

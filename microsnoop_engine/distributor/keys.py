@@ -28,8 +28,9 @@ def image_set_keys(image_sets: Sequence[ImageSet], metadata: Mapping[str, type])
     Returns
     -------
     dict of int to list of str
-        By ImageNumber. The second part changes with number, files (path, size and time of the last change), metadata
-        and the columns of the table. Files of a store and folders (OME-Zarr) are known by their path alone.
+        By ImageNumber, on which they do not depend. The second part changes with files (path, size and time of the last
+        change), metadata and the columns of the table. Files of a store and folders (OME-Zarr) are known by their path
+        alone.
     """
     stamp = cache(_stamp)
     columns = [[name, kind.__name__] for name, kind in metadata.items()]
@@ -39,7 +40,7 @@ def image_set_keys(image_sets: Sequence[ImageSet], metadata: Mapping[str, type])
         sources = [source for part in (image_set.channels, image_set.labels) for source in part.values()]
         paths = [path for source in sources for path in (source.path, source.illumination) if path is not None]
         stamps = [stamp(path) for path in paths]
-        state = [image_set.number, planes, stamps, dict(image_set.metadata), image_set.scale, columns]
+        state = [planes, stamps, dict(image_set.metadata), image_set.scale, columns]
         keys[image_set.number] = [_digest(planes), _digest(state)]
     return keys
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +13,43 @@ from numpy.typing import NDArray
 
 from ..errors import ImageError, StorageError
 from ..images.image_set import ImageSet, PlaneSource
+from ..images.image_set_file import CONTACT_SHEET, LABEL_FOLDER
+from ..images.label_files import place_ending
 from ..images.planes import read_plane
 from ..storage.atomic import write_atomic
-from ..storage.paths import make_folder, path_kind
+from ..storage.paths import is_remote, make_folder, path_kind
 
-LABEL_FOLDER = "labels"
-"""Folder of the label images in a results folder."""
-CONTACT_SHEET = "segmentation.png"
 _FIELDS = 6
 _COLUMNS = 3
 _SIDE = 480
 """Longer side of a field on the contact sheet, in pixels."""
 _GAP = 6
+_CAPTION = 17
+"""Height of the line of text above a field, in pixels."""
 _OUTLINE = (255, 200, 0)
 
 
-def label_path(folder: Path, image_set: ImageSet, channel: str) -> Path:
+def shared_folders(image_sets: Sequence[ImageSet], channel: str) -> int:
+    """Count the folders above all images, which their label images need not have.
+
+    Parameters
+    ----------
+    image_sets : sequence of ImageSet
+    channel : str
+        Channel that is segmented.
+
+    Returns
+    -------
+    int
+        Images of one folder keep its name.
+    """
+    parents = {each.channels[channel].path.parent for each in image_sets if channel in each.channels}
+    levels = zip(*(_parts(parent) for parent in parents), strict=False)
+    common = sum(1 for _ in takewhile(lambda names: len(set(names)) == 1, levels))
+    return max(common - (len(parents) == 1), 1)
+
+
+def label_path(folder: Path, image_set: ImageSet, channel: str, shared: int) -> Path:
     """Return the path of the label image of an image set.
 
     Parameters
@@ -37,18 +59,22 @@ def label_path(folder: Path, image_set: ImageSet, channel: str) -> Path:
     image_set : ImageSet
     channel : str
         Channel that was segmented.
+    shared : int
+        Result of :func:`shared_folders`.
 
     Returns
     -------
     Path
-        ``labels/FOLDER/NAME_labels.tif`` with the name of the channel's file and of its folder, so that ``labels``
-        finds it; with the number of the image set where a file may hold several.
+        ``labels/FOLDER/NAME_labels.tif`` with the name of the channel's file and of its folders, so that ``labels``
+        finds it; with the place in the file where it holds several images or planes.
     """
     source = image_set.channels[channel]
-    indexes = [each.index or 0 for each in image_set.channels.values()]
-    several = source.row is not None or source.level is not None or min(indexes) > 0
-    name = source.path.stem.removesuffix(".ome") + (f"_{image_set.number}" if several else "")
-    return folder / LABEL_FOLDER / source.path.parent.name / f"{name}_labels.tif"
+    name = source.path.stem.removesuffix(".ome") + place_ending(image_set, channel)
+    return folder.joinpath(LABEL_FOLDER, *_parts(source.path.parent)[shared:], f"{name}_labels.tif")
+
+
+def _parts(folder: Path) -> tuple[str, ...]:
+    return folder.parts if is_remote(folder) else folder.resolve().parts
 
 
 def write_labels(path: Path, labels: NDArray[np.integer[Any]]) -> None:
@@ -74,7 +100,7 @@ def write_labels(path: Path, labels: NDArray[np.integer[Any]]) -> None:
     write_atomic(path, content.getvalue())
 
 
-def write_contact_sheet(folder: Path, image_sets: Sequence[ImageSet], channel: str) -> None:
+def write_contact_sheet(folder: Path, image_sets: Sequence[ImageSet], channel: str, shared: int) -> None:
     """Write ``segmentation.png``: some fields with the outlines of their saved labels.
 
     Parameters
@@ -84,6 +110,8 @@ def write_contact_sheet(folder: Path, image_sets: Sequence[ImageSet], channel: s
     image_sets : sequence of ImageSet
     channel : str
         Channel that was segmented.
+    shared : int
+        Result of :func:`shared_folders`.
 
     Raises
     ------
@@ -92,7 +120,8 @@ def write_contact_sheet(folder: Path, image_sets: Sequence[ImageSet], channel: s
     """
     from PIL import Image
 
-    saved = [each for each in image_sets if channel in each.channels and path_kind(label_path(folder, each, channel))]
+    paths = {each.number: label_path(folder, each, channel, shared) for each in image_sets if channel in each.channels}
+    saved = [each for each in image_sets if each.number in paths and path_kind(paths[each.number])]
     if not saved:
         return
     chosen = [saved[index] for index in np.unique(np.linspace(0, len(saved) - 1, _FIELDS).astype(int))]
@@ -100,21 +129,45 @@ def write_contact_sheet(folder: Path, image_sets: Sequence[ImageSet], channel: s
     for image_set in chosen:
         try:
             plane = read_plane(image_set.channels[channel], channel)
-            labels = read_plane(PlaneSource(label_path(folder, image_set, channel)), channel)
+            labels = read_plane(PlaneSource(paths[image_set.number]), channel)
         except (ImageError, StorageError):
             continue
-        tiles.append(outlined(plane, labels))
+        count = np.unique(labels[labels > 0]).size
+        names = (
+            str(image_set.metadata[name]) for name in ("Plate", "Well", "Site", "File") if name in image_set.metadata
+        )
+        caption = " ".join([f"{image_set.number}:", *names, f"({count} objects)"])
+        tiles.append(captioned(outlined(plane, labels), caption))
     if not tiles:
         return
     height, width = (max(tile.shape[axis] for tile in tiles) + _GAP for axis in (0, 1))
     columns = min(len(tiles), _COLUMNS)
-    sheet = np.full((height * -(-len(tiles) // columns), width * columns, 3), 255, np.uint8)
+    sheet = np.full((height * -(-len(tiles) // columns) + _GAP, width * columns + _GAP, 3), 255, np.uint8)
     for n, tile in enumerate(tiles):
-        y, x = height * (n // columns), width * (n % columns)
+        y, x = height * (n // columns) + _GAP, width * (n % columns) + _GAP
         sheet[y : y + tile.shape[0], x : x + tile.shape[1]] = tile
     content = io.BytesIO()
     Image.fromarray(sheet).save(content, "PNG")
     write_atomic(folder / CONTACT_SHEET, content.getvalue())
+
+
+def captioned(picture: NDArray[np.uint8], caption: str) -> NDArray[np.uint8]:
+    """Write a line of text above a picture; what exceeds its width is cut off.
+
+    Parameters
+    ----------
+    picture : array (h, w, 3)
+    caption : str
+
+    Returns
+    -------
+    array (h', w, 3)
+    """
+    from PIL import Image, ImageDraw, ImageFont
+
+    line = Image.new("RGB", (picture.shape[1], _CAPTION), "white")
+    ImageDraw.Draw(line).text((2, 1), caption, fill="black", font=ImageFont.load_default(_CAPTION - 5))
+    return np.concatenate([np.asarray(line), picture])
 
 
 def outlined(plane: NDArray[Any], labels: NDArray[np.integer[Any]]) -> NDArray[np.uint8]:

@@ -15,6 +15,7 @@ from typing import Any
 from ..errors import InputError
 from ..images.image_set import ImageSet
 from ..images.image_set_file import read_image_sets, write_image_sets
+from ..images.left_out import LEFT_OUT_LIST
 from ..storage.atomic import atomic_path, write_atomic
 from ..storage.paths import copy, files_in, folders_in, is_remote, path_kind, read_bytes, remove
 from ..tables.columns import IMAGE_NUMBER
@@ -81,6 +82,9 @@ def merge(folder: Path) -> MergeSummary:
     (_copy_in_store if is_remote(folder) else _link)(sources, folder, [entry["part"] for entry in entries])
     _write_image_list(folder / IMAGE_LIST, sorted(statuses, key=lambda row: int(row[IMAGE_NUMBER])))
     write_image_sets(folder, image_sets, channels)
+    # every shard lists what is left out of the whole run
+    if path_kind(skipped := next(iter(shards.values())) / LEFT_OUT_LIST):
+        write_atomic(folder / LEFT_OUT_LIST, read_bytes(skipped))
     run = {key: value for key, value in manifests[next(iter(shards))][0]["run"].items() if key != "shard"}
     write_atomic(folder / MANIFEST, "".join(json.dumps(line) + "\n" for line in [{"run": run}, *entries]).encode())
 

@@ -257,7 +257,7 @@ def add_labels(image_set: ImageSet, image: Image, job: Job, segment: Segmenter |
                 job.segment_channel,
             )
         if job.results and job.segment_channel:
-            write_labels(label_path(as_path(job.results), image_set, job.segment_channel), labels)
+            write_labels(label_path(as_path(job.results), image_set, job.segment_channel, job.shared_folders), labels)
         return channels, labels
     if job.objects not in image_set.labels:
         raise InputError(

@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.jsonl"
 IMAGE_LIST = "images.csv"
+CSV_TABLE = "profiles.csv"
 PART_BYTES = 64 << 20
 """Size of a part of the table."""
 PART_SECONDS = 60
@@ -55,8 +56,8 @@ class TableWriter:
     part_bytes : int
         Size of a part.
     keys : dict of int to list of str, optional
-        The keys of all image sets of the run (see :func:`.keys.image_set_keys`). Rows of earlier image sets with
-        another key, or none, are removed. By default they stay.
+        The keys of all image sets of the run (see :func:`.keys.image_set_keys`). Rows of earlier image sets get the
+        ImageNumber that their key has now, or are removed if there is none. By default they stay.
     lock : FolderLock, optional
         Keeps other runs out.
 
@@ -96,20 +97,13 @@ class TableWriter:
         self._keys = keys
         manifest = folder / MANIFEST
         entries = self._resume(manifest, run) if path_kind(manifest) else self._begin(run)
-        self._manifest = self._write_manifest(manifest, entries)
+        # parts whose rows change were written under new names: a kill before this line leaves the table as it was
+        self._manifest = AppendFile(manifest, "".join(json.dumps(entry) + "\n" for entry in entries).encode())
         parts = [entry["part"] for entry in entries[1:]]
         self._empty = not parts
         for name in files_in(self.table):
             if str(name) not in parts:
                 remove(self.table / str(name))
-        # the manifest names the rows to remove before they are removed: a kill in between leaves that for the next run
-        if incomplete := [entry for entry in entries if "remove" in entry]:
-            for entry in incomplete:
-                self._remove_rows(self.table / entry["part"], entry.pop("remove"))
-            self._manifest = self._write_manifest(manifest, entries)
-
-    def _write_manifest(self, manifest: Path, entries: list[dict[str, Any]]) -> AppendFile:
-        return AppendFile(manifest, "".join(json.dumps(entry) + "\n" for entry in entries).encode())
 
     def _begin(self, run: dict[str, Any]) -> list[dict[str, Any]]:
         make_folder(self.table)
@@ -121,7 +115,7 @@ class TableWriter:
         entries = read_manifest(manifest)
         known = bool(entries) and "run" in entries[0]
         parts = [entry for entry in entries[1:] if entry.get("images")]
-        images: dict[int, dict[str, Any]] = {image["number"]: image for entry in parts for image in entry["images"]}
+        images = [image for entry in parts for image in entry["images"]]
         if not known or images:
             _check_same_settings(manifest.parent, entries[0]["run"] if known else {}, run)
         make_folder(self.table)
@@ -130,41 +124,53 @@ class TableWriter:
             raise ResumeError(
                 f"parts {', '.join(missing)} of '{self.table}' are missing: delete the folder and run again"
             )
-        changed = self._changed(manifest.parent, images)
-        for entry in parts:
-            if numbers := [image["number"] for image in entry["images"] if image["number"] in changed]:
-                entry["remove"] = [*entry.get("remove", []), *numbers]
-                entry["images"] = [image for image in entry["images"] if image["number"] not in changed]
         self._number = 1 + max((int(re.findall(r"\d+", entry["part"])[0]) for entry in parts), default=-1)
-        self.done = {number: image for number, image in images.items() if number not in changed}
+        numbers = self._numbers(manifest.parent, images)
+        for entry in parts:
+            images = [
+                {**each, "number": numbers[each["number"]]} for each in entry["images"] if each["number"] in numbers
+            ]
+            if images and images != entry["images"]:
+                entry["part"] = self._rewrite(entry["part"], numbers)
+            entry["images"] = images
+        self.done = {image["number"]: image for entry in parts for image in entry["images"]}
         return [{"run": run}, *(entry for entry in parts if entry["images"])]
 
-    def _changed(self, folder: Path, images: dict[int, dict[str, Any]]) -> set[int]:
-        """Find the image sets of an earlier run that differ from those of this one."""
-        keys = self._keys
-        if keys is None or not images:
-            return set()
-        before = {number: image.get("key") or ["", ""] for number, image in images.items()}
-        if not {planes for planes, _ in before.values()} & {planes for planes, _ in keys.values()}:
+    def _numbers(self, folder: Path, images: list[dict[str, Any]]) -> dict[int, int]:
+        """Find the image sets of an earlier run in this one; return their new numbers by the old ones."""
+        if self._keys is None or not images:
+            return {image["number"]: image["number"] for image in images}
+        before = {image["number"]: image.get("key") or ["", ""] for image in images}
+        if not {planes for planes, _ in before.values()} & {planes for planes, _ in self._keys.values()}:
             raise ResumeError(
                 f"`out`: '{folder}' holds the results of other images ({len(images)} image sets, none of them in the "
                 "input). Choose another folder, or delete this one"
             )
-        changed = {number for number, key in before.items() if key != keys.get(number)}
-        if again := sorted(changed & keys.keys()):
-            log.info("%d image sets have changed and are measured again: ImageNumber %s", len(again), listing(again))
-        if gone := sorted(changed - keys.keys()):
-            log.warning(
-                "%d image sets are no longer in the input; their rows are removed: %s", len(gone), listing(gone)
-            )
-        return changed
+        waiting: dict[tuple[str, ...], list[int]] = {}
+        for number, key in self._keys.items():
+            waiting.setdefault(tuple(key), []).append(number)
+        numbers = {old: same.pop(0) for old, key in sorted(before.items()) if (same := waiting.get(tuple(key), []))}
+        _log_changes(before, self._keys, numbers)
+        return numbers
 
-    def _remove_rows(self, part: Path, numbers: list[int]) -> None:
-        """Remove the rows of image sets from a part."""
-        table = read_table(part)
-        gone = pc.is_in(table[IMAGE_NUMBER], pa.array(numbers, table.schema.field(IMAGE_NUMBER).type))
-        with atomic_path(part) as temporary:
-            pq.write_table(table.filter(pc.invert(gone)), temporary, compression="zstd")
+    def _rewrite(self, part: str, numbers: dict[int, int]) -> str:
+        """Write a part under a new name, with the rows and numbers that image sets have now; return the name."""
+        table = read_table(self.table / part)
+        place = table.schema.get_field_index(IMAGE_NUMBER)
+        kind = table.schema.field(place).type
+        index = pc.index_in(table[IMAGE_NUMBER], pa.array(list(numbers), kind))
+        kept = table.set_column(
+            place, table.schema.field(place), pc.take(pa.array(list(numbers.values()), kind), index)
+        )
+        name = self._next_name()
+        with atomic_path(self.table / name) as temporary:
+            pq.write_table(kept.filter(pc.is_valid(index)), temporary, compression="zstd")
+        return name
+
+    def _next_name(self) -> str:
+        """Return the name of the next part."""
+        self._number += 1
+        return f"part-{self._number - 1:05d}{self._lock.suffix}.parquet"
 
     def write(self, image_set: ImageSet, measurement: Measurement) -> None:
         """Append the rows of one image set.
@@ -195,7 +201,7 @@ class TableWriter:
             self._write_part()
 
     def _write_part(self) -> None:
-        name = f"part-{self._number:05d}{self._lock.suffix}.parquet"
+        name = self._next_name()
         measured, images = self._measured, self._images
         self._measured, self._images, self._bytes = [], [], 0
         with atomic_path(self.table / name) as temporary:
@@ -208,7 +214,6 @@ class TableWriter:
             raise
         self._manifest.append((json.dumps({"part": name, "images": images}) + "\n").encode())
         self.done.update((image["number"], image) for image in images)
-        self._number += 1
         self._empty = False
         self._flushed = time.monotonic()
 
@@ -337,7 +342,7 @@ def write_csv(folder: Path) -> Path:
     """
     import pyarrow.csv as pv
 
-    target = folder / "profiles.csv"
+    target = folder / CSV_TABLE
     parts = table_files(folder / TABLE)
     if not parts:
         raise InputError(f"there is no table at '{folder / TABLE}'")
@@ -360,6 +365,23 @@ def _check_same_settings(folder: Path, before: dict[str, Any], now: dict[str, An
             f"`out`: '{folder}' holds the results of another run; different: {'; '.join(differences)}. "
             "Choose another folder, or delete this one"
         )
+
+
+def _log_changes(before: dict[int, Key], now: dict[int, Key], numbers: dict[int, int]) -> None:
+    """Log what differs between the image sets of an earlier run and those of this one."""
+    planes_before = {planes for number, (planes, _) in before.items() if number not in numbers}
+    kept = set(numbers.values())
+    changed = {number: planes for number, (planes, _) in now.items() if number not in kept and planes in planes_before}
+    gone = [n for n, (planes, _) in before.items() if n not in numbers and planes not in changed.values()]
+    moved = [new for old, new in numbers.items() if new != old]
+    if changed:
+        log.info(
+            "%d image sets have changed and are measured again: ImageNumber %s", len(changed), listing(sorted(changed))
+        )
+    if moved:
+        log.info("%d image sets have another ImageNumber now; their rows are kept: %s", len(moved), listing(moved))
+    if gone:
+        log.warning("%d image sets are no longer in the input; their rows are removed: %s", len(gone), listing(gone))
 
 
 def _flat(run: dict[str, Any]) -> dict[str, Any]:

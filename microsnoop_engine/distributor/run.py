@@ -17,6 +17,7 @@ from ..images.inputs import find_inputs
 from ..images.label_files import as_masks, match_rois
 from ..images.left_out import LeftOut, write_left_out
 from ..images.outline_files import OUTLINE_METADATA, has_outlines
+from ..images.reading_options import ReadingOptions
 from ..model.checkpoints import Card
 from ..model.embedder import Embedder
 from ..modes.measure import check_frame
@@ -31,7 +32,8 @@ from .executors.local import LocalExecutor
 from .executors.machine import default_memory
 from .job import Job, resolve_job
 from .keys import digest_of_inputs, image_set_keys
-from .label_images import write_contact_sheet
+from .label_images import shared_folders, write_contact_sheet
+from .output_folder import check_results_folder
 from .results import PART_BYTES, resume_table, write_csv, write_image_list
 from .shards import Shard
 from .summary import ImageSetFailure, RunSummary
@@ -68,8 +70,9 @@ def profile(
 ) -> RunSummary:
     """Measure images into a results folder, or continue a stopped run.
 
-    Image sets that were measured before keep their rows. Those whose files or metadata have changed since are measured
-    again, and those that are no longer in the input lose their rows.
+    Image sets that were measured before keep their rows, also if their place in the input, and so their ImageNumber,
+    has changed. Those whose files or metadata have changed since are measured again, and those that are no longer in
+    the input lose their rows.
 
     The folder holds the table ``profiles.parquet``, its ``manifest.jsonl``, the status of every image set
     (``images.csv``) and the image files (``image_sets.json``), also if the run stops early.
@@ -85,7 +88,7 @@ def profile(
     channels : sequence of str, optional
         Channels in the order of the columns. Default: all.
     labels : str or Path, optional
-        Folder of label images named like the images.
+        Label image of a single image or stack, or folder of label images named like the images.
     rois : str or Path, optional
         ROI file of ImageJ, or a folder of them named like the images.
     objects : str, optional
@@ -123,7 +126,7 @@ def profile(
     Raises
     ------
     InputError
-        If the input or an argument cannot be used.
+        If the input or an argument cannot be used, or a file that is read would be replaced by one of the results.
     ImageError
         With ``strict``, if an image set cannot be measured.
     ResumeError
@@ -145,16 +148,22 @@ def profile(
         image_sets = match_rois(list(input), as_path(rois), objects or "Nuclei") if rois else input
         folder, left_out = as_path(out), []
     else:
-        inputs = find_inputs(input, labels=labels, rois=rois, objects=objects or "Nuclei", **reading)
+        options = ReadingOptions(labels=labels, rois=rois, objects=objects or "Nuclei", **reading)
+        inputs = find_inputs(input, options)
         image_sets, left_out = inputs.image_sets, inputs.left_out
         folder = results_inside(input, image_sets) if out is None else as_path(out)
     if label_mask:
         image_sets = as_masks(image_sets)
     job = resolve_job(image_sets, settings, channels, objects, segment, segment_channel, segmentation)
     if save_labels:
-        if not job.segment:
+        if not job.segment_channel:
             raise InputError("`save_labels` goes with a segmentation: set `segment`, or leave out label images")
-        job = replace(job, results=str(folder))
+        job = replace(job, results=str(folder), shared_folders=shared_folders(image_sets, job.segment_channel))
+    shard = Shard.parse(shard) if isinstance(shard, str) else shard
+    paths = [input if isinstance(input, str | Path) else None, labels, rois, reading.get("illumination")]
+    # the files of a shard are merged into the folder itself
+    for written in (folder, folder / shard.folder) if shard else (folder,):
+        check_results_folder(written, [as_path(path) for path in paths if path], image_sets, csv, save_labels)
     summary = run_job(
         image_sets,
         job,
@@ -163,11 +172,11 @@ def profile(
         default_memory() if memory is None else memory,
         strict,
         on_progress,
-        shard=Shard.parse(shard) if isinstance(shard, str) else shard,
+        shard=shard,
         left_out=left_out,
     )
     if save_labels and job.segment_channel:
-        write_contact_sheet(folder, image_sets, job.segment_channel)
+        write_contact_sheet(folder, image_sets, job.segment_channel, job.shared_folders)
     if csv:
         summary.csv = write_csv(summary.folder)
     return summary
@@ -269,6 +278,8 @@ def run_job(
             )
             if diameter:
                 write_diameter(shared, diameter)
+            write_image_sets(folder, image_sets, job.channels)
+            write_left_out(folder, left_out)
             remaining = [image_set for image_set in image_sets if image_set.number not in writer.done]
             try:
                 for done, (image_set, outcome) in enumerate(running.measured(remaining), start=1):
@@ -285,9 +296,6 @@ def run_job(
                 writer.check_lock()
                 failures = {failure.number: asdict(failure) for failure in summary.failures}
                 write_image_list(folder, image_sets, writer.done, failures)
-                write_image_sets(folder, image_sets, job.channels)
-                if left_out:
-                    write_left_out(folder, left_out)
     return summary
 
 
@@ -314,7 +322,7 @@ def describe_run(image_sets: Sequence[ImageSet], job: Job, card: Card, precision
         **{
             name.replace("_", " "): value
             for name, value in json.loads(json.dumps(asdict(job))).items()
-            if name != "results"
+            if name not in ("results", "shared_folders")
         },
         "weights": f"{card.name} {card.sha256}",
         "precision": precision,

@@ -43,6 +43,8 @@ class FileImage:
         In micrometers.
     name : str
         Name of the scene or position; may be empty.
+    palette : bool
+        True if the colors are those of a palette, which may show the numbers of a label image.
     """
 
     channels: tuple[str, ...] = ("C1",)
@@ -53,6 +55,7 @@ class FileImage:
     order: str = "CZT"
     pixel_size: float | None = None
     name: str = ""
+    palette: bool = False
 
     def planes(self) -> list[PlaneNumber]:
         """Return all planes in the order of the file, the frames of CellProfiler."""
@@ -100,7 +103,8 @@ class ImageFile:
             Of ``images``, from 0.
         number : PlaneNumber
         intensities : bool
-            Invert the plane if the file shows its smallest value as white. False for labels.
+            Invert the plane if the file shows its smallest value as white. False for labels, of which the numbers of a
+            palette are read, not its colors.
 
         Returns
         -------

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path, PurePath
 
 from ..errors import InputError
-from ..storage.paths import STORE_READERS, is_remote
+from ..storage.paths import STORE_READERS, as_path, is_remote
 from .acquisitions.imagexpress import THUMBNAIL, is_thumbnail
 from .acquisitions.layouts import AUTO, FILES, LAYOUT_CHOICES, LAYOUTS, recognize_layout
 from .acquisitions.planes import group_planes
@@ -17,9 +17,12 @@ from .folder_files import list_files
 from .formats import SUFFIXES
 from .illumination import is_function
 from .image_set import ImageSet, PlaneSource, typed_metadata
+from .image_set_file import CONTACT_SHEET, IMAGE_SETS, LABEL_FOLDER
 from .left_out import LeftOut
 from .patterns import Pattern
+from .reading_options import ReadingOptions
 from .selection import PlaneSelection, choose_planes, image_sets_of_file
+from .sidecars import PRODUCT, find_products
 
 log = logging.getLogger(__name__)
 
@@ -30,35 +33,17 @@ NO_CHANNEL = "Image"
 """Name of the channel where nothing names it."""
 
 
-def from_folder(
-    folder: Path,
-    pattern: str | None = None,
-    layout: str = AUTO,
-    channel_name: str | None = None,
-    allow_unmatched: bool = False,
-    labels: Path | None = None,
-    selection: PlaneSelection | None = None,
-) -> tuple[list[ImageSet], list[LeftOut], str]:
+def from_folder(folder: Path, options: ReadingOptions) -> tuple[list[ImageSet], list[LeftOut], str]:
     """Find the image sets of a folder and its subfolders.
 
     Parameters
     ----------
     folder : Path
         On a disk or in a store. Hidden files and system folders are passed over; links are followed on a disk.
-    pattern : str, optional
-        The form of a file's path in the folder, see :class:`.patterns.Pattern`: files that differ in ``{Channel}``
-        alone are one image set. Without it and without a layout, every image of every file is an image set; files of
-        one image (multi-file OME-TIFF, NDTiff) are taken together.
-    layout : str
-        One of :data:`.acquisitions.layouts.LAYOUT_CHOICES`, without a pattern.
-    channel_name : str, optional
-        Name of the channel where file names have none.
-    allow_unmatched : bool
-        Accept that more than `MAX_UNMATCHED` of the images fit neither pattern nor layout.
-    labels : Path, optional
-        Folder of label images; where it lies inside the folder, its files are no images.
-    selection : PlaneSelection, optional
-        Of stacks in depth and time.
+    options : ReadingOptions
+        With a pattern, files that differ in ``{Channel}`` alone are one image set; see :class:`.patterns.Pattern`.
+        Without it and without a layout, every image of every file is an image set; files of one image (multi-file
+        OME-TIFF, NDTiff) are taken together. Files in the folder of labels are no images.
 
     Returns
     -------
@@ -76,58 +61,72 @@ def from_folder(
     UnreachableError
         If a store does not answer or accepts no credentials.
     """
-    if layout not in LAYOUT_CHOICES:
-        raise InputError(f"`layout` is '{layout}'; choose one of {', '.join(LAYOUT_CHOICES)}")
-    if pattern is not None and layout not in (AUTO, FILES):
+    if options.layout not in LAYOUT_CHOICES:
+        raise InputError(f"`layout` is '{options.layout}'; choose one of {', '.join(LAYOUT_CHOICES)}")
+    if options.pattern is not None and options.layout not in (AUTO, FILES):
         raise InputError("`layout` and `pattern` exclude each other: both say how file names are made up")
-    files, left_out = list_files(folder)
-    if labels is not None:
-        files, own = _without_labels(folder, files, labels)
-        left_out += own
-    images = [path for path in files if path.suffix.lower() in SUFFIXES]
-    others = [path for path in files if path.suffix.lower() not in SUFFIXES]
-    functions = [path for path in images if is_function(path.stem)]
-    reason = "an illumination function: apply it by `illumination`"
-    left_out += [LeftOut(folder.joinpath(*path.parts), reason) for path in functions]
-    images = [path for path in images if path not in set(functions)]
-    if not images:
-        hint = ": name one of its .npz files" if any(path.suffix.lower() == ".npz" for path in others) else ""
-        raise InputError(f"folder '{folder}' holds no images ({', '.join(SUFFIXES)}){hint}")
-    thumbnails = [path for path in images if is_thumbnail(path)]
-    left_out += [LeftOut(folder.joinpath(*path.parts), THUMBNAIL) for path in thumbnails]
-    images = [path for path in images if not is_thumbnail(path)]
-    if not images:
-        raise InputError(f"folder '{folder}' holds thumbnails alone, e.g. '{thumbnails[0]}'")
-    if pattern is not None:
-        read_as, found = PATTERN, _by_pattern(folder, images, pattern, channel_name)
+    images, others, left_out = _sort_files(folder, options.labels)
+    if options.pattern is not None:
+        read_as, found = PATTERN, _by_pattern(folder, images, options.pattern, options.channel_name)
+        fit = f"`pattern` '{options.pattern}'"
     else:
-        name = recognize_layout(images, others) if layout == AUTO else layout
-        laid_out = _by_layout(folder, images, others, name, channel_name) if name in LAYOUTS else None
-        if laid_out is None and name in LAYOUTS and layout != AUTO:
-            raise InputError(f"no file of '{folder}' has a name of the `layout` '{name}' ({LAYOUTS[name].TITLE})")
-        if laid_out is None and channel_name is not None:
-            raise InputError("`channel_name` goes with `pattern`, or with a `layout` of names without channel")
-        read_as = name if laid_out is not None and name is not None else FILES
-        found = laid_out or (_each_file(folder, images, selection), [])
-        others = [path for path in others if read_as == FILES or not LAYOUTS[read_as].is_index(path)]
+        read_as, found = _by_layout_or_file(folder, images, others, options)
+        fit = f"layout '{read_as}'"
     image_sets, more = found
-    if selection and read_as != FILES:
-        image_sets = choose_planes(image_sets, selection)
+    if options.selection and read_as != FILES:
+        image_sets = choose_planes(image_sets, options.selection)
+    indexes = LAYOUTS[read_as].is_index if read_as in LAYOUTS else lambda path: False
     left_out += more
-    left_out += [LeftOut(folder.joinpath(*path.parts), "not an image") for path in others]
-    _check_share(
-        folder, left_out, len(images), f"`pattern` '{pattern}'" if pattern else f"layout '{read_as}'", allow_unmatched
-    )
+    left_out += [LeftOut(folder.joinpath(*path.parts), "not an image") for path in others if not indexes(path)]
+    _check_share(folder, left_out, len(images), fit, options.allow_unmatched)
     return image_sets, left_out, read_as
 
 
+def _sort_files(folder: Path, labels: str | Path | None) -> tuple[list[PurePath], list[PurePath], list[LeftOut]]:
+    """List the images of a folder, its other files, and what is left out whatever the images are called."""
+    files, left_out = list_files(folder)
+    if labels is not None:
+        files, own = _without_labels(folder, files, as_path(labels))
+        left_out += own
+    images = [path for path in files if path.suffix.lower() in SUFFIXES]
+    others = [path for path in files if path.suffix.lower() not in SUFFIXES]
+
+    def leave_out(kind: Callable[[PurePath], bool], reason: str) -> None:
+        nonlocal images
+        left_out.extend(LeftOut(folder.joinpath(*path.parts), reason) for path in images if kind(path))
+        images = [path for path in images if not kind(path)]
+
+    leave_out(_results_among(files).__contains__, "of the results of microsnoop profile")
+    leave_out(lambda path: is_function(path.stem), "an illumination function: apply it by `illumination`")
+    if not images:
+        hint = ": name one of its .npz files" if any(path.suffix.lower() == ".npz" for path in others) else ""
+        raise InputError(f"folder '{folder}' holds no images ({', '.join(SUFFIXES)}){hint}")
+    first = images[0]
+    leave_out(is_thumbnail, THUMBNAIL)
+    if not images:
+        raise InputError(f"folder '{folder}' holds thumbnails alone, e.g. '{first}'")
+    leave_out(find_products(images).__contains__, PRODUCT)
+    if not images:
+        raise InputError(f"folder '{folder}' holds no images, but what a segmentation made of them: '{first}'")
+    return images, others, left_out
+
+
+def _results_among(files: Sequence[PurePath]) -> set[PurePath]:
+    """Find the label images and pictures that runs of microsnoop left in their results folders."""
+    runs = {path.parent for path in files if path.name == IMAGE_SETS}
+    # the shards of a run share them
+    runs |= {run.parent for run in runs if run.name.startswith("shard-")}
+    pictures, labels = {run / CONTACT_SHEET for run in runs}, {run / LABEL_FOLDER for run in runs}
+    return {path for path in files if path in pictures or not labels.isdisjoint(path.parents)}
+
+
 def _without_labels(folder: Path, files: Sequence[PurePath], labels: Path) -> tuple[list[PurePath], list[LeftOut]]:
-    """Leave out the files of a folder of labels inside the folder."""
+    """Leave out labels, a file or the files of a folder, that lie inside the folder."""
     inside = folder.resolve() in labels.resolve().parents
     if not inside:
         return list(files), []
     base = PurePath(labels.resolve().relative_to(folder.resolve()).as_posix())
-    kept = [path for path in files if base not in path.parents]
+    kept = [path for path in files if base not in (path, *path.parents)]
     count = len(files) - len(kept)
     return kept, [LeftOut(labels, "label images", count)] if count else []
 
@@ -168,12 +167,26 @@ def _with_all_numbers(image_sets: list[ImageSet]) -> list[ImageSet]:
     return [replace(each, metadata={**used, **each.metadata}) for each in image_sets]
 
 
+def _by_layout_or_file(
+    folder: Path, images: Sequence[PurePath], others: Sequence[PurePath], options: ReadingOptions
+) -> tuple[str, tuple[list[ImageSet], list[LeftOut]]]:
+    """Read a folder by the layout that is chosen or recognized, else file by file; return how it was read, too."""
+    name = recognize_layout(images, others) if options.layout == AUTO else options.layout
+    if name in LAYOUTS:
+        laid_out = _by_layout(folder, images, others, name, options.channel_name)
+        if laid_out is not None:
+            return name, laid_out
+        if options.layout != AUTO:
+            raise InputError(f"no file of '{folder}' has a name of the `layout` '{name}' ({LAYOUTS[name].TITLE})")
+    if options.channel_name is not None:
+        raise InputError("`channel_name` goes with `pattern`, or with a `layout` of names without channel")
+    return FILES, (_each_file(folder, images, options.selection), [])
+
+
 def _by_layout(
-    folder: Path, images: Sequence[PurePath], others: Sequence[PurePath], name: str | None, channel_name: str | None
+    folder: Path, images: Sequence[PurePath], others: Sequence[PurePath], name: str, channel_name: str | None
 ) -> tuple[list[ImageSet], list[LeftOut]] | None:
     """Group the planes that a layout names; None if there are none."""
-    if name is None:
-        return None
     acquisition = LAYOUTS[name].read(folder, images, others, channel_name or NO_CHANNEL)
     if not acquisition.planes:
         return None

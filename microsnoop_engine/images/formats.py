@@ -77,7 +77,8 @@ def read_plane(
     position : Position, optional
         Where the file holds several planes: which one, or how planes in depth are projected.
     intensities : bool
-        Invert a file that shows its smallest value as white. False for labels.
+        Invert a file that shows its smallest value as white. False for labels, of which the numbers of a palette are
+        read, not its colors.
 
     Returns
     -------
@@ -94,7 +95,7 @@ def read_plane(
         position = _color_or_channel(file, frame, position)
         series, numbers = _planes_chosen(file, frame, position, path)
         image = file.images[series]
-        color = _color(image, position.color, path)
+        color = None if image.palette and not intensities else _color(image, position.color, path)
         planes = (file.read(series, number, intensities) for number in numbers)
         chosen = (plane if color is None else plane[color] for plane in planes)
         return project(chosen, str(position.plane)) if position.plane in PROJECTIONS else next(chosen)

@@ -15,6 +15,8 @@ from .image_set import ImageSet, PlaneSource, Position
 
 IMAGE_SETS = "image_sets.json"
 """Name of the file in a results folder."""
+LABEL_FOLDER, CONTACT_SHEET = "labels", "segmentation.png"
+"""Folder of the saved label images in a results folder, and the picture of some of them."""
 
 
 def write_image_sets(folder: Path, image_sets: Sequence[ImageSet], channels: Sequence[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 
@@ -20,12 +20,15 @@ from .load_data import from_load_data, is_load_data
 from .npz import from_npz
 from .ome_zarr import ZIP_SUFFIXES, from_ome_zarr, inside_zip, is_ome_zarr
 from .pixel_sizes import match_pixel_size, warn_of_mixed_sizes
+from .reading_options import ReadingOptions
 from .repeats import warn_of_repeats
 from .selection import PlaneSelection, choose_planes, image_sets_of_file
-from .sidecars import with_sidecar_labels, without_sidecars
+from .sidecars import with_sidecar_labels
 from .unicode_names import existing_form
 
 log = logging.getLogger(__name__)
+
+ZARR, FOLDER, INDEX, LOAD_DATA, NPZ, FILE = "OME-Zarr", "folder", "index of a plate", "LoadData", "npz", "file"
 
 
 @dataclass(frozen=True)
@@ -78,10 +81,10 @@ def find_image_sets(
         ``{Channel}`` is the channel; every other name becomes metadata; see :class:`.patterns.Pattern`. Without it,
         every image of a file is an image set.
     labels : str or Path, optional
-        A folder of label images with the names of the images (of any of their channels), with or without one of
-        the endings ``_labels``, ``_mask``, ``_cp_masks``, ``_Nuclei``, ``_Cells``; ``_seg.npy`` of Cellpose and other
-        .npy files, and .geojson. By default those beside the images, if all have one. Not for OME-Zarr, which has its
-        own.
+        A label image for a single image set, or for the planes of a single stack; or a folder of label images with the
+        names of the images (of any of their channels), with or without one of the endings ``_labels``, ``_mask``,
+        ``_cp_masks``, ``_Nuclei``, ``_Cells``; ``_seg.npy`` of Cellpose and other .npy files, and .geojson. By default
+        those beside the images, if all have one. Not for OME-Zarr, which has its own.
     objects : str
         Name of the object set of ``labels`` and ``rois``.
     level : int, optional
@@ -144,8 +147,7 @@ def find_image_sets(
     ({'Plate': 'Plate1', 'Well': 'A01', 'Site': 1}, ['Nuclei'])
     >>> folder.cleanup()
     """
-    return find_inputs(
-        path,
+    options = ReadingOptions(
         pattern,
         labels,
         objects,
@@ -153,104 +155,142 @@ def find_image_sets(
         pixel_size,
         rois,
         acquisition,
-        layout=layout,
-        channel_name=channel_name,
-        allow_unmatched=allow_unmatched,
-        selection=selection,
-        illumination=illumination,
-    ).image_sets
+        layout,
+        channel_name,
+        allow_unmatched,
+        selection,
+        illumination,
+    )
+    return find_inputs(path, options).image_sets
 
 
-def find_inputs(
-    path: str | Path,
-    pattern: str | None = None,
-    labels: str | Path | None = None,
-    objects: str = "Nuclei",
-    level: int | None = None,
-    pixel_size: float | None = None,
-    rois: str | Path | None = None,
-    acquisition: str | int | None = None,
-    *,
-    layout: str = AUTO,
-    channel_name: str | None = None,
-    allow_unmatched: bool = False,
-    selection: PlaneSelection | None = None,
-    illumination: str | Path | None = None,
-) -> Inputs:
+def find_inputs(path: str | Path, options: ReadingOptions | None = None) -> Inputs:
     """Find the image sets of an input, and the files that are left out, which are logged.
 
     Parameters
     ----------
-    path, pattern, labels, objects, level, pixel_size, rois, acquisition, layout, channel_name, allow_unmatched, \
-selection, illumination
+    path : str or Path
+    options : ReadingOptions, optional
         See :func:`find_image_sets`, which raises the same errors.
 
     Returns
     -------
     Inputs
     """
-    path = existing_form(as_path(path))
-    labels = None if labels is None else existing_form(as_path(labels))
+    options = options or ReadingOptions()
+    if options.labels is not None:
+        options = replace(options, labels=existing_form(as_path(options.labels)))
+    path, kind = _recognize(existing_form(as_path(path)))
+    _refuse_unfit(path, kind, options)
+    inputs = _READERS[kind](path, options)
+    image_sets = _with_labels(inputs.image_sets, options)
+    left_out = _name_labels(inputs.left_out, image_sets)
+    _log_left_out(left_out)
+    warn_of_repeats(image_sets)
+    _report_colors(image_sets)
+    if options.illumination:
+        image_sets = add_illumination(image_sets, as_path(options.illumination))
+    if kind != ZARR and options.pixel_size is not None:
+        image_sets = match_pixel_size(image_sets, options.pixel_size)
+    # of a store, the headers of all files would take too long
+    elif kind != ZARR and not is_remote(path):
+        warn_of_mixed_sizes(image_sets)
+    return Inputs(image_sets, left_out, inputs.layout)
+
+
+def _recognize(path: Path) -> tuple[Path, str]:
+    """Return the place to read, and the kind of input that it is."""
     # a server of HTTP lists no folders
     kind = "folder" if path.suffix == ".zarr" else path_kind(path)
     if kind == "file" and path.name.lower().endswith(ZIP_SUFFIXES):
         path, kind = inside_zip(path), "folder"
-    index_of = next(
-        (name for name, each in LAYOUTS.items() if kind == "file" and each.is_index(PurePath(path.name))), None
-    )
-    zarr = kind == "folder" and is_ome_zarr(path)
-    if zarr:
-        for name, value in (("pattern", pattern), ("labels", labels)):
-            if value:
-                raise InputError(f"`{name}` goes with image files: OME-Zarr has its own channels and labels")
-    elif (level, acquisition) != (None, None):
-        raise InputError(f"`{'level' if acquisition is None else 'acquisition'}` goes with an OME-Zarr plate or image")
-    elif kind is None:
+    if kind is None:
         raise InputError(f"there is no file or folder '{path}'")
-    elif kind == "file" and pattern:
-        raise InputError(f"`pattern` goes with a folder, but '{path}' is a file")
-    if zarr or (kind == "file" and index_of is None):
-        for name, value in (("layout", layout if layout != AUTO else None), ("channel_name", channel_name)):
-            if value:
-                raise InputError(f"`{name}` goes with a folder of image files, which '{path}' is not")
-    if zarr:
-        inputs = Inputs(from_ome_zarr(path, level, pixel_size, acquisition), [], "OME-Zarr")
-    elif kind == "folder":
-        inputs = Inputs(*from_folder(path, pattern, layout, channel_name, allow_unmatched, labels, selection))
-    elif index_of is not None:
-        inputs = Inputs(*from_folder(path.parent, None, index_of, channel_name, allow_unmatched, labels, selection))
-    elif is_load_data(path):
-        image_sets = from_load_data(path)
-        inputs = Inputs(choose_planes(image_sets, selection) if selection else image_sets, [], "LoadData")
-    elif path.suffix.lower() == ".npz":
-        inputs = Inputs(from_npz(path), [], "npz")
-    elif path.suffix.lower() in SUFFIXES:
-        found, _ = image_sets_of_file(path, {}, selection)
-        inputs = Inputs([replace(each, number=number) for number, each in enumerate(found, start=1)], [], "file")
-    else:
+    if kind == "folder":
+        return path, ZARR if is_ome_zarr(path) else FOLDER
+    if _layout_of_index(path) is not None:
+        return path, INDEX
+    if is_load_data(path):
+        return path, LOAD_DATA
+    if path.suffix.lower() == ".npz":
+        return path, NPZ
+    if path.suffix.lower() in SUFFIXES:
+        return path, FILE
+    raise InputError(f"'{path}' is no input: use a LoadData .csv, a folder, an image ({', '.join(SUFFIXES)}) or a .npz")
+
+
+def _layout_of_index(path: Path) -> str | None:
+    """Return the layout of the plate that a file lists; None if it lists none."""
+    return next((name for name, layout in LAYOUTS.items() if layout.is_index(PurePath(path.name))), None)
+
+
+def _refuse_unfit(path: Path, kind: str, options: ReadingOptions) -> None:
+    """Refuse options that do not go with a kind of input."""
+    if kind == ZARR:
+        for name in ("pattern", "labels"):
+            if getattr(options, name):
+                raise InputError(f"`{name}` goes with image files: OME-Zarr has its own channels and labels")
+    elif options.acquisition is not None or options.level is not None:
         raise InputError(
-            f"'{path}' is no input: use a LoadData .csv, a folder, an image ({', '.join(SUFFIXES)}) or a .npz"
+            f"`{'level' if options.acquisition is None else 'acquisition'}` goes with an OME-Zarr plate or image"
         )
-    _log_left_out(inputs.left_out)
-    image_sets = inputs.image_sets
-    if kind == "folder" and not zarr:
-        image_sets = without_sidecars(image_sets)
-    warn_of_repeats(image_sets)
-    if not (labels or rois):
-        image_sets = with_sidecar_labels(image_sets, objects)
-    if labels:
-        image_sets = match_labels(image_sets, labels, objects)
-    if rois:
-        image_sets = match_rois(image_sets, as_path(rois), objects)
-    if illumination:
-        image_sets = add_illumination(image_sets, as_path(illumination))
-    _report_colors(image_sets)
-    if pixel_size is not None and not zarr:
-        image_sets = match_pixel_size(image_sets, pixel_size)
-    # of a store, the headers of all files would take too long
-    elif not zarr and not is_remote(path):
-        warn_of_mixed_sizes(image_sets)
-    return Inputs(image_sets, inputs.left_out, inputs.layout)
+    elif kind != FOLDER and options.pattern:
+        raise InputError(f"`pattern` goes with a folder, but '{path}' is a file")
+    if kind not in (FOLDER, INDEX):
+        for name, default in (("layout", AUTO), ("channel_name", None)):
+            if getattr(options, name) not in (default, None, ""):
+                raise InputError(f"`{name}` goes with a folder of image files, which '{path}' is not")
+
+
+def _from_zarr(path: Path, options: ReadingOptions) -> Inputs:
+    return Inputs(from_ome_zarr(path, options.level, options.pixel_size, options.acquisition), [], ZARR)
+
+
+def _from_folder(path: Path, options: ReadingOptions) -> Inputs:
+    return Inputs(*from_folder(path, options))
+
+
+def _from_index(path: Path, options: ReadingOptions) -> Inputs:
+    return Inputs(*from_folder(path.parent, replace(options, layout=_layout_of_index(path) or AUTO)))
+
+
+def _from_load_data(path: Path, options: ReadingOptions) -> Inputs:
+    image_sets = from_load_data(path)
+    return Inputs(choose_planes(image_sets, options.selection) if options.selection else image_sets, [], LOAD_DATA)
+
+
+def _from_npz(path: Path, options: ReadingOptions) -> Inputs:
+    return Inputs(from_npz(path), [], NPZ)
+
+
+def _from_file(path: Path, options: ReadingOptions) -> Inputs:
+    found, _ = image_sets_of_file(path, {}, options.selection)
+    return Inputs([replace(each, number=number) for number, each in enumerate(found, start=1)], [], FILE)
+
+
+_READERS: dict[str, Callable[[Path, ReadingOptions], Inputs]] = {
+    ZARR: _from_zarr,
+    FOLDER: _from_folder,
+    INDEX: _from_index,
+    LOAD_DATA: _from_load_data,
+    NPZ: _from_npz,
+    FILE: _from_file,
+}
+
+
+def _with_labels(image_sets: list[ImageSet], options: ReadingOptions) -> list[ImageSet]:
+    """Match the labels and outlines of the options, or those that lie beside the images."""
+    if not (options.labels or options.rois):
+        return with_sidecar_labels(image_sets, options.objects)
+    if options.labels:
+        image_sets = match_labels(image_sets, as_path(options.labels), options.objects)
+    return match_rois(image_sets, as_path(options.rois), options.objects) if options.rois else image_sets
+
+
+def _name_labels(left_out: Sequence[LeftOut], image_sets: Sequence[ImageSet]) -> list[LeftOut]:
+    """Give files that are used as labels that as the reason why they are no images."""
+    used = {source.path for image_set in image_sets for source in image_set.labels.values()}
+    return [replace(each, reason="the labels of an image") if each.path in used else each for each in left_out]
 
 
 def _report_colors(image_sets: Sequence[ImageSet]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,6 +23,7 @@ from .roi_positions import lies_in, locate
 
 log = logging.getLogger(__name__)
 
+_IN_COLORS = re.compile(r"is a color picture|has \w+ colors")
 LOSSY = (".jpg", ".jpeg")
 MAX_LABEL = np.iinfo(np.int32).max
 
@@ -89,10 +91,9 @@ def _read_file(source: PlaneSource, objects: str) -> NDArray[Any]:
     try:
         return read_plane(source, objects, intensities=False)
     except ImageError as error:
-        if "colors" in str(error):
+        if _IN_COLORS.match(str(error)):
             raise ImageError(
-                f"has {str(error).partition('has ')[2].partition(' ')[0]} planes or colors, which are no numbers of "
-                "objects: save the label image itself, of 16 or 32 bit, not a picture of it",
+                "is a color picture: colors are no numbers of objects, save the label image itself (16 or 32 bit)",
                 source.path,
                 objects,
             ) from None

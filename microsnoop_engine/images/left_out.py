@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from ..storage.atomic import write_atomic
+from ..storage.paths import remove
 
 LEFT_OUT_LIST = "skipped.csv"
 """Name of the list in a results folder."""
@@ -56,7 +57,7 @@ def summarize_left_out(left_out: Sequence[LeftOut]) -> list[str]:
 
 
 def write_left_out(folder: Path, left_out: Sequence[LeftOut]) -> None:
-    """Write ``skipped.csv`` to a results folder: columns File, Files and Reason.
+    """Write ``skipped.csv`` to a results folder: columns File, Files and Reason; no file if nothing is left out.
 
     Parameters
     ----------
@@ -69,6 +70,9 @@ def write_left_out(folder: Path, left_out: Sequence[LeftOut]) -> None:
     StorageError, OSError
         If the file cannot be written.
     """
+    if not left_out:
+        remove(folder / LEFT_OUT_LIST)
+        return
     text = io.StringIO(newline="")
     rows = [[each.path, each.files, each.reason] for each in left_out]
     csv.writer(text).writerows([["File", "Files", "Reason"], *rows])

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import struct
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ImageError
+from ..errors import ImageError, InputError
 from ..storage.paths import open_header, open_whole, read_bytes
 from .file_image import COLORS, FileImage, ImageFile, PlaneNumber
 from .orientation import ORIENTATION, upright
+from .palettes import check_palette
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 SUFFIXES: tuple[str, ...] = (".png", ".apng", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -20,6 +25,7 @@ _FIRST_CHUNK = 16
 """Where the content of the first chunk of a PNG file begins."""
 _GRAY_TYPES = (0, 4)
 """Color types of PNG: gray, and gray with alpha."""
+_PALETTE_TYPE = 3
 _CONVERTED = {
     "LA": "L",
     "La": "L",
@@ -49,7 +55,8 @@ class _Png(ImageFile):
         header = self._data[_FIRST_CHUNK : _FIRST_CHUNK + 13]
         if len(header) < 13:
             raise ImageError(f"is incomplete: {len(self._data)} bytes", path)
-        self._gray = struct.unpack(">IIBBBBB", header)[3] in _GRAY_TYPES
+        color_type = struct.unpack(">IIBBBBB", header)[3]
+        self._gray = color_type in _GRAY_TYPES
         self._orientation = 1
         for kind, start, length in self._chunks():
             if kind == b"acTL":
@@ -60,14 +67,17 @@ class _Png(ImageFile):
                 exif = Image.Exif()
                 exif.load(self._data[start : start + length])
                 self._orientation = int(exif.get(ORIENTATION, 1))
-        self.images = (FileImage(colors=() if self._gray else COLORS),)
+        self.images = (FileImage(colors=() if self._gray else COLORS, palette=color_type == _PALETTE_TYPE),)
 
     def read(self, image: int, number: PlaneNumber, intensities: bool) -> NDArray[Any]:
         """See `file_image.ImageFile`."""
         import imagecodecs
+        from PIL import Image
 
         if not any(kind == b"IEND" for kind, *_ in self._chunks()):
             raise ImageError(f"is incomplete: its {len(self._data)} bytes lack the end of the picture", self._path)
+        if self.images[0].palette and not intensities:
+            return upright(_numbers(Image.open(io.BytesIO(self._data)), self._path), self._orientation)
         array = imagecodecs.png_decode(self._data)
         array = array.reshape(*array.shape[:2], -1)
         return upright(array[..., 0] if self._gray else np.moveaxis(array[..., :3], -1, 0), self._orientation)
@@ -100,7 +110,9 @@ class _Picture(ImageFile):
         gray = self._mode in _GRAY_MODES or self._mode.startswith("I;16")
         if not gray and self._mode != "RGB":
             raise ImageError(f"has {mode} colors: save it as gray or RGB", path)
-        self.images = (FileImage(colors=() if gray else COLORS),)
+        # writers of GIF renumber the palette
+        palette = mode == "P" and self._picture.format != "GIF"
+        self.images = (FileImage(colors=() if gray else COLORS, palette=palette),)
 
     def close(self) -> None:
         """See `file_image.ImageFile`."""
@@ -109,8 +121,20 @@ class _Picture(ImageFile):
     def read(self, image: int, number: PlaneNumber, intensities: bool) -> NDArray[Any]:
         """See `file_image.ImageFile`."""
         orientation = int(self._picture.getexif().get(ORIENTATION, 1))
+        if self.images[0].palette and not intensities:
+            return upright(_numbers(self._picture, self._path), orientation)
         array = np.asarray(self._picture.convert(self._mode) if self._mode != self._picture.mode else self._picture)
         return upright(np.moveaxis(array, -1, 0) if array.ndim == 3 else array, orientation)
+
+
+def _numbers(picture: Image.Image, path: Path) -> NDArray[np.uint8]:
+    """Return the numbers (h, w) that a palette shows in colors."""
+    numbers = np.asarray(picture)
+    try:
+        check_palette(numbers, np.reshape(picture.getpalette() or [0, 0, 0], (-1, 3)))
+    except InputError as error:
+        raise ImageError(str(error), path) from None
+    return numbers
 
 
 def _refuse_animation(frames: int, path: Path) -> None:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from ..storage.paths import is_remote
 from .image_set import ImageSet, PlaneSource
@@ -34,6 +34,8 @@ LABEL_ENDINGS = (
     ".geojson",
 )
 """Endings of files that hold the labels of an image, the first that there is being taken."""
+PRODUCT = "made of an image by a segmentation"
+"""Why a file is no image."""
 _OTHER_PRODUCT = re.compile(
     r"_(cp_output|(cp_)?outlines?|(cp_)?flows?|cellprob|probabilities|dP|overlay|simple segmentation|object identities)"
     r"(_cp_masks)?$",
@@ -43,35 +45,31 @@ _PRODUCT = re.compile(r"_(cp_masks|masks?|labels?)$", re.IGNORECASE)
 _CELLPOSE = re.compile(r"_cp_(masks|output|outlines|flows)", re.IGNORECASE)
 
 
-def without_sidecars(image_sets: Sequence[ImageSet]) -> list[ImageSet]:
-    """Leave out the files of a folder that a segmenter made of other ones.
+def find_products(images: Sequence[PurePath]) -> set[PurePath]:
+    """Find the files that a segmenter made of other ones.
 
     Parameters
     ----------
-    image_sets : sequence of ImageSet
-        Of a folder.
+    images : sequence of PurePath
+        The images of a folder.
 
     Returns
     -------
-    list of ImageSet
-        Numbered from 1, without channels whose file has the name of another one, or its beginning, with an ending such
-        as ``_cp_masks``, ``_flows`` or ``_outlines``. They are logged.
+    set of PurePath
+        Those that have the name of another one, or its beginning, with an ending such as ``_cp_masks``, ``_flows`` or
+        ``_outlines``.
+
+    Examples
+    --------
+    >>> find_products([PurePath("A01_DNA.tif"), PurePath("A01_DNA_flows.tif"), PurePath("A02_flows.tif")])
+    {PurePosixPath('A01_DNA_flows.tif')}
     """
-    paths = {source.path for image_set in image_sets for source in image_set.channels.values()}
-    products = {path for path in paths if _is_product(path)}
-    stems: dict[Path, set[str]] = {}
-    for path in paths - products:
-        stems.setdefault(path.parent, set()).add(_stem(path))
-    left_out = {path for path in products if _belongs(path, stems.get(path.parent, set()))}
-    if not left_out:
-        return list(image_sets)
-    log.warning("left out %d files that a segmentation made of the images, such as '%s'", len(left_out), min(left_out))
-    kept: list[ImageSet] = []
-    for image_set in image_sets:
-        channels = {name: source for name, source in image_set.channels.items() if source.path not in left_out}
-        if channels:
-            kept.append(replace(image_set, number=len(kept) + 1, channels=channels))
-    return kept
+    products = {path for path in images if _is_product(path)}
+    stems: dict[PurePath, set[str]] = {}
+    for path in images:
+        if path not in products:
+            stems.setdefault(path.parent, set()).add(_stem(path))
+    return {path for path in products if _belongs(path, stems.get(path.parent, set()))}
 
 
 def with_sidecar_labels(image_sets: Sequence[ImageSet], objects: str) -> list[ImageSet]:
@@ -114,11 +112,11 @@ def with_sidecar_labels(image_sets: Sequence[ImageSet], objects: str) -> list[Im
     ]
 
 
-def _is_product(path: Path) -> bool:
+def _is_product(path: PurePath) -> bool:
     return bool(_PRODUCT.search(_stem(path)) or _OTHER_PRODUCT.search(_stem(path)))
 
 
-def _belongs(path: Path, stems: set[str]) -> bool:
+def _belongs(path: PurePath, stems: set[str]) -> bool:
     """Return True if a product was made of an image with one of these names; Cellpose's own endings are certain."""
     stem = _stem(path)
     base = _PRODUCT.sub("", _OTHER_PRODUCT.sub("", stem)).removesuffix(".ome")
@@ -140,6 +138,6 @@ def _labels_beside(image_set: ImageSet, names_in: Callable[[Path], frozenset[str
     return None
 
 
-def _stem(path: Path) -> str:
+def _stem(path: PurePath) -> str:
     """Return the name of a file without its suffix, to which ``.ome`` belongs."""
     return path.stem[:-4] if path.stem.lower().endswith(".ome") else path.stem

@@ -56,7 +56,7 @@ def check_output(path: Path, formats: Sequence[str] = FORMATS, inputs: Iterable[
     return ending
 
 
-def refuse_inputs(out: str | Path, inputs: Iterable[object]) -> None:
+def refuse_inputs(out: str | Path, inputs: Iterable[object], name: str = "out") -> None:
     """Refuse to write a file that a command reads, also through links.
 
     Parameters
@@ -64,6 +64,8 @@ def refuse_inputs(out: str | Path, inputs: Iterable[object]) -> None:
     out : str or Path
     inputs : iterable
         Files and folders that the command reads; anything but a path is skipped.
+    name : str
+        The parameter, for the error.
 
     Raises
     ------
@@ -76,7 +78,7 @@ def refuse_inputs(out: str | Path, inputs: Iterable[object]) -> None:
             continue
         path = as_path(value) if isinstance(value, str) else cast(Path, value)
         if _replaces(out, path):
-            raise InputError(f"`out` '{out}' is the input '{path}', which would be lost: choose another name")
+            raise InputError(f"`{name}` '{out}' is the input '{path}', which would be lost: choose another name")
 
 
 def _replaces(out: Path, path: Path) -> bool:

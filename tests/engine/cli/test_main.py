@@ -137,7 +137,7 @@ def test_a_folder_with_a_pattern_and_nuclei_that_are_found(tmp_path):
         (["profile", "LoadData.csv", "--out", "out", "--model", "resnet"], 1, "no weights named 'resnet'"),
         (["profile", "LoadData.csv", "--out", "out", "--device", ABSENT], 1, f"no '{ABSENT}' device"),
         (["profile", "LoadData.csv", "--out", "LoadData.csv"], 1, "--out: 'LoadData.csv' is a file; choose a folder"),
-        (["profile", "LoadData.csv", "--out", "out", "--labels", "nowhere"], 1, "no folder 'nowhere'"),
+        (["profile", "LoadData.csv", "--out", "out", "--labels", "nowhere"], 1, "no file or folder 'nowhere'"),
         (["profile", "LoadData.csv", "--out", "out", "--pattern", "{Channel}.tif"], 1, "--pattern goes with a folder"),
         (["profile", "LoadData.csv"], 2, "-o/--out --inside-input is required"),
         (["profile", "LoadData.csv", "--out", "out", "--batch-size", "0"], 2, "it must be 1 or more"),

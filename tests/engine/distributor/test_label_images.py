@@ -12,6 +12,7 @@ from microsnoop_engine import CropSettings
 from microsnoop_engine.distributor.label_images import outlined
 from microsnoop_engine.distributor.run import profile
 from microsnoop_engine.errors import InputError
+from microsnoop_engine.images.selection import PlaneSelection
 from microsnoop_engine.segmentation.nuclei import segment_nuclei
 from microsnoop_engine.segmentation.settings import SegmentationSettings
 
@@ -48,6 +49,44 @@ def test_saved_labels_of_a_file_with_several_fields(tmp_path, embedder):
     profile(tmp_path / "a.npz", tmp_path / "out", embedder=embedder, save_labels=True)
     names = sorted(path.name for path in (tmp_path / "out/labels").rglob("*.tif"))
     assert names == ["a_1_labels.tif", "a_2_labels.tif"]
+
+
+def test_saved_labels_of_plates_with_the_same_names(tmp_path, embedder):
+    """Instruments call the folder of every plate Images, and the files by their wells."""
+    plates = {"P1": real_field(NAME)[0], "P2": real_field(NAME)[0][::-1]}
+    for plate, plane in plates.items():
+        (tmp_path / plate / "Images").mkdir(parents=True)
+        tifffile.imwrite(tmp_path / plate / "Images/A06.tif", plane)
+    pattern = {"pattern": "{Plate}/Images/{Well}.tif", "channel_name": "DNA"}
+    found = profile(tmp_path, tmp_path / "out", embedder=embedder, save_labels=True, **pattern)
+    for plate, plane in plates.items():
+        saved = tifffile.imread(tmp_path / f"out/labels/{plate}/Images/A06_labels.tif")
+        assert np.array_equal(saved, segment_nuclei(plane))
+    again = profile(tmp_path, tmp_path / "again", embedder=embedder, labels=tmp_path / "out/labels", **pattern)
+    assert rows(found).equals(rows(again))
+
+
+@pytest.mark.parametrize("place", ["results", "."])
+def test_results_beside_the_images_are_no_images(field, embedder, place):
+    for resumed in (0, 1):
+        found = profile(field, field / place, embedder=embedder, save_labels=True)
+        assert (found.image_sets, found.resumed) == (1, resumed)
+    assert {path.name for path in (field / place / "labels").rglob("*.tif")} == {"A06_labels.tif"}
+    assert "results of microsnoop" in (field / place / "skipped.csv").read_text()
+
+
+def test_saved_labels_of_the_planes_of_a_stack(tmp_path, embedder):
+    planes = np.stack([real_field(NAME)[0], real_field(NAME)[0][::-1]])
+    tifffile.imwrite(tmp_path / "a.ome.tif", planes, metadata={"axes": "ZYX"})
+    planes_of = {"selection": PlaneSelection(plane="all")}
+    found = profile(tmp_path / "a.ome.tif", tmp_path / "out", embedder=embedder, save_labels=True, **planes_of)
+    for n, plane in enumerate(planes):
+        (path,) = (tmp_path / "out/labels").rglob(f"a_z{n}_labels.tif")
+        assert np.array_equal(tifffile.imread(path), segment_nuclei(plane))
+    again = profile(
+        tmp_path / "a.ome.tif", tmp_path / "again", embedder=embedder, labels=tmp_path / "out/labels", **planes_of
+    )
+    assert rows(found).equals(rows(again))
 
 
 def test_mask(field, tmp_path, embedder):

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from profile_tables import LAYOUT, RUN, image_set, measurement
 
+from microsnoop_engine.distributor import results
 from microsnoop_engine.distributor.results import MANIFEST, TableWriter, read_manifest, write_csv, write_image_list
 from microsnoop_engine.errors import InputError, ResumeError, StorageError
 from microsnoop_engine.images.image_set import ImageSet
@@ -179,7 +180,7 @@ def test_image_sets_that_changed_lose_their_rows(tmp_path, caplog):
     # of the first part one image set goes, of the second all, of the third none
     writer = TableWriter(tmp_path, LAYOUT, RUN, keys=keys(1, 3, 4, 5, 6, image3="other", image4="other"))
     assert sorted(writer.done) == [1, 5]
-    assert numbers_of(tmp_path) == [1, 5]
+    assert sorted(numbers_of(tmp_path)) == [1, 5]
     assert "2 image sets have changed and are measured again: ImageNumber 3, 4" in caplog.text
     assert "1 image sets are no longer in the input; their rows are removed: 2" in caplog.text
     for number in (3, 4, 6):
@@ -200,20 +201,61 @@ def test_image_sets_that_changed_lose_their_rows(tmp_path, caplog):
     assert sorted(again.done) == [1, 3, 4, 5, 6]
 
 
-def test_a_kill_while_rows_are_removed(tmp_path, monkeypatch):
-    """The files of the image set are as they were at the next start: its rows may be there, and are not trusted."""
-    write(tmp_path, [1, 2, 3], keys=keys(1, 2, 3))
+def renumbered(*planes):
+    """Keys of image sets that are known by their planes, numbered from 1."""
+    return {number: [f"planes {each}", "state"] for number, each in enumerate(planes, start=1)}
 
-    def die(*_):
-        raise KeyboardInterrupt
 
+def test_rows_keep_their_image_set_when_its_number_changes(tmp_path, caplog):
+    """A row before the others, one between them, one that is gone, two that change places."""
+    caplog.set_level("INFO")
+    write(tmp_path, range(1, 6), part_bytes=150, keys=renumbered("a", "b", "c", "d", "e"))
+    before = read_table(tmp_path).to_pandas()
+    writer = TableWriter(tmp_path, LAYOUT, RUN, keys=renumbered("new", "a", "c", "other", "e", "d"))
+    assert sorted(writer.done) == [2, 3, 5, 6]
+    assert writer.done[5]["key"] == ["planes e", "state"]
+    after = read_table(tmp_path).to_pandas()
+    for old, new in {1: 2, 3: 3, 5: 5, 4: 6}.items():
+        wanted = before.query(f"ImageNumber == {old}").drop(columns="ImageNumber").reset_index(drop=True)
+        found = after.query(f"ImageNumber == {new}").drop(columns="ImageNumber").reset_index(drop=True)
+        pd.testing.assert_frame_equal(found, wanted)
+    assert len(after) == 12
+    assert "2 image sets have another ImageNumber now; their rows are kept: 2, 6" in caplog.text
+    assert "1 image sets are no longer in the input; their rows are removed: 2" in caplog.text
+    again = TableWriter(tmp_path, LAYOUT, RUN, keys=renumbered("new", "a", "c", "other", "e", "d"))
+    assert again.done == writer.done
+    assert read_table(tmp_path).to_pandas().equals(after)
+
+
+def test_equal_image_sets_are_counted(tmp_path):
+    write(tmp_path, [1, 2], keys=renumbered("a", "a"))
+    assert sorted(TableWriter(tmp_path, LAYOUT, RUN, keys=renumbered("b", "a", "a", "a")).done) == [2, 3]
+    assert sorted(TableWriter(tmp_path, LAYOUT, RUN, keys=renumbered("a")).done) == [1]
+    assert numbers_of(tmp_path) == [1]
+
+
+@pytest.mark.parametrize("killed_at", ["_rewrite", "AppendFile"])
+def test_a_kill_while_rows_are_renumbered_changes_nothing(tmp_path, monkeypatch, killed_at):
+    write(tmp_path, [1, 2, 3], part_bytes=1, keys=renumbered("a", "b", "c"))
+    before = read_table(tmp_path)
+    manifest = (tmp_path / MANIFEST).read_bytes()
+    calls = []
+
+    def die(*arguments):
+        calls.append(arguments)
+        if killed_at == "AppendFile" or len(calls) == 2:
+            raise KeyboardInterrupt
+        return rewrite(*arguments)
+
+    rewrite = TableWriter._rewrite
     with monkeypatch.context() as patch:
-        patch.setattr(TableWriter, "_remove_rows", die)
+        patch.setattr(*((TableWriter, "_rewrite") if killed_at == "_rewrite" else (results, "AppendFile")), die)
         with pytest.raises(KeyboardInterrupt):
-            TableWriter(tmp_path, LAYOUT, RUN, keys=keys(1, 2, 3, image2="other"))
-    write(tmp_path, [1, 2, 3], keys=keys(1, 2, 3))
-    assert sorted(numbers_of(tmp_path)) == [1, 2, 3]
-    assert len(read_table(tmp_path)) == 9
+            TableWriter(tmp_path, LAYOUT, RUN, keys=renumbered("new", "a", "b", "c"))
+    assert (tmp_path / MANIFEST).read_bytes() == manifest
+    assert len(table_files(tmp_path / TABLE)) > 3
+    assert sorted(TableWriter(tmp_path, LAYOUT, RUN, keys=renumbered("a", "b", "c")).done) == [1, 2, 3]
+    assert read_table(tmp_path).equals(before)
 
 
 @pytest.mark.parametrize("now", [keys(7, 8), {}])

@@ -163,6 +163,33 @@ def test_only_what_changed_is_measured_again(tmp_path, embedder):
     assert sorted(table_of(tmp_path / "out")["ImageNumber"]) == [1, 1, 2, 2, 3, 3, 4, 4]
 
 
+def test_rows_that_change_places_keep_their_measurements(tmp_path, embedder):
+    """Rows before and between the others, one row less, the order turned round: ImageNumber follows the CSV."""
+    path = write_screen(tmp_path, 8, FileName_DNA=[f"own{n}.tif" for n in range(8)], FileName_GFP=["GFP0.tif"] * 8)
+    random = np.random.default_rng(3)
+    for n in range(8):
+        image = np.zeros((96, 96), np.uint16)
+        image[:32, :80] = random.integers(0, 4000, (32, 80))
+        tifffile.imwrite(tmp_path / f"own{n}.tif", image)
+    header, *rows = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([header, *rows[1:4], *rows[5:7]]))
+    first = run_job(from_load_data(path), JOB, embedder, tmp_path / "out", part_bytes=1)
+    assert first.crops == 20
+    for order, crops in (([0, 1, 2, 3, 4, 5, 6, 7], 12), ([0, 1, 2, 4, 5, 6, 7], 0), ([7, 6, 5, 4, 3, 2, 1, 0], 4)):
+        path.write_text("".join([header, *(rows[n] for n in order)]))
+        found = run_job(from_load_data(path), JOB, embedder, tmp_path / "out", part_bytes=1)
+        assert (found.crops, sorted(found.images)) == (crops, list(range(1, len(order) + 1)))
+        run_job(from_load_data(path), JOB, embedder, tmp_path / f"whole{order}")
+        tables = [
+            table_of(tmp_path / name).sort_values(["ImageNumber", "ObjectNumber"], ignore_index=True)
+            for name in ("out", f"whole{order}")
+        ]
+        pd.testing.assert_frame_equal(*tables, rtol=1e-4, atol=2e-5)
+        assert statuses(tmp_path / "out") == ["done"] * len(order)
+        sets = [(tmp_path / name / "image_sets.json").read_text() for name in ("out", f"whole{order}")]
+        assert sets[0] == sets[1]
+
+
 def test_two_runs_never_write_to_one_folder(tmp_path, embedder):
     sets = from_load_data(write_screen(tmp_path, 1))
     (tmp_path / "out").mkdir()

@@ -9,6 +9,7 @@ from image_files import RNG, SMALL_PLANES, read, touch
 from microsnoop_engine.errors import InputError
 from microsnoop_engine.images.inputs import find_image_sets, find_inputs
 from microsnoop_engine.images.planes import read_channels
+from microsnoop_engine.images.reading_options import ReadingOptions
 
 
 def test_folder_with_a_pattern(tmp_path):
@@ -101,7 +102,7 @@ def test_folders_as_users_see_them(tmp_path):
     (tmp_path / "i/P4").symlink_to(tmp_path / "far")
     (tmp_path / "i/P1/loop").symlink_to(tmp_path / "i")
     (tmp_path / "i/P1/gone.tif").symlink_to(tmp_path / "nothing.tif")
-    inputs = find_inputs(tmp_path / "i", "{Plate}/{Well}_{Channel}.tif")
+    inputs = find_inputs(tmp_path / "i", ReadingOptions("{Plate}/{Well}_{Channel}.tif"))
     assert [s.metadata for s in inputs.image_sets] == [
         {"Plate": "P1", "Well": "A01"},
         {"Plate": "P2", "Well": "A01"},
@@ -116,26 +117,26 @@ def test_folders_as_users_see_them(tmp_path):
 
 def test_deeper_files_never_join_those_of_the_pattern(tmp_path):
     touch(tmp_path, *[f"A{n:02d}_DNA.tif" for n in range(1, 11)], "masks/A01_DNA.tif")
-    inputs = find_inputs(tmp_path, "{Well}_{Channel}.tif")
+    inputs = find_inputs(tmp_path, ReadingOptions("{Well}_{Channel}.tif"))
     assert len(inputs.image_sets) == 10
     assert [each.reason for each in inputs.left_out] == ["deeper than the pattern, beside images of the same metadata"]
     touch(tmp_path, "t1/B01_DNA.tif", "t2/B01_ER.tif")
     with pytest.raises(InputError, match=r"two files are one image .*\n.*t1/B01_DNA.tif'\n.*t2/B01_ER.tif'"):
-        find_inputs(tmp_path, "{Well}_{Channel}.tif")
+        find_inputs(tmp_path, ReadingOptions("{Well}_{Channel}.tif"))
 
 
 def test_files_that_a_pattern_leaves_out(tmp_path):
     touch(tmp_path, *[f"A{n:02d}_DNA.tif" for n in range(1, 8)], "overview.tif")
     (tmp_path / "notes.txt").write_text("x")
-    inputs = find_inputs(tmp_path, "{Well}_{Channel}.tif")
+    inputs = find_inputs(tmp_path, ReadingOptions("{Well}_{Channel}.tif"))
     assert [(each.path.name, each.unexpected) for each in inputs.left_out] == [
         ("overview.tif", True),
         ("notes.txt", False),
     ]
     touch(tmp_path, "B_1.png.tif")
     with pytest.raises(InputError, match=r"2 of 9 images in .* do not fit the `pattern` '{Well}_{Channel}.tif': 'B_1"):
-        find_inputs(tmp_path, "{Well}_{Channel}.tif")
-    assert len(find_inputs(tmp_path, "{Well}_{Channel}.tif", allow_unmatched=True).image_sets) == 7
+        find_inputs(tmp_path, ReadingOptions("{Well}_{Channel}.tif"))
+    assert len(find_inputs(tmp_path, ReadingOptions("{Well}_{Channel}.tif", allow_unmatched=True)).image_sets) == 7
 
 
 def test_names_without_a_channel(tmp_path):

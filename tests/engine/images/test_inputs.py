@@ -13,8 +13,8 @@ BAD_INPUTS = {
     "pattern with a file": ("A01.tif", {"pattern": "{Channel}.tif"}, "`pattern` goes with a folder, but '.*A01.tif'"),
     "empty folder": ("empty", {}, r"folder '.*empty' holds no images \(.tif, "),
     "folder of archives": ("archives", {}, "holds no images .*: name one of its .npz files"),
-    "labels that are no folder": ("A01.tif", {"labels": "A01.tif"}, "`labels`: there is no folder '.*A01.tif'"),
-    "labels missing": ("A01.tif", {"labels": "gone"}, "`labels`: there is no folder '.*gone'"),
+    "labels that are the image": ("A01.tif", {"labels": "A01.tif"}, "`labels`: '.*A01.tif' is the image itself"),
+    "labels missing": ("A01.tif", {"labels": "gone"}, "`labels`: there is no file or folder '.*gone'"),
     "two label images": (
         "A01.tif",
         {"labels": "labels"},

@@ -17,6 +17,7 @@ from microsnoop_engine.images.labels import read_labels
 from microsnoop_engine.images.orientation import upright
 from microsnoop_engine.images.pixel_sizes import pixel_sizes
 from microsnoop_engine.images.planes import read_channels, read_plane
+from microsnoop_engine.images.reading_options import ReadingOptions
 
 
 def png(path, array, color_type, chunks=()):
@@ -178,7 +179,7 @@ def test_folder_of_illumination_functions(tmp_path, name):
 def test_functions_beside_images_are_no_images(tmp_path):
     illuminated(tmp_path, "P1_IllumDNA.tif")
     for pattern in (None, "{Well}_{Channel}.tif"):
-        inputs = find_inputs(tmp_path, pattern)
+        inputs = find_inputs(tmp_path, ReadingOptions(pattern))
         (image_set,) = inputs.image_sets
         assert next(iter(image_set.channels.values())).path.name == "A01_DNA.tif"
         reasons = {each.path.name: each.reason for each in inputs.left_out}

@@ -8,10 +8,11 @@ import roifile
 import tifffile
 from image_files import LABELS, PLANE, write
 
-from microsnoop_engine.errors import ImageError
+from microsnoop_engine.errors import ImageError, InputError
 from microsnoop_engine.images.image_set import PlaneSource
-from microsnoop_engine.images.inputs import find_image_sets
+from microsnoop_engine.images.inputs import find_image_sets, find_inputs
 from microsnoop_engine.images.labels import read_labels
+from microsnoop_engine.images.reading_options import ReadingOptions
 
 
 def seg(path, **more):
@@ -44,12 +45,35 @@ def test_labels_beside_an_image_are_its_own(tmp_path, caplog, name, image):
 
 
 def test_products_of_a_segmenter_are_no_images(tmp_path, caplog):
+    caplog.set_level("INFO")
     write(tmp_path / "A01.tif", PLANE)
     for ending in ("cp_masks.tif", "flows_cp_masks.tif", "outlines_cp_masks.png", "cp_output.png", "flows.tif"):
         write(tmp_path / f"A01_{ending}", LABELS.astype(np.uint8))
-    (image_set,) = find_image_sets(tmp_path)
-    assert image_set.metadata["File"] == "A01.tif"
-    assert "left out 5 files that a segmentation made of the images" in caplog.text
+    inputs = find_inputs(tmp_path)
+    assert [image_set.metadata["File"] for image_set in inputs.image_sets] == ["A01.tif"]
+    assert {each.path.name: each.reason for each in inputs.left_out} == {
+        "A01_cp_masks.tif": "the labels of an image",
+        **dict.fromkeys(
+            ("A01_flows_cp_masks.tif", "A01_outlines_cp_masks.png", "A01_cp_output.png", "A01_flows.tif"),
+            "made of an image by a segmentation",
+        ),
+    }
+    assert "left out 4 files: made of an image by a segmentation" in caplog.text
+
+
+def test_products_do_not_count_as_images_that_the_pattern_misses(tmp_path):
+    for name in ("A01_s1_DNA", "A01_s1_DNA_cp_masks", "A01_s1_DNA_flows", "A01_s1_DNA_outlines"):
+        write(tmp_path / f"{name}.tif", PLANE)
+    inputs = find_inputs(tmp_path, ReadingOptions("{Well}_s{Site}_{Channel}.tif"))
+    assert [list(image_set.channels) for image_set in inputs.image_sets] == [["DNA"]]
+    assert not any(each.unexpected for each in inputs.left_out)
+    assert len(inputs.left_out) == 3
+
+
+def test_a_folder_of_products_alone(tmp_path):
+    write(tmp_path / "A01_cp_masks.tif", LABELS)
+    with pytest.raises(InputError, match=r"holds no images, but what a segmentation made of them: 'A01_cp_masks\.tif'"):
+        find_image_sets(tmp_path)
 
 
 def test_masks_are_no_channel(tmp_path):

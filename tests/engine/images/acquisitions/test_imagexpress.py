@@ -3,6 +3,7 @@
 from instruments import GUID, metaxpress_htd, write_images
 
 from microsnoop_engine.images.inputs import find_inputs
+from microsnoop_engine.images.reading_options import ReadingOptions
 
 
 def other_guid(number):
@@ -48,6 +49,6 @@ def test_one_site_and_one_wave_have_no_number(tmp_path):
 
 def test_thumbnails_are_no_images_of_a_pattern_either(tmp_path):
     write_images(tmp_path, f"P_A01_s1_w1{GUID}.tif", f"P_A01_s1_w2{GUID}.tif", f"P_A01_s1_w1_thumb{GUID}.tif")
-    inputs = find_inputs(tmp_path, "{Plate}_{Well}_s{Site}_w{Channel}{Guid}.tif")
+    inputs = find_inputs(tmp_path, ReadingOptions("{Plate}_{Well}_s{Site}_w{Channel}{Guid}.tif"))
     assert [list(s.channels) for s in inputs.image_sets] == [["1", "2"]]
     assert len(inputs.left_out) == 1

@@ -5,6 +5,7 @@ from instruments import write_images
 
 from microsnoop_engine.errors import InputError
 from microsnoop_engine.images.inputs import find_inputs
+from microsnoop_engine.images.reading_options import ReadingOptions
 
 
 def test_in_cell(tmp_path):
@@ -37,13 +38,15 @@ def test_in_cell_with_planes_and_times(tmp_path):
     sets = find_inputs(write_images(tmp_path, *names)).image_sets
     assert [(s.metadata["Plane"], s.metadata["Time"]) for s in sets] == [(1, 1), (1, 2), (2, 1), (2, 2)]
     assert list(sets[0].channels) == ["TL - Bright field - open"]
-    (one, *_) = find_inputs(write_images(tmp_path / "one", "A - 13(fld 2).tif"), channel_name="DAPI").image_sets
+    (one, *_) = find_inputs(
+        write_images(tmp_path / "one", "A - 13(fld 2).tif"), ReadingOptions(channel_name="DAPI")
+    ).image_sets
     assert (one.metadata["Well"], list(one.channels)) == ("A13", ["DAPI"])
 
 
 def test_incucyte(tmp_path):
     names = [f"VID7_B{c}_1_2023y05m16d_{h}h24m.tif" for c in (2, 10) for h in ("09", "11")]
-    inputs = find_inputs(write_images(tmp_path / "a", *names), channel_name="Phase")
+    inputs = find_inputs(write_images(tmp_path / "a", *names), ReadingOptions(channel_name="Phase"))
     assert inputs.layout == "incucyte"
     assert [s.metadata for s in inputs.image_sets] == [
         {"Plate": "VID7", "Well": well, "Site": 1, "Time": f"2023y05m16d_{hour}h24m"}
@@ -107,15 +110,15 @@ def test_matrix_screener(tmp_path):
 def test_layouts_that_do_not_fit(tmp_path):
     write_images(tmp_path, "a.tif", "b.tif")
     with pytest.raises(InputError, match=r"no file of .* has a name of the `layout` 'phenix'"):
-        find_inputs(tmp_path, layout="phenix")
+        find_inputs(tmp_path, ReadingOptions(layout="phenix"))
     with pytest.raises(InputError, match="`layout` is 'operetta'; choose one of auto, files, phenix"):
-        find_inputs(tmp_path, layout="operetta")
+        find_inputs(tmp_path, ReadingOptions(layout="operetta"))
     with pytest.raises(InputError, match="`layout` and `pattern` exclude each other"):
-        find_inputs(tmp_path, "{Channel}.tif", layout="phenix")
+        find_inputs(tmp_path, ReadingOptions("{Channel}.tif", layout="phenix"))
     with pytest.raises(InputError, match="`channel_name` goes with"):
-        find_inputs(tmp_path, channel_name="DNA")
+        find_inputs(tmp_path, ReadingOptions(channel_name="DNA"))
     with pytest.raises(InputError, match="`layout` goes with a folder of image files"):
-        find_inputs(tmp_path / "a.tif", layout="phenix")
+        find_inputs(tmp_path / "a.tif", ReadingOptions(layout="phenix"))
 
 
 def test_two_instruments_in_a_folder(tmp_path):
@@ -134,5 +137,5 @@ def test_other_images_beside_a_plate(tmp_path):
     write_images(tmp_path, "b.tif", "c.tif")
     with pytest.raises(InputError, match=r"3 of 12 images in .* do not fit the layout 'scanr': 'b.tif', 'c.tif'"):
         find_inputs(tmp_path)
-    assert len(find_inputs(tmp_path, allow_unmatched=True).image_sets) == 9
-    assert len(find_inputs(tmp_path, layout="files").image_sets) == 12
+    assert len(find_inputs(tmp_path, ReadingOptions(allow_unmatched=True)).image_sets) == 9
+    assert len(find_inputs(tmp_path, ReadingOptions(layout="files")).image_sets) == 12
