@@ -19,7 +19,7 @@ from .illumination import is_function
 from .image_set import ImageSet, PlaneSource, typed_metadata
 from .left_out import LeftOut
 from .patterns import Pattern
-from .selection import PlaneSelection, choose_planes, image_sets_of_file
+from .selection import PlaneSelection, choose_planes, image_sets_of_file, with_all_numbers
 
 log = logging.getLogger(__name__)
 
@@ -158,14 +158,7 @@ def _each_file(folder: Path, images: Sequence[PurePath], selection: PlaneSelecti
         if not set_identity or set_identity not in taken:
             image_sets += sets
             taken.add(set_identity)
-    return [replace(each, number=number) for number, each in enumerate(_with_all_numbers(image_sets), start=1)]
-
-
-def _with_all_numbers(image_sets: list[ImageSet]) -> list[ImageSet]:
-    """Add the number 0 for the only image, plane or time of a file, if other files have several: no gaps."""
-    defaults: dict[str, str | int] = {"Series": 0, "SeriesName": "", "Page": 0, "Plane": 0, "Time": 0}
-    used = {name: value for name, value in defaults.items() if any(name in each.metadata for each in image_sets)}
-    return [replace(each, metadata={**used, **each.metadata}) for each in image_sets]
+    return [replace(each, number=number) for number, each in enumerate(with_all_numbers(image_sets), start=1)]
 
 
 def _by_layout(

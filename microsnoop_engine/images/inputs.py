@@ -214,7 +214,7 @@ selection, illumination
             if value:
                 raise InputError(f"`{name}` goes with a folder of image files, which '{path}' is not")
     if zarr:
-        inputs = Inputs(from_ome_zarr(path, level, pixel_size, acquisition), [], "OME-Zarr")
+        inputs = Inputs(from_ome_zarr(path, level, pixel_size, acquisition, selection), [], "OME-Zarr")
     elif kind == "folder":
         inputs = Inputs(*from_folder(path, pattern, layout, channel_name, allow_unmatched, labels, selection))
     elif index_of is not None:
