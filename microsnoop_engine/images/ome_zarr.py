@@ -17,7 +17,7 @@ from typing import Any
 from zipfile import is_zipfile
 
 from ..errors import ImageError, InputError, StorageError, first_line
-from ..storage.paths import STORE_READERS, as_path, folders_in, is_remote, path_kind
+from ..storage.paths import STORE_READERS, as_path, folders_in, is_remote, open_header, path_kind
 from .image_set import ImageSet, Metadata, PlaneSource, Position
 from .ome_zarr_image import METADATA_FILES, SPATIALDATA, OmeImage, channel_names, read_attributes, read_image
 from .ome_zarr_planes import LABELS
@@ -73,15 +73,21 @@ def inside_zip(path: Path) -> Path:
     Raises
     ------
     InputError
-        If the file is in a store, or no zip file with an OME-Zarr.
+        If it is no zip file with an OME-Zarr.
+    StorageError
+        If a store refuses the file.
     MissingExtraError
         If universal-pathlib is not installed.
     """
-    if is_remote(path):
-        raise InputError(f"'{path}' is a zipped OME-Zarr in a store: copy it to a disk, or unzip it in the store")
-    if not is_zipfile(path):
+    with open_header(path) as file:
+        try:
+            is_zip = is_zipfile(file)
+        # a file of a store that is shorter than the directory of a zip file
+        except ValueError:
+            is_zip = False
+    if not is_zip:
         raise InputError(f"'{path}' is damaged: it is no zip file")
-    root = as_path(f"zip://::{path.resolve().as_posix()}")
+    root = as_path(f"zip://::{path if is_remote(path) else path.resolve().as_posix()}")
     if not is_ome_zarr(root):
         folders = folders_in(root)
         if len(folders) != 1 or not is_ome_zarr(root / folders[0]):
