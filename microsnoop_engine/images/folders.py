@@ -14,7 +14,7 @@ from .acquisitions.imagexpress import THUMBNAIL, is_thumbnail
 from .acquisitions.layouts import AUTO, FILES, LAYOUT_CHOICES, LAYOUTS, recognize_layout
 from .acquisitions.planes import group_planes
 from .folder_files import list_files
-from .formats import SUFFIXES
+from .formats import SUFFIXES, UNREAD
 from .illumination import is_function
 from .image_set import ImageSet, PlaneSource, typed_metadata
 from .left_out import LeftOut
@@ -91,6 +91,9 @@ def from_folder(
     left_out += [LeftOut(folder.joinpath(*path.parts), reason) for path in functions]
     images = [path for path in images if path not in set(functions)]
     if not images:
+        unread = next((UNREAD[path.suffix.lower()] for path in others if path.suffix.lower() in UNREAD), None)
+        if unread:
+            raise InputError(f"folder '{folder}' holds {unread}")
         hint = ": name one of its .npz files" if any(path.suffix.lower() == ".npz" for path in others) else ""
         raise InputError(f"folder '{folder}' holds no images ({', '.join(SUFFIXES)}){hint}")
     thumbnails = [path for path in images if is_thumbnail(path)]
@@ -114,7 +117,14 @@ def from_folder(
     if selection and read_as != FILES:
         image_sets = choose_planes(image_sets, selection)
     left_out += more
-    left_out += [LeftOut(folder.joinpath(*path.parts), "not an image") for path in others]
+    left_out += [
+        LeftOut(
+            folder.joinpath(*path.parts),
+            UNREAD.get(path.suffix.lower(), "not an image"),
+            unexpected=path.suffix.lower() in UNREAD,
+        )
+        for path in others
+    ]
     _check_share(
         folder, left_out, len(images), f"`pattern` '{pattern}'" if pattern else f"layout '{read_as}'", allow_unmatched
     )

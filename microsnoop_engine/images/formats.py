@@ -30,6 +30,11 @@ class Format(Protocol):
 FORMATS: tuple[Format, ...] = (tiff_files, picture_files, czi_files, bioio_files)
 SUFFIXES = tuple(suffix for each in FORMATS for suffix in each.SUFFIXES)
 """Of all image files that can be read."""
+UNREAD = {
+    ".flex": "a .flex file of PerkinElmer Opera, which is not read: convert it to OME-TIFF, for example by bfconvert "
+    "of Bio-Formats"
+}
+"""What files are that hold images and cannot be read, by their suffix."""
 
 
 def open_file(path: Path, pixels: bool = True) -> ImageFile:

@@ -11,7 +11,7 @@ from ..errors import InputError
 from ..storage.paths import as_path, is_remote, path_kind
 from .acquisitions.layouts import AUTO, FILES, LAYOUTS
 from .folders import from_folder
-from .formats import SUFFIXES
+from .formats import SUFFIXES, UNREAD
 from .illumination import add_illumination
 from .image_set import ImageSet
 from .label_files import match_labels, match_rois
@@ -96,7 +96,7 @@ def find_image_sets(
     layout : str
         For a folder without a pattern: ``auto`` recognizes what an instrument wrote and otherwise takes every file as
         an image set, ``files`` always does that; or the name of a layout (``phenix``, ``imagexpress``,
-        ``cellvoyager``, ``incell``, ``incucyte``, ``scanr``, ``matrix``).
+        ``cellvoyager``, ``incell``, ``incucyte``, ``scanr``, ``matrix``, ``pathway``).
     channel_name : str, optional
         For a folder whose file names hold no channel: its name.
     allow_unmatched : bool
@@ -227,6 +227,8 @@ selection, illumination
     elif path.suffix.lower() in SUFFIXES:
         found, _ = image_sets_of_file(path, {}, selection)
         inputs = Inputs([replace(each, number=number) for number, each in enumerate(found, start=1)], [], "file")
+    elif path.suffix.lower() in UNREAD:
+        raise InputError(f"'{path}' is {UNREAD[path.suffix.lower()]}")
     else:
         raise InputError(
             f"'{path}' is no input: use a LoadData .csv, a folder, an image ({', '.join(SUFFIXES)}) or a .npz"
