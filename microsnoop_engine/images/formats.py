@@ -69,7 +69,11 @@ def open_file(path: Path, pixels: bool = True) -> ImageFile:
 
 
 def read_plane(
-    path: Path, frame: int | None = None, position: Position | None = None, intensities: bool = True
+    path: Path,
+    frame: int | None = None,
+    position: Position | None = None,
+    intensities: bool = True,
+    labels: NDArray[Any] | None = None,
 ) -> NDArray[Any]:
     """Read one plane of an image file.
 
@@ -84,6 +88,8 @@ def read_plane(
         Where the file holds several planes: which one, or how planes in depth are projected.
     intensities : bool
         Invert a file that shows its smallest value as white. False for labels.
+    labels : array (h, w), integer, optional
+        The objects of the projection ``focus-object``.
 
     Returns
     -------
@@ -103,7 +109,7 @@ def read_plane(
         color = _color(image, position.color, path)
         planes = (file.read(series, number, intensities) for number in numbers)
         chosen = (plane if color is None else plane[color] for plane in planes)
-        return project(chosen, str(position.plane)) if position.plane in PROJECTIONS else next(chosen)
+        return project(chosen, str(position.plane), labels) if position.plane in PROJECTIONS else next(chosen)
 
 
 def read_planes(path: Path) -> NDArray[Any]:

@@ -29,7 +29,7 @@ LABELS = "labels"
 """Group of the label images in that of their image."""
 
 
-def read_zarr_plane(source: PlaneSource, name: str) -> NDArray[Any]:
+def read_zarr_plane(source: PlaneSource, name: str, objects: NDArray[Any] | None = None) -> NDArray[Any]:
     """Read the plane of a channel of an image, or a label image.
 
     Parameters
@@ -38,6 +38,8 @@ def read_zarr_plane(source: PlaneSource, name: str) -> NDArray[Any]:
         With the group as path, and a level; without an index if it is a label image, whose level is that of its image.
     name : str
         The channel, which must be that of the image's metadata, or the object set.
+    objects : array (h, w), integer, optional
+        Those of the projection ``focus-object``.
 
     Returns
     -------
@@ -65,7 +67,7 @@ def read_zarr_plane(source: PlaneSource, name: str) -> NDArray[Any]:
     _check_position(image, level, described, position)
     depths = depths_chosen(described, position, image.group)
     planes = read_planes(image, level, array, source.index, position.time or 0, depths, f"channel {name}")
-    return project(planes, str(position.plane)) if position.plane in PROJECTIONS else next(planes)
+    return project(planes, str(position.plane), objects) if position.plane in PROJECTIONS else next(planes)
 
 
 def _check_position(image: OmeImage, level: int, described: FileImage, position: Position) -> None:

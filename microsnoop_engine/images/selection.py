@@ -25,7 +25,8 @@ class PlaneSelection:
     Parameters
     ----------
     project : str, optional
-        Project all depths to one plane: ``max``, ``mean``, ``sum``, or ``focus``, the sharpest plane of each channel.
+        Project all depths to one plane: ``max``, ``mean``, ``sum``; ``focus``, the sharpest plane of each
+        channel; or ``focus-object``, the sharpest plane of each object and channel.
     plane : int or str, optional
         A depth, from 0; ``middle``; or ``all``, an image set for each.
     time : int or str, optional
