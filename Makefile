@@ -27,6 +27,7 @@ cellprofiler-env:
 
 test: setup-test browser cellprofiler-env lint
 	@scripts/make-fiji-env.sh || test "$$CI" != true
+	@scripts/make-zarr-writers-env.sh
 	.venv/bin/python -m pytest tests/engine
 	@if [ -f .venv-cellprofiler/complete ]; then \
 		set -x; .venv-cellprofiler/bin/python -m pytest tests/cellprofiler; \

@@ -39,7 +39,8 @@ def add_plane_options(parser: argparse.ArgumentParser) -> None:
     depth.add_argument(
         "--project",
         choices=PROJECTIONS,
-        help="project a stack in depth: the maximum, mean or sum of each pixel, or the sharpest plane (focus)",
+        help="project a stack in depth: the maximum, mean or sum of each pixel, or the sharpest plane of each "
+        "channel (focus) or of each object and channel (focus-object, with --mask object)",
     )
     depth.add_argument(
         "--plane",

@@ -105,11 +105,18 @@ def resolve_job(
     Raises
     ------
     InputError
-        If a channel or object set does not exist, or a default is ambiguous.
+        If a channel or object set does not exist, a default is ambiguous, or objects are focused on that are not
+        measured by themselves.
     """
     existing = list(dict.fromkeys(name for image_set in image_sets for name in image_set.channels))
     selected = _select_channels(channels, existing)
     segmentation = segmentation or SegmentationSettings()
+    focuses_objects = any(source.focuses_objects for image_set in image_sets for source in image_set.channels.values())
+    if focuses_objects and not settings.masked:
+        raise InputError(
+            "`project` focus-object goes with `mode` cells and `mask` object: the pixels around an object would be of "
+            "other planes"
+        )
     if settings.mode != "cells":
         _refuse_settings(segmentation, "`mode` cells")
         for name, value in (("segment", segment), ("segment_channel", segment_channel), ("objects", objects)):

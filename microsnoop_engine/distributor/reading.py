@@ -258,10 +258,21 @@ def add_labels(image_set: ImageSet, image: Image, job: Job, segment: Segmenter |
             )
         if job.results and job.segment_channel:
             write_labels(label_path(as_path(job.results), image_set, job.segment_channel, job.shared_folders), labels)
-        return channels, labels
+        return _focused(image_set, channels, labels, job), labels
     if job.objects not in image_set.labels:
         raise InputError(
             f"there are no labels of the object set '{job.objects}', only of {', '.join(image_set.labels) or 'none'}"
         )
     source, shape = image_set.labels[job.objects], (image.shape[1], image.shape[2])
-    return channels, read_labels(source, job.objects, shape, tuple(image_set.channels.values()))
+    given = read_labels(source, job.objects, shape, tuple(image_set.channels.values()))
+    return _focused(image_set, channels, given, job), given
+
+
+def _focused(image_set: ImageSet, channels: Image, labels: Image, job: Job) -> Image:
+    """Return the channels with each object in its own focus, if that is chosen, for which they are read again."""
+    if not any(image_set.channels[name].focuses_objects for name in job.channels):
+        return channels
+    planes = labels.reshape(-1, *labels.shape[-2:])
+    if ((planes > 0).sum(0) > 1).any():
+        raise InputError("`project` focus-object goes with objects that do not overlap: choose `project` focus")
+    return read_channels(image_set, job.channels, planes.max(0))

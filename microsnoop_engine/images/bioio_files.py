@@ -84,4 +84,11 @@ class _BioFile(ImageFile):
         axes = "YXS" if self.images[image].colors else "YX"
         lazy = self._image.get_image_dask_data(axes, C=number.channel, Z=number.plane, T=number.time)
         array: NDArray[Any] = np.asarray(lazy.compute())
+        # readers give zeros for a plane that a stopped acquisition lacks; no camera does
+        if intensities and not array.any():
+            raise ImageError(
+                f"channel {number.channel} of depth {number.plane}, time {number.time} holds zeros alone: it was not "
+                "acquired, or is lost",
+                self._path,
+            )
         return np.moveaxis(array[..., :3], -1, 0) if array.ndim == 3 else array

@@ -14,14 +14,14 @@ from .acquisitions.imagexpress import THUMBNAIL, is_thumbnail
 from .acquisitions.layouts import AUTO, FILES, LAYOUT_CHOICES, LAYOUTS, recognize_layout
 from .acquisitions.planes import group_planes
 from .folder_files import list_files
-from .formats import SUFFIXES
+from .formats import SUFFIXES, UNREAD
 from .illumination import is_function
 from .image_set import ImageSet, PlaneSource, typed_metadata
 from .image_set_file import CONTACT_SHEET, IMAGE_SETS, LABEL_FOLDER
 from .left_out import LeftOut
 from .patterns import Pattern
 from .reading_options import ReadingOptions
-from .selection import PlaneSelection, choose_planes, image_sets_of_file
+from .selection import PlaneSelection, choose_planes, image_sets_of_file, with_all_numbers
 from .sidecars import PRODUCT, find_products
 
 log = logging.getLogger(__name__)
@@ -77,7 +77,15 @@ def from_folder(folder: Path, options: ReadingOptions) -> tuple[list[ImageSet], 
         image_sets = choose_planes(image_sets, options.selection)
     indexes = LAYOUTS[read_as].is_index if read_as in LAYOUTS else lambda path: False
     left_out += more
-    left_out += [LeftOut(folder.joinpath(*path.parts), "not an image") for path in others if not indexes(path)]
+    left_out += [
+        LeftOut(
+            folder.joinpath(*path.parts),
+            UNREAD.get(path.suffix.lower(), "not an image"),
+            unexpected=path.suffix.lower() in UNREAD,
+        )
+        for path in others
+        if not indexes(path)
+    ]
     _check_share(folder, left_out, len(images), fit, options.allow_unmatched)
     return image_sets, left_out, read_as
 
@@ -99,6 +107,9 @@ def _sort_files(folder: Path, labels: str | Path | None) -> tuple[list[PurePath]
     leave_out(_results_among(files).__contains__, "of the results of microsnoop profile")
     leave_out(lambda path: is_function(path.stem), "an illumination function: apply it by `illumination`")
     if not images:
+        unread = next((UNREAD[path.suffix.lower()] for path in others if path.suffix.lower() in UNREAD), None)
+        if unread:
+            raise InputError(f"folder '{folder}' holds {unread}")
         hint = ": name one of its .npz files" if any(path.suffix.lower() == ".npz" for path in others) else ""
         raise InputError(f"folder '{folder}' holds no images ({', '.join(SUFFIXES)}){hint}")
     first = images[0]
@@ -157,14 +168,7 @@ def _each_file(folder: Path, images: Sequence[PurePath], selection: PlaneSelecti
         if not set_identity or set_identity not in taken:
             image_sets += sets
             taken.add(set_identity)
-    return [replace(each, number=number) for number, each in enumerate(_with_all_numbers(image_sets), start=1)]
-
-
-def _with_all_numbers(image_sets: list[ImageSet]) -> list[ImageSet]:
-    """Add the number 0 for the only image, plane or time of a file, if other files have several: no gaps."""
-    defaults: dict[str, str | int] = {"Series": 0, "SeriesName": "", "Page": 0, "Plane": 0, "Time": 0}
-    used = {name: value for name, value in defaults.items() if any(name in each.metadata for each in image_sets)}
-    return [replace(each, metadata={**used, **each.metadata}) for each in image_sets]
+    return [replace(each, number=number) for number, each in enumerate(with_all_numbers(image_sets), start=1)]
 
 
 def _by_layout_or_file(

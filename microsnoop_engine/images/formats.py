@@ -14,6 +14,7 @@ from . import bioio_files, czi_files, picture_files, tiff_files
 from .file_image import FileImage, ImageFile, PlaneNumber
 from .image_set import Position
 from .projection import PROJECTIONS, project
+from .stacks import check_number, depths_chosen, refuse_stack
 
 
 class Format(Protocol):
@@ -29,6 +30,11 @@ class Format(Protocol):
 FORMATS: tuple[Format, ...] = (tiff_files, picture_files, czi_files, bioio_files)
 SUFFIXES = tuple(suffix for each in FORMATS for suffix in each.SUFFIXES)
 """Of all image files that can be read."""
+UNREAD = {
+    ".flex": "a .flex file of PerkinElmer Opera, which is not read: convert it to OME-TIFF, for example by bfconvert "
+    "of Bio-Formats"
+}
+"""What files are that hold images and cannot be read, by their suffix."""
 
 
 def open_file(path: Path, pixels: bool = True) -> ImageFile:
@@ -63,7 +69,11 @@ def open_file(path: Path, pixels: bool = True) -> ImageFile:
 
 
 def read_plane(
-    path: Path, frame: int | None = None, position: Position | None = None, intensities: bool = True
+    path: Path,
+    frame: int | None = None,
+    position: Position | None = None,
+    intensities: bool = True,
+    labels: NDArray[Any] | None = None,
 ) -> NDArray[Any]:
     """Read one plane of an image file.
 
@@ -79,6 +89,8 @@ def read_plane(
     intensities : bool
         Invert a file that shows its smallest value as white. False for labels, of which the numbers of a palette are
         read, not its colors.
+    labels : array (h, w), integer, optional
+        The objects of the projection ``focus-object``.
 
     Returns
     -------
@@ -98,7 +110,7 @@ def read_plane(
         color = None if image.palette and not intensities else _color(image, position.color, path)
         planes = (file.read(series, number, intensities) for number in numbers)
         chosen = (plane if color is None else plane[color] for plane in planes)
-        return project(chosen, str(position.plane)) if position.plane in PROJECTIONS else next(chosen)
+        return project(chosen, str(position.plane), labels) if position.plane in PROJECTIONS else next(chosen)
 
 
 def read_planes(path: Path) -> NDArray[Any]:
@@ -123,7 +135,7 @@ def read_planes(path: Path) -> NDArray[Any]:
         series = _only_series(file, None, path)
         image = file.images[series]
         if image.labeled:
-            _refuse_stack(image, Position(), path)
+            refuse_stack(image, Position(), path)
         planes = [file.read(series, number, True) for number in image.planes()]
     return planes[0] if len(planes) == 1 else np.concatenate(planes) if image.colors else np.stack(planes)
 
@@ -138,16 +150,16 @@ def _planes_chosen(file: ImageFile, frame: int | None, position: Position, path:
                 "Frame_<channel> of a LoadData CSV",
                 path,
             )
-        _check_number("plane", frame or 0, len(own), path)
+        check_number("plane", frame or 0, len(own), path)
         series, number = own[frame or 0]
         return series, [number]
     series = _only_series(file, 0 if frame is not None and position.series is None else position.series, path)
     image = file.images[series]
     if frame is not None:
         planes = image.planes()
-        _check_number("plane", frame, len(planes), path)
+        check_number("plane", frame, len(planes), path)
         return series, [planes[frame]]
-    _refuse_stack(image, position, path)
+    refuse_stack(image, position, path)
     if position.channel is None and len(image.channels) > 1:
         raise ImageError(
             f"has {len(image.channels)} channels ({', '.join(image.channels)}) where one was expected: write one "
@@ -155,13 +167,9 @@ def _planes_chosen(file: ImageFile, frame: int | None, position: Position, path:
             path,
         )
     channel, time = position.channel or 0, position.time or 0
-    _check_number("channel", channel, len(image.channels), path)
-    _check_number("time", time, image.times, path)
-    if position.plane in PROJECTIONS:
-        return series, [PlaneNumber(channel, plane, time) for plane in range(image.depth)]
-    plane = image.depth // 2 if position.plane == "middle" else int(position.plane or 0)
-    _check_number("plane", plane, image.depth, path)
-    return series, [PlaneNumber(channel, plane, time)]
+    check_number("channel", channel, len(image.channels), path)
+    check_number("time", time, image.times, path)
+    return series, [PlaneNumber(channel, plane, time) for plane in depths_chosen(image, position, path)]
 
 
 def _only_series(file: ImageFile, series: int | None, path: Path) -> int:
@@ -171,28 +179,8 @@ def _only_series(file: ImageFile, series: int | None, path: Path) -> int:
             "LoadData CSV, from 0",
             path,
         )
-    _check_number("series", series or 0, len(file.images), path)
+    check_number("series", series or 0, len(file.images), path)
     return series or 0
-
-
-def _refuse_stack(image: FileImage, position: Position, path: Path) -> None:
-    if not image.labeled and position.plane is None:
-        raise ImageError(
-            f"holds {image.depth} pages, and no metadata say what they are: choose `pages` (channels, depth, time or "
-            "images), or write it as OME-TIFF",
-            path,
-        )
-    if image.depth > 1 and position.plane is None:
-        raise ImageError(
-            f"is a stack of {image.depth} planes in depth: choose `project` (max, mean, sum or focus) or `plane` "
-            "(a number from 0, middle or all)",
-            path,
-        )
-    if image.times > 1 and position.time is None:
-        raise ImageError(
-            f"is a series of {image.times} time points: choose `time` (a number from 0, or all)",
-            path,
-        )
 
 
 def _color_or_channel(file: ImageFile, frame: int | None, position: Position) -> Position:
@@ -217,11 +205,5 @@ def _color(image: FileImage, color: int | None, path: Path) -> int | None:
             "a color by a column Channel_<channel> of a LoadData CSV (0, 1 or 2)",
             path,
         )
-    _check_number("color", color, len(image.colors), path)
+    check_number("color", color, len(image.colors), path)
     return color
-
-
-def _check_number(what: str, number: int, count: int, path: Path) -> None:
-    if number >= count:
-        held = f"{what}s 0 to {count - 1}" if what != "series" else f"series 0 to {count - 1}"
-        raise ImageError(f"has {held}: there is no {what} {number}", path)

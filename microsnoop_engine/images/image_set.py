@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from ..storage.paths import is_remote
+from .projection import OBJECT_FOCUS
 
 Metadata = Mapping[str, str | int | float]
 
@@ -24,7 +25,8 @@ class Position:
         Image (series, scene, position) of the file.
     channel : int, optional
     plane : int or str, optional
-        Depth; or ``middle``, or a projection over all depths: ``max``, ``mean``, ``sum`` or ``focus``.
+        Depth; or ``middle``, or a projection over all depths: ``max``, ``mean``, ``sum``, ``focus`` or
+        ``focus-object``.
     time : int, optional
     color : int, optional
         Sample of a color plane: red, green, blue.
@@ -70,6 +72,11 @@ class PlaneSource:
     position: Position | None = None
     illumination: Path | None = None
     is_mask: bool = False
+
+    @property
+    def focuses_objects(self) -> bool:
+        """Whether the plane depends on the objects that are measured."""
+        return self.position is not None and self.position.plane == OBJECT_FOCUS
 
     def key(self) -> list[str | int | None]:
         """Return the identity of the plane, by which a resumed run recognizes its inputs.

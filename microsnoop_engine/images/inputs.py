@@ -11,7 +11,7 @@ from ..errors import InputError
 from ..storage.paths import as_path, is_remote, path_kind
 from .acquisitions.layouts import AUTO, FILES, LAYOUTS
 from .folders import from_folder
-from .formats import SUFFIXES
+from .formats import SUFFIXES, UNREAD
 from .illumination import add_illumination
 from .image_set import ImageSet
 from .label_files import match_labels, match_rois
@@ -99,7 +99,7 @@ def find_image_sets(
     layout : str
         For a folder without a pattern: ``auto`` recognizes what an instrument wrote and otherwise takes every file as
         an image set, ``files`` always does that; or the name of a layout (``phenix``, ``imagexpress``,
-        ``cellvoyager``, ``incell``, ``incucyte``, ``scanr``, ``matrix``).
+        ``cellvoyager``, ``incell``, ``incucyte``, ``scanr``, ``matrix``, ``pathway``).
     channel_name : str, optional
         For a folder whose file names hold no channel: its name.
     allow_unmatched : bool
@@ -216,6 +216,8 @@ def _recognize(path: Path) -> tuple[Path, str]:
         return path, NPZ
     if path.suffix.lower() in SUFFIXES:
         return path, FILE
+    if path.suffix.lower() in UNREAD:
+        raise InputError(f"'{path}' is {UNREAD[path.suffix.lower()]}")
     raise InputError(f"'{path}' is no input: use a LoadData .csv, a folder, an image ({', '.join(SUFFIXES)}) or a .npz")
 
 
@@ -243,7 +245,9 @@ def _refuse_unfit(path: Path, kind: str, options: ReadingOptions) -> None:
 
 
 def _from_zarr(path: Path, options: ReadingOptions) -> Inputs:
-    return Inputs(from_ome_zarr(path, options.level, options.pixel_size, options.acquisition), [], ZARR)
+    return Inputs(
+        from_ome_zarr(path, options.level, options.pixel_size, options.acquisition, options.selection), [], ZARR
+    )
 
 
 def _from_folder(path: Path, options: ReadingOptions) -> Inputs:

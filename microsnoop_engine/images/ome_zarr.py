@@ -17,10 +17,12 @@ from typing import Any
 from zipfile import is_zipfile
 
 from ..errors import ImageError, InputError, StorageError, first_line
-from ..storage.paths import STORE_READERS, as_path, folders_in, is_remote, path_kind
-from .image_set import ImageSet, PlaneSource
+from ..storage.paths import STORE_READERS, as_path, folders_in, is_remote, open_header, path_kind
+from .image_set import ImageSet, Metadata, PlaneSource, Position
 from .ome_zarr_image import METADATA_FILES, SPATIALDATA, OmeImage, channel_names, read_attributes, read_image
 from .ome_zarr_planes import LABELS
+from .selection import PlaneSelection, positions, with_all_numbers
+from .stacks import refuse_stack
 
 log = logging.getLogger(__name__)
 
@@ -71,15 +73,21 @@ def inside_zip(path: Path) -> Path:
     Raises
     ------
     InputError
-        If the file is in a store, or no zip file with an OME-Zarr.
+        If it is no zip file with an OME-Zarr.
+    StorageError
+        If a store refuses the file.
     MissingExtraError
         If universal-pathlib is not installed.
     """
-    if is_remote(path):
-        raise InputError(f"'{path}' is a zipped OME-Zarr in a store: copy it to a disk, or unzip it in the store")
-    if not is_zipfile(path):
+    with open_header(path) as file:
+        try:
+            is_zip = is_zipfile(file)
+        # a file of a store that is shorter than the directory of a zip file
+        except ValueError:
+            is_zip = False
+    if not is_zip:
         raise InputError(f"'{path}' is damaged: it is no zip file")
-    root = as_path(f"zip://::{path.resolve().as_posix()}")
+    root = as_path(f"zip://::{path if is_remote(path) else path.resolve().as_posix()}")
     if not is_ome_zarr(root):
         folders = folders_in(root)
         if len(folders) != 1 or not is_ome_zarr(root / folders[0]):
@@ -89,7 +97,11 @@ def inside_zip(path: Path) -> Path:
 
 
 def from_ome_zarr(
-    path: Path, level: int | None = None, pixel_size: float | None = None, acquisition: str | int | None = None
+    path: Path,
+    level: int | None = None,
+    pixel_size: float | None = None,
+    acquisition: str | int | None = None,
+    selection: PlaneSelection | None = None,
 ) -> list[ImageSet]:
     """Find the image sets of an OME-Zarr plate, of a single OME-Zarr image, or of a collection of bioformats2raw.
 
@@ -109,22 +121,29 @@ def from_ome_zarr(
     acquisition : str or int, optional
         Of a plate: the number or name of the acquisition to take. By default all that have the channels of the first;
         the others are logged.
+    selection : PlaneSelection, optional
+        The planes to take of stacks in depth and time, with metadata ``Plane`` and ``Time`` where all are taken. A
+        label image follows them.
 
     Returns
     -------
     list of ImageSet
-        One per field, in the order of rows, columns and fields. A field that cannot be read is reported when its pixels
-        are.
+        One per field (and plane or time, if all are taken), in the order of rows, columns and fields. A field that
+        cannot be read is reported when its pixels are.
 
     Raises
     ------
     InputError
-        If it is none of these, no field can be read, or there is no such level or acquisition.
+        If it is none of these, no field can be read, all are stacks of which nothing is selected, or there is no such
+        level or acquisition.
     StorageError
         If a store refuses the metadata.
     MissingExtraError
         If Zarr is not installed.
     """
+    selection = selection or PlaneSelection()
+    if selection.pages is not None:
+        raise InputError("`pages` goes with TIFF files: OME-Zarr says what its axes are")
     try:
         attributes = read_attributes(path)
         places = _places(path, attributes)
@@ -132,20 +151,36 @@ def from_ome_zarr(
             places = _of_acquisition(places, str(acquisition), attributes.get("plate", {}))
         with ThreadPoolExecutor(STORE_READERS) as pool:
             fields = list(pool.map(lambda place: _read_field(*place), places))
-        channels = _channels_by_acquisition(fields)
+        channels = _channels_by_acquisition(fields, selection)
     except ImageError as error:
         raise InputError(f"'{error.path}': {error}") from None
     fields = [field for field in fields if field.metadata.get(ACQUISITION) in channels]
     _log_further_channels(fields, channels)
     levels = _choose_levels(fields, level, pixel_size)
+    with ThreadPoolExecutor(STORE_READERS) as pool:
+        chosen = list(pool.map(lambda field, level: _positions(field, level, selection), fields, levels))
+    image_sets: list[ImageSet] = []
+    for field, number, places_in_stack in zip(fields, levels, chosen, strict=True):
+        names = channels[field.metadata.get(ACQUISITION)]
+        for position, numbers in places_in_stack:
+            labels = {name: PlaneSource(group, level=number, position=position) for name, group in field.labels.items()}
+            sources = _sources(field, names, number, position)
+            image_sets.append(ImageSet(len(image_sets) + 1, sources, labels, {**field.metadata, **numbers}))
+    return with_all_numbers(image_sets)
+
+
+def _positions(field: Field, level: int, selection: PlaneSelection) -> list[tuple[Position | None, Metadata]]:
+    """Return the positions that a selection takes of a field; an only one if its array cannot be read."""
+    if selection == PlaneSelection() or isinstance(field.image, ImageError):
+        return [(None, {})]
+    try:
+        described = field.image.describe(field.image.open(level).shape)
+    except (ImageError, StorageError) as error:
+        log.debug("the array of '%s' cannot be read: %s", field.group, error)
+        return [(None, {})]
     return [
-        ImageSet(
-            number,
-            _sources(field, channels[field.metadata.get(ACQUISITION)], level),
-            {name: PlaneSource(group, level=level) for name, group in field.labels.items()},
-            field.metadata,
-        )
-        for number, (field, level) in enumerate(zip(fields, levels, strict=True), start=1)
+        (None if position == Position() else position, numbers)
+        for position, numbers, _ in positions(described, selection)
     ]
 
 
@@ -269,7 +304,7 @@ def _label_groups(group: Path) -> dict[str, Path]:
     return {name: folder / name for name in (*listed, *unlisted)}
 
 
-def _channels_by_acquisition(fields: Sequence[Field]) -> dict[Hashable, list[str]]:
+def _channels_by_acquisition(fields: Sequence[Field], selection: PlaneSelection) -> dict[Hashable, list[str]]:
     """Return the channels of every acquisition that is measured: those that most of its fields have.
 
     Tables have the same columns in all rows, so acquisitions with other channels than the first are left out.
@@ -283,7 +318,7 @@ def _channels_by_acquisition(fields: Sequence[Field]) -> dict[Hashable, list[str
         votes = Counter(_named(field) for field in those)
         for field in sorted(those, key=lambda field: -votes[_named(field)]):
             try:
-                channels[key] = _channels(field)
+                channels[key] = _channels(field, selection)
                 break
             except ImageError as error:
                 errors.setdefault(key, error)
@@ -308,24 +343,32 @@ def _named(field: Field) -> frozenset[str]:
     return frozenset(field.image.names if isinstance(field.image, OmeImage) else ())
 
 
-def _channels(field: Field) -> list[str]:
-    """Return the names of the channels of a field, for which the shape of its array is read; log what replaces them."""
+def _channels(field: Field, selection: PlaneSelection) -> list[str]:
+    """Return the names of the channels of a field, and log what replaces them.
+
+    The shape of its array is read for them, so a stack of which no plane is selected is refused here.
+    """
     if isinstance(field.image, ImageError):
         raise field.image
     image = field.image
-    names = image.channels(image.open(0).shape)
+    described = image.describe(image.open(0).shape)
+    refuse_stack(described, next(positions(described, selection))[0], field.group)
+    names = list(described.channels)
     problem = channel_names(image.names, len(names))[1]
     if problem:
         log.warning("'%s': %s (%s): they are %s", field.group, problem, ", ".join(image.names), ", ".join(names))
     return names
 
 
-def _sources(field: Field, wanted: Sequence[str], level: int) -> dict[str, PlaneSource]:
+def _sources(field: Field, wanted: Sequence[str], level: int, position: Position | None) -> dict[str, PlaneSource]:
     """Return the planes of the channels of a field, wherever it has them."""
     own = list(field.image.names) if isinstance(field.image, OmeImage) else []
     # a channel that the field lacks is reported when it is read
     places = [own.index(name) if own.count(name) == 1 else n for n, name in enumerate(wanted)]
-    return {name: PlaneSource(field.group, n, level=level) for name, n in zip(wanted, places, strict=True)}
+    return {
+        name: PlaneSource(field.group, n, level=level, position=position)
+        for name, n in zip(wanted, places, strict=True)
+    }
 
 
 def _log_further_channels(fields: Sequence[Field], channels: Mapping[Hashable, Sequence[str]]) -> None:

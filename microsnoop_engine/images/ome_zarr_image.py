@@ -15,6 +15,7 @@ import numpy as np
 
 from ..errors import ImageError, MicrosnoopError, MissingExtraError, first_line
 from ..storage.paths import MISSING, read_if_there
+from .file_image import FileImage
 
 if TYPE_CHECKING:
     from .zarr_arrays import ZarrArray
@@ -65,7 +66,7 @@ class OmeImage:
     unit : float
         Micrometers in the unit of the image; NaN if it has none.
     names : tuple of str
-        The names of channels in the metadata, which may not fit the arrays: see :meth:`channels`.
+        The names of channels in the metadata, which may not fit the arrays: see :meth:`describe`.
     """
 
     group: Path
@@ -120,8 +121,8 @@ class OmeImage:
             reason = MISSING if isinstance(error, FileNotFoundError) else first_line(error)
             raise ImageError(f"its array cannot be opened ({reason})", path) from error
 
-    def channels(self, shape: Sequence[int]) -> list[str]:
-        """Return the names of the channels of an array.
+    def describe(self, shape: Sequence[int]) -> FileImage:
+        """Describe what an array of the image holds.
 
         Parameters
         ----------
@@ -130,27 +131,24 @@ class OmeImage:
 
         Returns
         -------
-        list of str
-            See :func:`channel_names`.
+        FileImage
+            Its channels by the names of :func:`channel_names`, its depth and times.
 
         Raises
         ------
         ImageError
-            If an axis other than channel, y and x is longer than 1, or the shape does not go with the axes.
+            If an axis other than channel, depth, time, y and x is longer than 1, or the shape does not go with the
+            axes.
         """
         if len(shape) != len(self.axes):
             raise ImageError(f"has axes {''.join(self.axes)}, but an array of shape {tuple(shape)}", self.group)
         lengths = dict(zip(self.axes, shape, strict=True))
-        long = [axis for axis, length in lengths.items() if axis not in "cyx" and length > 1]
-        if long:
+        other = next((axis for axis, length in lengths.items() if axis not in "tczyx" and length > 1), None)
+        if other is not None:
             described = f"axes {', '.join(self.axes)} of lengths {', '.join(map(str, shape))}"
-            advice = (
-                "write one plane per time point and depth, or project it first"
-                if set(long) <= {"t", "z"}
-                else f"write one image per step of '{next(axis for axis in long if axis not in 'tz')}'"
-            )
-            raise ImageError(f"is a stack with {described}: {advice}", self.group)
-        return channel_names(self.names, lengths.get("c", 1))[0]
+            raise ImageError(f"is a stack with {described}: write one image per step of '{other}'", self.group)
+        names, _ = channel_names(self.names, lengths.get("c", 1))
+        return FileImage(tuple(names), depth=lengths.get("z", 1), times=lengths.get("t", 1))
 
 
 def channel_names(names: Sequence[str], count: int) -> tuple[list[str], str | None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,9 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ImageError, MicrosnoopError
-from .image_set import PlaneSource
+from ..errors import ImageError
+from .file_image import FileImage
+from .image_set import PlaneSource, Position
+from .ome_zarr_blocks import plane_shape, read_planes
 from .ome_zarr_image import Level, OmeImage, read_image
+from .projection import PROJECTIONS, project
+from .stacks import check_number, depths_chosen, refuse_stack
 
 if TYPE_CHECKING:
     from .zarr_arrays import ZarrArray
@@ -23,11 +27,9 @@ log = logging.getLogger(__name__)
 
 LABELS = "labels"
 """Group of the label images in that of their image."""
-_BLUR = 3
-"""Pixels of a level by which the filter of a writer may blur an edge."""
 
 
-def read_zarr_plane(source: PlaneSource, name: str) -> NDArray[Any]:
+def read_zarr_plane(source: PlaneSource, name: str, objects: NDArray[Any] | None = None) -> NDArray[Any]:
     """Read the plane of a channel of an image, or a label image.
 
     Parameters
@@ -36,46 +38,72 @@ def read_zarr_plane(source: PlaneSource, name: str) -> NDArray[Any]:
         With the group as path, and a level; without an index if it is a label image, whose level is that of its image.
     name : str
         The channel, which must be that of the image's metadata, or the object set.
+    objects : array (h, w), integer, optional
+        Those of the projection ``focus-object``.
 
     Returns
     -------
     array (h, w)
-        In the array's dtype, unscaled. A label image has the pixels of its image.
+        In the array's dtype, unscaled (float64 for a projection by mean or sum). A label image has the pixels of its
+        image.
 
     Raises
     ------
     ImageError
         If metadata are missing or damaged, chunks are damaged or look like an incomplete copy, the channels are others,
-        the image is a stack, or a label image does not lie on its image.
+        the image is a stack of which no plane is chosen, or a label image does not lie on its image.
     """
-    level = source.level or 0
+    level, position = source.level or 0, source.position or Position()
     if source.index is None:
-        return _read_labels(source.path, level)
+        return _read_labels(source.path, level, position)
     image = read_image(source.path)
     array = image.open(level)
-    names = image.channels(array.shape)
-    if names[source.index : source.index + 1] != [name]:
+    described = image.describe(array.shape)
+    if described.channels[source.index : source.index + 1] != (name,):
         raise ImageError(
-            f"its channels are {', '.join(names)}, where channel {source.index + 1} should be {name}", image.group
+            f"its channels are {', '.join(described.channels)}, where channel {source.index + 1} should be {name}",
+            image.group,
         )
-    return _read_plane(image, level, array, source.index, f"channel {name}")
+    _check_position(image, level, described, position)
+    depths = depths_chosen(described, position, image.group)
+    planes = read_planes(image, level, array, source.index, position.time or 0, depths, f"channel {name}")
+    return project(planes, str(position.plane), objects) if position.plane in PROJECTIONS else next(planes)
 
 
-def _read_labels(group: Path, level: int) -> NDArray[Any]:
-    """Read a label image on the pixels of a level of its image."""
+def _check_position(image: OmeImage, level: int, described: FileImage, position: Position) -> None:
+    """Check that an image has the planes of a position, whose depth is one of the finest level."""
+    refuse_stack(described, position, image.group)
+    check_number("time", position.time or 0, described.times, image.group)
+    if level and isinstance(position.plane, int):
+        finest = image.describe(image.open(0).shape).depth
+        if finest != described.depth:
+            raise ImageError(
+                f"level {level} has {described.depth} planes in depth, but level 0 has {finest}: choose `level` 0, "
+                "`plane` middle, or `project`",
+                image.group,
+            )
+
+
+def _read_labels(group: Path, level: int, position: Position) -> NDArray[Any]:
+    """Read a label image on the pixels of a level of its image, at the plane and time of its image."""
     labels = read_image(group)
     image = read_image(next(folder for folder in group.parents if folder.name == LABELS).parent)
     target = image.level(level)
     if labels.unit != image.unit and not math.isnan(labels.unit + image.unit):
         labels = _rescaled(labels, labels.unit / image.unit)
-    shape = _plane_shape(image, image.open(level))
+    of_image = image.open(level)
+    described = image.describe(of_image.shape)
+    _check_position(image, level, described, position)
+    shape = plane_shape(image, of_image)
     number, array = _nearest_level(labels, target.scale, level, shape)
-    names = labels.channels(array.shape)
-    if len(names) > 1:
-        raise ImageError(f"has {len(names)} channels where one was expected", group)
-    plane = _read_plane(labels, number, array, None, "labels")
+
+    def read(number: int, array: ZarrArray) -> NDArray[Any]:
+        depth, time = _place_of_labels(labels, array, described, position)
+        return next(read_planes(labels, number, array, None, time, [depth], "labels"))
+
+    plane = read(number, array)
     if number:
-        finest = _read_plane(labels, 0, labels.open(0), None, "labels")
+        finest = read(0, labels.open(0))
         blended = np.setdiff1d(plane, finest).size
         if blended:
             log.warning(
@@ -86,6 +114,29 @@ def _read_labels(group: Path, level: int) -> NDArray[Any]:
             )
             number, plane = 0, finest
     return _placed(plane, labels.levels[number], target, shape, group)
+
+
+def _place_of_labels(labels: OmeImage, array: ZarrArray, image: FileImage, position: Position) -> tuple[int, int]:
+    """Return the depth and time of a label image that belong to a position in its image.
+
+    A label image of one plane, or one time, goes with all of its image.
+    """
+    own = labels.describe(array.shape)
+    if len(own.channels) > 1:
+        raise ImageError(f"has {len(own.channels)} channels where one was expected", labels.group)
+    if own.depth > 1 and position.plane in PROJECTIONS:
+        raise ImageError(
+            f"labels are a stack of {own.depth} planes in depth, but the image is projected to one: choose `plane`, "
+            "find nuclei with `segment`, or write labels of one plane",
+            labels.group,
+        )
+    for what, count, of_image in (("planes in depth", own.depth, image.depth), ("time points", own.times, image.times)):
+        if count not in (1, of_image):
+            raise ImageError(f"labels have {count} {what}, but the image has {of_image}", array.path)
+    if own.times < image.times:
+        log.warning("'%s' has labels of one time: they are taken for time %s", labels.group, position.time)
+    depth = depths_chosen(image, position, labels.group)[0] if own.depth > 1 else 0
+    return depth, (position.time or 0) if own.times > 1 else 0
 
 
 def _placed(plane: NDArray[Any], own: Level, target: Level, shape: tuple[int, int], group: Path) -> NDArray[Any]:
@@ -119,12 +170,6 @@ def _rescaled(image: OmeImage, factor: float) -> OmeImage:
     return replace(image, levels=tuple(levels))
 
 
-def _plane_shape(image: OmeImage, array: ZarrArray) -> tuple[int, int]:
-    """Return height and width of an array."""
-    image.channels(array.shape)
-    return array.shape[image.axes.index("y")], array.shape[image.axes.index("x")]
-
-
 def _agree(one: Sequence[float], other: Sequence[float]) -> bool:
     """Return True if pixels have the same size, but for what writers round in a pyramid."""
     return all(abs(a / b - 1) < 0.02 for a, b in zip(one, other, strict=True))
@@ -142,7 +187,7 @@ def _nearest_level(
     arrays = {}
     for number in order:
         arrays[number] = labels.open(number)
-        if _plane_shape(labels, arrays[number]) == shape:
+        if plane_shape(labels, arrays[number]) == shape:
             return number, arrays[number]
     return order[0], arrays[order[0]]
 
@@ -185,74 +230,3 @@ def _nearest_pixels(
         nearest = nearest.clip(0, own_size - 1)
     nearest[(nearest < 0) | (nearest >= own_size)] = -1
     return nearest if (nearest >= 0).any() else None
-
-
-def _read_plane(image: OmeImage, level: int, array: ZarrArray, index: int | None, name: str) -> NDArray[Any]:
-    """Read a plane (h, w) of a level; missing chunks are black, unless they look like an incomplete copy."""
-    selection = _selection(image, index)
-    plane, missing = array.read(selection)
-    y, x = image.axes.index("y"), image.axes.index("x")
-    if missing:
-        boxes = {key: _box((array.chunks[y], array.chunks[x]), (place[y], place[x])) for place, key in missing.items()}
-        for key, problem in _lost_chunks(image, level, array, index, boxes):
-            raise ImageError(
-                f"{len(missing)} of the chunks of {name} are missing, such as '{key}', and {problem}: copy the image "
-                "again, or, if it is black there, write it with its empty chunks",
-                array.path,
-            )
-        if index is not None and len(image.levels) == 1:
-            log.info("'%s': %d of the chunks of %s are left out, and taken as black", array.path, len(missing), name)
-    return np.asarray(plane if y < x else plane.T)
-
-
-Box = tuple[slice, slice]
-
-
-def _box(chunk: tuple[int, int], place: tuple[int, ...]) -> Box:
-    rows, columns = (slice(n * length, (n + 1) * length) for n, length in zip(place, chunk, strict=True))
-    return rows, columns
-
-
-def _selection(image: OmeImage, index: int | None) -> tuple[int | slice, ...]:
-    chosen: dict[str, int | slice] = {"c": index or 0, "y": slice(None), "x": slice(None)}
-    return tuple(chosen.get(axis, 0) for axis in image.axes)
-
-
-def _lost_chunks(
-    image: OmeImage, level: int, array: ZarrArray, index: int | None, boxes: Mapping[str, Box]
-) -> Iterator[tuple[str, str]]:
-    """Find the missing chunks of a plane that are not black, with what shows it.
-
-    Writers leave out chunks of zeros, so the other levels of the image decide: they must be black there too.
-    """
-    shape = _plane_shape(image, array)
-    chunks = [array.chunks[image.axes.index(axis)] for axis in "yx"]
-    whole = len(boxes) == math.prod(-(-length // chunk) for length, chunk in zip(shape, chunks, strict=True))
-    # an empty label image is one without objects; a camera gives no image of zeros
-    if index is not None and whole and array.is_empty():
-        yield next(iter(boxes)), "there is no other"
-    coarser = level + 1 < len(image.levels)
-    if not coarser and not level:
-        return
-    number = level + 1 if coarser else level - 1
-    try:
-        other = image.open(number)
-        plane, _ = other.read(_selection(image, index))
-    except MicrosnoopError as error:
-        yield next(iter(boxes)), f"level {image.levels[number].path} cannot be read ({error})"
-        return
-    lit = plane != other.fill_value
-    if image.axes.index("y") > image.axes.index("x"):
-        lit = lit.T
-    for key, box in boxes.items():
-        rows, columns = (
-            slice(
-                math.ceil(side.start * lit.shape[n] / shape[n]) + _BLUR * (side.start > 0),
-                max(0, int(min(side.stop, shape[n]) * lit.shape[n] / shape[n]) - _BLUR * (side.stop < shape[n])),
-            )
-            for n, side in enumerate(box)
-        )
-        part = lit[rows, columns]
-        # a finer level may hold what a coarser one skips
-        if part.size and part.mean() > (0 if coarser else 0.5):
-            yield key, f"level {image.levels[number].path} is not black there"

@@ -17,7 +17,7 @@ from .image_set import ImageSet, PlaneSource
 from .npz_arrays import read_row
 
 
-def read_channels(image_set: ImageSet, names: Sequence[str]) -> NDArray[Any]:
+def read_channels(image_set: ImageSet, names: Sequence[str], labels: NDArray[Any] | None = None) -> NDArray[Any]:
     """Read channels of an image set.
 
     Parameters
@@ -25,6 +25,8 @@ def read_channels(image_set: ImageSet, names: Sequence[str]) -> NDArray[Any]:
     image_set : ImageSet
     names : sequence of str
         The channels to read.
+    labels : array (h, w), integer, optional
+        The objects of the projection ``focus-object``.
 
     Returns
     -------
@@ -45,7 +47,7 @@ def read_channels(image_set: ImageSet, names: Sequence[str]) -> NDArray[Any]:
         if name not in image_set.channels:
             raise ImageError(f"channel '{name}' is missing; there are {', '.join(image_set.channels)}", channel=name)
         source = image_set.channels[name]
-        plane = read_plane(source, name)
+        plane = read_plane(source, name, labels=labels)
         if plane.dtype.kind == "f" and not np.isfinite(plane).all():
             count = int(plane.size - np.isfinite(plane).sum())
             raise ImageError(f"{count} of {plane.size} pixels are NaN or infinite", source.path, name)
@@ -60,7 +62,9 @@ def read_channels(image_set: ImageSet, names: Sequence[str]) -> NDArray[Any]:
     return np.stack(planes)
 
 
-def read_plane(source: PlaneSource, name: str, intensities: bool = True) -> NDArray[Any]:
+def read_plane(
+    source: PlaneSource, name: str, intensities: bool = True, labels: NDArray[Any] | None = None
+) -> NDArray[Any]:
     """Read one plane.
 
     Parameters
@@ -70,6 +74,8 @@ def read_plane(source: PlaneSource, name: str, intensities: bool = True) -> NDAr
         Channel or object set, for the error.
     intensities : bool
         Invert a file that shows its smallest value as white. False for labels.
+    labels : array (h, w), integer, optional
+        The objects of the projection ``focus-object``.
 
     Returns
     -------
@@ -89,7 +95,7 @@ def read_plane(source: PlaneSource, name: str, intensities: bool = True) -> NDAr
     if source.level is None and not is_remote(path) and not path.is_file():
         raise ImageError(MISSING, path, name)
     try:
-        array = _read(source, path, name, intensities)
+        array = _read(source, path, name, intensities, labels)
     except ImageError as error:
         raise ImageError(str(error), error.path or path, name) from None
     except (MissingExtraError, UnreachableError):
@@ -112,15 +118,15 @@ def read_plane(source: PlaneSource, name: str, intensities: bool = True) -> NDAr
     return array if source.illumination is None else correct_illumination(array, source.illumination, name)
 
 
-def _read(source: PlaneSource, path: Path, name: str, intensities: bool) -> NDArray[Any]:
+def _read(source: PlaneSource, path: Path, name: str, intensities: bool, labels: NDArray[Any] | None) -> NDArray[Any]:
     """Read the plane from its file."""
     if source.level is not None:
         from .ome_zarr_planes import read_zarr_plane
 
-        return read_zarr_plane(source, name)
+        return read_zarr_plane(source, name, labels)
     if source.row is not None:
         return read_row(path, source.array, source.row)
-    return formats.read_plane(path, source.index, source.position, intensities)
+    return formats.read_plane(path, source.index, source.position, intensities, labels)
 
 
 def plane_size(plane: NDArray[Any]) -> str:

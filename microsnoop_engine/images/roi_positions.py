@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from ..storage.paths import open_header
-from .image_set import PlaneSource
+from .image_set import PlaneSource, Position
+from .ome_zarr_image import read_image
+from .projection import PROJECTIONS
 from .roi_masks import RoiMask, StackPosition
 
 
@@ -40,18 +42,25 @@ def locate(source: PlaneSource) -> StackPlane:
     -------
     StackPlane
     """
-    axes = _stack_axes(source.path) if source.path.suffix.lower() in (".tif", ".tiff") else ()
+    is_zarr = source.level is not None
+    axes: tuple[tuple[str, int], ...] = ()
+    if source.level is not None:
+        axes = _zarr_axes(source.path, source.level)
+    elif source.path.suffix.lower() in (".tif", ".tiff"):
+        axes = _stack_axes(source.path)
     count = int(np.prod([length for _, length in axes], dtype=np.int64))
     index = source.index or 0
     if count == 1 or not all(axis in "CZT" for axis, _ in axes):
         return StackPlane(StackPosition(index + 1), max(count, index + 1))
     lengths = dict(axes)
-    position = source.position
-    if position is not None and isinstance(position.plane, str):
+    position = Position() if is_zarr and source.position is None else source.position
+    if position is not None and position.plane in PROJECTIONS:
         # a projection holds the outlines of all depths
-        return StackPlane(StackPosition(0, (position.channel or 0) + 1, 0, (position.time or 0) + 1), count)
+        channel = index if is_zarr else position.channel or 0
+        return StackPlane(StackPosition(0, channel + 1, 0, (position.time or 0) + 1), count)
     if position is not None:
-        channel, depth, time = position.channel or 0, int(position.plane or 0), position.time or 0
+        depth = lengths.get("Z", 1) // 2 if position.plane == "middle" else int(position.plane or 0)
+        channel, time = index if is_zarr else position.channel or 0, position.time or 0
     else:
         place = dict(zip(lengths, np.unravel_index(index, tuple(lengths.values())), strict=True))
         channel, depth, time = (int(place.get(axis, 0)) for axis in "CZT")
@@ -93,3 +102,12 @@ def _stack_axes(path: Path) -> tuple[tuple[str, int], ...]:
             for axis, length in zip(series.axes, series.shape, strict=True)
             if axis not in "YXS" and length > 1
         )
+
+
+@lru_cache(maxsize=256)
+def _zarr_axes(path: Path, level: int) -> tuple[tuple[str, int], ...]:
+    """Return the axes of a level of an OME-Zarr image beside those of a plane, with their lengths above 1."""
+    image = read_image(path)
+    described = image.describe(image.open(level).shape)
+    lengths = (("C", len(described.channels)), ("Z", described.depth), ("T", described.times))
+    return tuple((axis, length) for axis, length in lengths if length > 1)

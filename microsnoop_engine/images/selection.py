@@ -25,7 +25,8 @@ class PlaneSelection:
     Parameters
     ----------
     project : str, optional
-        Project all depths to one plane: ``max``, ``mean``, ``sum``, or ``focus``, the sharpest plane of each channel.
+        Project all depths to one plane: ``max``, ``mean``, ``sum``; ``focus``, the sharpest plane of each
+        channel; or ``focus-object``, the sharpest plane of each object and channel.
     plane : int or str, optional
         A depth, from 0; ``middle``; or ``all``, an image set for each.
     time : int or str, optional
@@ -158,15 +159,30 @@ def image_sets_of_file(
     image_sets = []
     for series, image in enumerate(images):
         names: Metadata = {"Series": series, **({"SeriesName": image.name} if image.name else {})} if several else {}
-        for position, numbers, channels in _positions(image, selection or PlaneSelection()):
+        for position, numbers, channels in positions(image, selection or PlaneSelection()):
             position = replace(position, series=series if several else None)
             sources = {name: PlaneSource(path, position=place) for name, place in _channels(image, position, channels)}
             image_sets.append(ImageSet(1, sources, {}, {**metadata, **names, **numbers}))
     return image_sets, set_identity
 
 
-def _positions(image: FileImage, selection: PlaneSelection) -> Iterator[tuple[Position, Metadata, bool]]:
-    """Yield a position for each image set of an image, its numbers, and whether its pages are channels."""
+def positions(image: FileImage, selection: PlaneSelection) -> Iterator[tuple[Position, Metadata, bool]]:
+    """Yield what a selection takes of an image, one position for each image set.
+
+    Parameters
+    ----------
+    image : FileImage
+    selection : PlaneSelection
+
+    Yields
+    ------
+    position : Position
+        Of its plane, depth and time; None for an axis of length 1, and for one of which nothing is chosen.
+    numbers : mapping
+        Metadata ``Plane``, ``Time`` or ``Page`` where all are taken.
+    pages : bool
+        Whether its pages are channels.
+    """
     depth: int | str | None = selection.depth
     if not image.labeled and selection.pages == "channels":
         yield Position(), {}, True
@@ -188,6 +204,22 @@ def _steps(choice: int | str | None, count: int, name: str) -> list[tuple[int | 
     if choice == "all":
         return [(n if count > 1 else None, {name: n}) for n in range(count)]
     return [(choice if count > 1 else None, {})]
+
+
+def with_all_numbers(image_sets: list[ImageSet]) -> list[ImageSet]:
+    """Add the number 0 for the only image, plane or time of a file, if other files have several: no gaps.
+
+    Parameters
+    ----------
+    image_sets : list of ImageSet
+
+    Returns
+    -------
+    list of ImageSet
+    """
+    defaults: dict[str, str | int] = {"Series": 0, "SeriesName": "", "Page": 0, "Plane": 0, "Time": 0}
+    used = {name: value for name, value in defaults.items() if any(name in each.metadata for each in image_sets)}
+    return [replace(each, metadata={**used, **each.metadata}) for each in image_sets]
 
 
 def _channels(image: FileImage, position: Position, pages: bool) -> list[tuple[str, Position]]:

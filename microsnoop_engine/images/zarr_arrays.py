@@ -41,6 +41,10 @@ class ZarrArray:
     shape : tuple of int
     chunks : tuple of int
         Shape of what is stored under one key: a shard if there are shards.
+    decoded : tuple of int
+        Shape of what is decoded at once: a chunk of a shard.
+    itemsize : int
+        Bytes of a number.
     fill_value : number
         Value of the chunks that are not stored.
 
@@ -68,6 +72,8 @@ class ZarrArray:
             self._array: Any = zarr.open_array(self._store, mode="r")
         self.shape: tuple[int, ...] = self._array.shape
         self.chunks: tuple[int, ...] = self._array.shards or self._array.chunks
+        self.decoded: tuple[int, ...] = self._array.chunks
+        self.itemsize: int = self._array.dtype.itemsize
         self.fill_value: Any = self._array.fill_value or 0
 
     def read(self, selection: tuple[int | slice, ...]) -> tuple[NDArray[Any], dict[tuple[int, ...], str]]:

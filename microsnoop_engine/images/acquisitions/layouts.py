@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import PurePath
 
 from ...errors import InputError
-from . import cellvoyager, imagexpress, incell, incucyte, matrix, phenix, scanr
+from . import cellvoyager, imagexpress, incell, incucyte, matrix, pathway, phenix, scanr
 from .layout import Layout
 
 LAYOUTS: dict[str, Layout] = {
@@ -17,6 +17,7 @@ LAYOUTS: dict[str, Layout] = {
     "incucyte": incucyte,
     "scanr": scanr,
     "matrix": matrix,
+    "pathway": pathway,
 }
 """By the names that users choose them with."""
 AUTO, FILES = "auto", "files"

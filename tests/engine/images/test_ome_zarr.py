@@ -274,7 +274,7 @@ BAD_FIELDS = {
         lambda f: (f / ".zattrs").write_text('{"multiscales": [{"datasets": []}]}'),
         "its metadata name no array",
     ),
-    "stack": (stack, "is a stack with axes c, z, y, x of lengths 2, 3, 160, 200: write one plane"),
+    "stack": (stack, r"is a stack of 3 planes in depth: choose `project` \(max, mean, sum or focus\) or `plane`"),
     "other channels": (other_channels, "its channels are DNA, RFP, where channel 2 should be GFP"),
     "missing field": (shutil.rmtree, "there are no OME-Zarr metadata"),
 }

@@ -154,7 +154,7 @@ def test_axes_in_capitals_and_in_any_order(tmp_path, axes):
     ("axes", "message"),
     [
         ("rcyx", "stack with axes r, c, y, x of lengths 3, 2, 40, 60: write one image per step of 'r'"),
-        ("tcyx", "stack with axes t, c, y, x of lengths 3, 2, 40, 60: write one plane per time point and depth"),
+        ("tcyx", r"is a series of 3 time points: choose `time` \(a number from 0, or all\)"),
     ],
 )
 def test_axes_longer_than_one_are_named(tmp_path, axes, message):

@@ -1,11 +1,13 @@
 """Read what iohub, ngio, ngff-zarr and bioio-ome-zarr left on a disk; name what SpatialData left."""
 
 import logging
+import pickle
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from stores import put, upload_text
 
 from microsnoop_engine.errors import InputError
 from microsnoop_engine.images.inputs import find_image_sets
@@ -61,6 +63,20 @@ def test_a_folder_in_a_zip(tmp_path):
     shutil.make_archive(str(tmp_path / "a.zarr"), "zip", tmp_path / "inside")
     (found,) = find_image_sets(tmp_path / "a.zarr.zip")
     assert np.array_equal(read_channels(found, ["DNA", "GFP"]), np.load(DATA / "image.npy"))
+
+
+@pytest.mark.parametrize("name", ["iohub-0.3.11.zarr.zip", "ngff-zarr-0.50.0.ozx"])
+def test_a_zip_in_a_store(bucket, name):
+    address = put(bucket / "plates" / name, DATA / name)
+    channels, objects = WRITTEN[name]
+    sets = find_image_sets(str(address))
+    assert [next(iter(one.labels), None) for one in sets] == objects
+    for one in pickle.loads(pickle.dumps(sets)):
+        assert np.array_equal(read_channels(one, channels), np.load(DATA / "image.npy"))
+    broken = bucket / f"broken{name[-4:]}" if name.endswith(".ozx") else bucket / "broken.zarr.zip"
+    upload_text(broken, "PK")
+    with pytest.raises(InputError, match=r"s3://.*broken.* is damaged: it is no zip file"):
+        find_image_sets(str(broken))
 
 
 def test_zip_files_that_hold_no_ome_zarr(tmp_path):

@@ -5,6 +5,7 @@ import struct
 import numpy as np
 import pytest
 from image_files import RNG, text
+from nd2_file import write_nd2
 
 from microsnoop_engine.errors import ImageError, MissingExtraError
 from microsnoop_engine.images import bioio_files
@@ -157,3 +158,46 @@ def test_lif_of_two_images_with_channels_of_one_name(tmp_path):
     assert [s.metadata["Series"] for s in sets] == [0, 1]
     assert np.array_equal(np.stack([pixels(s) for s in sets]), STACK[:, :, 0])
     assert pixel_sizes(sets) == [pytest.approx(0.2, rel=0.05)] * 2
+
+
+# ---- ND2
+
+ND2 = RNG.integers(1, 60000, (2, 3, 4, 2, 20, 30), np.uint16)
+"""Time, position, depth, channel, row, column."""
+
+
+def test_nd2_positions_times_and_depths(tmp_path):
+    pytest.importorskip("bioio_nd2")
+    path = write_nd2(tmp_path / "a.nd2", ND2, ["DAPI", "GFP"])
+    sets = find_image_sets(path, selection=PlaneSelection(plane="all", time="all"))
+    assert len(sets) == 24
+    for image_set in sets:
+        time, position, depth = (image_set.metadata[name] for name in ("Time", "Series", "Plane"))
+        assert list(image_set.channels) == ["DAPI", "GFP"]
+        assert np.array_equal(pixels(image_set), ND2[time, position, depth])
+    assert pixel_sizes(sets) == [pytest.approx(0.325)] * 24
+    projected = find_image_sets(path, selection=PlaneSelection(project="max", time=1))
+    assert np.array_equal(np.stack([pixels(s) for s in projected]), ND2[1].max(1))
+    with pytest.raises(ImageError, match="is a stack of 4 planes in depth: choose `project`"):
+        pixels(find_image_sets(path)[0])
+
+
+def test_nd2_of_one_plane_with_channels_of_one_name(tmp_path):
+    pytest.importorskip("bioio_nd2")
+    (image_set,) = find_image_sets(write_nd2(tmp_path / "a.nd2", ND2[:1, :1, :1], ["AF488", "AF488"]))
+    assert list(image_set.channels) == ["AF488_1", "AF488_2"]
+    assert np.array_equal(pixels(image_set), ND2[0, 0, 0])
+
+
+def test_nd2_that_was_stopped_or_cut(tmp_path):
+    pytest.importorskip("bioio_nd2")
+    path = write_nd2(tmp_path / "a.nd2", ND2, ["DAPI", "GFP"], lost=[22, 23])
+    sets = find_image_sets(path, selection=PlaneSelection(plane="all", time=1))
+    assert np.array_equal(pixels(sets[-3]), ND2[1, 2, 1])
+    for lost in sets[-2:]:
+        with pytest.raises(ImageError, match="holds zeros alone: it was not acquired, or is lost"):
+            pixels(lost)
+    path.write_bytes(path.read_bytes()[:-20])
+    (image_set,) = find_image_sets(path)
+    with pytest.raises(ImageError, match=r"cannot be read .*damaged or incomplete"):
+        pixels(image_set)

@@ -1,4 +1,4 @@
-"""Read instruments whose file names say all: IN Cell, IncuCyte, scan^R and MATRIX screener."""
+"""Read instruments whose file names say all: IN Cell, IncuCyte, scan^R, MATRIX screener and BD Pathway."""
 
 import pytest
 from instruments import write_images
@@ -139,3 +139,64 @@ def test_other_images_beside_a_plate(tmp_path):
         find_inputs(tmp_path)
     assert len(find_inputs(tmp_path, ReadingOptions(allow_unmatched=True)).image_sets) == 9
     assert len(find_inputs(tmp_path, ReadingOptions(layout="files")).image_sets) == 12
+
+
+def write_pathway(
+    folder, numbers=1, wells=("A01", "D11"), experiment="[General]\nDyes=2\n[Image]\nMontaged=0\n", xyz=None
+):
+    names = [
+        f"Well {well}/{dye} - n{n:06d}.tif"
+        for well in wells
+        for dye in ("Hoechst", "DsRed - Confocal")
+        for n in range(numbers)
+    ]
+    write_images(folder, *names)
+    (folder / "Experiment.exp").write_text(experiment)
+    if xyz:
+        (folder / "a.xyz").write_text(f"[Z1Axis]\nZ1AxisEnabled=1\nZ1AxisMode={xyz[0]}\nZ1AxisValue={xyz[1]}\n")
+    return folder
+
+
+def test_pathway(tmp_path, caplog):
+    write_pathway(tmp_path / "2009-05-01_000")
+    for path in (tmp_path / "2009-05-01_000", tmp_path / "2009-05-01_000/Experiment.exp", tmp_path):
+        inputs = find_inputs(path)
+        assert inputs.layout == "pathway"
+        assert [s.metadata for s in inputs.image_sets] == [
+            {"Plate": "2009-05-01_000", "Well": well, "Site": 1} for well in ("A01", "D11")
+        ]
+        assert [list(s.channels) for s in inputs.image_sets] == [["DsRed - Confocal", "Hoechst"]] * 2
+    assert "montage" not in caplog.text
+
+
+@pytest.mark.parametrize(("xyz", "name"), [(None, "Time"), (("0", "4"), "Time"), (("1", "2"), "Plane")])
+def test_pathway_with_times_or_depths(tmp_path, xyz, name):
+    sets = find_inputs(write_pathway(tmp_path / "p", 3, xyz=xyz)).image_sets
+    assert [(s.metadata["Well"], s.metadata[name]) for s in sets] == [(w, n) for w in ("A01", "D11") for n in range(3)]
+    assert {"Time", "Plane"} & set(sets[0].metadata) == {name}
+
+
+def test_pathway_with_times_and_depths_is_refused(tmp_path):
+    with pytest.raises(InputError, match="count 6 images of 3 depths and some times in one number: use `pattern`"):
+        find_inputs(write_pathway(tmp_path / "p", 6, xyz=("1", "2")))
+    with pytest.raises(InputError, match=r"a\.xyz' is damaged: no number in Z1AxisValue"):
+        find_inputs(write_pathway(tmp_path / "q", 6, xyz=("1", "two")))
+
+
+def test_pathway_montage_is_reported(tmp_path, caplog):
+    find_inputs(write_pathway(tmp_path / "p", experiment="[Image]\nMontaged=1\nTilesX=2\nTilesY=3\n"))
+    assert "every image is a montage of 2 x 3 fields, measured as one" in caplog.text
+    with pytest.raises(InputError, match=r"Experiment\.exp' is damaged"):
+        find_inputs(write_pathway(tmp_path / "q", experiment="no section\n"))
+
+
+def test_flex_is_refused_by_name(tmp_path, caplog):
+    write_images(tmp_path, "001001000.flex")
+    for path in (tmp_path, tmp_path / "001001000.flex"):
+        with pytest.raises(
+            InputError, match=r"a \.flex file of PerkinElmer Opera, which is not read: convert it to OME-T"
+        ):
+            find_inputs(path)
+    write_images(tmp_path, "a.tif", "b.tif", "c.tif", "d.tif", "e.tif")
+    assert [each.unexpected for each in find_inputs(tmp_path).left_out] == [True]
+    assert "which is not read: convert it" in caplog.text
