@@ -122,6 +122,7 @@ class Batcher:
         """Embed a batch of one size."""
         blocks = self._take(key, self.batch_size)
         windows: list[Any] = [block.windows for block in blocks]
+        wait: Callable[[], NDArray[np.float32]]
         if issubclass(key[1], np.ndarray):
             wait = self._thread.submit(self._embedder.embed, np.concatenate(windows)[:, None]).result
         else:

@@ -212,7 +212,7 @@ def test_parameters_in_messages_become_flags():
     parser = build_parser()
     options = parser.parse_args(["profile", "images", "--out", "x", "--shard", "1/2"])
     message = "`segment_channel`: no 'ER'; set `model`, `out` or `input`, not `crops`"
-    expected = "--segment-channel: no 'ER'; set --weights, --out or INPUT, not `crops`"
+    expected = "--segment-channel: no 'ER'; set --model, --out or INPUT, not `crops`"
     assert with_flags(message, parser, options) == expected
     options = parser.parse_args(["install", "cellprofiler", "here"])
     assert (
@@ -234,7 +234,7 @@ def test_a_reader_of_the_output_may_stop_early():
 
 def test_weights_info():
     card = json.loads(microsnoop("weights", "info").stdout)
-    assert card["name"] == "microsnoop-base"
+    assert card["name"] == "microsnoop-fast"
     assert card["dimension"] == 256
     assert card["license"]
 

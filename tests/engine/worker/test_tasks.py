@@ -16,19 +16,22 @@ RANDOM = np.random.default_rng(0)
 
 
 def measured(embedder, **settings):
+    """Measure as a worker does: without a diameter, every box fills the network's view."""
+    if not settings.keys() & {"scale", "diameter"}:
+        settings["scale"] = "each"
     return measure(embedder, IMAGE, LABELS, CropSettings(**settings))
 
 
 def test_info(service):
     outputs = service.task("info").wait_for().outputs
     assert outputs["protocol"] == 1
-    assert (outputs["weights"], outputs["dimension"], outputs["device"]) == ("microsnoop-base", 256, "cpu")
+    assert (outputs["weights"], outputs["dimension"], outputs["device"]) == ("microsnoop-fast", 256, "cpu")
     assert len(outputs["sha256"]) == 64
     assert Path(outputs["folder"]).is_dir()
     assert Path(outputs["folder"]).stat().st_mode & 0o077 == 0
 
 
-@pytest.mark.parametrize("settings", [{"rescale_constant": 1.5}, {"resize": 96}], ids=str)
+@pytest.mark.parametrize("settings", [{"rescale_constant": 1.5}, {"scale": "none"}, {"diameter": 25}], ids=str)
 def test_objects_in_files(service, embedder, tmp_path, settings):
     inputs = {"image": npy(tmp_path, "i", IMAGE), "labels": npy(tmp_path, "l", LABELS), **settings}
     outputs = service.task("measure_objects", inputs).wait_for().outputs
@@ -63,7 +66,7 @@ def test_outlines(service, embedder, tmp_path):
         name: npy(tmp_path, name, value) for name, value in (("image", IMAGE), ("boxes", boxes), ("masks", masks))
     }
     outputs = service.task("measure_rois", {**inputs, "mask": "object"}).wait_for().outputs
-    expected = measure_rois(embedder, IMAGE, boxes, masks, CropSettings(mask="object"))
+    expected = measure_rois(embedder, IMAGE, boxes, masks, CropSettings(mask="object", scale="each"))
     np.testing.assert_allclose(np.load(outputs["features"]["npy"]), expected.features, atol=1e-6)
     assert np.load(outputs["box"]["npy"]).tolist() == expected.regions.box.tolist()
     assert [failure["object_number"] for failure in outputs["failed"]] == [3, 3]
