@@ -20,6 +20,7 @@ import pandas as pd
 from .. import __version__
 from ..errors import InputError, listing
 from ..evaluation.missing import complete_part
+from ..evaluation.scores import Estimate
 from ..evaluation.table import has_word
 from ..sphering.spherize import Spherize, load_spherings
 from ..storage.atomic import write_atomic
@@ -172,7 +173,10 @@ def make_page(
     rows = shown
     screens = [("Before sphering", earlier), ("After sphering" if earlier else "", after)]
     maps = [
-        {"title": ": ".join(filter(None, (name, drawn))), "kinds": panels.maps(screen.values, rows)}
+        {
+            "title": ": ".join(filter(None, (name, drawn or f"{len(rows):,} {after.rows}"))),
+            "kinds": panels.maps(screen.values, rows),
+        }
         for name, screen in screens
         if screen
     ]
@@ -191,10 +195,9 @@ def make_page(
         "maps": [entry for entry in maps if entry["kinds"]],
         "colors": panels.colors(after),
         "plates": panels.plates(metadata),
-        "quantities": [
-            entry | {"note": "; ".join(filter(None, (entry["note"], sampled)))}
-            for entry in panels.quantities(after, earlier)
-        ],
+        "sample": sampled,
+        "rows": after.rows,
+        "quantities": panels.quantities(after, earlier),
         "features": panels.feature_bytes(after.values, features),
         "doses": panels.doses(after),
         "replicates": panels.replicates(after, earlier),
@@ -268,8 +271,7 @@ def _thumbnail_keys(frame: pd.DataFrame, profiles: Path) -> Sequence[str]:
 
 
 def _summary(screen: Screen, features: Sequence[str], total: int, lacking: Sequence[str]) -> str:
-    rows, frame = len(screen.frame), screen.frame
-    kind = "objects" if OBJECT_NUMBER in frame else "wells" if WELL in frame else "rows"
+    rows, kind = len(screen.frame), screen.rows
     parts = [f"{rows:,} {kind}" + (f" drawn at random from {total:,}" if total > rows else "")]
     if screen.treatment is not None:
         parts.append(f"{len(np.unique(screen.treatment[screen.annotated]))} treatments")
@@ -303,12 +305,12 @@ def _plain(column: pd.Series) -> list[Any]:
 
 
 def _scores(after: Screen, before: Screen | None) -> list[dict[str, Any]]:
-    earlier = {score.name: score.value for score in screen_scores(before)} if before else {}
+    earlier = {score.name: _estimate(score.estimate, after.rows) for score in screen_scores(before)} if before else {}
     return [
         {
             "name": score.name,
             "meaning": score.meaning,
-            "after": score.value,
+            "after": _estimate(score.estimate, after.rows),
             "before": earlier.get(score.name),
             "higher_is_better": score.higher_is_better,
             "chance": score.chance,
@@ -316,6 +318,13 @@ def _scores(after: Screen, before: Screen | None) -> list[dict[str, Any]]:
         for score in screen_scores(after)
         if np.isfinite(score.value)
     ]
+
+
+def _estimate(estimate: Estimate, rows: str) -> dict[str, Any]:
+    """Turn a score into JSON values: ``value``, the interval ``low`` to ``high`` or None, and what was ``counted``."""
+    value, low, high = panels.rounded(np.array([estimate.value, estimate.low, estimate.high]))
+    units = "" if estimate.units == estimate.rows else f", {estimate.units:,} {estimate.unit}"
+    return {"value": value, "low": low, "high": high, "counted": f"{estimate.rows:,} {rows}{units}"}
 
 
 def _versions() -> str:

@@ -98,7 +98,7 @@ def test_of_a_large_table_rows_are_drawn(frame, monkeypatch):
     assert len(found["names"]) == len(set(found["names"])) == len(found["map_rows"]) == 24
     assert [len(plate["wells"]) for plate in found["plates"]] == [24]  # whole plates
     assert all("24 of 48 rows drawn at random" in entry["title"] for entry in found["maps"])
-    assert all("24 of 48 rows drawn at random" in entry["note"] for entry in found["quantities"])
+    assert found["sample"] == "24 of 48 rows drawn at random"
     assert all(score["before"] == score["after"] for score in found["scores"])
 
 
@@ -107,6 +107,33 @@ def test_of_many_points_some_are_on_the_maps_and_the_maps_say_so(frame, monkeypa
     found = data_of(make_page(frame, FEATURES, ROLES))
     assert (len(found["names"]), len(found["map_rows"])) == (48, 30)
     assert [entry["title"] for entry in found["maps"]] == ["30 of 48 rows drawn at random"]
+    assert found["sample"] == ""  # everything else is of all rows
+
+
+def test_every_score_has_its_numbers_and_interval(frame):
+    found = {score["name"]: score for score in data_of(make_page(frame, FEATURES, ROLES, before=frame))["scores"]}
+    assert {name: score["after"]["counted"] for name, score in found.items()} == {
+        "MoA by neighbors": "40 wells",
+        "NSC": "40 wells, 5 compounds",
+        "NSCB": "40 wells, 5 compounds",
+        "Replicates alike": "40 wells, 17 treatments",
+        "mAP of replicates": "40 wells, 17 treatments",
+        "Plate by neighbors": "48 wells",
+        "Z'": "16 wells",
+        "Controls told apart": "16 wells",
+        "Dose followed": "32 wells",
+    }
+    for score in found.values():
+        assert score["before"] == score["after"]
+        assert score["after"]["low"] <= score["after"]["value"] <= score["after"]["high"]
+        assert score["after"]["low"] < score["after"]["high"]
+
+
+def test_figures_say_how_many_rows_they_show(frame):
+    found = data_of(make_page(frame, FEATURES, ROLES))
+    assert [entry["title"] for entry in found["maps"]] == ["48 wells"]
+    assert found["replicates"]["after"]["rows"] == 40
+    assert {members for others in found["nearest"].values() for _, _, members in others} == {2, 8}
 
 
 def test_a_column_without_numbers_costs_that_column(frame):
