@@ -203,12 +203,15 @@ class Replicability:
         95th percentile of the similarity of random sets of rows of different treatments.
     share : float
         Share of the treatments above the threshold, from 0 to 1.
+    rows : int
+        Number of rows of these treatments.
     """
 
     names: NDArray[Any]
     similarity: NDArray[Any]
     threshold: float
     share: float
+    rows: int
 
     def interval(self, level: float = 0.95) -> Score:
         """Return the share with its interval over the treatments (Wilson 1927)."""
@@ -259,7 +262,9 @@ def replicability(values: NDArray[Any], treatments: NDArray[Any], seed: int = 0)
         chosen = random.choice(len(names), size, replace=False)
         chance.append(_median_pair(directions[[random.choice(members[code]) for code in chosen]]))
     threshold = float(np.percentile(chance, 95))
-    return Replicability(names[repeated], observed, threshold, float((observed > threshold).mean()))
+    return Replicability(
+        names[repeated], observed, threshold, float((observed > threshold).mean()), int(counts[repeated].sum())
+    )
 
 
 def _median_pair(directions: NDArray[Any]) -> float:

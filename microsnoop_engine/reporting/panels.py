@@ -242,7 +242,7 @@ def replicates(after: Screen, before: Screen | None) -> Panel | None:
             "names": result.names.tolist(),
             "similarity": rounded(result.similarity),
             "threshold": result.threshold,
-            "rows": int((np.isin(after.treatment, result.names) & after.present & ~after.negative).sum()),
+            "rows": result.rows,
         }
         for name, result in results.items()
         if result is not None

@@ -162,7 +162,7 @@ def _replicates(screen: Screen) -> list[ScreenScore]:
     replicability = score_or_none(lambda: controls.replicability(values, treatments))
     if replicability is not None:
         text = f"treatments whose replicates are more alike than 95 % of random sets of {screen.rows}"
-        found = _counted(replicability.interval(), int(repeated.sum()), "treatments", len(replicability.names))
+        found = _counted(replicability.interval(), replicability.rows, "treatments", len(replicability.names))
         scores.append(ScreenScore("Replicates alike", text, found, chance=0.05))
     values, treatments = screen.values[repeated], screen.treatment[repeated]
     precisions = score_or_none(lambda: metrics.average_precisions(values, treatments))

@@ -5,7 +5,8 @@ const byId = (id) => document.getElementById(id);
 const PALETTE = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#b8a90e", "#5d4ea8", "#8c564b", "#17becf",
   "#7f7f7f", "#aec7e8", "#98df8a", "#ff9896", "#c5b0d5"];
 const SYMBOLS = ["circle", "diamond", "square", "triangle-up", "cross"];
-const CONFIG = { responsive: true, displaylogo: false, displayModeBar: window.innerWidth < 700 ? false : "hover",
+const NARROW = window.innerWidth < 700;
+const CONFIG = { responsive: true, displaylogo: false, displayModeBar: NARROW ? false : "hover",
   modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
 const FEW_POINTS = 3000; // which are drawn as SVG: sharper, and without WebGL
 const FONT = { family: "system-ui, Segoe UI, Roboto, sans-serif", size: 12, color: "#1c2733" };
@@ -102,8 +103,9 @@ function drawMaps() {
     const points = map.kinds[kinds[byId("map-kind").value]];
     if (!points) return;
     const axis = (title) => ({ title: { text: title, font: { size: 11 } }, zeroline: false, showticklabels: false });
-    const all = layout({ title: { text: map.title, font: { size: 14 }, x: 0.06, xanchor: "left" }, height: 460, xaxis: axis(points.axes[0]),
-      yaxis: axis(points.axes[1]), margin: { l: 32, r: 8, t: 34, b: 40 } });
+    const title = NARROW ? map.title.replace(": ", "<br>") : map.title;
+    const all = layout({ title: { text: title, font: { size: NARROW ? 13 : 14 }, x: 0.06, xanchor: "left" }, height: 460, xaxis: axis(points.axes[0]),
+      yaxis: axis(points.axes[1]), margin: { l: 32, r: 8, t: 44, b: 40 } });
     all.legend = { orientation: "h", y: -0.1, font: { size: 11 } };
     Plotly.react(plots[number], traces(points, data.colors[byId("map-color").value]), all, CONFIG);
   });
@@ -159,7 +161,7 @@ function plateTitle(plate) {
 
 // ---- the title of a figure: how many rows it shows
 function counted(text) {
-  return { text: text + (data.sample ? ` (${data.sample})` : ""), font: { size: 13 }, x: 0.02, xanchor: "left" };
+  return { text: text + (data.sample ? `${NARROW ? "<br>" : " "}(${data.sample})` : ""), font: { size: 13 }, x: 0.02, xanchor: "left" };
 }
 
 function drawPlates() {
@@ -203,7 +205,7 @@ function drawPlates() {
         title: { text: plateTitle(plate), font: { size: 14 } }, height: Math.min(Math.max(150 + 220 * plate.rows / plate.columns * 1.5, 240), 460),
         xaxis: { side: "top", dtick: step, tick0: 1, constrain: "domain", showgrid: false, zeroline: false, fixedrange: true },
         yaxis: { autorange: "reversed", dtick: plate.rows > 16 ? 2 : 1, scaleanchor: "x", constrain: "domain", showgrid: false, fixedrange: true },
-        margin: { l: 30, r: 8, t: 60, b: 12 }, plot_bgcolor: "#eceff3",
+        margin: { l: 30, r: 8, t: data.sample ? 80 : 60, b: 12 }, plot_bgcolor: "#eceff3",
       }), { ...CONFIG, displayModeBar: false });
     });
   };
@@ -266,9 +268,9 @@ function drawReplicates() {
     shapes.unshift(line(before, "#b8c4d0"));
   }
   Plotly.newPlot("replicate-plot", traces, layout({
-    height: few ? Math.max(260, 110 + 20 * order.length) : 420, shapes, margin: { l: few ? 150 : 40, r: 12, t: 54, b: 44 },
+    height: few ? Math.max(280, 130 + 20 * order.length) : 440, shapes, margin: { l: few ? 150 : 40, r: 12, t: 74, b: 44 },
     title: counted(`${order.length} treatments, ${after.rows} ${data.rows}`),
-    xaxis: { title: { text: "median cosine between replicates" } }, legend: { orientation: "h", y: 1.08 },
+    xaxis: { title: { text: "median cosine of replicates" } }, legend: { orientation: "h", y: 1.08 },
     yaxis: few ? { automargin: true, dtick: 1 } : { showticklabels: false, title: { text: "treatments" } },
   }), CONFIG);
 }

@@ -104,7 +104,7 @@ def test_doses_in_perfect_order_are_not_certain():
 
 def test_the_share_of_replicates_is_wilsons():
     similarity = np.array([0.9, 0.8, 0.7, 0.1])
-    found = Replicability(np.array(list("abcd")), similarity, 0.5, 0.75).interval()
+    found = Replicability(np.array(list("abcd")), similarity, 0.5, 0.75, 8).interval()
     z, p, n = norm.ppf(0.975), 0.75, 4
     center, half = (p + z**2 / (2 * n)), z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
     assert [found.low, found.high] == pytest.approx(np.array([center - half, center + half]) / (1 + z**2 / n))
