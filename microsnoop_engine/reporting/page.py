@@ -142,7 +142,7 @@ def make_page(
     before : DataFrame, optional
         The same rows before sphering.
     before_features : sequence of str
-        Its feature columns, if they have other names (``sphere --method pca``); else those of both tables are compared.
+        Its feature columns, if they have other names (principal components); else those of both tables are compared.
     profiles : Path, optional
         Results folder of a profile run, for pictures of cells.
     spherings : dict of str to Spherize, optional

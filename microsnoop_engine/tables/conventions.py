@@ -19,8 +19,8 @@ _IN_CARTA = {
     "FOV": f"{METADATA}Site",
     **{name: f"{METADATA}{name}" for name in ("Row", "Column", "Z", "T")},
 }
-_IN_CARTA_FEATURE = re.compile(r" wv\d+$")
-"""Measurements end in the wavelength that they were made on."""
+_IN_CARTA_FEATURE = re.compile(r"(?<! Max left border)(?<! Max top border)(?<! cg X)(?<! cg Y) wv\d+$")
+"""Measurements end in the wavelength that they were made on; borders and centers are positions."""
 
 
 def conventional(source: TableSource) -> TableSource:

@@ -20,8 +20,8 @@ log = logging.getLogger(__name__)
 
 CHOICES = ("microsnoop", "classical", "all")
 
-_KEYS = r"ImageNumber|ObjectNumber|TableNumber|(.+_)?Number_Object_Number"
-_POSITIONS = r"(.+_)?(Location|Parent|Children)_.+|(.+_)?AreaShape_(Center|BoundingBox)\w*"
+_KEYS = r".*(Image|Object|Table)_?Number.*|(.+_)?TrackObjects_Label(_.*)?"  # also the numbers of neighbors
+_POSITIONS = r"(.+_)?(Location|Parent|Children)_.+|(.+_)?AreaShape_(Center|BoundingBoxM(in|ax)imum)_\w+"
 _IMAGES = r"Image_.+|FileName_.+|PathName_.+|URL_.+|MD5Digest_.+|Series_.+|Frame_.+|Height_.+|Width_.+|Scaling_.+"
 _RUNS = r"Group_.+|Count_.+|ExecutionTime_.+|ModuleError_.+|ProcessingStatus|Threshold_.+|Channel_.+"
 _ROW_NUMBERS = r"(Unnamed: \d+)?"  # of a table that pandas wrote with its index

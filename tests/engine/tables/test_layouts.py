@@ -147,8 +147,8 @@ def test_cytotable(tmp_path):
 
 def test_in_carta(tmp_path):
     (tmp_path / "t.csv").write_text(
-        "OBJECT ID,Row,Column,FOV,WELL LABEL,Z,T,Nuclei Area wv1\n"
-        "1,A,1,1,A - 1,0,0,10\n2,A,1,2,A - 1,0,0,20\n1,A,2,1,A - 2,0,0,5\n"
+        "OBJECT ID,Row,Column,FOV,WELL LABEL,Z,T,Nuclei Max left border wv1,Nuclei cg Y wv1,Nuclei Area wv1\n"
+        "1,A,1,1,A - 1,0,0,7,9,10\n2,A,1,2,A - 1,0,0,8,8,20\n1,A,2,1,A - 2,0,0,9,7,5\n"
     )
     source = open_table(tmp_path / "t.csv")
     assert select_features(source) == ["Nuclei Area wv1"]
