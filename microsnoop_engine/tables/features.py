@@ -111,6 +111,15 @@ def select_features(source: TableSource, features: str | Sequence[str] = "all") 
             )
     if isinstance(features, str) and features in CHOICES:
         numeric = _without_image_constants(source, numeric)
+    words = [name for name in names if not pd.api.types.is_numeric_dtype(first[name]) and first[name].notna().any()]
+    if words and isinstance(features, str):
+        log.warning(
+            "'%s': %d columns are named as features but hold no numbers and are left out: %s (such as '%.40s')",
+            source.path,
+            len(words),
+            listing(words),
+            first[words[0]].dropna().iloc[0],
+        )
     if not numeric:
         kind = features if features in CHOICES else f"'{features}'"
         raise InputError(

@@ -74,6 +74,13 @@ def test_sizes_and_numbers_of_neighbors_are_features(name):
     assert select_features(in_memory(frame)) == [*DEEP, name]
 
 
+@pytest.mark.parametrize("value", ["1,5", ["a", "list"], "high"])
+def test_features_of_words_are_left_out_by_name(caplog, value):
+    frame = objects().assign(Nuclei_AreaShape_Area=pd.Series([value] * 30))
+    assert select_features(in_memory(frame)) == DEEP
+    assert "1 columns are named as features but hold no numbers and are left out: Nuclei_AreaShape_Area" in caplog.text
+
+
 def test_truth_values_are_no_features():
     frame = objects().assign(Nuclei_IsControl=True)
     assert select_features(in_memory(frame)) == DEEP
