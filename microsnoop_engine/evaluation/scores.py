@@ -161,7 +161,7 @@ def score_correct(
         value, low, high = float(function(units.weights @ units.correct, members)), np.nan, np.nan
         if drawn:
             low, high = np.percentile(drawn[name], tails)
-        if drawn and np.ptp(drawn[name]) == 0 and correct.min() >= 0 and correct.max() <= 1:
+        if drawn and np.ptp(drawn[name]) < 1e-12 and correct.min() >= 0 and correct.max() <= 1:
             low, high = beta.ppf(np.divide(tails, 100), value * units.count + 0.5, (1 - value) * units.count + 0.5)
             low, high = min(low, value), max(high, value)
         result[name] = Score(value, float(low), float(high))
