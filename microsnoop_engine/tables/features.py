@@ -35,6 +35,8 @@ _OBJECTS = re.compile(
     r"^(?P<objects>.+?)_(Number_Object_Number|Location_.+|Parent_.+|Children_.+|Microsnoop_E\d{3,}_.+)$"
 )
 _COMPARTMENTS = ("Nuclei", "Nucleus", "Cells", "Cell", "Cytoplasm")
+# IN Carta's measurements end in the wavelength that they were made on; borders and centers are positions
+_IN_CARTA = re.compile(r"^.+(?<! Max left border)(?<! Max top border)(?<! cg X)(?<! cg Y) wv\d+$")
 _COMPONENT = re.compile(r"^PC\d+$")
 _NOT_FEATURES = re.compile(rf"^(Metadata_.*|{_KEYS}|{_POSITIONS}|{_IMAGES}|{_RUNS}|{_ROW_NUMBERS})$")
 
@@ -64,7 +66,7 @@ def is_classical(column: str, objects: Iterable[str] = _COMPARTMENTS) -> bool:
     """
     if is_microsnoop(column) or _NOT_FEATURES.match(column):
         return False
-    named = bool(_MEASUREMENT.match(column) or _COMPONENT.match(column))
+    named = any(pattern.match(column) for pattern in (_MEASUREMENT, _COMPONENT, _IN_CARTA))
     return named or any(column.startswith(f"{name}_") for name in objects)
 
 

@@ -16,7 +16,7 @@ from microsnoop_engine.sphering.table import sphere
 from microsnoop_engine.tables.aggregation import aggregate
 from microsnoop_engine.tables.features import select_features
 from microsnoop_engine.tables.formats import open_table, write_table
-from microsnoop_engine.tables.source import read_frame
+from microsnoop_engine.tables.source import in_memory, read_frame
 
 DEEP = [f"Nuclei_Microsnoop_E{k:03d}_DNA" for k in range(3)]
 
@@ -152,7 +152,9 @@ def test_in_carta(tmp_path):
     )
     source = open_table(tmp_path / "t.csv")
     assert select_features(source) == ["Nuclei Area wv1"]
-    assert aggregate(source).frame["Nuclei Area wv1"].tolist() == [15, 5]
+    wells = aggregate(source).frame
+    assert wells["Nuclei Area wv1"].tolist() == [15, 5]
+    assert select_features(in_memory(wells)) == ["Nuclei Area wv1"]
 
 
 def database(path, **tables):
