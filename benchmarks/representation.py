@@ -31,7 +31,7 @@ from microsnoop_engine.evaluation.metrics import (
     knn_predict,
     mean_average_precision,
     nearest,
-    silhouette,
+    silhouettes,
 )
 from microsnoop_engine.evaluation.scores import score_predictions
 
@@ -167,7 +167,8 @@ def separation(features: np.ndarray, cells: EvalSet) -> dict[str, float]:
     cells: 1 where the group cannot be told, 0 where cells only lie beside their own group.
     """
     precision = mean_average_precision(features, cells.labels, cells.groups)
-    found = {"silhouette": silhouette(features, cells.labels), "map": float(np.nanmean(list(precision.values())))}
+    separation = float(silhouettes(features, cells.labels).mean())
+    found = {"silhouette": separation, "map": float(np.nanmean(list(precision.values())))}
     if cells.groups is None:
         return found | {"mixing": float("nan")}
     groups = np.unique(cells.groups, return_inverse=True)[1]

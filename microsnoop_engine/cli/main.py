@@ -42,9 +42,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = build_parser()
     options = parser.parse_args([_american(word) for word in (sys.argv[1:] if arguments is None else arguments)])
     quiet = getattr(options, "quiet", False)
-    logging.basicConfig(
-        level=logging.ERROR if quiet else logging.INFO, format="%(levelname)s: %(message)s", stream=sys.stderr
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_FlagFormatter(parser, options))
+    logging.basicConfig(level=logging.ERROR if quiet else logging.INFO, handlers=[handler])
     quiet_stores()
     try:
         code: int = options.run(options)
@@ -100,6 +100,17 @@ def build_parser() -> argparse.ArgumentParser:
     add_install_command(commands)
     _add_worker(commands)
     return parser
+
+
+class _FlagFormatter(logging.Formatter):
+    """Write messages with the flags of the parsed command in place of parameters."""
+
+    def __init__(self, parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+        super().__init__("%(levelname)s: %(message)s")
+        self._parsed = parser, options
+
+    def format(self, record: logging.LogRecord) -> str:
+        return with_flags(super().format(record), *self._parsed)
 
 
 class _ExactParser(argparse.ArgumentParser):

@@ -324,12 +324,14 @@ def run_evaluate(options: argparse.Namespace) -> int:
         objects=options.objects,
     )
     if options.json:
-        print(json.dumps(scores, indent=1))
+        known = [{key: None if value != value else value for key, value in score.items()} for score in scores]
+        print(json.dumps(known, indent=1))
         return 0
     for score in scores:
-        interval = f" ({score['low']:.3f} to {score['high']:.3f})" if "low" in score else ""
+        interval = "(no interval)" if score["low"] != score["low"] else f"({score['low']:.3f} to {score['high']:.3f})"
+        units = "" if score["unit"] == "rows" else f", interval over {score['units']} {score['unit']}"
         left_out = f", {score['left_out']} left out" if score.get("left_out") else ""
-        print(f"{score['task']:24s} {score['value']:.3f}{interval}  {score['rows']} rows{left_out}")
+        print(f"{score['task']:24s} {score['value']:.3f} {interval}  {score['rows']} rows{units}{left_out}")
     return 0
 
 

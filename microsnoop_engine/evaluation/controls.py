@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from .neighbors import has_direction
+from .scores import Score
 
+DRAWS = 10_000
+"""Number of draws of an interval."""
 NULL_DRAWS = 1000
 """Number of random sets of rows that the replicates of a treatment are compared with."""
 
@@ -98,6 +101,37 @@ def z_prime(negative: NDArray[Any], positive: NDArray[Any]) -> float:
     return float(1 - 3 * (np.std(negative, ddof=1) + np.std(positive, ddof=1)) / distance)
 
 
+def z_prime_interval(negative: NDArray[Any], positive: NDArray[Any], level: float = 0.95, seed: int = 0) -> Score:
+    """Compute the Z' factor with its generalized confidence interval (Weerahandi 1993) for normal distributions.
+
+    Parameters
+    ----------
+    negative, positive : array (n,), array (m,)
+    level : float
+        Share of the draws inside the interval, between 0 and 1.
+    seed : int
+
+    Returns
+    -------
+    Score
+
+    Raises
+    ------
+    InputError
+        As :func:`z_prime`.
+    """
+    value, random = z_prime(negative, positive), np.random.default_rng(seed)
+    means, deviations = [], []
+    for values in (negative, positive):
+        count = len(values)
+        deviation = np.std(values, ddof=1) * np.sqrt((count - 1) / random.chisquare(count - 1, DRAWS))
+        means.append(np.mean(values) + deviation * random.normal(size=DRAWS) / np.sqrt(count))
+        deviations.append(deviation)
+    drawn = 1 - 3 * (deviations[0] + deviations[1]) / np.abs(means[0] - means[1])
+    low, high = np.percentile(drawn, [50 * (1 - level), 50 * (1 + level)])
+    return Score(value, float(low), float(high))
+
+
 def dose_correlations(position: NDArray[Any], doses: NDArray[Any], compounds: NDArray[Any]) -> dict[str, float]:
     """Compute Spearman's rank correlation of a position with the dose, for compounds with three doses or more.
 
@@ -123,6 +157,38 @@ def dose_correlations(position: NDArray[Any], doses: NDArray[Any], compounds: ND
     return correlations
 
 
+def mean_correlation(correlations: NDArray[Any], counts: NDArray[Any], level: float = 0.95, seed: int = 0) -> Score:
+    """Average rank correlations, with an interval for other rows of the same compounds.
+
+    Fisher's transform of a correlation r of n rows is drawn around its value with the variance (1 + r^2 / 2) / (n - 3)
+    (Bonett and Wright 2000), where r is kept half a step of Spearman's coefficient away from 1. Three rows tell
+    nothing.
+
+    Parameters
+    ----------
+    correlations : array (c,)
+        From -1 to 1.
+    counts : array (c,)
+        Numbers of rows, from 3.
+    level : float
+        Share of the draws inside the interval, between 0 and 1.
+    seed : int
+
+    Returns
+    -------
+    Score
+    """
+    value, counts = np.asarray(correlations, np.float64), np.asarray(counts)
+    most = 1 - 6 / (counts * (counts**2 - 1.0))
+    kept = np.clip(value, -most, most)
+    spread = np.sqrt((1 + kept**2 / 2) / np.maximum(counts - 3, 1))
+    random = np.random.default_rng(seed)
+    drawn = np.tanh(np.arctanh(kept) + spread * random.normal(size=(DRAWS, len(value))))
+    drawn = np.where(counts > 3, drawn, random.uniform(-1, 1, drawn.shape)).mean(1)
+    low, high = np.percentile(drawn, [50 * (1 - level), 50 * (1 + level)])
+    return Score(float(value.mean()), float(min(low, value.mean())), float(max(high, value.mean())))
+
+
 @dataclass(frozen=True)
 class Replicability:
     """Similarity of the replicates of treatments.
@@ -137,12 +203,23 @@ class Replicability:
         95th percentile of the similarity of random sets of rows of different treatments.
     share : float
         Share of the treatments above the threshold, from 0 to 1.
+    rows : int
+        Number of rows of these treatments.
     """
 
     names: NDArray[Any]
     similarity: NDArray[Any]
     threshold: float
     share: float
+    rows: int
+
+    def interval(self, level: float = 0.95) -> Score:
+        """Return the share with its interval over the treatments (Wilson 1927)."""
+        from scipy.stats import binomtest
+
+        alike = int((self.similarity > self.threshold).sum())
+        found = binomtest(alike, len(self.names)).proportion_ci(level, "wilson")
+        return Score(self.share, float(found.low), float(found.high))
 
 
 def replicability(values: NDArray[Any], treatments: NDArray[Any], seed: int = 0) -> Replicability:
@@ -185,7 +262,9 @@ def replicability(values: NDArray[Any], treatments: NDArray[Any], seed: int = 0)
         chosen = random.choice(len(names), size, replace=False)
         chance.append(_median_pair(directions[[random.choice(members[code]) for code in chosen]]))
     threshold = float(np.percentile(chance, 95))
-    return Replicability(names[repeated], observed, threshold, float((observed > threshold).mean()))
+    return Replicability(
+        names[repeated], observed, threshold, float((observed > threshold).mean()), int(counts[repeated].sum())
+    )
 
 
 def _median_pair(directions: NDArray[Any]) -> float:

@@ -178,8 +178,8 @@ def cross_validated_predict(
         return np.asarray(cross_val_predict(pipeline, features, labels, groups=codes, cv=splitter))
 
 
-def silhouette(features: NDArray[Any], labels: NDArray[Any], metric: str = "cosine") -> float:
-    """Compute the mean silhouette of the rows under their labels (Rousseeuw 1987; scikit-learn).
+def silhouettes(features: NDArray[Any], labels: NDArray[Any], metric: str = "cosine") -> NDArray[np.float64]:
+    """Compute the silhouette of each row under its label (Rousseeuw 1987; scikit-learn).
 
     Parameters
     ----------
@@ -189,7 +189,7 @@ def silhouette(features: NDArray[Any], labels: NDArray[Any], metric: str = "cosi
 
     Returns
     -------
-    float
+    array (n,)
         From -1 to 1.
 
     Raises
@@ -197,14 +197,14 @@ def silhouette(features: NDArray[Any], labels: NDArray[Any], metric: str = "cosi
     InputError
         If features are missing (NaN), a label has a single row, or there is only one label.
     """
-    from sklearn.metrics import silhouette_score
+    from sklearn.metrics import silhouette_samples
 
     features, labels = _check_table(features, labels)
     if metric not in METRICS:
         raise InputError(f"`metric` is '{metric}': choose one of {', '.join(METRICS)}")
     if (labels == labels[0]).all():
         raise InputError(f"all labels are '{labels[0]}': separation needs at least two")
-    return float(silhouette_score(features, labels, metric=metric))
+    return np.asarray(silhouette_samples(features, labels, metric=metric), np.float64)
 
 
 @dataclass(frozen=True)
@@ -217,17 +217,23 @@ class TreatmentMatch:
         The treatments that took part.
     predictions : array (m,)
         Their predicted labels.
+    correct : array (m,)
+        1 where the prediction is right, 0 where it is wrong; of neighbors at equal distances, the share that is right.
     accuracy : float
-        Share of correct predictions, from 0 to 1, averaged over the orders of neighbors at equal distances; NaN if no
-        treatment took part.
+        Mean of ``correct``; NaN if no treatment took part.
     left_out : int
         Number of treatments without an allowed neighbor of their own label, or without direction (all zeros).
     """
 
     rows: NDArray[np.intp]
     predictions: NDArray[Any]
-    accuracy: float
+    correct: NDArray[np.float64]
     left_out: int
+
+    @property
+    def accuracy(self) -> float:
+        """Mean of ``correct``."""
+        return float(self.correct.mean()) if len(self.correct) else float("nan")
 
 
 def nsc(
@@ -263,7 +269,7 @@ def nsc(
     rows = np.flatnonzero(has_direction(features))
     rows = rows[_has_partner(labels[rows], [column[rows] for column in columns])]
     if not len(rows):
-        return TreatmentMatch(rows, labels[rows], float("nan"), len(labels))
+        return TreatmentMatch(rows, labels[rows], np.zeros(0), len(labels))
     left_out, labels = len(labels) - len(rows), labels[rows]
     predictions, correct = np.empty_like(labels), np.empty(len(rows))
     distances = Distances(features[rows], [column[rows] for column in columns])
@@ -273,7 +279,7 @@ def nsc(
         for row in tied:
             equal = values[row] <= values[row].min() + distances.tolerance
             correct[block[row]] = (labels[equal] == labels[block[row]]).mean()
-    return TreatmentMatch(rows, predictions, float(correct.mean()), left_out)
+    return TreatmentMatch(rows, predictions, correct, left_out)
 
 
 def _has_partner(labels: NDArray[Any], columns: Sequence[NDArray[np.intp]]) -> NDArray[np.bool_]:
@@ -291,8 +297,36 @@ def mean_average_precision(
 ) -> dict[str, float]:
     """Compute the mean average precision of retrieving rows of the same label (Kalinin et al. 2025).
 
-    For each row, the rows of other groups are ranked by cosine. Rows at equal distances are averaged over their orders
-    (McSherry and Najork 2008), so that ties are worth as much as chance. Rows without direction take no part.
+    Parameters
+    ----------
+    features, labels, groups
+        See :func:`average_precisions`.
+
+    Returns
+    -------
+    dict of str to float
+        The mean of the average precision per label, from 0 to 1; NaN for a label that lies in one group only.
+
+    Raises
+    ------
+    InputError
+        As :func:`average_precisions`.
+    """
+    precisions, labels = average_precisions(features, labels, groups), np.asarray(labels)
+    means = {}
+    for name in np.unique(labels):
+        known = precisions[(labels == name) & np.isfinite(precisions)]
+        means[str(name)] = float(known.mean()) if len(known) else float("nan")
+    return means
+
+
+def average_precisions(
+    features: NDArray[Any], labels: NDArray[Any], groups: NDArray[Any] | None = None
+) -> NDArray[np.float64]:
+    """Compute the average precision of each row, of retrieving the other rows of its label.
+
+    The rows of other groups are ranked by cosine. Rows at equal distances are averaged over their orders (McSherry and
+    Najork 2008), so that ties are worth as much as chance. Rows without direction take no part.
 
     Parameters
     ----------
@@ -303,8 +337,8 @@ def mean_average_precision(
 
     Returns
     -------
-    dict of str to float
-        The mean of the average precision per label, from 0 to 1; NaN for a label that lies in one group only.
+    array (n,)
+        From 0 to 1; NaN for a row without direction, or without another row of its label to find.
 
     Raises
     ------
@@ -313,20 +347,16 @@ def mean_average_precision(
     """
     features, labels = _check_table(features, labels)
     rows = np.flatnonzero(has_direction(features))
-    names, codes = np.unique(labels, return_inverse=True)
-    codes, result = codes[rows], np.full(len(rows), np.nan)
+    codes = np.unique(labels, return_inverse=True)[1][rows]
+    result = np.full(len(labels), np.nan)
     distances = Distances(features[rows], [column[rows] for column in _group_codes(groups, len(labels))])
     for block, values in distances.blocks():
         for row, row_distances in zip(block, values, strict=True):
             compared = np.flatnonzero(np.isfinite(row_distances))
             relevant = codes[compared] == codes[row]
             if relevant.any():
-                result[row] = average_precision(row_distances[compared], relevant, distances.tolerance)
-    means = {}
-    for code, name in enumerate(names):
-        known = result[(codes == code) & np.isfinite(result)]
-        means[str(name)] = float(known.mean()) if len(known) else float("nan")
-    return means
+                result[rows[row]] = average_precision(row_distances[compared], relevant, distances.tolerance)
+    return result
 
 
 def average_precision(distances: NDArray[Any], relevant: NDArray[np.bool_], tolerance: float = 0.0) -> float:

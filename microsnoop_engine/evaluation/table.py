@@ -11,14 +11,17 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..errors import InputError, listing, require_columns
-from .metrics import cross_validated_predict, knn_correct, mean_average_precision, nsc, silhouette
+from .metrics import average_precisions, cross_validated_predict, knn_correct, nsc, silhouettes
 from .missing import complete_part
 from .neighbors import has_direction
-from .scores import score_correct
+from .scores import SCORES, estimate
 
 log = logging.getLogger(__name__)
 
 TASKS = ("knn", "linear", "mlp", "silhouette", "map", "nsc", "nscb")
+MANY_LABELS = 10
+"""Number of labels from which they are taken as a sample of labels, and the interval of ``map`` is one over labels."""
+_SHOWN = {"map": {"balanced_accuracy": "map"}} | {name: {"accuracy": name} for name in ("silhouette", "nsc", "nscb")}
 
 
 def has_word(column: pd.Series) -> NDArray[np.bool_]:
@@ -64,9 +67,13 @@ def evaluate_frame(
     Returns
     -------
     list of dict
-        Per score: ``task``; ``rows``, the number of rows that took part; ``value``, at most 1; with classifiers and
-        ``knn`` the 95 % interval ``low`` to ``high``; with cosines the number of rows ``left_out`` for want of a
-        direction, with ``nsc`` and ``nscb`` also of a compound, or of another one with the same label.
+        Per score: ``task``; ``rows``, the number of rows that took part; ``value``, at most 1; its 95 % interval
+        ``low`` to ``high`` over the ``units`` of the kind ``unit`` (see below); with cosines the number of rows
+        ``left_out`` for want of a direction, with ``map`` also of a row to find, with ``nsc`` and ``nscb`` of a
+        compound, or of another one with the same label.
+
+        Units are the groups, with ``map`` otherwise the labels if there are ten, with ``nsc`` and ``nscb`` the
+        compounds. Of fewer than five, they are the rows.
 
     Raises
     ------
@@ -102,28 +109,29 @@ def evaluate_frame(
         if task in ("nsc", "nscb"):
             others = [column for column in (compound, batch if task == "nscb" else None) if column]
             rows = rows & np.logical_and.reduce([has_word(frame[other]) for other in others])
-        left_out = int((~rows).sum())
-        counts: dict[str, float | str] = {"rows": len(values) - left_out}
-        if left_out:
-            counts["left_out"] = left_out
         chosen, named = values[rows], labels[rows]
         grouped = None if group_of is None else group_of[rows]
+        kinds = {str(groups): grouped}
         if task in ("nsc", "nscb"):
             match = nsc(chosen, named, *(frame.loc[rows, other].astype(str).to_numpy() for other in others))
-            counts["rows"], counts["left_out"] = len(match.rows), match.left_out + left_out
-            results.append({"task": task, **counts, "value": match.accuracy})
+            numbers, named = match.correct, named[match.rows]
+            kinds = {str(compound): frame.loc[rows, str(compound)].astype(str).to_numpy()[match.rows]}
         elif task == "map":
-            precisions = list(mean_average_precision(chosen, named, grouped).values())
-            results.append({"task": task, **counts, "value": float(np.nanmean(precisions))})
+            numbers = average_precisions(chosen, named, grouped)
+            found = np.isfinite(numbers)
+            numbers, named = numbers[found], named[found]
+            sample = named if len(np.unique(named)) >= MANY_LABELS else None
+            kinds = {str(groups): None if grouped is None else grouped[found], label: sample}
         elif task == "silhouette":
-            results.append({"task": task, **counts, "value": silhouette(chosen, named)})
+            numbers = silhouettes(chosen, named)
+        elif task == "knn":
+            numbers = knn_correct(chosen, named, grouped, neighbors, metric)
         else:
-            if task == "knn":
-                correct = knn_correct(chosen, named, grouped, neighbors, metric)
-            else:
-                correct = (cross_validated_predict(chosen, named, grouped, task) == named).astype(np.float64)
-            for name, score in score_correct(named, correct, grouped).items():
-                results.append({"task": f"{task}, {name.replace('_', ' ')}", **counts, **asdict(score)})
+            numbers = (cross_validated_predict(chosen, named, grouped, task) == named).astype(np.float64)
+        estimates = estimate(named, numbers, kinds)
+        for name, title in _SHOWN.get(task, {key: f"{task}, {key.replace('_', ' ')}" for key in SCORES}).items():
+            left_out = len(values) - len(numbers)
+            results.append({"task": title, **asdict(estimates[name]), **({"left_out": left_out} if left_out else {})})
     return results
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
 from html import escape
@@ -20,14 +20,17 @@ import pandas as pd
 from .. import __version__
 from ..errors import InputError, listing
 from ..evaluation.missing import complete_part
+from ..evaluation.scores import Estimate
 from ..evaluation.table import has_word
 from ..sphering.spherize import Spherize, load_spherings
 from ..storage.atomic import write_atomic
 from ..storage.paths import as_path, make_folder
-from ..tables.columns import COUNT, IMAGE_NUMBER, METADATA, OBJECT_NUMBER, PLATE, WELL
-from ..tables.features import select_features
+from ..tables.columns import COUNT, IMAGE_NUMBER, METADATA, OBJECT_NUMBER, PLATE, TABLE_NUMBER, WELL
+from ..tables.features import CHOICES, select_features
 from ..tables.formats import open_table
+from ..tables.keys import key_rows
 from ..tables.outputs import refuse_inputs
+from ..tables.plates import plate_columns, replicate_columns
 from ..tables.source import in_memory, read_frame
 from . import panels
 from .roles import ColumnRoles
@@ -92,13 +95,19 @@ def report(
     source = in_memory(table, Path("table")) if isinstance(table, pd.DataFrame) else open_table(table)
     if title is None:
         title = "Screen" if isinstance(table, pd.DataFrame) else as_path(table).stem
-    if before is not None and not isinstance(before, pd.DataFrame):
-        before = read_frame(open_table(before))
+    names = select_features(source, features)
+    before_frame, before_names = None, []
+    if before is not None:
+        earlier = in_memory(before, Path("before")) if isinstance(before, pd.DataFrame) else open_table(before)
+        before_frame = read_frame(earlier)
+        if not set(names) & set(earlier.columns):
+            before_names = select_features(earlier, features if features in CHOICES else "all")
     page = make_page(
         read_frame(source),
-        select_features(source, features),
+        names,
         roles or ColumnRoles(),
-        before,
+        before_frame,
+        before_names,
         None if profiles is None else as_path(profiles),
         None if transform is None else load_spherings(Path(transform))[0],
         commands,
@@ -114,6 +123,7 @@ def make_page(
     features: Sequence[str],
     roles: ColumnRoles,
     before: pd.DataFrame | None = None,
+    before_features: Sequence[str] = (),
     profiles: Path | None = None,
     spherings: Mapping[str, Spherize] | None = None,
     commands: Sequence[str] = (),
@@ -130,7 +140,9 @@ def make_page(
     roles : ColumnRoles
         Roles of its other columns.
     before : DataFrame, optional
-        The same rows before sphering, with the same features.
+        The same rows before sphering.
+    before_features : sequence of str
+        Its feature columns, if they have other names (principal components); else those of both tables are compared.
     profiles : Path, optional
         Results folder of a profile run, for pictures of cells.
     spherings : dict of str to Spherize, optional
@@ -149,9 +161,10 @@ def make_page(
     InputError
         If columns are missing, or the tables do not match.
     """
-    features = [name for name in features if before is None or name in before]
-    if not features:
-        raise InputError("`before`: this table has none of the features of the other one")
+    shared = [name for name in features if before is None or name in before]
+    features, before_features = (shared, shared) if shared else (list(features), list(before_features))
+    if before is not None and not before_features:
+        raise InputError("`before`: this table has no features")
     total = len(frame)
     _, columns = complete_part(frame[features].to_numpy(np.float64))
     if not columns.any():
@@ -165,14 +178,18 @@ def make_page(
     after = Screen(metadata, frame[features].to_numpy(np.float64), roles)
     earlier = None
     if before is not None:
-        earlier = Screen(metadata, matching_rows(before, frame)[features].to_numpy(np.float64), roles)
+        values = matching_rows(before, frame)[before_features].to_numpy(np.float64)
+        earlier = Screen(metadata, values[:, complete_part(values)[1]], roles)
     rows = np.flatnonzero(after.present if earlier is None else after.present & earlier.present)
     shown = rows[panels.draw_rows(len(rows))]
     drawn = f"{len(shown):,} of {total:,} rows drawn at random" if len(shown) < len(rows) else sampled
     rows = shown
     screens = [("Before sphering", earlier), ("After sphering" if earlier else "", after)]
     maps = [
-        {"title": ": ".join(filter(None, (name, drawn))), "kinds": panels.maps(screen.values, rows)}
+        {
+            "title": ": ".join(filter(None, (name, drawn or f"{len(rows):,} {after.rows}"))),
+            "kinds": panels.maps(screen.values, rows),
+        }
         for name, screen in screens
         if screen
     ]
@@ -191,10 +208,9 @@ def make_page(
         "maps": [entry for entry in maps if entry["kinds"]],
         "colors": panels.colors(after),
         "plates": panels.plates(metadata),
-        "quantities": [
-            entry | {"note": "; ".join(filter(None, (entry["note"], sampled)))}
-            for entry in panels.quantities(after, earlier)
-        ],
+        "sample": sampled,
+        "rows": after.rows,
+        "quantities": panels.quantities(after, earlier),
         "features": panels.feature_bytes(after.values, features),
         "doses": panels.doses(after),
         "replicates": panels.replicates(after, earlier),
@@ -222,7 +238,8 @@ def make_page(
 def matching_rows(table: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
     """Select the rows of a table that match those of another one by their keys.
 
-    Keys are image and object number, plate and well, well or image number; without these, all shared metadata.
+    Keys are image and object number, plate and well, well or image number, with all columns that tell plates apart.
+    Where they repeat, columns of replicates join them, and then all shared metadata. Keys are compared by value.
 
     Parameters
     ----------
@@ -241,35 +258,44 @@ def matching_rows(table: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
     InputError
         If there are no shared keys, or rows are missing or not unique.
     """
-    shared = [name for name in map(str, frame) if name in table]
-    metadata = [name for name in shared if name.startswith(METADATA)]
-    keys = next((list(keys) for keys in KEYS if set(keys) <= set(shared)), metadata)
-    if not keys:
+    choices = list(_keys(list(map(str, frame)), set(map(str, table))))
+    if not choices:
         raise InputError("`before`: the tables share no keys (plate and well, or image and object number)")
-    text = dict.fromkeys(keys, str)
-    indexed = table.set_index(pd.MultiIndex.from_frame(table[keys].astype(text)))
-    if not indexed.index.is_unique:
-        raise InputError(f"`before`: several rows of this table have the same {', '.join(keys)}")
-    expected = pd.MultiIndex.from_frame(frame[keys].astype(text))
-    missing = ~expected.isin(indexed.index)
-    if missing.any():
-        raise InputError(f"`before`: this table lacks {', '.join(keys)} = {list(expected[missing][0])}")
-    return indexed.loc[expected]
+    for keys in choices:
+        known, expected = key_rows(table, keys), key_rows(frame, keys)
+        if known.is_unique and expected.is_unique:
+            break
+    else:
+        which = "this" if not known.is_unique else "the other"
+        raise InputError(f"`before`: several rows of {which} table have the same {', '.join(keys)}")
+    places = known.get_indexer(expected)
+    if (places < 0).any():
+        raise InputError(f"`before`: this table lacks {', '.join(keys)} = {list(expected[places < 0][0])}")
+    return table.iloc[places]
+
+
+def _keys(columns: Sequence[str], others: set[str]) -> Iterator[list[str]]:
+    """Yield the keys that two tables may be matched by, from few to all of the metadata they share."""
+    shared = [name for name in columns if name in others]
+    keys = next((list(keys) for keys in KEYS if set(keys) <= set(shared)), [])
+    metadata = [name for name in shared if name.startswith(METADATA)]
+    apart = [name for name in shared if name == TABLE_NUMBER or name in plate_columns(shared)]
+    for more in (apart, replicate_columns(shared), metadata):
+        keys = list(dict.fromkeys([*keys, *more]))
+        if set(keys) - set(apart) or (keys and more is metadata):
+            yield keys
 
 
 def _thumbnail_keys(frame: pd.DataFrame, profiles: Path) -> Sequence[str]:
-    known = set(open_table(profiles).columns)
-    keys: Sequence[str] | None = next((keys for keys in KEYS if set(keys) <= set(frame) & known), None)
-    if keys is None:
-        keys = tuple(name for name in map(str, frame) if name.startswith(METADATA) and name in known)
-    if not keys:
+    known = open_table(profiles).columns
+    choices = list(_keys(list(map(str, frame)), set(known)))
+    if not choices:
         raise InputError(f"`profiles`: '{profiles}' shares no column with the table, so its cells cannot be matched")
-    return keys
+    return next((keys for keys in choices if key_rows(frame, keys).is_unique), choices[-1])
 
 
 def _summary(screen: Screen, features: Sequence[str], total: int, lacking: Sequence[str]) -> str:
-    rows, frame = len(screen.frame), screen.frame
-    kind = "objects" if OBJECT_NUMBER in frame else "wells" if WELL in frame else "rows"
+    rows, kind = len(screen.frame), screen.rows
     parts = [f"{rows:,} {kind}" + (f" drawn at random from {total:,}" if total > rows else "")]
     if screen.treatment is not None:
         parts.append(f"{len(np.unique(screen.treatment[screen.annotated]))} treatments")
@@ -303,12 +329,12 @@ def _plain(column: pd.Series) -> list[Any]:
 
 
 def _scores(after: Screen, before: Screen | None) -> list[dict[str, Any]]:
-    earlier = {score.name: score.value for score in screen_scores(before)} if before else {}
+    earlier = {score.name: _estimate(score.estimate, after.rows) for score in screen_scores(before)} if before else {}
     return [
         {
             "name": score.name,
             "meaning": score.meaning,
-            "after": score.value,
+            "after": _estimate(score.estimate, after.rows),
             "before": earlier.get(score.name),
             "higher_is_better": score.higher_is_better,
             "chance": score.chance,
@@ -316,6 +342,13 @@ def _scores(after: Screen, before: Screen | None) -> list[dict[str, Any]]:
         for score in screen_scores(after)
         if np.isfinite(score.value)
     ]
+
+
+def _estimate(estimate: Estimate, rows: str) -> dict[str, Any]:
+    """Turn a score into JSON values: ``value``, the interval ``low`` to ``high`` or None, and what was ``counted``."""
+    value, low, high = panels.rounded(np.array([estimate.value, estimate.low, estimate.high]))
+    units = "" if estimate.units == estimate.rows else f", {estimate.units:,} {estimate.unit}"
+    return {"value": value, "low": low, "high": high, "counted": f"{estimate.rows:,} {rows}{units}"}
 
 
 def _versions() -> str:

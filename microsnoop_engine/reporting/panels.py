@@ -238,7 +238,12 @@ def replicates(after: Screen, before: Screen | None) -> Panel | None:
     if results.get("after") is None:
         return None
     return {
-        name: {"names": result.names.tolist(), "similarity": rounded(result.similarity), "threshold": result.threshold}
+        name: {
+            "names": result.names.tolist(),
+            "similarity": rounded(result.similarity),
+            "threshold": result.threshold,
+            "rows": result.rows,
+        }
         for name, result in results.items()
         if result is not None
     }
@@ -252,13 +257,15 @@ def nearest_treatments(screen: Screen) -> Panel | None:
     names = np.unique(screen.treatment[rows])
     if len(names) < 3:
         return None
-    means, _ = treatment_means(screen.values[rows], screen.treatment[rows])
+    means, _, members = treatment_means(screen.values[rows], screen.treatment[rows])
     means /= np.maximum(np.linalg.norm(means, axis=1, keepdims=True), np.finfo(float).tiny)
     nearest = {}
     for number, name in enumerate(names):
         similarity = means @ means[number]
         order = [other for other in np.argsort(-similarity, kind="stable") if other != number][:NEAREST]
-        nearest[str(name)] = [[str(names[other]), round(float(similarity[other]), 3)] for other in order]
+        nearest[str(name)] = [
+            [str(names[other]), round(float(similarity[other]), 3), int(members[other])] for other in order
+        ]
     return nearest
 
 

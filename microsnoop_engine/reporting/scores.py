@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..errors import InputError, MissingExtraError
 from ..evaluation import controls, metrics
 from ..evaluation.neighbors import has_direction
-from ..evaluation.scores import score_correct
+from ..evaluation.scores import Estimate, Score, estimate
 from ..evaluation.table import has_word
 from .screen import Screen, short_name
 
@@ -26,7 +26,8 @@ class ScreenScore:
     Attributes
     ----------
     name, meaning : str
-    value : float
+    estimate : Estimate
+        Value, interval and numbers of rows.
     higher_is_better : bool
     chance : float, optional
         Value expected of features without any information.
@@ -34,9 +35,14 @@ class ScreenScore:
 
     name: str
     meaning: str
-    value: float
+    estimate: Estimate
     higher_is_better: bool = True
     chance: float | None = None
+
+    @property
+    def value(self) -> float:
+        """The score itself."""
+        return self.estimate.value
 
 
 def screen_scores(screen: Screen) -> list[ScreenScore]:
@@ -61,16 +67,14 @@ def _labels(screen: Screen) -> list[ScreenScore]:
     if not rows.any():
         return []
     scores = []
-    labels, values, label = screen.column(roles.label)[rows], screen.values[rows], short_name(roles.label)
+    labels, label = screen.column(roles.label)[rows], short_name(roles.label)
     names, counts = np.unique(labels, return_counts=True)
-    groups = screen.column(roles.groups)[rows] if roles.groups else None
     if len(names) > 1 and counts.min() > 1:
-        accuracy = score_or_none(lambda: _neighbor_accuracy(values, labels, groups, roles.neighbors))
+        accuracy = score_or_none(lambda: _neighbor_accuracy(screen, rows, labels))
         if accuracy is not None:
             where = f" of another {short_name(roles.groups)}" if roles.groups else ""
-            text = (
-                f"wells whose {roles.neighbors} most similar wells{where} have the same {label}, mean over its values"
-            )
+            nearest = f"{roles.neighbors} most similar {screen.rows}{where}"
+            text = f"{screen.rows} whose {nearest} have the same {label}, mean over its values"
             text += "; without negative controls" if screen.negative.any() else ""
             scores.append(ScreenScore(f"{label} by neighbors", text, accuracy, chance=1 / len(names)))
     if roles.compound:
@@ -94,18 +98,20 @@ def _matches(screen: Screen, rows: NDArray[Any]) -> list[ScreenScore]:
     treatments = screen.treatment
     assert treatments is not None  # at least the label names a treatment
     for name, other, batches in tasks:
-        means, first = treatment_means(screen.values[rows], treatments[rows], batches)
+        means, first, members = treatment_means(screen.values[rows], treatments[rows], batches)
         match = metrics.nsc(means, labels[first], compounds[first], None if batches is None else batches[first])
         if len(match.rows):
             text = f"treatments whose most similar treatment of {other} has the same {short_name(roles.label)}; "
             text += f"{len(match.rows)} treatments"
-            scores.append(ScreenScore(name, text, match.accuracy))
+            of = {"compounds": compounds[first][match.rows]}
+            found = estimate(labels[first][match.rows], match.correct, of, "treatments")["accuracy"]
+            scores.append(ScreenScore(name, text, replace(found, rows=int(members[match.rows].sum()))))
     return scores
 
 
 def treatment_means(
     values: NDArray[Any], treatments: NDArray[Any], batches: NDArray[Any] | None = None
-) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+) -> tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.intp]]:
     """Average the rows of each treatment (and batch).
 
     Parameters
@@ -119,6 +125,8 @@ def treatment_means(
     means : array (t, p)
     first : array (t,)
         First row of each treatment.
+    members : array (t,)
+        Number of its rows.
     """
     keys = treatments.astype(str)
     if batches is not None:
@@ -126,41 +134,45 @@ def treatment_means(
     _, first, codes = np.unique(keys, return_index=True, return_inverse=True)
     sums = np.zeros((len(first), values.shape[1]))
     np.add.at(sums, codes, values)
-    return sums / np.bincount(codes)[:, None], first
+    members = np.bincount(codes)
+    return sums / members[:, None], first, members
 
 
 def _neighbor_accuracy(
-    values: NDArray[Any], labels: NDArray[Any], groups: NDArray[Any] | None, k: int, metric: str = "cosine"
-) -> float:
-    """Predict labels by nearest neighbors; the balanced accuracy."""
+    screen: Screen, rows: NDArray[Any], labels: NDArray[Any], apart: bool = True, metric: str = "cosine"
+) -> Estimate:
+    """Predict the labels of rows by their nearest neighbors (of other groups); the balanced accuracy."""
+    roles, values = screen.roles, screen.values[rows]
+    groups = screen.column(roles.groups)[rows] if roles.groups and apart else None
     if metric == "cosine":
-        rows = has_direction(values)
-        values, labels, groups = values[rows], labels[rows], None if groups is None else groups[rows]
-    correct = metrics.knn_correct(values, labels, None if groups is None else list(groups), k, metric)
-    return score_correct(labels, correct, groups, resamples=1)["balanced_accuracy"].value
+        kept = has_direction(values)
+        values, labels, groups = values[kept], labels[kept], None if groups is None else groups[kept]
+    correct = metrics.knn_correct(values, labels, None if groups is None else list(groups), roles.neighbors, metric)
+    return estimate(labels, correct, {short_name(roles.groups or ""): groups}, screen.rows)["balanced_accuracy"]
 
 
 def _replicates(screen: Screen) -> list[ScreenScore]:
     if screen.treatment is None:
         return []
     rows = screen.present & ~screen.negative & screen.annotated
+    names, counts = np.unique(screen.treatment[rows], return_counts=True)
+    repeated = rows & np.isin(screen.treatment, names[counts > 1])
     values, treatments = screen.values[rows], screen.treatment[rows]
+    scores = []
     replicability = score_or_none(lambda: controls.replicability(values, treatments))
-    if replicability is None:
-        return []
-    text = "treatments whose replicates are more alike than 95 % of random sets of wells"
-    scores = [ScreenScore("Replicates alike", text, replicability.share, chance=0.05)]
-    precision = score_or_none(lambda: _average_precision(values, treatments))
-    if precision is not None:
-        text = "mean average precision of finding a treatment's replicates when all wells are ranked by similarity"
-        scores.append(ScreenScore("mAP of replicates", text, precision))
+    if replicability is not None:
+        text = f"treatments whose replicates are more alike than 95 % of random sets of {screen.rows}"
+        found = _counted(replicability.interval(), replicability.rows, "treatments", len(replicability.names))
+        scores.append(ScreenScore("Replicates alike", text, found, chance=0.05))
+    values, treatments = screen.values[repeated], screen.treatment[repeated]
+    precisions = score_or_none(lambda: metrics.average_precisions(values, treatments))
+    if precisions is not None and np.isfinite(precisions).any():
+        known = np.isfinite(precisions)
+        of = {"treatments": treatments[known]}
+        found = estimate(treatments[known], precisions[known], of, screen.rows)["balanced_accuracy"]
+        text = f"mean average precision of finding a treatment's replicates among all {screen.rows} by similarity"
+        scores.append(ScreenScore("mAP of replicates", text, found))
     return scores
-
-
-def _average_precision(values: NDArray[Any], treatments: NDArray[Any]) -> float:
-    names, counts = np.unique(treatments, return_counts=True)
-    rows = np.isin(treatments, names[counts > 1])
-    return float(np.nanmean(list(metrics.mean_average_precision(values[rows], treatments[rows]).values())))
 
 
 def _batches(screen: Screen) -> list[ScreenScore]:
@@ -170,9 +182,9 @@ def _batches(screen: Screen) -> list[ScreenScore]:
     names, counts = np.unique(batches, return_counts=True)
     if len(names) < 2 or counts.min() < 2:
         return []
-    accuracy = _neighbor_accuracy(screen.values[screen.present], batches, None, screen.roles.neighbors)
+    accuracy = _neighbor_accuracy(screen, screen.present, batches, apart=False)
     batch = short_name(screen.roles.batch)
-    text = f"how often the nearest wells share the {batch}; at chance level there is no batch effect"
+    text = f"how often the nearest {screen.rows} share the {batch}; at chance level there is no batch effect"
     return [ScreenScore(f"{batch} by neighbors", text, accuracy, higher_is_better=False, chance=1 / len(names))]
 
 
@@ -182,17 +194,16 @@ def _controls(screen: Screen) -> list[ScreenScore]:
         return []
     scores = []
     negative, positive = (position[role & np.isfinite(position)] for role in (screen.negative, screen.positive))
-    separation = score_or_none(lambda: controls.z_prime(negative, positive))
+    separation = score_or_none(lambda: controls.z_prime_interval(negative, positive))
     if separation is not None:
         text = "of the position between negative and positive controls: above 0.5 is an excellent assay"
-        scores.append(ScreenScore("Z'", text, separation))
+        count = len(negative) + len(positive)
+        kinds = f"{len(negative)} negative and {len(positive)} positive controls"
+        scores.append(ScreenScore("Z'", f"{text}; {kinds}", _counted(separation, count, screen.rows, count)))
     rows = screen.present & (screen.negative | screen.positive)
     labels = np.where(screen.positive, "positive", "negative")[rows]
-    groups = screen.column(roles.groups)[rows] if roles.groups else None
     # not the cosine: sphered negative controls lie around zero, where angles are noise
-    accuracy = score_or_none(
-        lambda: _neighbor_accuracy(screen.values[rows], labels, groups, roles.neighbors, "euclidean")
-    )
+    accuracy = score_or_none(lambda: _neighbor_accuracy(screen, rows, labels, metric="euclidean"))
     if accuracy is not None:
         where = f" of another {short_name(roles.groups)}" if roles.groups else ""
         text = f"controls whose nearest controls{where} are of the same kind"
@@ -204,13 +215,21 @@ def _controls(screen: Screen) -> list[ScreenScore]:
         correlations = controls.dose_correlations(position, doses, compounds)
         if correlations:
             text = f"Spearman's rank correlation of dose and position between controls, {_per_compound(correlations)}"
-            scores.append(ScreenScore("Dose followed", text, float(np.mean(list(correlations.values())))))
+            known = np.isfinite(position) & np.isfinite(doses)
+            counts = np.array([int((known & (compounds == name)).sum()) for name in correlations])
+            mean = controls.mean_correlation(np.array(list(correlations.values())), counts)
+            found = _counted(mean, int(counts.sum()), screen.rows, int(counts.sum()))
+            scores.append(ScreenScore("Dose followed", text, found))
     return scores
+
+
+def _counted(score: Score, rows: int, unit: str, units: int) -> Estimate:
+    return Estimate(**asdict(score), rows=rows, unit=unit, units=units)
 
 
 def _per_compound(correlations: dict[str, float]) -> str:
     if len(correlations) == 1:
-        return "all treated wells"
+        return "all compounds together"
     some = ", ".join(f"{name} {value:.2f}" for name, value in list(correlations.items())[:6])
     return f"mean over compounds ({some}{', ...' if len(correlations) > 6 else ''})"
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from ..evaluation import controls
 from ..evaluation.table import has_word
-from ..tables.columns import METADATA
+from ..tables.columns import METADATA, OBJECT_NUMBER, WELL
 from ..tables.queries import select_rows
 from .roles import ColumnRoles
 
@@ -37,6 +37,8 @@ class Screen:
         '' for rows that are not annotated: those without a value in the first column that names a treatment.
     annotated : array (n,), bool
         Rows with a treatment.
+    rows : str
+        What the rows are: objects, wells or rows.
 
     Raises
     ------
@@ -55,6 +57,7 @@ class Screen:
         columns = list(roles.treatment) or [name for name in (roles.label,) if name]
         self.treatment = _joined(frame, columns) if columns else None
         self.annotated = none if self.treatment is None else self.treatment != ""
+        self.rows = "objects" if OBJECT_NUMBER in frame else "wells" if WELL in frame else "rows"
 
     def column(self, name: str) -> NDArray[Any]:
         """Return a column (n,) as text."""

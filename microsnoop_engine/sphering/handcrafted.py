@@ -17,6 +17,10 @@ FLOOR = 0.01
 """Smallest deviation of the controls that is divided by, as a share of the deviation of all rows."""
 CONSTANT = 1e-3
 """Deviation of the controls, as a share of that of all rows, up to which a column counts as constant over them."""
+ROUNDING = 1e-6
+"""The same share, where only a few outlying rows make the deviation of all rows."""
+WIDTH = 3.29
+"""The middle 90 % of a normal distribution, in standard deviations."""
 DUPLICATE = 0.95
 """Correlation above which the later one of two columns is dropped."""
 DUPLICATE_OF = "as "
@@ -66,7 +70,12 @@ def constant_over_controls(features: NDArray[Any], controls: NDArray[np.bool_]) 
     array (p,), bool
     """
     features = np.asarray(features, dtype=np.float64)
-    return np.asarray(_spread(features[controls]) <= CONSTANT * _spread(features))
+    of_controls = _spread(features[controls])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # columns without numbers
+        low, high = np.nanpercentile(features, (5, 95), axis=0)
+    usual = (high - low) / WIDTH
+    return np.asarray((of_controls <= CONSTANT * usual) | (of_controls <= ROUNDING * _spread(features)))
 
 
 def _median(values: NDArray[Any]) -> NDArray[np.float64]:

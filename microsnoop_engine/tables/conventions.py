@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -19,8 +18,6 @@ _IN_CARTA = {
     "FOV": f"{METADATA}Site",
     **{name: f"{METADATA}{name}" for name in ("Row", "Column", "Z", "T")},
 }
-_IN_CARTA_FEATURE = re.compile(r" wv\d+$")
-"""Measurements end in the wavelength that they were made on."""
 
 
 def conventional(source: TableSource) -> TableSource:
@@ -52,8 +49,6 @@ def conventional(source: TableSource) -> TableSource:
             yield chunk.rename(columns=names)
 
     features = None if source.features is None else tuple(names[name] for name in source.features)
-    if features is None and _IN_CARTA_WELL in source.columns:
-        features = tuple(name for name in names.values() if _IN_CARTA_FEATURE.search(name)) or None
     return replace(source, columns=tuple(names.values()), read=read, features=features)
 
 

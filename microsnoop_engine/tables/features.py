@@ -20,8 +20,8 @@ log = logging.getLogger(__name__)
 
 CHOICES = ("microsnoop", "classical", "all")
 
-_KEYS = r"ImageNumber|ObjectNumber|TableNumber|(.+_)?Number_Object_Number"
-_POSITIONS = r"(.+_)?(Location|Parent|Children)_.+|(.+_)?AreaShape_(Center|BoundingBox)\w*"
+_KEYS = r".*(Image|Object|Table)_?Number.*|(.+_)?TrackObjects_Label(_.*)?"  # also the numbers of neighbors
+_POSITIONS = r"(.+_)?(Location|Parent|Children)_.+|(.+_)?AreaShape_(Center|BoundingBoxM(in|ax)imum)_\w+"
 _IMAGES = r"Image_.+|FileName_.+|PathName_.+|URL_.+|MD5Digest_.+|Series_.+|Frame_.+|Height_.+|Width_.+|Scaling_.+"
 _RUNS = r"Group_.+|Count_.+|ExecutionTime_.+|ModuleError_.+|ProcessingStatus|Threshold_.+|Channel_.+"
 _ROW_NUMBERS = r"(Unnamed: \d+)?"  # of a table that pandas wrote with its index
@@ -35,6 +35,8 @@ _OBJECTS = re.compile(
     r"^(?P<objects>.+?)_(Number_Object_Number|Location_.+|Parent_.+|Children_.+|Microsnoop_E\d{3,}_.+)$"
 )
 _COMPARTMENTS = ("Nuclei", "Nucleus", "Cells", "Cell", "Cytoplasm")
+# IN Carta's measurements end in the wavelength that they were made on; borders and centers are positions
+_IN_CARTA = re.compile(r"^.+(?<! Max left border)(?<! Max top border)(?<! cg X)(?<! cg Y) wv\d+$")
 _COMPONENT = re.compile(r"^PC\d+$")
 _NOT_FEATURES = re.compile(rf"^(Metadata_.*|{_KEYS}|{_POSITIONS}|{_IMAGES}|{_RUNS}|{_ROW_NUMBERS})$")
 
@@ -64,7 +66,7 @@ def is_classical(column: str, objects: Iterable[str] = _COMPARTMENTS) -> bool:
     """
     if is_microsnoop(column) or _NOT_FEATURES.match(column):
         return False
-    named = bool(_MEASUREMENT.match(column) or _COMPONENT.match(column))
+    named = any(pattern.match(column) for pattern in (_MEASUREMENT, _COMPONENT, _IN_CARTA))
     return named or any(column.startswith(f"{name}_") for name in objects)
 
 
@@ -111,6 +113,15 @@ def select_features(source: TableSource, features: str | Sequence[str] = "all") 
             )
     if isinstance(features, str) and features in CHOICES:
         numeric = _without_image_constants(source, numeric)
+    words = [name for name in names if not pd.api.types.is_numeric_dtype(first[name]) and first[name].notna().any()]
+    if words and isinstance(features, str):
+        log.warning(
+            "'%s': %d columns are named as features but hold no numbers and are left out: %s (such as '%.40s')",
+            source.path,
+            len(words),
+            listing(words),
+            first[words[0]].dropna().iloc[0],
+        )
     if not numeric:
         kind = features if features in CHOICES else f"'{features}'"
         raise InputError(

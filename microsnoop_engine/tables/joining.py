@@ -39,7 +39,8 @@ KEYS = ((TABLE_NUMBER, IMAGE_NUMBER, OBJECT_NUMBER), (IMAGE_NUMBER, OBJECT_NUMBE
 MATCHES = ("keys", "location")
 TOLERANCE = 2.0
 """Pixels by which the centers of one object may differ between two tables."""
-_X, _Y = "_Location_Center_X", "_Location_Center_Y"
+_CENTERS = ("Location_Center", "AreaShape_Center")
+"""Names of centers, the first of them that a table has; before them the object set, if any."""
 _OF_THE_IMAGE = ("File", "FileName", "Image_FileName", "PathName", "URL", "MD5Digest")
 """Beginnings of columns that name the image of a row."""
 
@@ -148,6 +149,8 @@ def join_tables(
     return _side_by_side(a, b, match_rows(a, b, on, match, tolerance))
 
 
+Columns = tuple[str, str]
+"""Names of the columns of x and y."""
 Pairs = tuple[NDArray[np.intp], NDArray[np.intp]]
 """Row numbers of the first table, and those of the second that belong to them."""
 
@@ -228,26 +231,43 @@ def _by_keys(a: pd.DataFrame, b: pd.DataFrame, on_a: list[str], on_b: list[str])
     return rows_a[found >= 0], rows_b[found[found >= 0]]
 
 
-def _common_centers(a: pd.DataFrame, b: pd.DataFrame) -> list[str]:
-    """Return the object sets whose centers both tables hold."""
-    sets = [name[: -len(_X)] for name in map(str, a) if name.endswith(_X) and name in b]
-    return [name for name in sets if name + _Y in a and name + _Y in b]
+def _common_centers(a: pd.DataFrame, b: pd.DataFrame) -> dict[str, tuple[Columns, Columns]]:
+    """Return the columns of the centers in both tables, by the object set.
+
+    A table without names of object sets, such as one CSV file of CellProfiler, holds the first set of the other one.
+    """
+    of_a, of_b = _center_columns(a), _center_columns(b)
+    common = {objects: (of_a[objects], of_b[objects]) for objects in of_a if objects in of_b}
+    if not common and of_a and of_b and "" in (*of_a, *of_b):
+        name_a, name_b = next(iter(of_a)), next(iter(of_b))
+        common[name_a or name_b] = of_a[name_a], of_b[name_b]
+    return common
 
 
-def _centers(frame: pd.DataFrame, objects: str) -> NDArray[np.float64]:
-    numbers = {name: pd.to_numeric(frame[name], errors="coerce") for name in (objects + _X, objects + _Y)}
-    return pd.DataFrame(numbers).to_numpy(np.float64)
+def _center_columns(frame: pd.DataFrame) -> dict[str, Columns]:
+    columns = set(map(str, frame))
+    found: dict[str, Columns] = {}
+    for center in _CENTERS:
+        for name in map(str, frame):
+            if name.endswith(f"{center}_X") and f"{name[:-1]}Y" in columns:
+                objects = name[: -len(f"{center}_X")].rstrip("_")
+                found.setdefault(objects, (name, f"{name[:-1]}Y"))
+    return found
+
+
+def _centers(frame: pd.DataFrame, columns: Columns) -> NDArray[np.float64]:
+    return pd.DataFrame({name: pd.to_numeric(frame[name], errors="coerce") for name in columns}).to_numpy(np.float64)
 
 
 def _by_location(a: pd.DataFrame, b: pd.DataFrame, on_a: list[str], on_b: list[str], tolerance: float) -> Pairs:
     """Match rows of one image whose centers are each other's nearest, within a tolerance."""
-    objects = _common_centers(a, b)
-    if not objects:
+    columns = next(iter(_common_centers(a, b).values()), None)
+    if columns is None:
         raise InputError(
             "`match` location needs the centers of one object set (such as Nuclei_Location_Center_X and _Y) in both "
             "tables"
         )
-    places_a, places_b = _centers(a, objects[0]), _centers(b, objects[0])
+    places_a, places_b = _centers(a, columns[0]), _centers(b, columns[1])
     groups_b = _placed_rows(key_rows(b, on_b), places_b)
     rows_a, rows_b = [], []
     for key, here in _placed_rows(key_rows(a, on_a), places_a).items():
@@ -279,8 +299,8 @@ def _placed_rows(keys: pd.MultiIndex, places: NDArray[np.float64]) -> dict[tuple
 def _distances(a: pd.DataFrame, b: pd.DataFrame, pairs: Pairs) -> dict[str, NDArray[np.float64]]:
     """Return the distances in pixels between the centers of matched rows, by object set."""
     return {
-        objects: np.linalg.norm(_centers(a, objects)[pairs[0]] - _centers(b, objects)[pairs[1]], axis=1)
-        for objects in _common_centers(a, b)
+        objects: np.linalg.norm(_centers(a, of_a)[pairs[0]] - _centers(b, of_b)[pairs[1]], axis=1)
+        for objects, (of_a, of_b) in _common_centers(a, b).items()
     }
 
 
@@ -291,7 +311,15 @@ def _largest_distance(a: pd.DataFrame, b: pd.DataFrame, pairs: Pairs) -> float |
 
 def _check_location(a: pd.DataFrame, b: pd.DataFrame, pairs: Pairs, on: list[str], tolerance: float) -> None:
     """Refuse rows of equal numbers whose centers are apart: the programs number objects differently."""
-    for objects, distance in _distances(a, b, pairs).items():
+    if OBJECT_NUMBER not in a and OBJECT_NUMBER not in b:
+        return  # wells: means over other cells have other centers
+    distances = _distances(a, b, pairs)
+    if not distances and OBJECT_NUMBER in on:
+        log.warning(
+            "rows are joined by their numbers alone, which programs give differently: the tables do not both hold the "
+            "centers of one object set (such as Nuclei_Location_Center_X), by which `match` location joins"
+        )
+    for objects, distance in distances.items():
         apart = distance > tolerance
         if apart.any():
             row = a.iloc[pairs[0][int(apart.argmax())]]

@@ -5,7 +5,8 @@ const byId = (id) => document.getElementById(id);
 const PALETTE = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#b8a90e", "#5d4ea8", "#8c564b", "#17becf",
   "#7f7f7f", "#aec7e8", "#98df8a", "#ff9896", "#c5b0d5"];
 const SYMBOLS = ["circle", "diamond", "square", "triangle-up", "cross"];
-const CONFIG = { responsive: true, displaylogo: false, displayModeBar: window.innerWidth < 700 ? false : "hover",
+const NARROW = window.innerWidth < 700;
+const CONFIG = { responsive: true, displaylogo: false, displayModeBar: NARROW ? false : "hover",
   modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
 const FEW_POINTS = 3000; // which are drawn as SVG: sharper, and without WebGL
 const FONT = { family: "system-ui, Segoe UI, Roboto, sans-serif", size: 12, color: "#1c2733" };
@@ -30,20 +31,27 @@ function layout(changes) {
 }
 
 // ---- figures -------------------------------------------------------------------------------------------------------
+function interval({ low, high }) { return low === null ? "(no interval)" : `(${low.toFixed(2)} to ${high.toFixed(2)})`; }
+
 function drawScores() {
   if (!data.scores.length) return;
   show("scores");
+  byId("score-note").textContent = "In brackets: the 95 % interval." + (data.sample ? ` Of ${data.sample}.` : "");
   for (const score of data.scores) {
     const card = element("div", undefined, "score");
     card.append(element("h3", score.name));
-    const value = element("div", score.after.toFixed(2), "value");
-    if (score.before !== null) {
-      const change = (score.after - score.before) * (score.higher_is_better ? 1 : -1);
+    const value = element("div", score.after.value.toFixed(2), "value");
+    value.append(element("span", ` ${interval(score.after)}`, "before"));
+    card.append(value);
+    const counted = score.after.counted;
+    if (score.before !== null && score.before.value !== null) {
+      const { before } = score, change = (score.after.value - before.value) * (score.higher_is_better ? 1 : -1);
       const word = Math.abs(change) < 0.005 ? "" : change > 0 ? "better" : "worse";
       if (word) value.classList.add(word);
-      value.append(element("span", ` before sphering ${score.before.toFixed(2)}`, "before"));
+      const other = before.counted === counted ? "" : `, ${before.counted}`;
+      card.append(element("div", `before sphering ${before.value.toFixed(2)} ${interval(before)}${other}`, "before"));
     }
-    card.append(value);
+    card.append(element("div", counted, "before"));
     const chance = score.chance === null ? "" : `; by chance ${score.chance.toFixed(2)}`;
     card.append(element("p", `${score.meaning} (${score.higher_is_better ? "higher" : "lower"} is better${chance})`));
     byId("score-cards").append(card);
@@ -95,8 +103,9 @@ function drawMaps() {
     const points = map.kinds[kinds[byId("map-kind").value]];
     if (!points) return;
     const axis = (title) => ({ title: { text: title, font: { size: 11 } }, zeroline: false, showticklabels: false });
-    const all = layout({ title: { text: map.title, font: { size: 14 }, x: 0.06, xanchor: "left" }, height: 460, xaxis: axis(points.axes[0]),
-      yaxis: axis(points.axes[1]), margin: { l: 32, r: 8, t: 34, b: 40 } });
+    const title = NARROW ? map.title.replace(": ", "<br>") : map.title;
+    const all = layout({ title: { text: title, font: { size: NARROW ? 13 : 14 }, x: 0.06, xanchor: "left" }, height: 460, xaxis: axis(points.axes[0]),
+      yaxis: axis(points.axes[1]), margin: { l: 32, r: 8, t: 44, b: 40 } });
     all.legend = { orientation: "h", y: -0.1, font: { size: 11 } };
     Plotly.react(plots[number], traces(points, data.colors[byId("map-color").value]), all, CONFIG);
   });
@@ -144,6 +153,17 @@ function featureValues(number) {
   return Array.from(steps, (step) => step === 255 ? null : low[number] + step / 254 * (high[number] - low[number]));
 }
 
+function plateTitle(plate) {
+  const shown = plate.wells.reduce((total, well) => total + well.members.length, 0);
+  const counted = `${plate.wells.length} wells` + (shown > plate.wells.length ? `, ${shown} ${data.rows}` : "");
+  return `${plate.name}: ${counted}` + (data.sample ? `<br><span style="font-size:11px">${data.sample}</span>` : "");
+}
+
+// ---- the title of a figure: how many rows it shows
+function counted(text) {
+  return { text: text + (data.sample ? `${NARROW ? "<br>" : " "}(${data.sample})` : ""), font: { size: 13 }, x: 0.02, xanchor: "left" };
+}
+
 function drawPlates() {
   if (!data.plates.length) return;
   show("plates");
@@ -182,10 +202,10 @@ function drawPlates() {
         x: z[0].map((_, column) => column + 1), y: z.map((_, row) => letters(row)), xgap: 1, ygap: 1,
         colorscale: "Viridis", zmin: range[0], zmax: range[1], colorbar: { thickness: 10, len: 0.9 },
       }], layout({
-        title: { text: plate.name, font: { size: 14 } }, height: Math.min(Math.max(150 + 220 * plate.rows / plate.columns * 1.5, 240), 460),
+        title: { text: plateTitle(plate), font: { size: 14 } }, height: Math.min(Math.max(150 + 220 * plate.rows / plate.columns * 1.5, 240), 460),
         xaxis: { side: "top", dtick: step, tick0: 1, constrain: "domain", showgrid: false, zeroline: false, fixedrange: true },
         yaxis: { autorange: "reversed", dtick: plate.rows > 16 ? 2 : 1, scaleanchor: "x", constrain: "domain", showgrid: false, fixedrange: true },
-        margin: { l: 30, r: 8, t: 60, b: 12 }, plot_bgcolor: "#eceff3",
+        margin: { l: 30, r: 8, t: data.sample ? 80 : 60, b: 12 }, plot_bgcolor: "#eceff3",
       }), { ...CONFIG, displayModeBar: false });
     });
   };
@@ -221,6 +241,7 @@ function drawDoses() {
         symbol: control ? "diamond" : "circle" },
     };
   }), layout({
+    title: counted(`${y.filter((value, n) => value !== null && (x[n] !== null || kind[n].includes("controls"))).length} ${data.rows}`),
     height: 400, yaxis: { title: { text: what } },
     xaxis: { type: "category", title: { text: dose + (logarithmic ? " (steps, not to scale)" : "") },
       categoryarray: ["neg.", ...different.map(String), "pos."] },
@@ -247,8 +268,9 @@ function drawReplicates() {
     shapes.unshift(line(before, "#b8c4d0"));
   }
   Plotly.newPlot("replicate-plot", traces, layout({
-    height: few ? Math.max(260, 110 + 20 * order.length) : 420, shapes, margin: { l: few ? 150 : 40, r: 12, t: 12, b: 44 },
-    xaxis: { title: { text: "median cosine between replicates" } }, legend: { orientation: "h", y: 1.08 },
+    height: few ? Math.max(280, 130 + 20 * order.length) : 440, shapes, margin: { l: few ? 150 : 40, r: 12, t: 74, b: 44 },
+    title: counted(`${order.length} treatments, ${after.rows} ${data.rows}`),
+    xaxis: { title: { text: "median cosine of replicates" } }, legend: { orientation: "h", y: 1.08 },
     yaxis: few ? { automargin: true, dtick: 1 } : { showticklabels: false, title: { text: "treatments" } },
   }), CONFIG);
 }
@@ -259,15 +281,16 @@ function drawNearest() {
   const names = Object.keys(data.nearest), choice = byId("nearest-choice");
   fill(choice, names);
   const draw = () => {
-    const rows = data.nearest[names[choice.value]].map(([name, cosine]) => {
+    const rows = data.nearest[names[choice.value]].map(([name, cosine, members]) => {
       const row = element("tr"), cell = element("td"), bar = element("span", undefined, "bar");
       bar.style.width = `${Math.max(cosine, 0) * 8}em`;
       cell.append(bar, cosine.toFixed(2));
-      row.append(element("td", name), cell);
+      row.append(element("td", name), cell, element("td", `mean of ${members} ${data.rows}`));
       return row;
     });
     byId("nearest-table").replaceChildren(...rows);
   };
+  byId("nearest-note").textContent = data.sample;
   const treated = data.treatment.find((name, row) => name && !data.negative[row]);
   choice.value = Math.max(names.indexOf(treated), 0);
   choice.onchange = draw;

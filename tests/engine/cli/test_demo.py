@@ -17,8 +17,8 @@ def test_the_demo_ends_with_a_report(tmp_path, capsys):
     page = (tmp_path / "demo" / "report.html").read_text(encoding="utf-8")
     data = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)[1])
     scores = {score["name"]: score for score in data["scores"]}
-    assert scores["NSC"]["after"] > 0.8
-    assert scores["Phenotype by neighbors"]["after"] > 0.5
+    assert scores["NSC"]["after"]["value"] > 0.8
+    assert scores["Phenotype by neighbors"]["after"]["value"] > 0.5
     assert len(data["thumbnails"]) == 48
     with browser() as window:
         window.get((tmp_path / "demo" / "report.html").as_uri())

@@ -220,6 +220,15 @@ def test_parameters_in_messages_become_flags():
     )
 
 
+def test_parameters_in_warnings_become_flags(tmp_path):
+    lines = ["Metadata_Well,Metadata_Donor,ImageNumber,ObjectNumber,Cells_AreaShape_Area"]
+    lines += [f"A01,d{number},{number},1,{number}" for number in (1, 2)]
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+    words = [sys.executable, "-m", "microsnoop_engine", "aggregate", "t.csv", "--out", "w.csv"]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, check=True)
+    assert "to keep them apart: --plates Metadata_Donor" in done.stderr
+
+
 def test_a_reader_of_the_output_may_stop_early():
     command = f"{sys.executable} -m microsnoop_engine weights info | head -n 1"
     done = subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, text=True)

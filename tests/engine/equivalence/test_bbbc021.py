@@ -116,12 +116,14 @@ def test_the_command_counts_them(tmp_path, capsys, ending):
     columns = {"--label": "MoA", "--compound": "Compound", "--batch": "Weeks"}
     options = [word for option, name in columns.items() for word in (option, f"Metadata_{name}")]
     assert main(["evaluate", str(path), *options, "--task", "nsc,nscb", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == [
-        {"task": "nsc", "rows": 103, "left_out": 0, "value": pytest.approx(right_in_own_week().mean())},
-        {"task": "nscb", "rows": 92, "left_out": 11, "value": 1},
-    ]
+    not_compound, not_batch = json.loads(capsys.readouterr().out)
+    assert (not_compound["task"], not_compound["rows"], not_compound["units"]) == ("nsc", 103, 38)
+    assert not_compound["value"] == pytest.approx(right_in_own_week().mean())
+    assert not_compound["low"] < not_compound["value"] - 0.1  # 38 compounds know less than 103 rows
+    assert (not_batch["task"], not_batch["rows"], not_batch["left_out"], not_batch["value"]) == ("nscb", 92, 11, 1)
+    assert 0.9 < not_batch["low"] < not_batch["high"] == 1
     assert main(["evaluate", str(path), *options, "--task", "nsc,nscb"]) == 0
-    assert "92 rows, 11 left out" in capsys.readouterr().out
+    assert "92 rows, interval over 33 Metadata_Compound, 11 left out" in capsys.readouterr().out
 
 
 def test_from_wells_by_the_commands(tmp_path, capsys):

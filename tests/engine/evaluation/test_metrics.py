@@ -20,7 +20,7 @@ from microsnoop_engine.evaluation.metrics import (
     mean_average_precision,
     nearest,
     nsc,
-    silhouette,
+    silhouettes,
 )
 
 LINE = np.array([[0.0], [1.0], [10.0], [11.0], [2.0], [12.5]])
@@ -116,7 +116,7 @@ def test_probes_never_see_a_row_of_the_same_group(classifier):
 def test_silhouette_by_hand():
     features, labels = np.array([[0.0], [1.0], [4.0], [6.0]]), np.array(["a", "a", "b", "b"])
     values = [(5 - 1) / 5, (4 - 1) / 4, (3.5 - 2) / 3.5, (5.5 - 2) / 5.5]
-    assert silhouette(features, labels, "euclidean") == pytest.approx(np.mean(values))
+    assert silhouettes(features, labels, "euclidean") == pytest.approx(values)
 
 
 def test_nsc_and_nscb_by_hand():
@@ -183,7 +183,7 @@ def test_mean_average_precision_equals_scikit_learn_over_the_other_groups():
     assert mean_average_precision(features, labels, groups) == pytest.approx(expected, abs=1e-5)
 
 
-ALL = [knn_predict, cross_validated_predict, silhouette, mean_average_precision]
+ALL = [knn_predict, cross_validated_predict, silhouettes, mean_average_precision]
 
 
 @pytest.mark.parametrize("function", ALL)
@@ -210,8 +210,8 @@ def test_a_label_with_one_member_is_named(function):
         (lambda x, y: knn_predict(x * 0, y, k=1), "rows 0, 1, 2, 3, 4, ... are all zeros"),
         (lambda x, y: knn_predict(x, y[:3], k=1), "labels"),
         (lambda x, y: knn_predict(x, y, [0, 1], k=1), "one group per row"),
-        (lambda x, y: silhouette(x, y, "manhattan"), "`metric` is 'manhattan'"),
-        (lambda x, y: silhouette(x, np.repeat("a", 6)), "all labels are 'a'"),
+        (lambda x, y: silhouettes(x, y, "manhattan"), "`metric` is 'manhattan'"),
+        (lambda x, y: silhouettes(x, np.repeat("a", 6)), "all labels are 'a'"),
         (lambda x, y: cross_validated_predict(x, y), "label 'a' has 3 rows"),
         (lambda x, y: cross_validated_predict(x, y, folds=1), "folds is 1"),
         (lambda x, y: cross_validated_predict(x, y, [0, 0, 0, 0, 1, 1], folds=3), "there are 2 groups"),

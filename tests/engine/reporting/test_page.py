@@ -64,6 +64,47 @@ def test_rows_before_sphering_are_found_in_any_order(frame):
         matching_rows(pd.concat([frame, frame]), frame)
 
 
+def test_batches_of_one_plate_are_matched_by_their_batch(frame):
+    """Plate and well alone repeat; a date is written in two ways."""
+    both = pd.concat([frame.assign(Metadata_Batch=1), frame.assign(Metadata_Batch=2)], ignore_index=True)
+    both[FEATURES] += np.arange(len(both))[:, None]
+    shuffled = both.sample(frac=1, random_state=3).assign(
+        Metadata_Batch=lambda table: table["Metadata_Batch"].astype(float)
+    )
+    np.testing.assert_array_equal(matching_rows(shuffled, both)[FEATURES], both[FEATURES])
+    with pytest.raises(InputError, match=r"`before`: this table lacks .*Metadata_Batch"):
+        matching_rows(both[both["Metadata_Batch"] == 1], both[both["Metadata_Batch"] == 2])
+    with pytest.raises(InputError, match="`before`: several rows of the other table have the same"):
+        matching_rows(frame, both)
+
+
+def test_repeats_without_a_plate_are_matched_by_all_that_both_tables_know(frame):
+    repeats = frame.assign(Metadata_Replicate=np.repeat([1, 2], 24)).drop(columns="Metadata_Plate")
+    shuffled = repeats.sample(frac=1, random_state=3)
+    np.testing.assert_array_equal(matching_rows(shuffled, repeats)[FEATURES], repeats[FEATURES])
+
+
+def test_principal_components_are_compared_with_the_features_before(frame, tmp_path):
+    frame.to_parquet(tmp_path / "wells.parquet")
+    sphere = ["sphere", str(tmp_path / "wells.parquet"), "--controls", ROLES.controls, "--method", "pca"]
+    assert main([*sphere, "--regularization", "0.3", "--out", str(tmp_path / "pca.parquet"), "--quiet"]) == 0
+    before, table, out = tmp_path / "wells.parquet", tmp_path / "pca.parquet", tmp_path / "pca.html"
+    assert main(["report", str(table), "--before", str(before), "--label", ROLES.label, "--out", str(out)]) == 0
+    found = data_of(out.read_text(encoding="utf-8"))
+    assert [entry["title"] for entry in found["maps"]] == ["Before sphering: 48 wells", "After sphering: 48 wells"]
+    assert found["features"]["names"][0] == "PC1"
+    (score,) = found["scores"][:1]
+    alone = data_of(make_page(frame, FEATURES, ColumnRoles(label=ROLES.label)))["scores"][0]
+    assert score["before"] == alone["after"]
+
+
+def test_a_column_that_only_the_table_before_lacks_costs_that_column(frame):
+    gap = frame.assign(**{FEATURES[3]: np.nan})
+    found = data_of(make_page(frame, FEATURES, ROLES, before=gap))
+    assert len(found["maps"]) == 2
+    assert len(found["map_rows"]) == 48
+
+
 def test_rows_of_tables_without_keys_are_not_matched_by_their_order(frame):
     """Treatment tables are matched by their metadata, tables without metadata not at all."""
     treatments = frame.drop(columns=["Metadata_Plate", "Metadata_Well"]).drop_duplicates(
@@ -98,7 +139,7 @@ def test_of_a_large_table_rows_are_drawn(frame, monkeypatch):
     assert len(found["names"]) == len(set(found["names"])) == len(found["map_rows"]) == 24
     assert [len(plate["wells"]) for plate in found["plates"]] == [24]  # whole plates
     assert all("24 of 48 rows drawn at random" in entry["title"] for entry in found["maps"])
-    assert all("24 of 48 rows drawn at random" in entry["note"] for entry in found["quantities"])
+    assert found["sample"] == "24 of 48 rows drawn at random"
     assert all(score["before"] == score["after"] for score in found["scores"])
 
 
@@ -107,6 +148,33 @@ def test_of_many_points_some_are_on_the_maps_and_the_maps_say_so(frame, monkeypa
     found = data_of(make_page(frame, FEATURES, ROLES))
     assert (len(found["names"]), len(found["map_rows"])) == (48, 30)
     assert [entry["title"] for entry in found["maps"]] == ["30 of 48 rows drawn at random"]
+    assert found["sample"] == ""  # everything else is of all rows
+
+
+def test_every_score_has_its_numbers_and_interval(frame):
+    found = {score["name"]: score for score in data_of(make_page(frame, FEATURES, ROLES, before=frame))["scores"]}
+    assert {name: score["after"]["counted"] for name, score in found.items()} == {
+        "MoA by neighbors": "40 wells",
+        "NSC": "40 wells, 5 compounds",
+        "NSCB": "40 wells, 5 compounds",
+        "Replicates alike": "40 wells, 17 treatments",
+        "mAP of replicates": "40 wells, 17 treatments",
+        "Plate by neighbors": "48 wells",
+        "Z'": "16 wells",
+        "Controls told apart": "16 wells",
+        "Dose followed": "32 wells",
+    }
+    for score in found.values():
+        assert score["before"] == score["after"]
+        assert score["after"]["low"] <= score["after"]["value"] <= score["after"]["high"]
+        assert score["after"]["low"] < score["after"]["high"]
+
+
+def test_figures_say_how_many_rows_they_show(frame):
+    found = data_of(make_page(frame, FEATURES, ROLES))
+    assert [entry["title"] for entry in found["maps"]] == ["48 wells"]
+    assert found["replicates"]["after"]["rows"] == 40
+    assert {members for others in found["nearest"].values() for _, _, members in others} == {2, 8}
 
 
 def test_a_column_without_numbers_costs_that_column(frame):

@@ -107,6 +107,14 @@ def test_controls_that_differ_by_rounding_only_make_no_feature_large():
     assert not clipped.dominant
 
 
+def test_one_outlying_well_does_not_make_a_feature_constant_over_the_controls():
+    frame = FRAME.assign(Nuclei_Texture=RANDOM.normal(size=len(FRAME)))
+    frame.loc[frame.index[(frame["Metadata_T"] != "DMSO").to_numpy()][0], "Nuclei_Texture"] = 1e5
+    found = sphere_frame(frame, [*DEEP, "Nuclei_Texture"], QUERY, regularization=0.1)
+    assert found.dropped == {}
+    assert found.dominant == {"Nuclei_Texture": 1}
+
+
 def test_principal_components_are_not_called_by_features():
     found = sphere_frame(FRAME, DEEP, QUERY, method="pca", regularization=0.0)
     assert found.features == ["PC1", "PC2", "PC3", "PC4", "PC5", "PC6"]

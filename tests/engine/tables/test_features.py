@@ -49,6 +49,38 @@ def test_names_of_cellprofiler_are_features(name):
     assert select_features(in_memory(frame), "classical") == [name]
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Cells_Neighbors_FirstClosestObjectNumber_Adjacent",
+        "Neighbors_SecondClosestObjectNumber_10",
+        "Nuclei_TrackObjects_Label_50",
+        "Nuclei_TrackObjects_ParentObjectNumber_50",
+        "Cytoplasm_ObjectNumber",
+        "Cells_ImageNumber",
+        "Nuclei_AreaShape_BoundingBoxMaximum_X",
+        "Nuclei_Location_CenterMassIntensity_X_DNA",
+    ],
+)
+def test_numbers_of_objects_and_their_positions_are_no_features(name):
+    """Objects are numbered from top to bottom: their numbers tell place and count."""
+    frame = objects().assign(**{name: np.arange(30.0)})
+    assert select_features(in_memory(frame)) == DEEP
+
+
+@pytest.mark.parametrize("name", ["Nuclei_AreaShape_BoundingBoxArea", "Nuclei_Neighbors_NumberOfNeighbors_10"])
+def test_sizes_and_numbers_of_neighbors_are_features(name):
+    frame = objects().assign(**{name: np.arange(30.0)})
+    assert select_features(in_memory(frame)) == [*DEEP, name]
+
+
+@pytest.mark.parametrize("value", ["1,5", ["a", "list"], "high"])
+def test_features_of_words_are_left_out_by_name(caplog, value):
+    frame = objects().assign(Nuclei_AreaShape_Area=pd.Series([value] * 30))
+    assert select_features(in_memory(frame)) == DEEP
+    assert "1 columns are named as features but hold no numbers and are left out: Nuclei_AreaShape_Area" in caplog.text
+
+
 def test_truth_values_are_no_features():
     frame = objects().assign(Nuclei_IsControl=True)
     assert select_features(in_memory(frame)) == DEEP

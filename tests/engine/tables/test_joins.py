@@ -41,6 +41,28 @@ def test_numbers_that_contradict_the_places_are_refused():
         join_tables(OURS, THEIRS)
 
 
+@pytest.mark.parametrize("place", ["Nuclei_AreaShape_Center", "Location_Center", "AreaShape_Center"])
+def test_centers_of_other_names_are_evidence_too(place):
+    """A table cut to shapes; one CSV file of CellProfiler, which does not name its object set."""
+    theirs = THEIRS.rename(columns=lambda name: name.replace("Nuclei_Location_Center", place))
+    with pytest.raises(InputError, match=r"centers of Nuclei are up to 122\.6 pixels apart"):
+        join_tables(OURS, theirs)
+    joined = join_tables(OURS, theirs, match="location")
+    assert joined["Nuclei_AreaShape_Area"].tolist() == [100, 196, 400]
+
+
+def test_objects_without_centers_are_not_joined_in_silence(caplog):
+    without = THEIRS.drop(columns=["Nuclei_Location_Center_X", "Nuclei_Location_Center_Y"])
+    join_tables(OURS, without)
+    assert "joined by their numbers alone" in caplog.text
+    caplog.clear()
+    wells = pd.DataFrame({"Metadata_Plate": 1, "Metadata_Well": ["A01"], "Nuclei_AreaShape_Area": [2.0]})
+    others = wells.assign(Nuclei_AreaShape_Center_X=5.0, Nuclei_AreaShape_Center_Y=9.0, Nuclei_B=1.0)
+    far = wells.assign(Nuclei_AreaShape_Center_X=50.0, Nuclei_AreaShape_Center_Y=90.0)
+    assert len(join_tables(others, far)) == 1  # means over other cells
+    assert "alone" not in caplog.text
+
+
 def test_objects_are_joined_by_place(tmp_path, capsys):
     joined = combine(OURS, THEIRS[::-1], match="location")
     assert joined.frame["Nuclei_AreaShape_Area"].tolist() == [100, 196, 400]

@@ -16,7 +16,7 @@ from microsnoop_engine.sphering.table import sphere
 from microsnoop_engine.tables.aggregation import aggregate
 from microsnoop_engine.tables.features import select_features
 from microsnoop_engine.tables.formats import open_table, write_table
-from microsnoop_engine.tables.source import read_frame
+from microsnoop_engine.tables.source import in_memory, read_frame
 
 DEEP = [f"Nuclei_Microsnoop_E{k:03d}_DNA" for k in range(3)]
 
@@ -147,12 +147,14 @@ def test_cytotable(tmp_path):
 
 def test_in_carta(tmp_path):
     (tmp_path / "t.csv").write_text(
-        "OBJECT ID,Row,Column,FOV,WELL LABEL,Z,T,Nuclei Area wv1\n"
-        "1,A,1,1,A - 1,0,0,10\n2,A,1,2,A - 1,0,0,20\n1,A,2,1,A - 2,0,0,5\n"
+        "OBJECT ID,Row,Column,FOV,WELL LABEL,Z,T,Nuclei Max left border wv1,Nuclei cg Y wv1,Nuclei Area wv1\n"
+        "1,A,1,1,A - 1,0,0,7,9,10\n2,A,1,2,A - 1,0,0,8,8,20\n1,A,2,1,A - 2,0,0,9,7,5\n"
     )
     source = open_table(tmp_path / "t.csv")
     assert select_features(source) == ["Nuclei Area wv1"]
-    assert aggregate(source).frame["Nuclei Area wv1"].tolist() == [15, 5]
+    wells = aggregate(source).frame
+    assert wells["Nuclei Area wv1"].tolist() == [15, 5]
+    assert select_features(in_memory(wells)) == ["Nuclei Area wv1"]
 
 
 def database(path, **tables):
