@@ -153,8 +153,9 @@ def score_correct(
     drawn: dict[str, list[NDArray[Any]]] = {name: [] for name in SCORES}
     for start in range(0, resamples if shape[0] > 1 else 0, size):
         times = random.multinomial(shape[0], chances, size=min(size, resamples - start))
+        right, members = times @ correct_of, times @ members_of
         for name, function in SCORES.items():
-            drawn[name].append(function(times @ correct_of, times @ members_of))
+            drawn[name].append(function(right, members))
     result = {}
     for name, function in SCORES.items():
         value = float(function(np.bincount(codes, correct), np.bincount(codes).astype(float)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -40,9 +41,9 @@ def evaluate_frame(
 ) -> list[dict[str, float | str]]:
     """Score how well features separate labels.
 
-    Rows without a label, or with missing or infinite features, take no part; nor do features that more than a fifth of
-    the rows lack. Both are counted in a warning. Rows of zeros have no direction and take no part where cosines are
-    compared.
+    Rows without a label or group, or with missing or infinite features, take no part; nor do features that more than a
+    fifth of the rows lack. Both are counted in a warning. Rows of zeros have no direction and take no part where
+    cosines are compared.
 
     Parameters
     ----------
@@ -84,7 +85,7 @@ def evaluate_frame(
         if any(columns[parameter] is None for parameter in needed.get(task, [])):
             names = " and ".join(f"`{parameter}`" for parameter in needed[task])
             raise InputError(f"the task '{task}' needs {names}")
-    frame, features = _scorable(frame[has_word(frame[label])], features, label)
+    frame, values = _scorable(frame, features, label, groups)
     for parameter, column in (("label", label), ("groups", groups)):
         if column is not None and frame[column].nunique(dropna=False) < 2:
             only = frame[column].iloc[0]
@@ -92,7 +93,7 @@ def evaluate_frame(
     if "map" in tasks and groups and not (frame.groupby(label)[groups].nunique(dropna=False) > 1).any():
         raise InputError(f"the task 'map': every '{label}' lies in one '{groups}' only: choose other `groups`")
 
-    values, labels = frame[features].to_numpy(np.float64), frame[label].astype(str).to_numpy()
+    labels = frame[label].astype(str).to_numpy()
     group_of = None if groups is None else frame[groups].astype(str).to_numpy()
     directed = has_direction(values)
     results: list[dict[str, float | str]] = []
@@ -106,7 +107,7 @@ def evaluate_frame(
         counts: dict[str, float | str] = {"rows": len(values) - left_out}
         if left_out:
             counts["left_out"] = left_out
-        chosen, named = values[rows], labels[rows]
+        chosen, named = values if rows.all() else values[rows], labels[rows]
         grouped = None if group_of is None else group_of[rows]
         if task in ("nsc", "nscb"):
             match = nsc(chosen, named, *(frame.loc[rows, other].astype(str).to_numpy() for other in others))
@@ -116,21 +117,36 @@ def evaluate_frame(
             precisions = list(mean_average_precision(chosen, named, grouped).values())
             results.append({"task": task, **counts, "value": float(np.nanmean(precisions))})
         elif task == "silhouette":
-            results.append({"task": task, **counts, "value": silhouette(chosen, named)})
+            results.append({"task": task, **counts, "value": silhouette(chosen.astype(np.float64), named)})
         else:
             if task == "knn":
                 correct = knn_correct(chosen, named, grouped, neighbors, metric)
             else:
-                correct = (cross_validated_predict(chosen, named, grouped, task) == named).astype(np.float64)
+                correct = cross_validated_predict(chosen.astype(np.float64), named, grouped, task) == named
             for name, score in score_correct(named, correct, grouped).items():
                 results.append({"task": f"{task}, {name.replace('_', ' ')}", **counts, **asdict(score)})
     return results
 
 
-def _scorable(frame: pd.DataFrame, features: Sequence[str], label: str) -> tuple[pd.DataFrame, list[str]]:
-    """Return the rows and features without missing numbers; warn of the others."""
+def _scorable(
+    frame: pd.DataFrame, features: Sequence[str], label: str, groups: str | None
+) -> tuple[pd.DataFrame, NDArray[Any]]:
+    """Return the other columns (n rows) and the features (n, p) of what has no missing numbers; warn of the rest."""
     features = list(features)
-    rows, columns = complete_part(frame[features].to_numpy(np.float64))
+    labeled = has_word(frame[label])
+    if groups is not None and (without := labeled & ~has_word(frame[groups])).any():
+        log.warning("%d of %d rows have no '%s' and are left out", without.sum(), len(frame), groups)
+        labeled &= ~without
+        if not labeled.any():
+            raise InputError(f"`groups`: no row with a label has a '{groups}': choose another column")
+    left = set(features) - {label, groups}
+    others = [name for name in frame if name not in left]
+    values, frame = frame[features].to_numpy(), frame[others]
+    if values.dtype.kind != "f":
+        values = values.astype(np.float64)
+    if not labeled.all():
+        values, frame = values[labeled], frame[labeled]
+    rows, columns = complete_part(values)
     if not rows.any():
         raise InputError(f"no row has both a label in '{label}' and all features")
     lacking = [name for name, kept in zip(features, columns, strict=True) if not kept]
@@ -138,6 +154,8 @@ def _scorable(frame: pd.DataFrame, features: Sequence[str], label: str) -> tuple
         log.warning(
             "%d features are missing in more than a fifth of the rows and left out: %s", len(lacking), listing(lacking)
         )
+        values = values[:, columns]
     if not rows.all():
         log.warning("%d of %d rows have missing or infinite features and are left out", (~rows).sum(), len(rows))
-    return frame[rows], [name for name, kept in zip(features, columns, strict=True) if kept]
+        values, frame = values[rows], frame[rows]
+    return frame, np.ascontiguousarray(values)

@@ -9,6 +9,7 @@ import logging
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -122,7 +123,7 @@ def select_features(source: TableSource, features: str | Sequence[str] = "all") 
     return numeric
 
 
-def _holds_numbers(kind: object) -> bool:
+def _holds_numbers(kind: Any) -> bool:
     return pd.api.types.is_numeric_dtype(kind) and not pd.api.types.is_bool_dtype(kind)
 
 
