@@ -2,6 +2,7 @@
 
     python benchmarks/tables.py --out benchmarks/results   # sphering of 100,000 rows, aggregation of 200,000 cells
 python benchmarks/tables.py --cells 2000000 --out ...         # a table of 10 GB on disk, written first
+    python benchmarks/tables.py --parts wide,knn              # single parts
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import resource
 import sqlite3
 import tempfile
 import time
+import warnings
 from contextlib import closing
 from pathlib import Path
 
@@ -20,7 +22,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from microsnoop_engine.sphering.spherize import Spherize
+from microsnoop_engine.evaluation.table import evaluate_frame
+from microsnoop_engine.sphering.spherize import SpheringWarning, Spherize
+from microsnoop_engine.sphering.table import sphere_frame
 from microsnoop_engine.tables.columns import feature_columns
 from microsnoop_engine.tables.features import select_features
 from microsnoop_engine.tables.formats import open_table
@@ -28,6 +32,7 @@ from microsnoop_engine.tables.grouping import aggregate_groups
 
 CHANNELS = [f"C{k}" for k in range(5)]
 CELLS_PER_WELL = 500
+PARTS = ("sphering", "wide", "knn", "aggregation", "sqlite")
 
 
 def sphering(rows: int) -> dict[str, float]:
@@ -37,6 +42,32 @@ def sphering(rows: int) -> dict[str, float]:
     began = time.perf_counter()
     Spherize("zca-cor", "knee").fit(features).transform(features)
     return {"seconds": time.perf_counter() - began, "gb": peak() - before, "input_gb": features.nbytes / 1e9}
+
+
+def wide_sphering(columns: int) -> dict[str, float]:
+    """Handcrafted columns of 384 wells, sphered on 96 controls."""
+    random = np.random.default_rng(0)
+    names = [f"Cells_Texture_F{number}_DNA" for number in range(columns)]
+    frame = pd.DataFrame(random.standard_normal((384, columns)), columns=names)
+    frame["Metadata_Role"] = np.resize(["negative", "treated", "treated", "treated"], 384)
+    before = peak()
+    began = time.perf_counter()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SpheringWarning)
+        sphere_frame(frame, names, "Metadata_Role == 'negative'", regularization=0.1)
+    return {"seconds": time.perf_counter() - began, "gb": peak() - before}
+
+
+def neighbors(wells: int) -> dict[str, float]:
+    """The score of 11 neighbors of wells of 768 columns, float32."""
+    random = np.random.default_rng(0)
+    names = feature_columns("Cells", CHANNELS[:3])
+    frame = pd.DataFrame(random.standard_normal((wells, len(names)), dtype=np.float32), columns=names)
+    frame["Metadata_MoA"] = random.integers(0, 30, wells).astype(str)
+    before = peak()
+    began = time.perf_counter()
+    evaluate_frame(frame, names, "Metadata_MoA")
+    return {"seconds": time.perf_counter() - began, "gb": peak() - before}
 
 
 def aggregation(table: Path, statistic: str) -> dict[str, float]:
@@ -93,6 +124,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=100_000, help="of the sphering")
     parser.add_argument("--cells", type=int, default=200_000, help="of the aggregation")
+    parser.add_argument("--columns", type=int, default=8000, help="of the sphering on 96 controls")
+    parser.add_argument("--wells", type=int, default=115_200, help="of the score of neighbors")
+    parser.add_argument("--parts", default=",".join(PARTS), help=f"some of {', '.join(PARTS)}")
     parser.add_argument("--out", type=Path, help="folder for tables.md")
     options = parser.parse_args()
     lines = ["| what | rows | seconds | memory, GB | input, GB |", "|---|---|---|---|---|"]
@@ -101,18 +135,33 @@ def main() -> None:
         lines.append(f"| {what} | {rows:,} | {found['seconds']:.1f} | {found['gb']:.2f} | {size:.2f} |")
         print(lines[-1], flush=True)
 
-    found = in_own_process(sphering, options.rows)
-    note("sphering, fit and apply (memory beside the input)", options.rows, found, found["input_gb"])
+    parts = options.parts.split(",")
+    if "sphering" in parts:
+        found = in_own_process(sphering, options.rows)
+        note("sphering, fit and apply (memory beside the input)", options.rows, found, found["input_gb"])
+    if "wide" in parts:
+        found = in_own_process(wide_sphering, options.columns)
+        note(
+            f"sphering of {options.columns} handcrafted columns on 96 controls",
+            384,
+            found,
+            384 * options.columns * 8e-9,
+        )
+    if "knn" in parts:
+        found = in_own_process(neighbors, options.wells)
+        note("score of 11 neighbors, 768 columns", options.wells, found, options.wells * 768 * 4e-9)
     with tempfile.TemporaryDirectory() as folder:
         table = Path(folder) / "cells.parquet"
-        in_own_process(write_cells, table, options.cells)
-        for statistic in ("mean", "median"):
+        if "aggregation" in parts:
+            in_own_process(write_cells, table, options.cells)
+        for statistic in ("mean", "median") if "aggregation" in parts else ():
             found = in_own_process(aggregation, table, statistic)
             note(f"aggregation to wells, {statistic}", options.cells, found, options.cells * 1280 * 4 / 1e9)
         table, cells = Path(folder) / "cells.sqlite", options.cells // 10
-        in_own_process(write_sqlite, table, cells)
-        found = in_own_process(aggregation, table, "mean")
-        note("aggregation of an SQLite export, 256 columns, mean", cells, found, table.stat().st_size / 1e9)
+        if "sqlite" in parts:
+            in_own_process(write_sqlite, table, cells)
+            found = in_own_process(aggregation, table, "mean")
+            note("aggregation of an SQLite export, 256 columns, mean", cells, found, table.stat().st_size / 1e9)
     if options.out:
         words = f"`python benchmarks/tables.py --rows {options.rows} --cells {options.cells}`, 1280 columns, float32."
         (options.out / "tables.md").write_text("\n\n".join(["# Large tables", words, "\n".join(lines)]) + "\n")

@@ -87,17 +87,17 @@ def knn_correct(
     features, labels = _check_table(features, labels)
     codes = np.unique(labels, return_inverse=True)[1]
     distances = Distances(features, _group_codes(groups, len(labels)), metric)
-    random, result = np.random.default_rng(seed), np.empty(len(labels))
-    for rows, values, found, tied in distances.nearest(k):
-        result[rows] = _winners(codes[found]) == codes[rows]
-        for row in tied:
-            own = codes[rows[row]]
-            if k == 1:
-                equal = values[row] <= values[row].min() + distances.tolerance
-                result[rows[row]] = (codes[equal] == own).mean()
-            else:
-                drawn = np.stack([distances.drawn(values[row], k, random) for _ in range(ORDERS)])
-                result[rows[row]] = (_winners(codes[drawn]) == own).mean()
+    found, tied = distances.nearest(k)
+    random = np.random.default_rng(seed)
+    result: NDArray[np.float64] = np.asarray(_winners(codes[found]) == codes, np.float64)
+    for row, values in distances.of(tied):
+        if k == 1:
+            equal = values <= values.min() + distances.tolerance
+            result[row] = (codes[equal] == codes[row]).mean()
+        else:
+            near = distances.candidates(values, k)
+            drawn = np.stack([distances.first(values, random.permutation(near), k) for _ in range(ORDERS)])
+            result[row] = (_winners(codes[drawn]) == codes[row]).mean()
     return result
 
 
@@ -271,14 +271,13 @@ def nsc(
     if not len(rows):
         return TreatmentMatch(rows, labels[rows], np.zeros(0), len(labels))
     left_out, labels = len(labels) - len(rows), labels[rows]
-    predictions, correct = np.empty_like(labels), np.empty(len(rows))
     distances = Distances(features[rows], [column[rows] for column in columns])
-    for block, values, found, tied in distances.nearest(1):
-        predictions[block] = labels[found[:, 0]]
-        correct[block] = predictions[block] == labels[block]
-        for row in tied:
-            equal = values[row] <= values[row].min() + distances.tolerance
-            correct[block[row]] = (labels[equal] == labels[block[row]]).mean()
+    found, tied = distances.nearest(1)
+    predictions = labels[found[:, 0]]
+    correct = (predictions == labels).astype(np.float64)
+    for row, values in distances.of(tied):
+        equal = values <= values.min() + distances.tolerance
+        correct[row] = (labels[equal] == labels[row]).mean()
     return TreatmentMatch(rows, predictions, correct, left_out)
 
 

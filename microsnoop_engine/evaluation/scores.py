@@ -204,8 +204,9 @@ class _Units:
         drawn: dict[str, list[NDArray[Any]]] = {name: [] for name in SCORES}
         for start in range(0, resamples, size):
             times = random.multinomial(self.count, chances, size=min(size, resamples - start))
+            right, members = times @ self.correct, times @ self.members
             for name, function in SCORES.items():
-                drawn[name].append(function(times @ self.correct, times @ self.members))
+                drawn[name].append(function(right, members))
         return {name: np.concatenate(parts) for name, parts in drawn.items()}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -43,9 +44,9 @@ def evaluate_frame(
 ) -> list[dict[str, float | str]]:
     """Score how well features separate labels.
 
-    Rows without a label, or with missing or infinite features, take no part; nor do features that more than a fifth of
-    the rows lack. Both are counted in a warning. Rows of zeros have no direction and take no part where cosines are
-    compared.
+    Rows without a label or group, or with missing or infinite features, take no part; nor do features that more than a
+    fifth of the rows lack. Both are counted in a warning. Rows of zeros have no direction and take no part where
+    cosines are compared.
 
     Parameters
     ----------
@@ -91,7 +92,7 @@ def evaluate_frame(
         if any(columns[parameter] is None for parameter in needed.get(task, [])):
             names = " and ".join(f"`{parameter}`" for parameter in needed[task])
             raise InputError(f"the task '{task}' needs {names}")
-    frame, features = _scorable(frame[has_word(frame[label])], features, label)
+    frame, values = _scorable(frame, features, label, groups)
     for parameter, column in (("label", label), ("groups", groups)):
         if column is not None and frame[column].nunique(dropna=False) < 2:
             only = frame[column].iloc[0]
@@ -99,7 +100,7 @@ def evaluate_frame(
     if "map" in tasks and groups and not (frame.groupby(label)[groups].nunique(dropna=False) > 1).any():
         raise InputError(f"the task 'map': every '{label}' lies in one '{groups}' only: choose other `groups`")
 
-    values, labels = frame[features].to_numpy(np.float64), frame[label].astype(str).to_numpy()
+    labels = frame[label].astype(str).to_numpy()
     group_of = None if groups is None else frame[groups].astype(str).to_numpy()
     directed = has_direction(values)
     results: list[dict[str, float | str]] = []
@@ -109,7 +110,7 @@ def evaluate_frame(
         if task in ("nsc", "nscb"):
             others = [column for column in (compound, batch if task == "nscb" else None) if column]
             rows = rows & np.logical_and.reduce([has_word(frame[other]) for other in others])
-        chosen, named = values[rows], labels[rows]
+        chosen, named = values if rows.all() else values[rows], labels[rows]
         grouped = None if group_of is None else group_of[rows]
         kinds = {str(groups): grouped}
         if task in ("nsc", "nscb"):
@@ -123,11 +124,13 @@ def evaluate_frame(
             sample = named if len(np.unique(named)) >= MANY_LABELS else None
             kinds = {str(groups): None if grouped is None else grouped[found], label: sample}
         elif task == "silhouette":
-            numbers = silhouettes(chosen, named)
+            numbers = silhouettes(chosen.astype(np.float64), named)
         elif task == "knn":
             numbers = knn_correct(chosen, named, grouped, neighbors, metric)
         else:
-            numbers = (cross_validated_predict(chosen, named, grouped, task) == named).astype(np.float64)
+            numbers = (cross_validated_predict(chosen.astype(np.float64), named, grouped, task) == named).astype(
+                np.float64
+            )
         estimates = estimate(named, numbers, kinds)
         for name, title in _SHOWN.get(task, {key: f"{task}, {key.replace('_', ' ')}" for key in SCORES}).items():
             left_out = len(values) - len(numbers)
@@ -135,10 +138,25 @@ def evaluate_frame(
     return results
 
 
-def _scorable(frame: pd.DataFrame, features: Sequence[str], label: str) -> tuple[pd.DataFrame, list[str]]:
-    """Return the rows and features without missing numbers; warn of the others."""
+def _scorable(
+    frame: pd.DataFrame, features: Sequence[str], label: str, groups: str | None
+) -> tuple[pd.DataFrame, NDArray[Any]]:
+    """Return the other columns (n rows) and the features (n, p) of what has no missing numbers; warn of the rest."""
     features = list(features)
-    rows, columns = complete_part(frame[features].to_numpy(np.float64))
+    labeled = has_word(frame[label])
+    if groups is not None and (without := labeled & ~has_word(frame[groups])).any():
+        log.warning("%d of %d rows have no '%s' and are left out", without.sum(), len(frame), groups)
+        labeled &= ~without
+        if not labeled.any():
+            raise InputError(f"`groups`: no row with a label has a '{groups}': choose another column")
+    left = set(features) - {label, groups}
+    others = [name for name in frame if name not in left]
+    values, frame = frame[features].to_numpy(), frame[others]
+    if values.dtype.kind != "f":
+        values = values.astype(np.float64)
+    if not labeled.all():
+        values, frame = values[labeled], frame[labeled]
+    rows, columns = complete_part(values)
     if not rows.any():
         raise InputError(f"no row has both a label in '{label}' and all features")
     lacking = [name for name, kept in zip(features, columns, strict=True) if not kept]
@@ -146,6 +164,8 @@ def _scorable(frame: pd.DataFrame, features: Sequence[str], label: str) -> tuple
         log.warning(
             "%d features are missing in more than a fifth of the rows and left out: %s", len(lacking), listing(lacking)
         )
+        values = values[:, columns]
     if not rows.all():
         log.warning("%d of %d rows have missing or infinite features and are left out", (~rows).sum(), len(rows))
-    return frame[rows], [name for name, kept in zip(features, columns, strict=True) if kept]
+        values, frame = values[rows], frame[rows]
+    return frame, np.ascontiguousarray(values)

@@ -17,6 +17,7 @@ from ..evaluation.embedding_map import principal_components, umap
 from ..evaluation.table import has_word
 from ..tables.columns import COUNT, METADATA, PLATE, WELL
 from ..tables.plates import plate_columns
+from ..tables.wells import well_name
 from .scores import score_or_none, treatment_means
 from .screen import Screen, short_name
 
@@ -147,7 +148,7 @@ def well_position(well: str) -> tuple[int, int] | None:
     >>> well_position("B03"), well_position("AA1"), well_position("x")
     ((1, 2), (26, 0), None)
     """
-    match = _WELL.match(well.strip().upper())
+    match = _WELL.match(well_name(well))
     if match is None:
         return None
     row = 0

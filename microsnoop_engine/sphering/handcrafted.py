@@ -23,6 +23,8 @@ WIDTH = 3.29
 """The middle 90 % of a normal distribution, in standard deviations."""
 DUPLICATE = 0.95
 """Correlation above which the later one of two columns is dropped."""
+COLUMNS = 1024
+"""Number of columns whose correlations are in memory together."""
 DUPLICATE_OF = "as "
 """Beginning of the reason for a dropped near-duplicate; the other column follows."""
 
@@ -129,12 +131,15 @@ def uninformative(features: NDArray[Any], names: Sequence[str]) -> dict[str, str
             usable.append(column)
     chosen = features[:, usable]
     scaled = (chosen - chosen.mean(0)) / chosen.std(0)
-    correlated = np.abs(scaled.T @ scaled / max(len(scaled), 1)) > DUPLICATE
     kept = np.zeros(len(usable), bool)
-    for index, column in enumerate(usable):
-        twins = np.flatnonzero(correlated[index] & kept)
-        if len(twins):
-            reasons[names[column]] = f"{DUPLICATE_OF}{names[usable[twins[0]]]}"
-        else:
-            kept[index] = True
+    for start in range(0, len(usable), COLUMNS):
+        block = scaled[:, start : start + COLUMNS]
+        earlier = scaled[:, : start + block.shape[1]]
+        correlated = np.abs(block.T @ earlier / max(len(scaled), 1)) > DUPLICATE
+        for index, row in enumerate(correlated, start):
+            twins = np.flatnonzero(row & kept[: len(row)])
+            if len(twins):
+                reasons[names[usable[index]]] = f"{DUPLICATE_OF}{names[usable[twins[0]]]}"
+            else:
+                kept[index] = True
     return reasons

@@ -10,8 +10,9 @@ import json
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -88,6 +89,14 @@ class Diagnostics:
         )
 
 
+class _Parts(NamedTuple):
+    """What the matrices are made of: vectors (p, m), gains (p,) along them, and scales (p,) of the columns."""
+
+    vectors: NDArray[np.float64]
+    gain: NDArray[np.float64]
+    scale: NDArray[np.float64]
+
+
 class Spherize(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
     """Whitening fitted on controls (Xun et al. 2023, Methods), a transformer of scikit-learn.
 
@@ -107,7 +116,7 @@ class Spherize(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit
     ----------
     mean_ : array (p,), float64
     matrix_ : array (p, p), float64
-        ``(X - mean_) @ matrix_`` is the result.
+        ``(X - mean_) @ matrix_`` is the result. With no more rows than columns, it is made when it is asked for.
     inverse_ : array (p, p), float64
         ``Z @ inverse_ + mean_`` undoes it.
     n_features_in_ : int
@@ -156,8 +165,7 @@ class Spherize(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit
             raise InputError(f"`method` is '{self.method}': choose one of {', '.join(METHODS)}")
         n, p = X.shape
         self.mean_ = X.mean(0, dtype=np.float64)
-        few = n <= p and self.method.startswith("zca")
-        covariance = None if few else _scatter(X, self.mean_) / (n - 1)
+        covariance = None if n <= p else _scatter(X, self.mean_) / (n - 1)
         variance = X.var(0, dtype=np.float64, ddof=1) if covariance is None else covariance.diagonal().copy()
         constant = np.flatnonzero(variance <= 1e-12 * np.maximum(self.mean_**2, variance.max()))
         if len(constant):
@@ -173,13 +181,11 @@ class Spherize(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit
         rank = int((values > values[0] * max(n, p) * np.finfo(X.dtype).eps).sum())
         rank = min(rank, n - 1)
         regularized, epsilon = self._regularize(values, rank, X, scale)
-        gain = 1 / np.sqrt(regularized)
-        if self.method.startswith("zca"):
-            self.matrix_ = _rotated_back(gain, vectors) / scale[:, None]
-            self.inverse_ = _rotated_back(1 / gain, vectors) * scale
-        else:
-            self.matrix_ = vectors * gain / scale[:, None]
-            self.inverse_ = (vectors / gain).T * scale
+        for name in ("matrix_", "inverse_"):  # of an earlier fit
+            self.__dict__.pop(name, None)
+        self._parts: _Parts | None = _Parts(vectors, 1 / np.sqrt(regularized), scale)
+        if n > p:
+            self.matrix_, self.inverse_, self._parts = self.matrix_, self.inverse_, None
         whitened = values / regularized >= 0.9
         self.diagnostics_ = Diagnostics(
             n=n,
@@ -194,6 +200,25 @@ class Spherize(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit
             warnings.warn(self.diagnostics_.warning, SpheringWarning, stacklevel=2)
         return self
 
+    @cached_property
+    def matrix_(self) -> NDArray[np.float64]:
+        vectors, gain, scale = self._of_fit()
+        if self.method.startswith("zca"):
+            return _rotated_back(gain, vectors) / scale[:, None]
+        return _completed(vectors) * gain / scale[:, None]
+
+    @cached_property
+    def inverse_(self) -> NDArray[np.float64]:
+        vectors, gain, scale = self._of_fit()
+        if self.method.startswith("zca"):
+            return _rotated_back(1 / gain, vectors) * scale
+        return (_completed(vectors) / gain).T * scale
+
+    def _of_fit(self) -> _Parts:
+        check_is_fitted(self)
+        assert self._parts is not None
+        return self._parts
+
     def _regularize(
         self, values: NDArray[Any], rank: int, X: NDArray[Any], scale: NDArray[Any]
     ) -> tuple[NDArray[Any], float]:
@@ -206,7 +231,12 @@ class Spherize(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit
             from sklearn.covariance import ledoit_wolf_shrinkage
 
             shrinkage = float(ledoit_wolf_shrinkage((X - self.mean_) / scale, assume_centered=True))
-            return (1 - shrinkage) * values + shrinkage * values.mean(), shrinkage
+            shrunk = (1 - shrinkage) * values + shrinkage * values.mean()
+            if shrunk.min() <= np.finfo(np.float64).eps * shrunk.max():
+                raise InputError(
+                    f"`regularization` ledoit-wolf does not shrink {len(X)} controls: choose a number, or more controls"
+                )
+            return shrunk, shrinkage
         if isinstance(rule, bool) or not isinstance(rule, int | float) or not 0 <= rule < np.inf:
             raise InputError(f"`regularization` is {rule!r}: choose {', '.join(RULES)}, or a number from 0")
         if rule == 0:
@@ -234,6 +264,8 @@ class Spherize(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit
         """
         check_is_fitted(self)
         X = self._validated(X, reset=False, ensure_min_samples=0)
+        if self._parts is not None and self.method.startswith("zca"):
+            return _along(X, self.mean_, *self._parts)
         return _multiply(X, self.matrix_, before=self.mean_)
 
     def inverse_transform(self, X: ArrayLike) -> NDArray[Any]:
@@ -371,7 +403,7 @@ def load_spherings(path: Path) -> tuple[dict[str, Spherize], list[str]]:
             for name in _ARRAYS:
                 setattr(sphering, name, arrays[f"{number}.{name}"])
             sphering.diagnostics_ = Diagnostics(**entry["diagnostics"])
-            sphering.n_features_in_ = len(sphering.mean_)
+            sphering._parts, sphering.n_features_in_ = None, len(sphering.mean_)
             spherings[entry["group"]] = sphering
         return spherings, description["columns"]
     except FileNotFoundError as error:
@@ -396,6 +428,28 @@ def _rotated_back(gain: NDArray[Any], vectors: NDArray[Any]) -> NDArray[np.float
     result = vectors * (known - rest) @ vectors.T
     result[np.diag_indices_from(result)] += rest
     return np.asarray(result)
+
+
+def _along(
+    X: NDArray[Any], mean: NDArray[Any], vectors: NDArray[Any], gain: NDArray[Any], scale: NDArray[Any]
+) -> NDArray[Any]:
+    """Multiply centered rows by the matrix of :func:`_rotated_back` and a scale, without making the matrix."""
+    known, rest = gain[: vectors.shape[1]], gain[-1] if vectors.shape[1] < len(gain) else 0.0
+    result = np.empty_like(X)
+    for start in range(0, len(X), BLOCK):
+        part = (X[start : start + BLOCK] - mean) / scale
+        result[start : start + BLOCK] = (part @ vectors * (known - rest)) @ vectors.T + rest * part
+    return result
+
+
+def _completed(vectors: NDArray[Any]) -> NDArray[np.float64]:
+    """Return orthonormal vectors (p, p), of which the first m are these (p, m)."""
+    m = vectors.shape[1]
+    if m == len(vectors):
+        return vectors
+    from scipy.linalg import qr
+
+    return np.hstack([vectors, qr(vectors)[0][:, m:]])
 
 
 def _scatter(X: NDArray[Any], mean: NDArray[Any]) -> NDArray[np.float64]:

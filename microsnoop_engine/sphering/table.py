@@ -22,6 +22,7 @@ from ..tables.formats import open_table, write_table
 from ..tables.outputs import check_output
 from ..tables.queries import select_rows
 from ..tables.source import FeatureTable, TableSource, name_in_errors, read_frame
+from ..tables.wells import is_well_column, well_names
 from .handcrafted import constant_over_controls, robust_z, uninformative
 from .spherize import SpheringWarning, Spherize, save_spherings
 
@@ -357,7 +358,13 @@ def _groups(frame: pd.DataFrame, by: str | None, present: NDArray[np.bool_]) -> 
         return {ALL_ROWS: rows_present}
     if (without := frame[by].isna().to_numpy()).any():
         raise InputError(f"{without.sum()} rows have no '{by}' (the first is row {without.argmax() + 1}): fill it in")
-    return {str(name): np.intersect1d(rows, rows_present) for name, rows in frame.groupby(by).indices.items()}
+    return {str(name): np.intersect1d(rows, rows_present) for name, rows in _by_value(frame[by]).items()}
+
+
+def _by_value(column: pd.Series) -> dict[Any, NDArray[np.intp]]:
+    """Return the rows of each value; of wells, whatever their spelling."""
+    values = well_names(column) if is_well_column(str(column.name)) else column
+    return {name: np.asarray(rows) for name, rows in column.groupby(values, observed=True).indices.items()}
 
 
 def _sphere(

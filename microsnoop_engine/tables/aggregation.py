@@ -19,6 +19,7 @@ from .outputs import check_output
 from .platemaps import join_platemap
 from .plates import holds_clock_times, plate_columns
 from .source import FeatureTable, TableSource, in_memory, name_in_errors
+from .spellings import one_spelling
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +46,8 @@ def aggregate(
     """Aggregate objects to images, images to wells and wells to treatments (Xun et al. 2023, Methods).
 
     Each level is computed from the one below: a well is the mean (or median) of its images, not of all its objects.
-    Rows of different plates, batches, experiments and acquisitions are never aggregated to one image or well.
+    Rows of different plates, batches, experiments and acquisitions are never aggregated to one image or well. ``A1``
+    and ``A01`` are one well (see :func:`.one_spelling`).
 
     Parameters
     ----------
@@ -90,7 +92,7 @@ def aggregate(
     """
     if out is not None:
         check_output(as_path(out), inputs=(table, platemap))
-    source = open_table(table, objects)
+    source = one_spelling(open_table(table, objects))
     with name_in_errors(table):
         _check_level(source, level, treatment)
         names = select_features(source, features)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -22,20 +23,27 @@ from .column_types import MISSING_WORDS, TextColumn, arrow_frame, is_identifier,
 from .columns import IMAGE_NUMBER, IMAGE_SET, METADATA, OBJECT_NUMBER
 from .source import TableSource
 
+log = logging.getLogger(__name__)
+
 _PACKED = ("", ".gz", ".bz2", ".zst")
 CSV = tuple(f"{ending}{packed}" for ending in (".csv", ".tsv", ".txt") for packed in _PACKED)
 BLOCK_BYTES = 8 << 20
 """Size of the text of a chunk."""
+LOOKED_AT = 1000
+"""Number of lines that show how a file separates columns and writes decimals."""
+_COMMA = re.compile(r"([+-]?\d*),(\d+(?:[eE][+-]?\d+)?)")
+_COMMA_OR_WHOLE = re.compile(rf"{_COMMA.pattern}|[+-]?\d*(?:[eE][+-]?\d+)?")
 _UNNAMED = "Unnamed: {}"
 """Name of a column without one, as pandas calls it."""
 
 
 def open_csv(path: Path) -> TableSource:
-    """Open a file of comma- or tab-separated text, also compressed, to be read in chunks.
+    """Open a file of text separated by commas, semicolons or tabs, also compressed, to be read in chunks.
 
     Identifiers are text exactly as written (see :mod:`.column_types`). Every other column has one type from the first
     row to the last. Rows without any value, as Excel leaves them, are left out. CellProfiler's files with two header
-    rows have the columns that its other exports have.
+    rows have the columns that its other exports have. Where semicolons or tabs separate columns, numbers may have
+    decimal commas.
 
     Parameters
     ----------
@@ -64,6 +72,7 @@ class _CsvFile:
     path: Path
     names: tuple[str, ...] = ()
     _delimiter: str = ","
+    _decimal: str = "."
     _header_rows: int = 1
     _types: dict[str, pa.DataType] = field(default_factory=dict)
     _undecided: dict[str, bool] = field(default_factory=dict)  # by name: numbers in the first block
@@ -71,17 +80,10 @@ class _CsvFile:
     _decided: bool = False
 
     def __post_init__(self) -> None:
-        ending = self.path.name.lower()
-        if ".tsv" in ending:
-            self._delimiter = "\t"
+        self._find_separator()
         try:
             with self._open() as first:
                 schema = first.schema
-                if len(schema.names) == 1 and ".txt" in ending and "\t" in schema.names[0]:
-                    self._delimiter = "\t"
-            if self._delimiter == "\t":
-                with self._open() as first:
-                    schema = first.schema
             names = _names(schema.names)
             if pair := self._two_headers(schema.names):
                 names, self._header_rows = pair, 2
@@ -98,6 +100,35 @@ class _CsvFile:
         for column in schema:
             self._sort(column.name, column.type)
 
+    def _find_separator(self) -> None:
+        """Choose semicolons or tabs, and decimal commas, where the beginning of the file leaves no doubt."""
+        lines = self._head().splitlines()[:LOOKED_AT]
+        if ".tsv" in self.path.name.lower():
+            self._delimiter = "\t"
+        elif "," not in "".join(lines[:1]):
+            self._delimiter = next((separator for separator in ";\t" if separator in "".join(lines[:1])), ",")
+        if self._delimiter == ",":
+            return
+        header, *rows = csv.reader(lines, delimiter=self._delimiter) if lines else [[]]
+        for number, name in enumerate(header):
+            values = [] if is_identifier(name) else [row[number].strip() for row in rows if number < len(row)]
+            decimals = [value for value in values if _COMMA.fullmatch(value)]
+            if decimals and all(_COMMA_OR_WHOLE.fullmatch(value) for value in values if value not in MISSING_WORDS):
+                self._decimal = ","
+                log.info("'%s': numbers are read with a decimal comma (%s in %s)", self.path, decimals[0], name)
+                return
+
+    def _with_points(self, name: str, text: pa.Array) -> pa.Array:
+        """Write the numbers of a column of text with decimal points; refuse files that use both signs."""
+        if self._decimal == "." or is_identifier(name):
+            return text
+        if pc.any(pc.match_substring_regex(text, r"^\s*[+-]?\d+(\.\d+|(\.\d{3})+,\d+)\s*$")).as_py():
+            raise InputError(
+                f"'{self.path}', column {name}: points in numbers, where others have decimal commas: write all "
+                "numbers with a decimal point only"
+            )
+        return pc.replace_substring_regex(text, rf"^\s*{_COMMA.pattern}\s*$", r"\1.\2")
+
     def _open(
         self, columns: Sequence[str] | None = None, types: dict[str, pa.DataType] | None = None
     ) -> pv.CSVStreamingReader:
@@ -106,6 +137,7 @@ class _CsvFile:
             column_types=types,
             null_values=["", *MISSING_WORDS],
             strings_can_be_null=types is None,
+            decimal_point=self._decimal,
         )
         options = pv.ReadOptions(block_size=BLOCK_BYTES, use_threads=False)  # with threads, errors do not name the row
         if self.names:
@@ -163,8 +195,8 @@ class _CsvFile:
         line, blank = 1 + self._header_rows, list[int]()
         for batch in self._batches(list(columns)) if columns else ():
             texts = [batch.column(name) for name in columns]
-            for column, text in zip(columns.values(), texts, strict=True):
-                column.add(text)
+            for (name, column), text in zip(columns.items(), texts, strict=True):
+                column.add(self._with_points(name, text))
             self._refuse_header(texts, list(columns), line)
             empty = np.logical_and.reduce([pc.equal(text, "").to_numpy(zero_copy_only=False) for text in texts])
             blank.extend(line - 1 - self._header_rows + np.flatnonzero(empty))
@@ -232,8 +264,8 @@ class _CsvFile:
             else:
                 row += batch.num_rows
             values = {
-                name: text_to(self._types[name], column) if pa.types.is_string(column.type) else column
-                for name, column in zip(names, batch.columns, strict=True)
+                name: column if pa.types.is_floating(column.type) else text_to(kind, self._with_points(name, column))
+                for name, column, kind in zip(names, batch.columns, map(self._types.get, names), strict=True)
             }
             if batch.num_rows:
                 yield arrow_frame(values)

@@ -11,6 +11,7 @@ from ..evaluation.table import evaluate_frame
 from .features import select_features
 from .formats import open_table
 from .source import TableSource, name_in_errors, read_frame
+from .spellings import one_spelling
 
 
 def evaluate(
@@ -52,11 +53,11 @@ def evaluate(
     InputError
         If an argument or the table cannot be used.
     """
-    source = open_table(table, objects)
-    names, frame = select_features(source, features), read_frame(source)
+    source = one_spelling(open_table(table, objects))
+    names = select_features(source, features)
     with name_in_errors(table):
         return evaluate_frame(
-            frame,
+            read_frame(source),
             names,
             label,
             tasks,

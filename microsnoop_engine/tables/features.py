@@ -9,6 +9,7 @@ import logging
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -97,13 +98,15 @@ def select_features(source: TableSource, features: str | Sequence[str] = "all") 
     first = next(source.chunks(looked), None) if looked else pd.DataFrame()
     if first is None:
         raise InputError(f"'{source.path}' has no rows")
-    numeric = [name for name in names if _holds_numbers(first[name])]
+    holds_numbers = dict(zip(first.columns, map(_holds_numbers, first.dtypes), strict=True))
+    numeric = [name for name in names if holds_numbers[name]]
     for name in names:
-        if name not in numeric:
+        if not holds_numbers[name]:
             _refuse_words(source.path, name, first[name])
     if features == "all" and source.features is None:
-        names_of_others = [name for name in source.columns if name not in names and not _NOT_FEATURES.match(name)]
-        others = [name for name in names_of_others if _holds_numbers(first[name])]
+        chosen = set(names)
+        names_of_others = [name for name in source.columns if name not in chosen and not _NOT_FEATURES.match(name)]
+        others = [name for name in names_of_others if holds_numbers[name]]
         if numeric and others:
             log.warning(
                 "'%s': %d columns of numbers are not named as features and left out (%s): choose with `features`",
@@ -131,8 +134,8 @@ def select_features(source: TableSource, features: str | Sequence[str] = "all") 
     return numeric
 
 
-def _holds_numbers(column: pd.Series) -> bool:
-    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+def _holds_numbers(kind: Any) -> bool:
+    return pd.api.types.is_numeric_dtype(kind) and not pd.api.types.is_bool_dtype(kind)
 
 
 def _without_image_constants(source: TableSource, names: list[str]) -> list[str]:
@@ -152,7 +155,7 @@ def _without_image_constants(source: TableSource, names: list[str]) -> list[str]
         return names
     images = (groups.max() > groups.min()).any()
     varies = first[names].nunique() > 1
-    constant = [name for name in names if varies[name] and not images[name]]
+    constant = list(varies.index[varies & ~images])
     if constant:
         log.warning(
             "'%s': %d features are equal in all objects of an image and left out (%s): choose them with `features`",
@@ -160,7 +163,8 @@ def _without_image_constants(source: TableSource, names: list[str]) -> list[str]
             len(constant),
             listing(constant),
         )
-    return [name for name in names if name not in constant]
+    left_out = set(constant)
+    return [name for name in names if name not in left_out]
 
 
 def _matching(source: TableSource, features: str) -> list[str]:

@@ -93,7 +93,7 @@ class _Groups:
         chunk = _plain(chunk, [*self._by, *self._constant])
         groups = chunk.groupby(self._by, dropna=False, sort=False)
         self._keep_constant(groups[self._constant].nunique(dropna=False))
-        described = groups[self._constant].first()
+        described = groups[self._constant].first().copy()  # one block: pandas warns of many
         described[COUNT] = groups[COUNT].sum() if self._counted else groups.size()
         self._metadata.append(described)
         if self._summed:

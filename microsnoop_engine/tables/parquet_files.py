@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import unquote
@@ -123,13 +124,15 @@ class _DataSet:
         kinds: dict[str, list[pa.DataType]] = {}
         for schema, part, file in zip(self._schemas, self._parts, self._files, strict=True):
             names = [name for name in schema.names if not _PANDAS_INDEX.match(name)]
-            if len(set(names)) < len(names):
-                twice = next(name for name in names if names.count(name) > 1)
+            known = set(names)
+            if len(known) < len(names):
+                twice = Counter(names).most_common(1)[0][0]
                 raise InputError(f"'{file}' has the column {twice} more than once: rename it")
-            for name in names:
-                kinds.setdefault(name, []).append(schema.field(name).type)
+            for column in schema:
+                if column.name in known:
+                    kinds.setdefault(column.name, []).append(column.type)
             for name, value in part.items():
-                if name not in names:
+                if name not in known:
                     kinds.setdefault(name, []).append(TextColumn.kind_of(name, value))
         for name, found in kinds.items():
             if len(found) == len(self._files):
@@ -171,7 +174,8 @@ class _DataSet:
         """Yield chunks of some columns."""
         names = list(columns)
         for number, (schema, part) in enumerate(zip(self._schemas, self._parts, strict=True)):
-            here = [name for name in names if name in schema.names]
+            known = set(schema.names)
+            here = [name for name in names if name in known]
             for batch in self._read(number, here):
                 if not batch.num_rows:
                     continue

@@ -91,7 +91,21 @@ def test_distances_in_blocks_equal_those_at_once(monkeypatch):
     groups = [np.arange(50) % 6]
     whole = nearest(features, 3, groups)
     monkeypatch.setattr("microsnoop_engine.evaluation.neighbors.BLOCK_BYTES", 7 * 50 * 8)
+    monkeypatch.setattr("microsnoop_engine.evaluation.neighbors.TILE", 7)
     assert (nearest(features, 3, groups) == whole).all()
+
+
+@pytest.mark.parametrize("tile", [1, 2, 5, 16, 64])
+def test_nearest_rows_found_tile_by_tile_are_those_of_sorting_all(monkeypatch, tile):
+    """Whole numbers, so that many distances are equal: the first rows of the table come first."""
+    monkeypatch.setattr("microsnoop_engine.evaluation.neighbors.TILE", tile)
+    random = np.random.default_rng(tile)
+    for k in (1, 3, 11):
+        features, group = random.integers(0, 4, (40, 3)).astype(float), random.integers(0, 5, 40)
+        distances = ((features[:, None] - features) ** 2).sum(2)
+        distances[group[:, None] == group] = np.inf
+        expected = np.argsort(distances, axis=1, kind="stable")[:, :k]
+        assert (nearest(features, k, [group], "euclidean") == expected).all()
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

@@ -153,3 +153,21 @@ def test_fewer_controls_than_features_have_the_transform_of_the_eigenvectors(met
     expected = (vectors / np.sqrt(regularized) @ vectors.T) / scale[:, None]
     np.testing.assert_allclose(found.matrix_, expected, atol=1e-8)
     np.testing.assert_allclose(found.matrix_ @ found.inverse_, np.eye(30), atol=1e-8)
+
+
+@pytest.mark.filterwarnings("ignore::microsnoop_engine.sphering.spherize.SpheringWarning")
+@pytest.mark.parametrize("method", METHODS)
+def test_rows_are_sphered_without_the_matrix_as_with_it(method):
+    controls, treated = CONTROLS[:8], TREATED.astype(np.float32)
+    sphering = Spherize(method, 0.1).fit(controls)
+    found = sphering.transform(treated)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, (treated - sphering.mean_) @ sphering.matrix_, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(sphering.matrix_ @ sphering.inverse_, np.eye(12), atol=1e-9)
+    sphering.fit(CONTROLS)
+    np.testing.assert_allclose(sphering.matrix_, Spherize(method, 0.1).fit(CONTROLS).matrix_)
+
+
+def test_a_rule_that_does_not_shrink_two_controls_is_refused():
+    with pytest.raises(InputError, match="ledoit-wolf does not shrink 2 controls"):
+        Spherize(regularization="ledoit-wolf").fit(CONTROLS[:2])

@@ -62,3 +62,19 @@ def test_messages_name_the_table(cells):
         aggregate(
             pd.read_parquet(cells / "cells.parquet"), "treatment", ["Metadata_Well"], keep_values=["Metadata_Week"]
         )
+
+
+@pytest.mark.parametrize("statistic", ["mean", "median"])
+def test_spellings_of_a_well_are_one_well_written_as_in_its_first_row(caplog, statistic):
+    spellings = ["a1", "A01", "A - 1", "r01c01", "B02", "B2", "C03"]
+    frame = pd.DataFrame(
+        {"Metadata_Plate": "P", "Metadata_Well": spellings, "Nuclei_AreaShape_Area": [1.0, 2, 3, 6, 10, 20, 5]}
+    )
+    wells = aggregate(frame, statistic=statistic, plates=["Metadata_Plate"]).frame
+    assert wells["Metadata_Well"].tolist() == ["B02", "C03", "a1"]
+    assert wells["Nuclei_AreaShape_Area"].tolist() == [15, 5, 3 if statistic == "mean" else 2.5]
+    said = [record.getMessage() for record in caplog.records if "several spellings" in record.getMessage()]
+    assert said == [
+        "'DataFrame': 2 wells have several spellings in Metadata_Well (a1 and A01) and are one well each, written as "
+        "in its first row"
+    ]

@@ -174,7 +174,7 @@ BAD = {
     ),
     "row too short": ("aggregate", file("cells.csv", "a,x\nA,1\nA\n"), [], "'{table}' .*Row #3: Expected 2.* got 1: A"),
     "row too long": ("aggregate", file("cells.csv", "a,x\nA,1,2\n"), [], "'{table}' .*Row #2: Expected 2.* got 3"),
-    "semicolons": ("aggregate", file("cells.csv", "a;x\nA;1\n"), [], "'{table}': .*separated by ';': save it with com"),
+    "bars": ("aggregate", file("cells.csv", "a|x\nA|1\n"), [], "'{table}': .*separated by '.': save it with com"),
     "Latin-1": ("aggregate", file("cells.csv", "Metadata_Well,x\nA\xe9,1\n".encode("latin-1")), [], "'{table}'.*UTF-8"),
     "Latin-1 header": ("aggregate", file("cells.csv", "well,\xb5m\nA,1\n".encode("latin-1")), [], "'{table}'.*UTF-8"),
     "UTF-16": ("aggregate", file("cells.csv", "a,x\nA,1\n".encode("utf-16")), [], "'{table}'.*save it as CSV in UTF-8"),

@@ -15,6 +15,7 @@ from microsnoop_engine.errors import InputError
 from microsnoop_engine.tables.features import select_features
 from microsnoop_engine.tables.formats import open_table, write_table
 from microsnoop_engine.tables.grouping import aggregate_groups
+from microsnoop_engine.tables.source import read_frame
 
 CELLS = pd.DataFrame(
     {
@@ -192,3 +193,33 @@ def test_an_interrupted_write_leaves_the_old_table(tmp_path, monkeypatch):
         write_table(CELLS[:1], tmp_path / "cells.csv", [])
     assert (tmp_path / "cells.csv").read_bytes() == before
     assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+@pytest.mark.parametrize("ending", [".csv", ".txt", ".csv.gz"])
+def test_tables_of_excel_with_semicolons_tabs_and_decimal_commas(tmp_path, caplog, separator, ending):
+    caplog.set_level("INFO")
+    frame = pd.DataFrame(
+        {
+            "Metadata_Plate": ["001", "1,5"],
+            "Metadata_Dose": [0.5, None],
+            "Metadata_Row": [1, 2],
+            "Nuclei_AreaShape_Area": [1234.25, -0.001],
+        }
+    )
+    path = tmp_path / f"table{ending}"
+    frame.to_csv(path, sep=separator, decimal=",", index=False)
+    pd.testing.assert_frame_equal(read_frame(open_table(path)), frame, check_dtype=False)
+    assert "numbers are read with a decimal comma (0,5 in Metadata_Dose)" in caplog.text
+    frame.to_csv(path, sep=separator, index=False)
+    pd.testing.assert_frame_equal(read_frame(open_table(path)), frame, check_dtype=False)
+
+
+def test_decimal_commas_and_points_in_one_file_are_refused(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("Metadata_Dose;Metadata_Volume\n0,5;1.234\n")
+    with pytest.raises(InputError, match="column Metadata_Volume: points in numbers, where others have"):
+        read_frame(open_table(path))
+    path.write_text("Metadata_Dose;Nuclei_AreaShape_Area\n0,5;1.234,5\n")
+    with pytest.raises(InputError, match="column Nuclei_AreaShape_Area: points in numbers"):
+        select_features(open_table(path))

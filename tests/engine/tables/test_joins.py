@@ -199,8 +199,8 @@ def test_platemaps_that_do_not_fit_say_what_both_hold(tmp_path):
         InputError, match=r"such as \['1', 'A01'\]\); it has \['001', 'A01'\]: write plates and wells alike"
     ):
         join_platemap(WELLS.assign(Metadata_Plate=1), tmp_path / "map.csv", KEY)
-    (tmp_path / "map.csv").write_text("Plate;Well;Dose\nP1;A01;0,1\n")
-    with pytest.raises(InputError, match="its columns are separated by ';': save it with commas"):
+    (tmp_path / "map.csv").write_text("Plate|Well|Dose\nP1|A01|0.1\n")
+    with pytest.raises(InputError, match=r"its columns are separated by '\|': save it with commas"):
         join_platemap(WELLS, tmp_path / "map.csv", KEY)
 
 
