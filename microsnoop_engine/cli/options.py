@@ -40,7 +40,8 @@ def add_compute_options(parser: argparse.ArgumentParser) -> None:
         "--model",
         default=defaults.model,
         metavar="fast|base|FILE",
-        help="weights: fast (the compact network, default), base (the paper's network) or a .safetensors file",
+        help="weights: fast (the compact network, default), base (the paper's network) or a .safetensors file; "
+        "fast+base: both, their numbers side by side",
     )
     group.add_argument(
         "--device",

@@ -28,6 +28,8 @@ OBJECTS = 100
 """Objects after which no more image sets are looked at."""
 IMAGE_SETS = 12
 """Image sets that are looked at, at most."""
+MIXED_SIZES = 4.0
+"""Spread of sizes of which one factor for all is warned of."""
 SEED = 0
 
 
@@ -43,11 +45,14 @@ class TypicalDiameter:
         Objects it is the median of.
     image_sets : int
         Image sets they lie in.
+    spread : float
+        Percentile 95 of the objects' longer sides over percentile 5.
     """
 
     pixels: float | None
     objects: int
     image_sets: int
+    spread: float = 1.0
 
     def complete(self, job: Job) -> Job:
         """Return the job with the diameter in its settings; crops are not resized if there is none."""
@@ -66,6 +71,12 @@ class TypicalDiameter:
             self.objects,
             self.image_sets,
         )
+        if self.spread >= MIXED_SIZES:
+            log.warning(
+                "objects differ %.1f-fold in size (5 to 95 percent of them): measure kinds of objects in runs of their "
+                "own, or set `scale` to each",
+                self.spread,
+            )
 
 
 def find_diameter(image_sets: Sequence[ImageSet], job: Job) -> TypicalDiameter:
@@ -94,7 +105,10 @@ def find_diameter(image_sets: Sequence[ImageSet], job: Job) -> TypicalDiameter:
         sides += (typical_sides(*pixels, job.settings) * image_set.scale).tolist()
         if len(sides) >= OBJECTS or looked_at == IMAGE_SETS:
             break
-    return TypicalDiameter(float(np.median(sides)) if sides else None, len(sides), looked_at)
+    if not sides:
+        return TypicalDiameter(None, 0, looked_at)
+    low, middle, high = np.percentile(sides, (5, 50, 95)).tolist()
+    return TypicalDiameter(middle, len(sides), looked_at, round(high / low, 2))
 
 
 def read_diameter(folder: Path) -> TypicalDiameter | None:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import DeviceError, InputError, first_line, torch_needed
+from .backends.backend import Backend, TensorBackend
 from .checkpoints import DEFAULT, Card, load_weights
 from .devices import best_device, device_lock, halving
 from .frame import Frame
+from .side_by_side import SEPARATOR, SideBySide, joint_card
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,46 +33,13 @@ CPU_BATCH, GPU_BATCH = 64, 256
 """Crops per call of the network, where the caller does not set it."""
 
 
-class Backend(Protocol):
-    """Compute embeddings with a library on a device.
-
-    Attributes
-    ----------
-    name, device, precision : str
-    takes_tensors : bool
-        Whether crops are best cut on the device; the backend is a :class:`TensorBackend` then.
-    """
-
-    name: str
-    device: str
-    precision: str
-    takes_tensors: bool
-
-    def embed(self, crops: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Compute embeddings (n, dimension), rows of unit length, of crops (n, 1, s, s)."""
-        ...
-
-
-@runtime_checkable
-class TensorBackend(Backend, Protocol):
-    """A backend that also takes crops that are on its device already."""
-
-    def launch(self, crops: Tensor) -> Tensor:
-        """Begin to compute the embeddings (n, dimension) of crops (n, 1, s, s) on the device."""
-        ...
-
-    def fetch(self, crops: Tensor, embeddings: Tensor) -> Callable[[], NDArray[np.float32]]:
-        """Return a function that waits for launched embeddings and returns them as an array."""
-        ...
-
-
 class Embedder:
     """Turn crops into embeddings.
 
     Parameters
     ----------
     model : str or Path
-        Name of shipped weights, or a ``.safetensors`` file.
+        Name of shipped weights, or a ``.safetensors`` file; several joined by ``+`` have their numbers side by side.
     device : {'auto', 'cpu', 'cuda', 'cuda:0', 'cuda:1', ..., 'mps'}
         ``auto``: a GPU if there is one.
     precision : {'auto', 'float32', 'bfloat16', 'float16'}
@@ -115,7 +84,8 @@ class Embedder:
         batch_size: int | None = None,
         threads: int | None = None,
     ) -> None:
-        self._open(*load_weights(model), device, precision, backend, batch_size, threads)
+        names = [model] if isinstance(model, Path) or Path(model).is_file() else model.split(SEPARATOR)
+        self._open([load_weights(name) for name in names], device, precision, backend, batch_size, threads)
 
     @classmethod
     def from_state(
@@ -150,13 +120,12 @@ class Embedder:
             As for the class.
         """
         embedder = cls.__new__(cls)
-        embedder._open(state, card, device, precision, backend, batch_size, threads)
+        embedder._open([(state, card)], device, precision, backend, batch_size, threads)
         return embedder
 
     def _open(
         self,
-        state: Mapping[str, NDArray[Any]],
-        card: Card,
+        weights: Sequence[tuple[Mapping[str, NDArray[Any]], Card]],
         device: str,
         precision: str,
         backend: str,
@@ -170,10 +139,12 @@ class Embedder:
         for name, value in (("batch_size", batch_size), ("threads", threads)):
             if value is not None and value < 1:
                 raise InputError(f"`{name}` is {value}: the smallest value is 1")
-        self.card = card
-        self.backend = _choose_backend(state, card, device, precision, backend, threads)
+        cards = [card for _, card in weights]
+        self.card = cards[0] if len(cards) == 1 else joint_card(cards)
+        backends = [_choose_backend(state, card, device, precision, backend, threads) for state, card in weights]
+        self.backend: Backend = backends[0] if len(backends) == 1 else SideBySide(backends)
         self.batch_size = batch_size or (CPU_BATCH if self.device == "cpu" else GPU_BATCH)
-        log.info("%s on %s, %s, %s", card.name, self.device, self.backend.name, self.precision)
+        log.info("%s on %s, %s, %s", self.card.name, self.device, self.backend.name, self.precision)
 
     @property
     def frame(self) -> Frame:

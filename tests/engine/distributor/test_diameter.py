@@ -1,9 +1,11 @@
 """The typical diameter of a run: found once, the same for all its parts."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import tifffile
 from screens import write_screen
 
 from microsnoop_engine import CropSettings
@@ -34,8 +36,6 @@ def test_it_is_the_median_of_the_objects(image_sets):
 
 
 def test_images_enlarged_to_a_pixel_size_have_larger_objects(image_sets):
-    from dataclasses import replace
-
     assert find_diameter([replace(each, scale=2.0) for each in image_sets], JOB).pixels == 16
 
 
@@ -74,3 +74,12 @@ def test_without_objects_crops_are_not_resized(tmp_path, embedder, caplog):
     summary = run_job(image_sets, JOB, embedder, tmp_path / "out")
     assert summary.job.settings.scale == "none"
     assert "no objects in 2 image sets: crops are not resized" in caplog.text
+
+
+def test_very_different_sizes_are_warned_of(tmp_path, embedder, caplog):
+    image_sets = from_load_data(write_screen(tmp_path / "screen", 2))
+    labels = np.zeros((96, 96), np.uint16)
+    labels[2:8, 2:8], labels[10:90, 10:90] = 1, 2
+    tifffile.imwrite(tmp_path / "screen/labels.tif", labels)
+    run_job(image_sets, JOB, embedder, tmp_path / "out")
+    assert "objects differ 13.3-fold in size" in caplog.text

@@ -259,3 +259,18 @@ def test_tensors_for_a_backend_that_takes_arrays(embedder):
     assert not embedder.takes_tensors
     with pytest.raises(InputError, match="the backend 'openvino' takes arrays only: use `embed`"):
         embedder.start(torch.zeros(1, 1, 48, 48))
+
+
+def test_networks_side_by_side():
+    crops = random_crops(128, 3)
+    fast, base, both = (Embedder(name, precision="float32", **THREADS) for name in ("fast", "base", "fast+base"))
+    assert (both.card.name, both.card.dimension) == ("microsnoop-fast+microsnoop-base", 512)
+    assert both.card.sha256 not in (fast.card.sha256, base.card.sha256)
+    expected_embeddings = np.hstack([fast.embed(crops), base.embed(crops)]) / np.sqrt(2)
+    np.testing.assert_allclose(both.embed(crops), expected_embeddings, atol=1e-6)
+
+
+def test_networks_that_see_crops_differently(paper_weights, tmp_path, monkeypatch):
+    monkeypatch.chdir(paper_weights.parent)
+    with pytest.raises(InputError, match=r"'microsnoop-fast' sees crops of 128 pixels .crop., 'paper' of 224 .zeros."):
+        Embedder("fast+paper.safetensors", **THREADS)
