@@ -6,19 +6,25 @@ import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import MicrosnoopError, ResumeError
 from ..images.image_set import ImageSet
+from ..images.labels import has_own_shape, read_labels
 from ..model.devices import best_device
 from ..model.frame import Frame
 from ..modes.measure import typical_sides, with_diameter
+from ..modes.regions import longer_sides, object_bounds
+from ..segmentation.segmenter import Segmenter
 from ..storage.atomic import write_atomic
 from ..storage.paths import path_kind, read_bytes
 from .job import Job
-from .reading import read
+from .reading import add_labels, attempt, read_image
 
 log = logging.getLogger(__name__)
 
@@ -98,17 +104,25 @@ def find_diameter(image_sets: Sequence[ImageSet], job: Job) -> TypicalDiameter:
     looked_at = 0
     for index in np.random.default_rng(SEED).permutation(len(image_sets)):
         image_set = image_sets[index]
-        pixels = read(image_set, needed, segment)
-        if isinstance(pixels, MicrosnoopError):
+        found = attempt(image_set, partial(_sides, image_set, needed, segment))
+        if isinstance(found, MicrosnoopError):
             continue
         looked_at += 1
-        sides += (typical_sides(*pixels, job.settings) * image_set.scale).tolist()
+        sides += (found * image_set.scale).tolist()
         if len(sides) >= OBJECTS or looked_at == IMAGE_SETS:
             break
     if not sides:
         return TypicalDiameter(None, 0, looked_at)
     low, middle, high = np.percentile(sides, (5, 50, 95)).tolist()
     return TypicalDiameter(middle, len(sides), looked_at, round(high / low, 2))
+
+
+def _sides(image_set: ImageSet, job: Job, segment: Segmenter | None) -> NDArray[Any]:
+    """Measure the objects of an image set; the pixels of its channels are read only where they are needed."""
+    labels = image_set.labels.get(job.objects)
+    if segment is None and labels is not None and job.settings.mode == "cells" and has_own_shape(labels):
+        return longer_sides(object_bounds(read_labels(labels, job.objects, None))[1])
+    return typical_sides(*add_labels(image_set, read_image(image_set, job), job, segment), job.settings)
 
 
 def read_diameter(folder: Path) -> TypicalDiameter | None:

@@ -29,7 +29,7 @@ MAX_LABEL = np.iinfo(np.int32).max
 
 
 def read_labels(
-    source: PlaneSource, objects: str, shape: tuple[int, ...], channels: Sequence[PlaneSource] = ()
+    source: PlaneSource, objects: str, shape: tuple[int, ...] | None, channels: Sequence[PlaneSource] = ()
 ) -> NDArray[np.integer[Any]]:
     """Read a label image, a mask, or a file of outlines.
 
@@ -40,8 +40,8 @@ def read_labels(
         black-and-white mask; or outlines with one of `OUTLINE_SUFFIXES`.
     objects : str
         The object set, for the error.
-    shape : tuple of int
-        Height and width of the image, in pixels.
+    shape : tuple of int or None
+        Height and width of the image, in pixels. None for those of a label image (see :func:`has_own_shape`).
     channels : sequence of PlaneSource
         The planes of the image: outlines that lie in other planes of a stack are left out.
 
@@ -59,7 +59,7 @@ def read_labels(
     """
     suffix = source.path.suffix.lower()
     if source.row is None and source.level is None:
-        if suffix in OUTLINE_SUFFIXES:
+        if shape is not None and suffix in OUTLINE_SUFFIXES:
             return _draw_outlines(source, objects, shape, channels)
         if suffix in LOSSY and not source.is_mask:
             raise ImageError(
@@ -75,9 +75,14 @@ def read_labels(
             if not (np.isfinite(plane).all() and (plane == np.rint(plane)).all()):
                 raise InputError("does not hold whole numbers: use a label image, not intensities or a resized one")
             plane = plane.astype(np.int64)
-        return check_labels(plane, shape)
+        return check_labels(plane, plane.shape if shape is None else shape)
     except InputError as error:
         raise ImageError(str(error), source.path, objects) from None
+
+
+def has_own_shape(source: PlaneSource) -> bool:
+    """Return whether labels can be read without the shape of their image: all but outlines."""
+    return source.row is not None or source.level is not None or source.path.suffix.lower() not in OUTLINE_SUFFIXES
 
 
 def _read_file(source: PlaneSource, objects: str) -> NDArray[Any]:
