@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import DeviceError, InputError, first_line, torch_needed
-from .backends.backend import Backend, TensorBackend
+from .backends.backend import CONVOLUTIONAL, Backend, TensorBackend
 from .checkpoints import DEFAULT, Card, load_weights
 from .devices import best_device, device_lock, halving
 from .frame import Frame
@@ -27,8 +27,6 @@ log = logging.getLogger(__name__)
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 BACKENDS = ("auto", "openvino", "torch")
-GRAPHS = ("unet", "compact")
-"""Architectures that OpenVINO runs, without PyTorch."""
 CPU_BATCH, GPU_BATCH = 64, 256
 """Crops per call of the network, where the caller does not set it."""
 
@@ -240,10 +238,10 @@ def _choose_backend(
         device = "cpu" if backend == "openvino" else best_device()
     if device != "cpu" and backend == "openvino":
         raise InputError(f"`backend` openvino computes on the CPU: set `device` to cpu, not {device}")
-    has_graph = card.architecture in GRAPHS
+    has_graph = card.architecture in CONVOLUTIONAL
     if backend == "openvino" and not has_graph:
         raise InputError(
-            f"`backend` openvino runs the networks {', '.join(GRAPHS)}: '{card.name}' is a {card.architecture}"
+            f"`backend` openvino runs the networks {', '.join(CONVOLUTIONAL)}: '{card.name}' is a {card.architecture}"
         )
     if backend == "openvino" and precision == "float16":
         raise InputError("`backend` openvino computes in float32 or bfloat16, not in float16")

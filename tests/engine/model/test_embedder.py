@@ -193,6 +193,12 @@ def test_shipped_networks_see_the_crop_itself(name, size):
     assert (embedder.frame.size, embedder.frame.zeros) == (128, False)
 
 
+def test_the_compact_network_in_float16(real_crops):
+    crops = np.stack([resize(normalize(crop)[0], (128, 128)) for crop in real_crops[::4]])[:, None]
+    exact, half = (Embedder("fast", backend="torch", precision=each, **THREADS) for each in ("float32", "float16"))
+    assert cosine(exact.embed(crops), half.embed(crops)).min() > 0.9995
+
+
 @pytest.mark.parametrize("name", ["fast", "base"])
 @pytest.mark.parametrize("mask", ["box", "object"])
 def test_cells_do_not_move_in_bfloat16(real_crops, name, mask):

@@ -13,8 +13,8 @@ from microsnoop_engine.model.checkpoints import Card
 
 
 @pytest.fixture(scope="module")
-def torch_embedder():
-    return Embedder(backend="torch", device="cpu", precision="float32", threads=2)
+def torch_embedder(paper_weights):
+    return Embedder(paper_weights, backend="torch", device="cpu", precision="float32", threads=2)
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +33,8 @@ def test_crops_on_the_device(torch_embedder, embedder, crops):
     assert not embedder.takes_tensors
 
 
-def test_memory_runs_out_on_the_device(crops, torch_embedder):
-    other = Embedder(backend="torch", device="cpu", precision="float32", threads=2)
+def test_memory_runs_out_on_the_device(crops, torch_embedder, paper_weights):
+    other = Embedder(paper_weights, backend="torch", device="cpu", precision="float32", threads=2)
     launch, sizes = other.backend.launch, []
 
     def launch_two(part):
@@ -49,11 +49,11 @@ def test_memory_runs_out_on_the_device(crops, torch_embedder):
     assert other.batch_size == 2
 
 
-def test_numbers_too_large_for_float16(torch_embedder, crops):
+def test_numbers_too_large_for_float16(torch_embedder, crops, paper_weights):
     """A crop with one hot pixel is computed in float32, the others in float16."""
     crops = crops[:3].copy()
     crops[1, 0, 20, 20] = 60_000
-    half = Embedder(backend="torch", device="cpu", precision="float16", threads=2)
+    half = Embedder(paper_weights, backend="torch", device="cpu", precision="float16", threads=2)
     assert not torch.isfinite(half.backend.launch(torch.from_numpy(crops))[1]).all()
     embeddings, expected = half.embed(crops), torch_embedder.embed(crops)
     assert np.abs(embeddings[1] - expected[1]).max() < 1e-5
@@ -111,6 +111,7 @@ def test_memory_runs_out_while_compiling(monkeypatch):
     [
         ("cuda", "unet", True, "float16"),
         ("cuda:3", "unet", False, "float16"),
+        ("cuda", "compact", True, "float16"),
         ("cuda", "vit", False, "bfloat16"),
         ("cuda", "vit", True, "float32"),
         ("cpu", "unet", True, "float32"),
@@ -127,7 +128,7 @@ def test_automatic_precision(monkeypatch, device, architecture, whitened, chosen
     [
         ("bfloat16", "unet", "the weights 'w' are whitened, .*: set `precision` to float16 \\(or auto\\)"),
         ("bfloat16", "vit", "the weights 'w' are whitened, .*: set `precision` to float32 \\(or auto\\)"),
-        ("float16", "vit", "`precision` float16 is for the paper's network: 'w' is a vit"),
+        ("float16", "vit", "`precision` float16 is for the networks unet, compact: 'w' is a vit"),
     ],
 )
 def test_precisions_that_do_not_fit(precision, architecture, message):
