@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     import openvino as ov
 
 
+STABLE_IN_BFLOAT16 = ("compact",)
+"""Architectures whose cells move by less than 0.05 of their standard deviations (benchmarks/results/precision.md)."""
+
+
 class Graphs(Protocol):
     """Build the graphs of an encoder."""
 
@@ -37,7 +41,7 @@ class OpenVinoBackend:
         Tensors by name.
     card : Card
     precision : {'auto', 'float32', 'bfloat16'}
-        ``auto``: bfloat16 if the CPU computes it natively.
+        ``auto``: bfloat16 if the CPU computes it natively and the embeddings stay where they are in float32.
     threads : int, optional
         By default all cores.
 
@@ -65,7 +69,9 @@ class OpenVinoBackend:
         has_bfloat16 = "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         if precision == "bfloat16" and not has_bfloat16:
             raise DeviceError("this CPU has no bfloat16 arithmetic: set `precision` to auto or float32")
-        self.precision = "bfloat16" if has_bfloat16 and precision != "float32" else "float32"
+        stable = card.architecture in STABLE_IN_BFLOAT16
+        rounded = has_bfloat16 and (precision == "bfloat16" or (precision == "auto" and stable))
+        self.precision = "bfloat16" if rounded else "float32"
         self._config: dict[str, str | int] = {
             "INFERENCE_PRECISION_HINT": "bf16" if self.precision == "bfloat16" else "f32"
         }

@@ -120,6 +120,6 @@ def test_damaged_card(saved, content, message):
 
 
 def test_build_refuses_weights_of_another_dimension():
-    state = load_weights()[0]
+    state = load_weights("base")[0]
     with pytest.raises(WeightsError, match=r"encoder\.3\.proj\.conv\.weight: shape .* instead of \(128, 128, 1, 1\)"):
         build(state, Card("mine", dimension=128))
