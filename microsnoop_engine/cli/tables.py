@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import listing
-from .options import path_argument
+from .options import names_argument, path_argument
 
 TABLE_HELP = (
     "a folder of microsnoop profile; .parquet, .csv, .csv.gz, .h5ad; a folder of CellProfiler's ExportToSpreadsheet or "
@@ -33,10 +33,12 @@ def _add_aggregate(commands: Any) -> None:
     )
     _add_table(parser)
     parser.add_argument("--level", choices=("image", "well", "treatment"), default="well", help="default: well")
-    parser.add_argument("--treatment", type=names_of, default=(), metavar="A,B", help="columns that define a treatment")
+    parser.add_argument(
+        "--treatment", type=names_argument, default=(), metavar="A,B", help="columns that define a treatment"
+    )
     parser.add_argument(
         "--keep-values",
-        type=names_of,
+        type=names_argument,
         default=(),
         metavar="A,B",
         help="with --level treatment: columns of the wells whose different values a treatment keeps, Metadata_Week",
@@ -50,7 +52,7 @@ def _add_aggregate(commands: Any) -> None:
     )
     parser.add_argument(
         "--plates",
-        type=names_of,
+        type=names_argument,
         default=(),
         metavar="A,B",
         help="columns that tell plates, batches and acquisitions apart; default: found by their names",
@@ -61,7 +63,7 @@ def _add_aggregate(commands: Any) -> None:
     )
     parser.add_argument(
         "--on",
-        type=names_of,
+        type=names_argument,
         default=("Metadata_Plate", "Metadata_Well"),
         metavar="A,B",
         help="columns to join the platemap on, Plate=Metadata_Plate where it has another name there; default: "
@@ -77,7 +79,10 @@ def _add_combine(commands: Any) -> None:
     )
     parser.add_argument("tables", nargs=2, type=path_argument, metavar="TABLE", help=TABLE_HELP)
     parser.add_argument(
-        "--on", type=names_of, metavar="A,B", help="key columns; default: image and object number, or plate and well"
+        "--on",
+        type=names_argument,
+        metavar="A,B",
+        help="key columns; default: image and object number, or plate and well",
     )
     parser.add_argument(
         "--match",
@@ -144,7 +149,7 @@ def _add_evaluate(commands: Any) -> None:
     parser.add_argument(
         "--task",
         dest="tasks",
-        type=names_of,
+        type=names_argument,
         default=("knn",),
         metavar="A,B",
         help="knn (default), linear, mlp, silhouette, map, nsc, nscb",
@@ -184,11 +189,6 @@ def _add_out(parser: argparse.ArgumentParser, default: str | None, shown: str = 
         help=f"{OUT_HELP}; default: {shown or default}",
     )
     parser.add_argument("--quiet", action="store_true", help="print errors only")
-
-
-def names_of(text: str) -> tuple[str, ...]:
-    """Split a comma-separated list of names."""
-    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _regularization(text: str) -> str | float:

@@ -210,9 +210,7 @@ def test_cells_do_not_move_on_another_computer(real_crops, name, mask):
         for crop in real_crops
     ]
     crops = np.stack(crops)[:, None]
-    exact, rounded = (
-        Embedder(name, precision=precision, **THREADS).embed(crops) for precision in ("float32", "auto")
-    )
+    exact, rounded = (Embedder(name, precision=precision, **THREADS).embed(crops) for precision in ("float32", "auto"))
     assert cosine(exact, rounded).min() > 0.999
     assert (np.abs((rounded - exact).mean(0)) / exact.std(0)).max() < 0.05
 
