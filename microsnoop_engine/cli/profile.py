@@ -146,6 +146,13 @@ def _add_profile(commands: Any) -> None:
         help="longer side of a typical object, for --scale auto and for a segmentation; default: the median of the "
         "objects in some of the image sets. To compare runs, give all the same",
     )
+    crops.add_argument(
+        "--magnifications",
+        type=magnifications_argument,
+        default=CropSettings.magnifications,
+        metavar="A,B",
+        help="show every crop at several magnifications, e.g. 1,1.75: twice as many numbers per channel; default: 1",
+    )
     add_compute_options(parser)
     several = parser.add_argument_group("several devices or machines")
     several.add_argument(
@@ -204,6 +211,11 @@ def shard_argument(text: str) -> Shard:
         return Shard.parse(text)
     except InputError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def magnifications_argument(text: str) -> tuple[float, ...]:
+    """Parse numbers with commas between them."""
+    return tuple(float(number) for number in text.split(","))
 
 
 def scale_argument(text: str) -> float | str:

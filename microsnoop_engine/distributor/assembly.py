@@ -102,4 +102,5 @@ class ImageSetBatcher:
             )
         except (ImageError, InputError) as error:
             return error
-        return ImageSetResult(measurement, measurement.features.size // self._dimension - len(measurement.problems))
+        crops = measurement.features.size // self._dimension
+        return ImageSetResult(measurement, crops - len(measurement.problems) * len(settings.magnifications))

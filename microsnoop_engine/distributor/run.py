@@ -267,15 +267,14 @@ def run_job(
         metadata = metadata_types(image_set.metadata for image_set in image_sets)
         if any(has_outlines(image_set, job.objects) for image_set in image_sets):
             metadata |= dict.fromkeys(OUTLINE_METADATA, str)
-        layout = Layout(job.objects, tuple(job.channels), metadata, running.card.dimension)
+        dimension = running.card.dimension * len(job.settings.magnifications)
+        layout = Layout(job.objects, tuple(job.channels), metadata, dimension)
         run = describe_run(image_sets, job, running.card, running.precision)
         if shard:
             run |= {"shard": str(shard)}
             image_sets, folder = shard.of(image_sets), folder / shard.folder
         with resume_table(folder, layout, run, part_bytes, image_set_keys(image_sets, metadata)) as writer:
-            summary = RunSummary(
-                folder, job, running.card.dimension, len(image_sets), writer.done, resumed=len(writer.done)
-            )
+            summary = RunSummary(folder, job, dimension, len(image_sets), writer.done, resumed=len(writer.done))
             if diameter:
                 write_diameter(shared, diameter)
             write_image_sets(folder, image_sets, job.channels)

@@ -50,6 +50,7 @@ def crops(
     settings: CropSettings,
     masks: ObjectMasks | None = None,
     frame: Frame = PAPER,
+    magnification: float = 1.0,
 ) -> Iterator[Crops]:
     """Cut the crops of an image, all channels of a region at once.
 
@@ -63,13 +64,15 @@ def crops(
         The pixels to keep; all others become zero, as the padding does. By default all pixels are kept.
     frame : Frame
         What the network sees.
+    magnification : float
+        Enlarges all crops beyond the scale of the settings.
 
     Yields
     ------
     Crops
         The channels of one region; several where their windows differ in size or some cannot be measured.
     """
-    shapes = resized_shapes(regions, settings, frame).tolist()
+    shapes = resized_shapes(regions, settings, frame, magnification).tolist()
     window_of = _window_padded_first if settings.pad_first else _window
     for row, (y0, x0, y1, x1) in enumerate(regions.box.tolist()):
         inside = None if masks is None else masks.inside(row)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, Literal
@@ -16,7 +16,7 @@ from ..images.labels import check_labels
 from ..model.embedder import Embedder
 from ..model.frame import Frame
 from .batcher import Batcher
-from .crops import crops
+from .crops import Crops, crops
 from .masks import LabelMasks, ObjectMasks
 from .regions import Regions, longer_sides, object_bounds, regions_of, resized_shapes
 from .resizing import without_offset
@@ -57,8 +57,9 @@ class Measurement:
     ----------
     regions : Regions
         One per row of ``features``.
-    features : array (n, c * d), float32
-        Channel after channel, d numbers each (the dimension of the weights); NaN where a crop could not be measured.
+    features : array (n, c * m * d), float32
+        Channel after channel, d numbers each (the dimension of the weights) for each of m magnifications; NaN where a
+        crop could not be measured.
     problems : list of CropFailure
         The crops that could not be measured.
     """
@@ -250,27 +251,39 @@ def embed_regions(
     Measurement
         One row per region. Its features are complete once ``batcher.pending[owner]`` is 0.
     """
-    channels = len(image)
+    channels, shown = len(image), len(settings.magnifications)
     count = len(regions) * channels
-    features = np.full((len(regions), channels * dimension), np.nan, np.float32)
-    by_crop, done = features.reshape(count, dimension), 0
-    problems: list[tuple[int, str]] = []
-    unresized = (resized_shapes(regions, settings, batcher.frame) == regions.box[:, 2:] - regions.box[:, :2]).all()
-    if batcher.cropper and unresized:
-        parts = batcher.cropper.crops(image, regions, settings, masks, batcher.batch_size)
-    else:
-        parts = crops(image, regions, settings, masks, batcher.frame)
+    features = np.full((len(regions), channels * shown * dimension), np.nan, np.float32)
+    by_crop, done = features.reshape(count * shown, dimension), 0
+    problems: dict[int, str] = {}
     with _libraries().limit(limits=1, user_api="blas"):  # threads for small products wait more than they compute
-        for part in parts:
-            problems += part.problems
-            done += len(part.indices) + len(part.problems)
-            if len(part.indices) and batcher.add(part.windows, by_crop, part.indices, owner) and on_batch:
-                on_batch(done, count)
+        for number, magnification in enumerate(settings.magnifications):
+            for part in _cut(batcher, image, regions, masks, settings, magnification):
+                problems |= dict(part.problems)
+                done += len(part.indices) + len(part.problems)
+                rows = part.indices * shown + number
+                if len(rows) and batcher.add(part.windows, by_crop, rows, owner) and on_batch:
+                    on_batch(done, count * shown)
     failures = [
         CropFailure(int(regions.object_number[index // channels]), index % channels, reason)
-        for index, reason in sorted(problems)
+        for index, reason in sorted(problems.items())
     ]
     return Measurement(regions, features, failures)
+
+
+def _cut(
+    batcher: Batcher,
+    image: NDArray[Any],
+    regions: Regions,
+    masks: ObjectMasks | None,
+    settings: CropSettings,
+    magnification: float,
+) -> Iterator[Crops]:
+    """Cut crops where that is fastest: those that are not resized on a device that does it."""
+    shapes = resized_shapes(regions, settings, batcher.frame, magnification)
+    if batcher.cropper and (shapes == regions.box[:, 2:] - regions.box[:, :2]).all():
+        return batcher.cropper.crops(image, regions, settings, masks, batcher.batch_size)
+    return crops(image, regions, settings, masks, batcher.frame, magnification)
 
 
 def mean_of_rows(measurement: Measurement) -> Measurement:

@@ -311,7 +311,9 @@ def box_limit(factor: float | None) -> float:
     return np.inf if factor is None else LARGEST / 2 / factor
 
 
-def resized_shapes(regions: Regions, settings: CropSettings, frame: Frame) -> NDArray[np.int64]:
+def resized_shapes(
+    regions: Regions, settings: CropSettings, frame: Frame, magnification: float = 1.0
+) -> NDArray[np.int64]:
     """Compute the shapes to which crops are resized.
 
     Parameters
@@ -320,6 +322,8 @@ def resized_shapes(regions: Regions, settings: CropSettings, frame: Frame) -> ND
     settings : CropSettings
     frame : Frame
         What the network sees.
+    magnification : float
+        Enlarges all crops further.
 
     Returns
     -------
@@ -332,6 +336,7 @@ def resized_shapes(regions: Regions, settings: CropSettings, frame: Frame) -> ND
     if settings.mode == "image":
         factors = LARGEST / longer
     else:
-        factors = frame.size / longer if factor is None else np.minimum(factor, LARGEST / longer)
+        own = frame.size / longer if factor is None else factor
+        factors = np.minimum(own * magnification, LARGEST / longer)
     shapes: NDArray[np.int64] = np.rint(sides * factors[:, None]).astype(np.int64).clip(np.minimum(sides, 1))
     return shapes

@@ -43,6 +43,9 @@ class CropSettings:
         Typical longer side of an object in pixels, 1 to 10,000, for ``scale='auto'`` and for a segmentation. Default:
         the median of the objects, which a run finds in some of its image sets and :func:`.measure` in its image. In
         mode ``single-cell`` it is the longer side of the image. Mode ``tile`` is not resized without it.
+    magnifications : tuple of float
+        Each crop is shown once per magnification, 0.25 to 4, beyond ``scale``; the embeddings stand side by side. For the
+        modes ``cells`` and ``single-cell``.
 
     Raises
     ------
@@ -62,6 +65,7 @@ class CropSettings:
     drop_border: bool = False
     scale: float | str = "auto"
     diameter: float | None = None
+    magnifications: tuple[float, ...] = (1.0,)
 
     def __post_init__(self) -> None:
         for setting, choices in (("mode", MODES), ("mask", MASKS), ("normalize", NORMALIZATIONS)):
@@ -80,6 +84,13 @@ class CropSettings:
             )
         if self.scale == "each" and self.mode == "tile":
             raise InputError("`scale` each goes with the modes cells and single-cell: tiles have no objects")
+        object.__setattr__(self, "magnifications", tuple(self.magnifications))
+        if not self.magnifications or len(set(self.magnifications)) < len(self.magnifications):
+            raise InputError("`magnifications` must hold one number or more, each once, such as 1, 1.75")
+        for value in self.magnifications:
+            _check_number("magnifications", value, 0.25, 4)
+        if self.magnifications != (1.0,) and self.mode not in ("cells", "single-cell"):
+            raise InputError(f"`magnifications` goes with the modes cells and single-cell, not with {self.mode}")
         if self.diameter is None:
             return
         _check_number("diameter", self.diameter, 1, 10_000)
