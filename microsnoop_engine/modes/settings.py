@@ -44,8 +44,8 @@ class CropSettings:
         the median of the objects, which a run finds in some of its image sets and :func:`.measure` in its image. In
         mode ``single-cell`` it is the longer side of the image. Mode ``tile`` is not resized without it.
     magnifications : tuple of float
-        Each crop is shown once per magnification, 0.25 to 4, beyond ``scale``; the embeddings stand side by side. For the
-        modes ``cells`` and ``single-cell``.
+        Each crop is shown once per magnification, 0.25 to 4, beyond ``scale``; the embeddings stand side by side. For
+        the modes ``cells`` and ``single-cell``.
 
     Raises
     ------
