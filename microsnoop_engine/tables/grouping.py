@@ -72,7 +72,7 @@ def aggregate_groups(
         raise InputError(
             f"'{source.path}': no group of {', '.join(by)} has {min_objects} objects or more: lower `min_objects`"
         )
-    return result.sort_index().reset_index()
+    return result.sort_index().copy().reset_index()  # a copy is in one block: columns are inserted in no time
 
 
 class _Groups:

@@ -10,7 +10,7 @@ import torch
 from real_crops import FIELDS, real_field
 from real_crops import real_crops as read_crops
 from screens import write_screen
-from several_workers import JOB, table_of
+from several_workers import JOB, SETTINGS, table_of
 
 from microsnoop_engine.distributor.run import run_job
 from microsnoop_engine.images.load_data import from_load_data
@@ -73,10 +73,12 @@ def thirty_sets(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def table_of_thirty(thirty_sets, tmp_path_factory, embedder):
+def table_of_thirty(thirty_sets, tmp_path_factory):
     """What one process makes of them."""
+    from microsnoop_engine.model.embedder import Embedder
+
     folder = tmp_path_factory.mktemp("expected")
-    run_job(thirty_sets, JOB, embedder, folder)
+    run_job(thirty_sets, JOB, Embedder(**SETTINGS, device="cpu", threads=2), folder)
     return table_of(folder)
 
 

@@ -9,7 +9,8 @@ from microsnoop_engine.distributor.job import Job
 from microsnoop_engine.tables.parquet_files import read_table
 
 JOB = Job(("DNA",), "Nuclei", CropSettings(rescale_constant=3.0))
-SETTINGS = {"precision": "float32", "batch_size": 8}
+SETTINGS = {"model": "base", "precision": "float32", "batch_size": 8}
+"""The slow network, so that a run lasts long enough for something to happen to its workers."""
 READER = """
 import ctypes
 

@@ -143,7 +143,7 @@ def test_a_killed_merge_loses_no_table_and_is_completed_by_the_next_one(screen, 
 
 def test_shares_of_different_runs_are_refused(screen, shares):
     shutil.rmtree(shares / "shard-0001-of-0003")
-    other = [*MODE, "--scale", "0.5"]
+    other = ["tile" if word == "image" else word for word in MODE]
     assert main(["profile", str(screen), *other, "--out", str(shares), "--shard", "1/3"]) == 0
     with pytest.raises(InputError, match="shards 1/3 and 2/3 are of different runs: settings differ"):
         merge(shares)

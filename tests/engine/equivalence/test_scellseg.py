@@ -114,7 +114,7 @@ def test_random_weights(scellseg, size):
 @torch.inference_mode()
 def test_shipped_weights(scellseg, model):
     theirs = Reference(scellseg, decoder=False).eval()
-    state, _ = checkpoints.load_weights()
+    state, _ = checkpoints.load_weights("base")
     result = theirs.load_state_dict(
         {k: torch.from_numpy(state[rename_reference(k)].astype(np.float32)) for k in arrays(theirs)}, strict=False
     )

@@ -60,7 +60,7 @@ def test_missing_files_and_buckets(bucket, screen, capsys):
         read_plane(PlaneSource(bucket / "cut.tif"), "DNA")
     assert main(["profile", str(screen), *OPTIONS, "--out", "s3://no-such-bucket/out"]) == 1
     error = capsys.readouterr().err
-    assert error == "microsnoop profile: 's3://no-such-bucket/out': there is no bucket 'no-such-bucket'\n"
+    assert error == "microsnoop profile: 's3://no-such-bucket/out/images.csv': there is no bucket 'no-such-bucket'\n"
     for table in ("none", ""):
         with pytest.raises(InputError, match="there is no table at"):
             read_table(bucket / table)
