@@ -263,9 +263,10 @@ def nearest_treatments(screen: Screen) -> Panel | None:
     nearest = {}
     for number, name in enumerate(names):
         similarity = means @ means[number]
-        order = [other for other in np.argsort(-similarity, kind="stable") if other != number][:NEAREST]
+        order = np.argsort(-similarity, kind="stable")[: NEAREST + 1]
         nearest[str(name)] = [
-            [str(names[other]), round(float(similarity[other]), 3), int(members[other])] for other in order
+            [str(names[other]), round(float(similarity[other]), 3), int(members[other])]
+            for other in order[order != number][:NEAREST]
         ]
     return nearest
 
