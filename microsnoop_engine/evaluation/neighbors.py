@@ -171,7 +171,7 @@ class Distances:
         return np.flatnonzero(distances <= last + self.tolerance)
 
     def levels(self, distances: NDArray[Any]) -> NDArray[np.intp]:
-        """Number distances (c,) by size, from 0; equal ones have one number."""
+        """Rank distances (c,) from 0; equal ones have one rank."""
         order = np.argsort(distances, kind="stable")
         level = np.empty(len(distances), np.intp)
         level[order] = np.cumsum(np.diff(distances[order], prepend=distances[order[0]]) > self.tolerance)
