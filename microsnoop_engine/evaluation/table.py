@@ -110,6 +110,8 @@ def evaluate_frame(
         if task in ("nsc", "nscb"):
             others = [column for column in (compound, batch if task == "nscb" else None) if column]
             rows = rows & np.logical_and.reduce([has_word(frame[other]) for other in others])
+        if task in ("knn", "map", "silhouette"):
+            _refuse_single_rows(labels, rows)
         chosen, named = values if rows.all() else values[rows], labels[rows]
         grouped = None if group_of is None else group_of[rows]
         kinds = {str(groups): grouped}
@@ -136,6 +138,17 @@ def evaluate_frame(
             left_out = len(values) - len(numbers)
             results.append({"task": title, **asdict(estimates[name]), **({"left_out": left_out} if left_out else {})})
     return results
+
+
+def _refuse_single_rows(labels: NDArray[Any], directed: NDArray[np.bool_]) -> None:
+    """Refuse labels (n,) that have a single row only because the other ones have no direction."""
+    names, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    lost = (counts > 1) & (np.bincount(codes[directed], minlength=len(names)) == 1)
+    if lost.any():
+        raise InputError(
+            f"{(~directed).sum()} rows are all zeros, have no direction and are left out; without them, labels have a "
+            f"single row: {listing(names[lost])}. Leave these labels out"
+        )
 
 
 def _scorable(

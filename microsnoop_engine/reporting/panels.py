@@ -222,7 +222,9 @@ def doses(screen: Screen) -> Panel | None:
     )
     if y is None:
         return None
-    compounds = screen.column(roles.compound) if roles.compound else np.full(len(y), "treated")
+    compounds = np.full(len(y), "treated")
+    if roles.compound:
+        compounds = np.where(screen.known(roles.compound), screen.column(roles.compound), "(none)")
     kind = np.where(screen.negative, "negative controls", np.where(screen.positive, "positive controls", compounds))
     x = screen.frame[roles.dose].to_numpy(np.float64)
     return {"x": rounded(x), "y": rounded(y), "kind": kind.tolist(), "what": quantity, "dose": short_name(roles.dose)}

@@ -16,6 +16,7 @@ from microsnoop_engine.sphering.table import sphere
 from microsnoop_engine.tables.aggregation import aggregate
 from microsnoop_engine.tables.features import select_features
 from microsnoop_engine.tables.formats import open_table, write_table
+from microsnoop_engine.tables.joining import combine
 from microsnoop_engine.tables.source import in_memory, read_frame
 
 DEEP = [f"Nuclei_Microsnoop_E{k:03d}_DNA" for k in range(3)]
@@ -308,6 +309,37 @@ def test_anndata_keeps_what_it_knows(tmp_path, ending):
     assert found.obs["Metadata_Dose"].fillna(-1).tolist() == [1, -1] * 6
     assert found.obs["Metadata_Flag"].tolist() == [True, False] * 6
     assert found.obs["Metadata_Role"].isna().tolist() == [number == 3 for number in range(12)]
+
+
+def test_anndata_of_wells_keeps_what_it_knows_of_rows_that_stay(tmp_path, caplog):
+    frame = wells().assign(Metadata_Well=[f"A{number:02d}" for number in range(1, 13)], Metadata_Plate="P1")
+    data, path = annotated(frame), tmp_path / "t.h5ad"
+    data.varm["loadings"] = np.arange(6.0).reshape(3, 2)
+    data.write_h5ad(path)
+    platemap = frame[["Metadata_Plate", "Metadata_Well"]].assign(Metadata_Dose=np.arange(12.0))
+    aggregate(path, platemap=platemap, features=DEEP[1:], out=tmp_path / "wells.h5ad")
+    assert not caplog.messages
+    found = anndata.read_h5ad(tmp_path / "wells.h5ad")
+    assert list(found.obs_names) == list(data.obs_names)
+    assert found.obs["Metadata_Dose"].tolist() == list(range(12))
+    assert found.var["kind"].tolist() == ["b", "c"]
+    np.testing.assert_array_equal(found.layers["raw"], data.layers["raw"][:, 1:])
+    np.testing.assert_array_equal(found.varm["loadings"], data.varm["loadings"][1:])
+    np.testing.assert_array_equal(found.obsm["X_umap"], data.obsm["X_umap"])
+
+    other = platemap.assign(Nuclei_AreaShape_Area=np.arange(12.0))[3:9]
+    other.to_parquet(tmp_path / "other.parquet")
+    combine(path, tmp_path / "other.parquet", out=tmp_path / "both.h5ad")
+    found = anndata.read_h5ad(tmp_path / "both.h5ad")
+    assert list(found.obs_names) == list(data.obs_names[3:9])
+    np.testing.assert_array_equal(found.obsm["X_umap"], data.obsm["X_umap"][3:9])
+    assert "not written: layers raw, varm loadings" in caplog.text
+    caplog.clear()
+
+    aggregate(path, "treatment", ["Metadata_Role"], out=tmp_path / "roles.h5ad")
+    assert "not written: obsm X_umap, layers raw, varm loadings" in caplog.text
+    with pytest.raises(InputError, match="ends in"):
+        aggregate(path, out=tmp_path / "wells.zarr")
 
 
 def test_anndata_declares_its_features(tmp_path):
