@@ -150,8 +150,10 @@ def _neighbor_accuracy(
     if metric == "cosine":
         kept = has_direction(values)
         values, labels, groups = values[kept], labels[kept], None if groups is None else groups[kept]
+        rows = np.flatnonzero(rows)[kept]
     correct = metrics.knn_correct(values, labels, None if groups is None else list(groups), roles.neighbors, metric)
-    return estimate(labels, correct, {short_name(roles.groups or ""): groups}, screen.rows)["balanced_accuracy"]
+    kinds = {short_name(roles.groups or ""): groups} | {name: unit[rows] for name, unit in screen.units().items()}
+    return estimate(labels, correct, kinds, screen.rows)["balanced_accuracy"]
 
 
 def _replicates(screen: Screen) -> list[ScreenScore]:

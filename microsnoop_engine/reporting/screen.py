@@ -12,6 +12,7 @@ from ..errors import InputError
 from ..evaluation import controls
 from ..evaluation.table import has_word
 from ..tables.columns import METADATA, OBJECT_NUMBER, WELL
+from ..tables.plates import row_units
 from ..tables.queries import select_rows
 from .roles import ColumnRoles
 
@@ -66,7 +67,12 @@ class Screen:
     def known(self, *columns: str | None) -> NDArray[np.bool_]:
         """Find the rows (n,) with a value in each of these columns; None is no column."""
         masks = [has_word(self.frame[name]) for name in columns if name]
-        return np.logical_and.reduce([np.ones(len(self.frame), bool), *masks])
+        return np.asarray(np.logical_and.reduce([np.ones(len(self.frame), bool), *masks]))
+
+    def units(self) -> dict[str, NDArray[Any]]:
+        """Return the numbers (n,) of the wells, or images, that rows are parts of; empty for wells."""
+        found = row_units(list(map(str, self.frame)))
+        return {name: self.frame.groupby(columns, dropna=False).ngroup().to_numpy() for name, columns in found.items()}
 
     def distance(self) -> NDArray[np.float64] | None:
         """Measure the distance (n,) of each row from the negative controls; None without such controls."""
