@@ -33,8 +33,10 @@ def principal_components(values: NDArray[Any], count: int = 2) -> tuple[NDArray[
     Raises
     ------
     InputError
-        If there are not more rows than components, or missing values.
+        If there are not more rows than components, fewer features, or missing values.
     """
+    if values.shape[1] < count:
+        raise InputError(f"a map needs {count} features, there are {values.shape[1]}")
     if len(values) <= count or not np.isfinite(values).all():
         raise InputError(f"a map needs more than {count} rows with all features, there are {len(values)}")
     from sklearn.decomposition import PCA

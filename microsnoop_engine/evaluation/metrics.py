@@ -15,8 +15,6 @@ from .neighbors import METRICS, Distances, has_direction, nearest
 CLASSIFIERS = ("linear", "mlp")
 ORDERS = 200
 """Number of random orders that tied neighbors are averaged over."""
-FEW_HITS = 16
-"""Number of relevant rows up to which their ranks are counted one by one."""
 VOTES = 1 << 24
 """Number of votes that are compared together."""
 
@@ -87,7 +85,7 @@ def knn_correct(
     features, labels = _check_table(features, labels)
     codes = np.unique(labels, return_inverse=True)[1]
     distances = Distances(features, _group_codes(groups, len(labels)), metric)
-    found, tied = distances.nearest(k)
+    found, tied = distances.search(k)
     random = np.random.default_rng(seed)
     result: NDArray[np.float64] = np.asarray(_winners(codes[found]) == codes, np.float64)
     for row, values in distances.of(tied):
@@ -96,8 +94,8 @@ def knn_correct(
             result[row] = (codes[equal] == codes[row]).mean()
         else:
             near = distances.candidates(values, k)
-            drawn = np.stack([distances.first(values, random.permutation(near), k) for _ in range(ORDERS)])
-            result[row] = (_winners(codes[drawn]) == codes[row]).mean()
+            orders = np.argsort(distances.levels(values[near]) + random.random((ORDERS, len(near))), axis=1)
+            result[row] = (_winners(codes[near[orders[:, :k]]]) == codes[row]).mean()
     return result
 
 
@@ -381,21 +379,17 @@ def average_precision(distances: NDArray[Any], relevant: NDArray[np.bool_], tole
     >>> average_precision(np.array([1.0, 1.0]), np.array([False, True]))
     0.75
     """
-    hit = np.sort(distances[relevant])
-    if len(hit) <= FEW_HITS:
-        nearer = (distances < hit[:, None] - tolerance).sum(1)
-        if ((distances <= hit[:, None] + tolerance).sum(1) == nearer + 1).all():  # no ties: no need to sort all
-            return float((np.arange(1, len(hit) + 1) / (nearer + 1)).mean())
-    order = np.argsort(distances, kind="stable")
-    starts = np.flatnonzero(np.diff(distances[order], prepend=-np.inf) > tolerance)
-    sizes = np.diff(starts, append=len(order))
-    hits = np.add.reduceat(relevant[order].astype(np.float64), starts)
+    ranked, hit = np.sort(distances), np.sort(distances[relevant])
+    starts = np.flatnonzero(np.diff(ranked, prepend=-np.inf) > tolerance)  # of runs of equal distances
+    run = np.searchsorted(starts, np.searchsorted(ranked, hit), side="right") - 1
+    runs, hits = np.unique(run, return_counts=True)
+    start, sizes = starts[runs], np.diff(starts, append=len(ranked))[runs]
     before = np.cumsum(hits) - hits
-    position = np.arange(len(order)) - np.repeat(starts, sizes)
-    share = np.repeat(hits / sizes, sizes)
-    others = np.repeat((hits - 1).clip(min=0) / np.maximum(sizes - 1, 1), sizes)
-    precision = (np.repeat(before, sizes) + 1 + position * others) / np.arange(1, len(order) + 1)
-    return float((share * precision).sum() / hits.sum())
+    item = np.repeat(np.arange(len(runs)), sizes)
+    position = np.arange(len(item)) - (np.cumsum(sizes) - sizes)[item]
+    others = ((hits - 1) / np.maximum(sizes - 1, 1))[item]
+    precision = (before[item] + 1 + position * others) / (start[item] + position + 1)
+    return float(((hits / sizes)[item] * precision).sum() / hits.sum())
 
 
 def _check_table(features: NDArray[Any], labels: NDArray[Any], members: int = 2) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -80,7 +80,7 @@ class Distances:
             if len(zeros):
                 raise InputError(f"rows {listing(zeros)} are all zeros and have no direction: drop them")
             self._features /= _lengths(features)[:, None].astype(self._features.dtype)
-        self._squares: NDArray[Any] = (self._features**2).sum(1)
+        self._squares: NDArray[Any] = np.einsum("np,np->n", self._features, self._features)
         self._exclude = exclude
         self.tolerance = (1e-6 if large else 1e-11) * float(self._squares.max(initial=0))
 
@@ -118,12 +118,28 @@ class Distances:
         """Find the k nearest rows (n, k) of each row, and the numbers of the tied ones.
 
         A row is tied if the order of its nearest rows, or which rows they are, is not defined. Of rows at one distance,
-        the first in the table comes first. Each distance is computed once for both of its rows.
+        the first in the table comes first.
 
         Raises
         ------
         InputError
             If k is below 1, or a row has fewer than k candidates.
+        """
+        found, tied = self.search(k)
+        for at, distances in self.of(tied):
+            near = self.candidates(distances, k)
+            found[at] = near[np.argsort(self.levels(distances[near]), kind="stable")[:k]]
+        return found, tied
+
+    def search(self, k: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Find the k nearest rows (n, k) as :meth:`nearest` does, but those of the tied rows in no defined order.
+
+        Each distance is computed once for both of its rows.
+
+        Raises
+        ------
+        InputError
+            As :meth:`nearest`.
         """
         if k < 1:
             raise InputError(f"k is {k}: it must be 1 or more")
@@ -147,24 +163,19 @@ class Distances:
             )
         gaps = np.where(np.isfinite(values[:, 1:]), values[:, 1:], np.inf) - values[:, :-1]
         tied = np.flatnonzero((gaps <= self.tolerance).any(1))
-        nearest = found[:, :k].copy()
-        for at, distances in self.of(tied):
-            nearest[at] = self.first(distances, np.flatnonzero(np.isfinite(distances)), k)
-        return nearest, tied
+        return found[:, :k].copy(), tied
 
     def candidates(self, distances: NDArray[Any], k: int) -> NDArray[np.intp]:
         """Return the rows that may be among the k nearest by distances (n,), however ties are ordered."""
         last = np.partition(distances, k - 1)[k - 1]
         return np.flatnonzero(distances <= last + self.tolerance)
 
-    def first(self, distances: NDArray[Any], candidates: NDArray[np.intp], k: int) -> NDArray[np.intp]:
-        """Return the k nearest candidates; of equal ones, the first."""
-        values = distances[candidates]
-        order = np.argsort(values, kind="stable")
-        gaps = np.diff(values[order], prepend=values[order[0]])
-        level = np.empty(len(values), np.intp)
-        level[order] = np.cumsum(np.where(np.isfinite(gaps), gaps, np.inf) > self.tolerance)
-        return np.asarray(candidates[np.argsort(level, kind="stable")[:k]], np.intp)
+    def levels(self, distances: NDArray[Any]) -> NDArray[np.intp]:
+        """Rank distances (c,) from 0; equal ones have one rank."""
+        order = np.argsort(distances, kind="stable")
+        level = np.empty(len(distances), np.intp)
+        level[order] = np.cumsum(np.diff(distances[order], prepend=distances[order[0]]) > self.tolerance)
+        return level
 
 
 def _keep_nearest(
@@ -179,11 +190,10 @@ def _keep_nearest(
     if np.isinf(worst).any() and most < len(others):  # the first tiles: all distances are among the least so far
         near = np.sort(np.argpartition(distances, most - 1, axis=1)[:, :most], axis=1)
         worst = np.minimum(worst, np.nextafter(np.take_along_axis(distances, near, axis=1).max(1), np.inf))
-    nearer = distances < worst[:, None]
-    row, column = np.nonzero(nearer)
+    row, column = _places(distances < worst[:, None])
     if not len(row):
         return
-    counts = nearer.sum(1)
+    counts = np.bincount(row, minlength=len(rows))
     place = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
     added = np.full((len(rows), counts.max()), np.inf, values.dtype)
     added_at = np.zeros(added.shape, np.intp)
@@ -193,6 +203,16 @@ def _keep_nearest(
     both, both_at = np.hstack([values[where], added[changed]]), np.hstack([found[where], added_at[changed]])
     order = np.argsort(both, axis=1, kind="stable")[:, :most]
     values[where], found[where] = np.take_along_axis(both, order, 1), np.take_along_axis(both_at, order, 1)
+
+
+def _places(mask: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return rows and columns of the True of a mask (b, c), row by row; faster than ``nonzero`` where they are rare."""
+    if mask.flags.c_contiguous:
+        row, column = np.divmod(np.flatnonzero(mask), mask.shape[1])
+        return row, column
+    column, row = np.divmod(np.flatnonzero(mask.T), mask.shape[0])
+    order = np.argsort(row, kind="stable")
+    return row[order], column[order]
 
 
 def nearest(

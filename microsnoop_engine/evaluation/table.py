@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -41,6 +41,7 @@ def evaluate_frame(
     groups: str | None = None,
     neighbors: int = 11,
     metric: str = "cosine",
+    units: Mapping[str, Sequence[str]] | None = None,
 ) -> list[dict[str, float | str]]:
     """Score how well features separate labels.
 
@@ -64,6 +65,8 @@ def evaluate_frame(
         Number of neighbors of ``knn``.
     metric : {'cosine', 'euclidean'}
         Distance of ``knn``: angles separate kinds of effect, lengths separate effect from none.
+    units : mapping of str to sequence of str, optional
+        What rows are parts of (wells, for a table of objects), with the columns that together name one.
 
     Returns
     -------
@@ -73,8 +76,8 @@ def evaluate_frame(
         ``left_out`` for want of a direction, with ``map`` also of a row to find, with ``nsc`` and ``nscb`` of a
         compound, or of another one with the same label.
 
-        Units are the groups, with ``map`` otherwise the labels if there are ten, with ``nsc`` and ``nscb`` the
-        compounds. Of fewer than five, they are the rows.
+        Units are the groups, with ``map`` otherwise the labels if there are ten, otherwise ``units``, with ``nsc`` and
+        ``nscb`` the compounds. Of fewer than five, they are the rows.
 
     Raises
     ------
@@ -102,6 +105,7 @@ def evaluate_frame(
 
     labels = frame[label].astype(str).to_numpy()
     group_of = None if groups is None else frame[groups].astype(str).to_numpy()
+    parts = {name: frame.groupby(list(of), dropna=False).ngroup().to_numpy() for name, of in (units or {}).items()}
     directed = has_direction(values)
     results: list[dict[str, float | str]] = []
     for task in tasks:
@@ -110,9 +114,11 @@ def evaluate_frame(
         if task in ("nsc", "nscb"):
             others = [column for column in (compound, batch if task == "nscb" else None) if column]
             rows = rows & np.logical_and.reduce([has_word(frame[other]) for other in others])
+        if task in ("knn", "map", "silhouette"):
+            _refuse_single_rows(labels, rows)
         chosen, named = values if rows.all() else values[rows], labels[rows]
         grouped = None if group_of is None else group_of[rows]
-        kinds = {str(groups): grouped}
+        kinds = {str(groups): grouped} | {name: part[rows] for name, part in parts.items()}
         if task in ("nsc", "nscb"):
             match = nsc(chosen, named, *(frame.loc[rows, other].astype(str).to_numpy() for other in others))
             numbers, named = match.correct, named[match.rows]
@@ -123,6 +129,7 @@ def evaluate_frame(
             numbers, named = numbers[found], named[found]
             sample = named if len(np.unique(named)) >= MANY_LABELS else None
             kinds = {str(groups): None if grouped is None else grouped[found], label: sample}
+            kinds |= {name: part[rows][found] for name, part in parts.items()}
         elif task == "silhouette":
             numbers = silhouettes(chosen.astype(np.float64), named)
         elif task == "knn":
@@ -136,6 +143,17 @@ def evaluate_frame(
             left_out = len(values) - len(numbers)
             results.append({"task": title, **asdict(estimates[name]), **({"left_out": left_out} if left_out else {})})
     return results
+
+
+def _refuse_single_rows(labels: NDArray[Any], directed: NDArray[np.bool_]) -> None:
+    """Refuse labels (n,) that have a single row only because the other ones have no direction."""
+    names, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    lost = (counts > 1) & (np.bincount(codes[directed], minlength=len(names)) == 1)
+    if lost.any():
+        raise InputError(
+            f"{(~directed).sum()} rows are all zeros, have no direction and are left out; without them, labels have a "
+            f"single row: {listing(names[lost])}. Leave these labels out"
+        )
 
 
 def _scorable(

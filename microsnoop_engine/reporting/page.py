@@ -35,7 +35,7 @@ from ..tables.source import in_memory, read_frame
 from . import panels
 from .roles import ColumnRoles
 from .scores import screen_scores
-from .screen import Screen
+from .screen import Screen, counted, short_name
 from .thumbnails import thumbnails
 
 PACKAGES = ("numpy", "pandas", "scikit-learn", "plotly", "umap-learn", "copairs")
@@ -296,16 +296,20 @@ def _thumbnail_keys(frame: pd.DataFrame, profiles: Path) -> Sequence[str]:
 
 def _summary(screen: Screen, features: Sequence[str], total: int, lacking: Sequence[str]) -> str:
     rows, kind = len(screen.frame), screen.rows
-    parts = [f"{rows:,} {kind}" + (f" drawn at random from {total:,}" if total > rows else "")]
+    parts = [counted(rows, kind) + (f" drawn at random from {total:,}" if total > rows else "")]
     if screen.treatment is not None:
-        parts.append(f"{len(np.unique(screen.treatment[screen.annotated]))} treatments")
+        parts.append(counted(len(np.unique(screen.treatment[screen.annotated])), "treatments"))
         if not screen.annotated.all():
-            parts.append(f"{(~screen.annotated).sum()} {kind} not annotated")
-    parts.append(f"{len(features)} features")
+            parts.append(f"{counted(int((~screen.annotated).sum()), kind)} not annotated")
+    parts.append(counted(len(features), "features"))
     missing = int((~screen.present).sum())
-    notes = [f"{missing} without all features are not on the maps"] if missing else []
+    notes = [f"{missing:,} without all features {'is' if missing == 1 else 'are'} not on the maps"] if missing else []
+    for column in dict.fromkeys(name for name in (screen.roles.groups, screen.roles.batch) if name):
+        if without := int((~screen.known(column)).sum()):
+            notes.append(f"{counted(without, kind)} without {short_name(column)}, left out of the scores that use it")
     if lacking:
-        notes.append(f"{len(lacking)} features left out, missing in more than a fifth of the rows: {listing(lacking)}")
+        left = counted(len(lacking), "features")
+        notes.append(f"{left} left out, missing in more than a fifth of the rows: {listing(lacking)}")
     return "; ".join([", ".join(parts), *notes])
 
 
@@ -347,8 +351,8 @@ def _scores(after: Screen, before: Screen | None) -> list[dict[str, Any]]:
 def _estimate(estimate: Estimate, rows: str) -> dict[str, Any]:
     """Turn a score into JSON values: ``value``, the interval ``low`` to ``high`` or None, and what was ``counted``."""
     value, low, high = panels.rounded(np.array([estimate.value, estimate.low, estimate.high]))
-    units = "" if estimate.units == estimate.rows else f", {estimate.units:,} {estimate.unit}"
-    return {"value": value, "low": low, "high": high, "counted": f"{estimate.rows:,} {rows}{units}"}
+    units = "" if estimate.units == estimate.rows else f", {counted(estimate.units, estimate.unit)}"
+    return {"value": value, "low": low, "high": high, "counted": counted(estimate.rows, rows) + units}
 
 
 def _versions() -> str:

@@ -222,7 +222,9 @@ def doses(screen: Screen) -> Panel | None:
     )
     if y is None:
         return None
-    compounds = screen.column(roles.compound) if roles.compound else np.full(len(y), "treated")
+    compounds = np.full(len(y), "treated")
+    if roles.compound:
+        compounds = np.where(screen.known(roles.compound), screen.column(roles.compound), "(none)")
     kind = np.where(screen.negative, "negative controls", np.where(screen.positive, "positive controls", compounds))
     x = screen.frame[roles.dose].to_numpy(np.float64)
     return {"x": rounded(x), "y": rounded(y), "kind": kind.tolist(), "what": quantity, "dose": short_name(roles.dose)}
@@ -263,9 +265,10 @@ def nearest_treatments(screen: Screen) -> Panel | None:
     nearest = {}
     for number, name in enumerate(names):
         similarity = means @ means[number]
-        order = [other for other in np.argsort(-similarity, kind="stable") if other != number][:NEAREST]
+        order = np.argsort(-similarity, kind="stable")[: NEAREST + 1]
         nearest[str(name)] = [
-            [str(names[other]), round(float(similarity[other]), 3), int(members[other])] for other in order
+            [str(names[other]), round(float(similarity[other]), 3), int(members[other])]
+            for other in order[order != number][:NEAREST]
         ]
     return nearest
 

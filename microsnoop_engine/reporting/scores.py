@@ -14,7 +14,7 @@ from ..evaluation import controls, metrics
 from ..evaluation.neighbors import has_direction
 from ..evaluation.scores import Estimate, Score, estimate
 from ..evaluation.table import has_word
-from .screen import Screen, short_name
+from .screen import Screen, counted, short_name
 
 Result = TypeVar("Result")
 
@@ -67,10 +67,11 @@ def _labels(screen: Screen) -> list[ScreenScore]:
     if not rows.any():
         return []
     scores = []
-    labels, label = screen.column(roles.label)[rows], short_name(roles.label)
+    scored = rows & screen.known(roles.groups)
+    labels, label = screen.column(roles.label)[scored], short_name(roles.label)
     names, counts = np.unique(labels, return_counts=True)
     if len(names) > 1 and counts.min() > 1:
-        accuracy = score_or_none(lambda: _neighbor_accuracy(screen, rows, labels))
+        accuracy = score_or_none(lambda: _neighbor_accuracy(screen, scored, labels))
         if accuracy is not None:
             where = f" of another {short_name(roles.groups)}" if roles.groups else ""
             nearest = f"{roles.neighbors} most similar {screen.rows}{where}"
@@ -87,22 +88,24 @@ def _matches(screen: Screen, rows: NDArray[Any]) -> list[ScreenScore]:
     roles = screen.roles
     assert roles.compound is not None
     assert roles.label is not None
-    rows = rows & has_word(screen.frame[roles.compound])
-    labels = screen.column(roles.label)[rows]
-    compounds = screen.column(roles.compound)[rows]
-    tasks: list[tuple[str, str, NDArray[Any] | None]] = [("NSC", "another compound", None)]
+    tasks: list[tuple[str, str, str | None]] = [("NSC", "another compound", None)]
     if roles.batch:
-        other = f"another compound and another {short_name(roles.batch)}"
-        tasks.append(("NSCB", other, screen.column(roles.batch)[rows]))
+        tasks.append(("NSCB", f"another compound and another {short_name(roles.batch)}", roles.batch))
     scores = []
     treatments = screen.treatment
     assert treatments is not None  # at least the label names a treatment
-    for name, other, batches in tasks:
+    known = rows
+    for name, other, batch in tasks:
+        rows = known & screen.known(roles.compound, batch)
+        if not rows.any():
+            continue
+        labels, compounds = screen.column(roles.label)[rows], screen.column(roles.compound)[rows]
+        batches = screen.column(batch)[rows] if batch else None
         means, first, members = treatment_means(screen.values[rows], treatments[rows], batches)
         match = metrics.nsc(means, labels[first], compounds[first], None if batches is None else batches[first])
         if len(match.rows):
             text = f"treatments whose most similar treatment of {other} has the same {short_name(roles.label)}; "
-            text += f"{len(match.rows)} treatments"
+            text += counted(len(match.rows), "treatments")
             of = {"compounds": compounds[first][match.rows]}
             found = estimate(labels[first][match.rows], match.correct, of, "treatments")["accuracy"]
             scores.append(ScreenScore(name, text, replace(found, rows=int(members[match.rows].sum()))))
@@ -147,8 +150,10 @@ def _neighbor_accuracy(
     if metric == "cosine":
         kept = has_direction(values)
         values, labels, groups = values[kept], labels[kept], None if groups is None else groups[kept]
+        rows = np.flatnonzero(rows)[kept]
     correct = metrics.knn_correct(values, labels, None if groups is None else list(groups), roles.neighbors, metric)
-    return estimate(labels, correct, {short_name(roles.groups or ""): groups}, screen.rows)["balanced_accuracy"]
+    kinds = {short_name(roles.groups or ""): groups} | {name: unit[rows] for name, unit in screen.units().items()}
+    return estimate(labels, correct, kinds, screen.rows)["balanced_accuracy"]
 
 
 def _replicates(screen: Screen) -> list[ScreenScore]:
@@ -178,11 +183,14 @@ def _replicates(screen: Screen) -> list[ScreenScore]:
 def _batches(screen: Screen) -> list[ScreenScore]:
     if screen.roles.batch is None:
         return []
-    batches = screen.column(screen.roles.batch)[screen.present]
+    rows = screen.present & screen.known(screen.roles.batch)
+    batches = screen.column(screen.roles.batch)[rows]
     names, counts = np.unique(batches, return_counts=True)
     if len(names) < 2 or counts.min() < 2:
         return []
-    accuracy = _neighbor_accuracy(screen, screen.present, batches, apart=False)
+    accuracy = score_or_none(lambda: _neighbor_accuracy(screen, rows, batches, apart=False))
+    if accuracy is None:
+        return []
     batch = short_name(screen.roles.batch)
     text = f"how often the nearest {screen.rows} share the {batch}; at chance level there is no batch effect"
     return [ScreenScore(f"{batch} by neighbors", text, accuracy, higher_is_better=False, chance=1 / len(names))]
@@ -200,7 +208,7 @@ def _controls(screen: Screen) -> list[ScreenScore]:
         count = len(negative) + len(positive)
         kinds = f"{len(negative)} negative and {len(positive)} positive controls"
         scores.append(ScreenScore("Z'", f"{text}; {kinds}", _counted(separation, count, screen.rows, count)))
-    rows = screen.present & (screen.negative | screen.positive)
+    rows = screen.present & (screen.negative | screen.positive) & screen.known(roles.groups)
     labels = np.where(screen.positive, "positive", "negative")[rows]
     # not the cosine: sphered negative controls lie around zero, where angles are noise
     accuracy = score_or_none(lambda: _neighbor_accuracy(screen, rows, labels, metric="euclidean"))
@@ -209,7 +217,7 @@ def _controls(screen: Screen) -> list[ScreenScore]:
         text = f"controls whose nearest controls{where} are of the same kind"
         scores.append(ScreenScore("Controls told apart", text, accuracy, chance=0.5))
     if roles.dose:
-        treated = ~(screen.negative | screen.positive)
+        treated = ~(screen.negative | screen.positive) & screen.known(roles.compound)
         doses = np.where(treated, screen.frame[roles.dose].to_numpy(np.float64), np.nan)
         compounds = screen.column(roles.compound) if roles.compound else np.full(len(doses), "all")
         correlations = controls.dose_correlations(position, doses, compounds)

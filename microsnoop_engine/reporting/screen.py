@@ -12,6 +12,7 @@ from ..errors import InputError
 from ..evaluation import controls
 from ..evaluation.table import has_word
 from ..tables.columns import METADATA, OBJECT_NUMBER, WELL
+from ..tables.plates import row_units
 from ..tables.queries import select_rows
 from .roles import ColumnRoles
 
@@ -63,6 +64,16 @@ class Screen:
         """Return a column (n,) as text."""
         return self.frame[name].astype(str).to_numpy()
 
+    def known(self, *columns: str | None) -> NDArray[np.bool_]:
+        """Find the rows (n,) with a value in each of these columns; None is no column."""
+        masks = [has_word(self.frame[name]) for name in columns if name]
+        return np.asarray(np.logical_and.reduce([np.ones(len(self.frame), bool), *masks]))
+
+    def units(self) -> dict[str, NDArray[Any]]:
+        """Return the numbers (n,) of the wells, or images, that rows are parts of; empty for wells."""
+        found = row_units(list(map(str, self.frame)))
+        return {name: self.frame.groupby(columns, dropna=False).ngroup().to_numpy() for name, columns in found.items()}
+
     def distance(self) -> NDArray[np.float64] | None:
         """Measure the distance (n,) of each row from the negative controls; None without such controls."""
         if not (self.negative & self.present).any():
@@ -70,11 +81,27 @@ class Screen:
         return controls.distance_from_controls(self.values, self.negative)
 
     def position(self) -> NDArray[np.float64] | None:
-        """Project each row (n,) between the negative (0) and the positive controls (1); None without both kinds."""
-        if not (self.negative & self.present).any() or not (self.positive & self.present).any():
+        """Project each row (n,) between the negative (0) and the positive controls (1); None without both kinds.
+
+        NaN for rows without a group, where groups are kept apart.
+        """
+        grouped = self.known(self.roles.groups)
+        negative, positive = self.negative & grouped, self.positive & grouped
+        if not (negative & self.present).any() or not (positive & self.present).any():
             return None
         groups = self.column(self.roles.groups) if self.roles.groups else None
-        return controls.between_controls(self.values, self.negative, self.positive, groups)
+        return np.where(grouped, controls.between_controls(self.values, negative, positive, groups), np.nan)
+
+
+def counted(number: int, things: str) -> str:
+    """Write a number of things.
+
+    Examples
+    --------
+    >>> counted(1200, "wells"), counted(1, "treatments")
+    ('1,200 wells', '1 treatment')
+    """
+    return f"{number:,} {things.removesuffix('s') if number == 1 else things}"
 
 
 def _joined(frame: pd.DataFrame, columns: list[str]) -> NDArray[Any]:

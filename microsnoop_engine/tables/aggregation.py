@@ -107,7 +107,7 @@ def aggregate(
         if level == "treatment":
             frame = _treatments(frame, source.path, treatment, names, statistic, min_objects, keep_values)
     if out is not None:
-        write_table(frame, out, names)
+        write_table(frame, out, names, table)
     return FeatureTable(frame, names)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -9,12 +10,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from ..errors import InputError, MissingExtraError, first_line
+from ..errors import InputError, MissingExtraError, first_line, listing
 from ..storage.atomic import atomic_path
 from ..storage.paths import path_kind
 from .columns import parse_feature
 from .source import TableSource, rows_per_chunk
+
+log = logging.getLogger(__name__)
 
 SPATIAL = "spatial"
 """The entry of obsm that holds centers, as squidpy and napari look for them."""
@@ -92,7 +96,13 @@ def _plain(column: pd.Series) -> pd.Series:
     return column.astype(object) if isinstance(column.dtype, pd.StringDtype) else column
 
 
-def write_anndata(frame: pd.DataFrame, features: Sequence[str], path: Path, like: Path | None = None) -> None:
+def write_anndata(
+    frame: pd.DataFrame,
+    features: Sequence[str],
+    path: Path,
+    like: Path | None = None,
+    rows: NDArray[np.intp] | None = None,
+) -> None:
     """Write a table as .h5ad; ``var`` holds object set, channel and index of learned features.
 
     Text is written as plain arrays or categories, which every version of anndata from 0.8 on reads. Missing text,
@@ -105,8 +115,10 @@ def write_anndata(frame: pd.DataFrame, features: Sequence[str], path: Path, like
         The columns that become X, float32.
     path : Path
     like : Path, optional
-        AnnData that the rows come from, one by one in its order: its names of rows, its ``var``, ``layers``, ``obsm``
-        and ``uns`` are kept.
+        AnnData that the rows come from: its names of rows, its ``obsm``, ``obsp`` and ``uns`` are kept, and its ``var``
+        and ``layers`` if it has all features. What is not kept is named in a warning.
+    rows : array (n,), int, optional
+        The number in ``like`` of each row; by default all in their order, if there are as many.
 
     Raises
     ------
@@ -125,7 +137,7 @@ def write_anndata(frame: pd.DataFrame, features: Sequence[str], path: Path, like
     if len(centers) == 2:
         data.obsm[SPATIAL] = obs[sorted(centers)].to_numpy(np.float32)
     if like is not None:
-        _keep(data, _read(like), features)
+        _keep(data, _read(like), features, rows, like)
     with atomic_path(path) as temporary:
         data.write_h5ad(temporary)
 
@@ -140,26 +152,28 @@ def _variables(features: list[str]) -> pd.DataFrame:
     return pd.DataFrame(columns, index=range(len(features))).set_axis(_index(features))
 
 
-def _keep(data: Any, source: Any, features: list[str]) -> None:
-    """Take over what a source with the same rows knows beside X and obs."""
-    if source.n_obs != data.n_obs:
+def _keep(data: Any, source: Any, features: list[str], rows: NDArray[np.intp] | None, path: Path) -> None:
+    """Take over what a source of the same rows knows beside X and obs; warn of the rest."""
+    same_rows = rows is not None or source.n_obs == data.n_obs
+    same_features = same_rows and bool(features) and set(features) <= set(source.var_names)
+    kept = ("obsm", "obsp") * same_rows + ("layers", "varm", "varp") * same_features
+    known = {kind: list(getattr(source, kind)) for kind in ("obsm", "obsp", "layers", "varm", "varp")}
+    lost = [f"{kind} {listing(names)}" for kind, names in known.items() if names and kind not in kept]
+    lost += ["raw"] if source.raw is not None else []
+    if lost:
+        log.warning("'%s': of its rows and features, and not written: %s", path, ", ".join(lost))
+    if not same_rows:
         return
-    data.obs.index = _index(map(str, source.obs_names))
-    for name in source.obsm:
-        data.obsm[name] = source.obsm[name]
-    for name in source.obsp:
-        data.obsp[name] = source.obsp[name]
+    part = source[slice(None) if rows is None else rows, features if same_features else slice(None)]
+    data.obs.index = _index(map(str, part.obs_names))
     data.uns.update(source.uns)
-    if not set(features) <= set(source.var_names) or not features:
-        return
-    known = source.var.loc[features]
-    data.var = pd.DataFrame(
-        {name: _storable(known[name]) for name in known} | {n: data.var[n].array for n in data.var if n not in known},
-        index=range(len(features)),
-    ).set_axis(_index(features))
-    columns = source.var_names.get_indexer(features)
-    for name in source.layers:
-        data.layers[name] = source.layers[name][:, columns]
+    for kind in kept:
+        for name in known[kind]:
+            getattr(data, kind)[name] = getattr(part, kind)[name].copy()
+    if same_features:
+        var = {name: _storable(part.var[name]) for name in part.var}
+        var |= {name: data.var[name].array for name in data.var if name not in var}
+        data.var = pd.DataFrame(var, index=range(len(features))).set_axis(_index(features))
 
 
 def _index(names: Any) -> Any:

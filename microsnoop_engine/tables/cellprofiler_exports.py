@@ -28,7 +28,8 @@ NOT_OBJECTS = ("Image", "Experiment", "Object relationships")
 """Tables of an export that hold no objects."""
 
 _PLACE = re.compile(r"(^|_)Location_Center_X$")
-_SHAPE = re.compile(r"(^|_)AreaShape_Center_X$")
+_PACKED = ("AreaShape_", "Texture_")
+"""Measurements that CellProfiler writes without gaps where the numbers of objects have some."""
 _SAME_PLACE = 2.0
 """Pixels by which two measurements of an object's center may differ."""
 _PARENT = re.compile(r"(?P<child>.+?)_Parent_(?P<parent>.+)")
@@ -228,7 +229,7 @@ def _joined(path: Path, images: Part, parts: list[Part], objects: str | None) ->
     for part in (images, *parts):
         require_columns(part.columns.values(), (IMAGE_NUMBER, *keys), f"'{path}', {part.name}")
     chain = _chain(path, parts, objects) if parts else []
-    chain[:1] = [Link(_ObjectsWithPixels(path, link.part).part) for link in chain[:1]]
+    chain = [Link(_ObjectsWithPixels(path, link.part).part, link.column) for link in chain]
     columns = tuple(
         dict.fromkeys(name for part in (images, *(link.part for link in chain)) for name in part.columns.values())
     )
@@ -266,8 +267,9 @@ def _object_rows(
 class _ObjectsWithPixels:
     """Leaves out the rows of an object set that hold no object, and refuses those that hold two.
 
-    CellProfiler keeps the numbers of masked and deleted objects: without a number or a place, a row is no object. A
-    *Single object table* pairs equal numbers, not parents and children.
+    CellProfiler keeps the numbers of masked and deleted objects: without a number or a place, a row is no object.
+    Behind such a gap, shape and texture are those of other objects; they become missing. A *Single object table* pairs
+    equal numbers, not parents and children.
     """
 
     def __init__(self, path: Path, part: Part) -> None:
@@ -277,8 +279,7 @@ class _ObjectsWithPixels:
         self._places = [old for old in part.columns if _PLACE.search(old)]
         by_new = {new: old for old, new in part.columns.items()}
         self._number = by_new[part.number]
-        shapes = {old: _SHAPE.sub(r"\1Location_Center_X", old) for old in part.columns if _SHAPE.search(old)}
-        self._shapes = {shape: place for shape, place in shapes.items() if place in part.columns}
+        self._keys = [key for key in (TABLE_NUMBER, IMAGE_NUMBER) if key in part.columns]
         self._parents = {}
         for old, new in part.columns.items():
             match = _PARENT.fullmatch(new)
@@ -286,24 +287,27 @@ class _ObjectsWithPixels:
                 self._parents[old] = number
 
     def _chunks(self, names: Sequence[str]) -> Iterator[pd.DataFrame]:
-        extra = [self._number, *self._places, *self._shapes, *self._parents, *self._parents.values(), IMAGE_NUMBER]
-        unnumbered = placeless = shifted = 0
+        extra = [self._number, *self._places, *self._parents, *self._parents.values(), *self._keys]
+        packed = [_Packed(place, names, self._of.columns, self._keys, self._number) for place in self._places]
+        extra += [name for columns in packed for name in columns.centers]
+        unnumbered = placeless = 0
         for rows in self._of.chunks(list(dict.fromkeys([*names, *extra]))):
+            for columns in packed:
+                rows = columns.emptied(rows)
             without_number = rows[self._number].isna()
             without_place = rows[self._places].isna().all(axis=1) if self._places else without_number & False
             unnumbered += int(without_number.sum())
             placeless += int((without_place & ~without_number).sum())
             rows = rows[~(without_number | without_place)]
-            shifted += sum(int(((rows[a] - rows[b]).abs() > _SAME_PLACE).sum()) for a, b in self._shapes.items())
             self._refuse_strangers(rows)
             if len(rows):
                 yield rows[list(names)]
         self._say(unnumbered, "rows without a number are no objects and left out")
         self._say(placeless, "rows without a location are no objects and left out")
         self._say(
-            shifted,
-            "rows have an AreaShape_Center_X that is not their Location_Center_X: shape and texture are of others, "
-            "as CellProfiler writes them for numbers with gaps; use FilterObjects, or leave them out",
+            sum(columns.count for columns in packed),
+            "rows come after a gap of the numbers, where CellProfiler writes AreaShape and Texture of other objects: "
+            "these are left empty. Use FilterObjects, which leaves no gaps",
         )
 
     def _say(self, count: int, what: str) -> None:
@@ -323,6 +327,50 @@ class _ObjectsWithPixels:
                     f"{row[IMAGE_NUMBER]:.0f}: {parent} is {row[parent]:.0f}, {number} is {row[number]:.0f}). "
                     "Export one table per object type"
                 )
+
+
+class _Packed:
+    """Empties shape and texture of one object set behind a gap of its numbers, where they are of other objects.
+
+    The evidence is a row without a place that has such a value, or whose two centers differ.
+
+    Attributes
+    ----------
+    centers : tuple of str
+        Columns that are compared, if there are any to empty.
+    count : int
+        Number of rows with emptied values so far.
+    """
+
+    def __init__(
+        self, place: str, names: Sequence[str], columns: Collection[str], keys: Sequence[str], number: str
+    ) -> None:
+        prefix = place.removesuffix("Location_Center_X")
+        self._place, self._keys, self._number = place, list(keys), number
+        self._names = [name for name in names if name.startswith(tuple(prefix + kind for kind in _PACKED))]
+        axes = [[f"{prefix}{kind}_Center_{axis}" for kind in ("AreaShape", "Location")] for axis in "XY"]
+        self._axes = [pair for pair in axes if self._names and set(pair) <= set(columns)]
+        self.centers = tuple(name for pair in self._axes for name in pair)
+        self.count = 0
+        self._last: tuple[tuple[Any, ...], float] | None = None  # an image that may go on in the next chunk
+
+    def emptied(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Return rows of whole images, or of the next parts of them, with NaN for values of other objects."""
+        if not self._names or not len(rows):
+            return rows
+        placed = rows[self._place].notna()
+        filled = rows[[*self._names, *(shape for shape, _ in self._axes)]].fillna(0).ne(0).any(axis=1)
+        apart = sum((rows[a] - rows[b]) ** 2 for a, b in self._axes) ** 0.5 if self._axes else rows[self._number] * 0
+        number = rows[self._number].astype(float)
+        images = rows.groupby(self._keys, sort=False, dropna=False).ngroup()
+        first = number.where(~placed & filled | (apart > _SAME_PLACE)).groupby(images).min()
+        key = tuple(rows[self._keys].iloc[0])
+        if self._last is not None and self._last[0] == key:
+            first.iloc[0] = min(self._last[1], first.fillna(float("inf")).iloc[0])
+        self._last = tuple(rows[self._keys].iloc[-1]), first.fillna(float("inf")).iloc[-1]
+        wrong = placed & (number >= images.map(first))
+        self.count += int((wrong & rows[self._names].notna().any(axis=1)).sum())
+        return rows.assign(**{name: rows[name].where(~wrong) for name in self._names}) if wrong.any() else rows
 
 
 def _chain(path: Path, parts: list[Part], objects: str | None) -> list[Link]:

@@ -10,6 +10,7 @@ import pandas as pd
 from ..evaluation.table import evaluate_frame
 from .features import select_features
 from .formats import open_table
+from .plates import row_units
 from .source import TableSource, name_in_errors, read_frame
 from .spellings import one_spelling
 
@@ -28,6 +29,8 @@ def evaluate(
     objects: str | None = None,
 ) -> list[dict[str, float | str]]:
     """Score how well the features of a table separate labels.
+
+    Intervals of tables of objects are over wells, or over images where no wells are known.
 
     Parameters
     ----------
@@ -66,4 +69,5 @@ def evaluate(
             groups=groups,
             neighbors=neighbors,
             metric=metric,
+            units=row_units([name for name in map(str, source.columns) if name not in set(names)]),
         )

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeGuard
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ..errors import InputError, first_line
 from ..storage.atomic import atomic_path
@@ -101,7 +103,13 @@ def is_anndata(table: object) -> TypeGuard[Path]:
     return path.name.lower().endswith(".h5ad") or (path_kind(path) == "folder" and is_anndata_store(path))
 
 
-def write_table(frame: pd.DataFrame, path: str | Path, features: Sequence[str], like: object = None) -> Path:
+def write_table(
+    frame: pd.DataFrame,
+    path: str | Path,
+    features: Sequence[str],
+    like: object = None,
+    rows: NDArray[np.intp] | None = None,
+) -> Path:
     """Write a table, whole or not at all, in the format that its name ends in.
 
     Parameters
@@ -112,8 +120,10 @@ def write_table(frame: pd.DataFrame, path: str | Path, features: Sequence[str], 
     features : sequence of str
         The columns that are features: X of an .h5ad file.
     like : Path, optional
-        The table that the rows come from, one by one in its order. Of AnnData, the result keeps names of rows, ``var``,
-        ``layers``, ``obsm`` and ``uns``.
+        The table that the rows come from. Of AnnData, the result keeps names of rows, ``var``, ``layers``, ``obsm`` and
+        ``uns``, as far as they fit.
+    rows : array (n,), int, optional
+        The number in ``like`` of each row; by default all in their order, if there are as many.
 
     Returns
     -------
@@ -130,7 +140,7 @@ def write_table(frame: pd.DataFrame, path: str | Path, features: Sequence[str], 
         if ending == ".h5ad":
             from .anndata_files import write_anndata
 
-            write_anndata(frame, features, path, as_path(like) if is_anndata(like) else None)
+            write_anndata(frame, features, path, as_path(like) if is_anndata(like) else None, rows)
             return path
         if ending == ".sqlite":
             from .databases import write_database

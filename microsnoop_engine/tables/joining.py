@@ -114,7 +114,7 @@ def combine(
         joined = _side_by_side(a, b, pairs)
     features = list(dict.fromkeys(name for names in chosen for name in names))
     if out is not None:
-        write_table(joined, out, features)
+        write_table(joined, out, features, first, pairs[0])
     unmatched = (len(a) - len(joined), len(b) - len(joined))
     return CombinedTable(joined, features, unmatched, _largest_distance(a, b, pairs))
 

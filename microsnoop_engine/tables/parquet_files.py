@@ -166,7 +166,11 @@ class _DataSet:
             try:
                 name = for_arrow(file)[0]
                 data = ds.dataset(name, format=self._format, partitioning=None, filesystem=self._filesystem)
-                yield from data.to_batches(columns=names, batch_size=rows_per_chunk(len(names)), batch_readahead=1)
+                scan = {"batch_size": rows_per_chunk(len(names)), "batch_readahead": 1}
+                if self._format == "parquet" and self._filesystem is None:
+                    # a store answers slowly and is read ahead; from a disk that only keeps the file in memory
+                    scan["fragment_scan_options"] = ds.ParquetFragmentScanOptions(pre_buffer=False)
+                yield from data.to_batches(columns=names, **scan)
             except (pa.ArrowInvalid, OSError) as error:
                 raise InputError(f"'{file}' is damaged: {first_line(error)}; write it again") from None
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
-from .columns import METADATA, PLATE
+from .columns import IMAGE_NUMBER, METADATA, OBJECT_NUMBER, PLATE, TABLE_NUMBER, WELL
 
 _PREFIX = re.compile(rf"^(Image_)?{METADATA}")
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
@@ -45,6 +45,33 @@ def plate_columns(columns: Iterable[str]) -> list[str]:
     """
     found = [name for name in columns if _separates(name)]
     return sorted(found, key=lambda name: name != PLATE)
+
+
+def row_units(columns: Sequence[str]) -> dict[str, list[str]]:
+    """Find what rows are parts of, and therefore not independent: objects and images of wells, or objects of images.
+
+    Parameters
+    ----------
+    columns : sequence of str
+        Names of the columns of a table.
+
+    Returns
+    -------
+    dict of str to list of str
+        ``wells`` or ``images`` with the columns that tell them apart; empty for tables of wells or treatments.
+
+    Examples
+    --------
+    >>> row_units(["Metadata_Plate", "Metadata_Well", "ImageNumber", "ObjectNumber"])
+    {'wells': ['Metadata_Plate', 'Metadata_Well']}
+    >>> row_units(["Metadata_Plate", "Metadata_Well"])
+    {}
+    """
+    if WELL in columns and (IMAGE_NUMBER in columns or OBJECT_NUMBER in columns):
+        return {"wells": [*plate_columns(columns), WELL]}
+    if IMAGE_NUMBER in columns and OBJECT_NUMBER in columns:
+        return {"images": [name for name in (TABLE_NUMBER, IMAGE_NUMBER) if name in columns]}
+    return {}
 
 
 def replicate_columns(columns: Iterable[str]) -> list[str]:

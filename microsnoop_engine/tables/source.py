@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 
 from ..errors import InputError, require_columns
 
@@ -98,7 +99,10 @@ def read_frame(source: TableSource, columns: Sequence[str] | None = None) -> pd.
     chunks = list(source.chunks(columns))
     if not chunks:
         raise InputError(f"'{source.path}' has no rows")
-    return pd.concat(chunks, ignore_index=True)
+    frame = pd.concat(chunks, ignore_index=True)
+    chunks.clear()
+    pa.default_memory_pool().release_unused()  # Arrow keeps what it read, as much as the table again
+    return frame
 
 
 def rows_per_chunk(columns: int) -> int:

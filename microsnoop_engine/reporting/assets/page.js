@@ -18,6 +18,8 @@ function element(tag, text, className) {
   return made;
 }
 
+function count(number, things) { return `${number} ${number === 1 ? things.replace(/s$/, "") : things}`; }
+
 function show(id) { byId(id).hidden = false; }
 
 function fill(select, names) { names.forEach((name, number) => select.add(new Option(name, number))); }
@@ -155,7 +157,7 @@ function featureValues(number) {
 
 function plateTitle(plate) {
   const shown = plate.wells.reduce((total, well) => total + well.members.length, 0);
-  const counted = `${plate.wells.length} wells` + (shown > plate.wells.length ? `, ${shown} ${data.rows}` : "");
+  const counted = count(plate.wells.length, "wells") + (shown > plate.wells.length ? `, ${count(shown, data.rows)}` : "");
   return `${plate.name}: ${counted}` + (data.sample ? `<br><span style="font-size:11px">${data.sample}</span>` : "");
 }
 
@@ -241,7 +243,7 @@ function drawDoses() {
         symbol: control ? "diamond" : "circle" },
     };
   }), layout({
-    title: counted(`${y.filter((value, n) => value !== null && (x[n] !== null || kind[n].includes("controls"))).length} ${data.rows}`),
+    title: counted(count(y.filter((value, n) => value !== null && (x[n] !== null || kind[n].includes("controls"))).length, data.rows)),
     height: 400, yaxis: { title: { text: what } },
     xaxis: { type: "category", title: { text: dose + (logarithmic ? " (steps, not to scale)" : "") },
       categoryarray: ["neg.", ...different.map(String), "pos."] },
@@ -269,7 +271,7 @@ function drawReplicates() {
   }
   Plotly.newPlot("replicate-plot", traces, layout({
     height: few ? Math.max(280, 130 + 20 * order.length) : 440, shapes, margin: { l: few ? 150 : 40, r: 12, t: 74, b: 44 },
-    title: counted(`${order.length} treatments, ${after.rows} ${data.rows}`),
+    title: counted(`${count(order.length, "treatments")}, ${count(after.rows, data.rows)}`),
     xaxis: { title: { text: "median cosine of replicates" } }, legend: { orientation: "h", y: 1.08 },
     yaxis: few ? { automargin: true, dtick: 1 } : { showticklabels: false, title: { text: "treatments" } },
   }), CONFIG);
@@ -285,7 +287,7 @@ function drawNearest() {
       const row = element("tr"), cell = element("td"), bar = element("span", undefined, "bar");
       bar.style.width = `${Math.max(cosine, 0) * 8}em`;
       cell.append(bar, cosine.toFixed(2));
-      row.append(element("td", name), cell, element("td", `mean of ${members} ${data.rows}`));
+      row.append(element("td", name), cell, element("td", `mean of ${count(members, data.rows)}`));
       return row;
     });
     byId("nearest-table").replaceChildren(...rows);

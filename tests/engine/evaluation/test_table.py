@@ -86,3 +86,28 @@ def test_many_labels_and_groups_need_little_memory():
     tracemalloc.stop()
     assert score["rows"] == rows
     assert peak < 1 << 30
+
+
+@pytest.mark.parametrize("task", ["knn", "map", "silhouette"])
+def test_labels_that_rows_of_zeros_leave_with_one_row_are_named_with_the_cause(task):
+    values = np.random.default_rng(0).normal(size=(12, 3))
+    values[:3] = 0
+    frame = pd.DataFrame(values, columns=list("xyz")).assign(l=["a"] * 4 + ["b", "c"] * 4)
+    with pytest.raises(InputError, match=r"3 rows are all zeros.*single row: a"):
+        evaluate_frame(frame, list("xyz"), "l", [task], neighbors=3)
+    frame.loc[1, "x"] = 1.0
+    assert evaluate_frame(frame, list("xyz"), "l", [task], neighbors=3)[0]["rows"] == 10
+
+
+def test_large_tables_are_scored_in_float32_as_small_ones_in_float64(monkeypatch):
+    """Also where rows are repeated, whose order is not defined."""
+    random = np.random.default_rng(0)
+    values = random.normal(size=(300, 8)).astype(np.float32).repeat(2, axis=0)
+    frame = pd.DataFrame(values, columns=list("abcdefgh")).assign(l=random.choice(["u", "v", "w"], 600))
+    features = list("abcdefgh")
+    expected = evaluate_frame(frame, features, "l", ["knn", "map"], neighbors=5)
+    monkeypatch.setattr("microsnoop_engine.evaluation.neighbors.LARGE", 100)
+    monkeypatch.setattr("microsnoop_engine.evaluation.neighbors.TILE", 64)
+    found = evaluate_frame(frame, features, "l", ["knn", "map"], neighbors=5)
+    for one, other in zip(found, expected, strict=True):
+        assert one["value"] == pytest.approx(other["value"], abs=2e-3)

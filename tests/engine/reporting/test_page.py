@@ -181,7 +181,7 @@ def test_a_column_without_numbers_costs_that_column(frame):
     gap = frame.assign(**{FEATURES[3]: np.nan})
     found = data_of(make_page(gap, FEATURES, ROLES))
     assert len(found["map_rows"]) == 48
-    assert f"1 features left out, missing in more than a fifth of the rows: {FEATURES[3]}" in found["summary"]
+    assert f"1 feature left out, missing in more than a fifth of the rows: {FEATURES[3]}" in found["summary"]
     assert FEATURES[3] not in found["features"]["names"]
 
 
@@ -193,6 +193,32 @@ def test_wells_without_a_compound_are_no_treatment(frame):
     assert set(found["nearest"]) == {"x", "y", "z"}
     assert set(found["treatment"]) == {"x", "y", "z", None}
     assert "3 treatments, 12 wells not annotated" in found["summary"]
+
+
+@pytest.mark.parametrize("blank", [None, np.nan, " "])
+def test_rows_without_a_plate_are_left_out_of_its_scores(frame, blank):
+    some = frame.assign(Metadata_Plate=frame["Metadata_Plate"].where(np.arange(48) % 8 != 7, blank))
+    without, found = (
+        data_of(make_page(some[np.arange(48) % 8 != 7], FEATURES, ROLES)),
+        data_of(make_page(some, FEATURES, ROLES)),
+    )
+    for name in ("Plate by neighbors", "Controls told apart", "MoA by neighbors", "Z'"):
+        expected, score = ([s for s in page["scores"] if s["name"] == name] for page in (without, found))
+        assert score == expected, name
+    assert "6 wells without Plate, left out of the scores that use it" in found["summary"]
+    assert "without Plate" not in without["summary"]
+
+
+def test_one_is_singular(frame):
+    drug = np.where(frame["Metadata_Role"] == "treated", "x", None)
+    drug[8] = "y"
+    found = data_of(
+        make_page(frame.assign(Metadata_Drug=drug), FEATURES[:1], ColumnRoles(treatment=("Metadata_Drug",)))
+    )
+    assert "1 feature" in re.split(", |; ", found["summary"])
+    alone = frame.assign(Metadata_Drug=np.where(drug == "y", None, drug))
+    found = data_of(make_page(alone, FEATURES, ColumnRoles(treatment=("Metadata_Drug",))))
+    assert "1 treatment" in found["summary"].split(", ")
 
 
 def test_text_cannot_break_out_of_the_page(frame):

@@ -13,7 +13,8 @@ def test_a_path_and_a_table_in_memory_have_the_same_scores(cells):
     frame = pd.read_parquet(cells / "cells.parquet").assign(Metadata_Half=lambda t: t["Metadata_Well"] < "W20")
     frame.to_csv(cells / "halves.csv", index=False)
     features = [name for name in frame if "_Microsnoop_" in name]
-    expected = evaluate_frame(frame, features, "Metadata_Half", neighbors=3)
+    units = {"wells": ["Metadata_Plate", "Metadata_Well"]}
+    expected = evaluate_frame(frame, features, "Metadata_Half", neighbors=3, units=units)
     assert evaluate(frame, "Metadata_Half", neighbors=3) == expected
     assert evaluate(cells / "halves.csv", "Metadata_Half", features=".*Microsnoop.*", neighbors=3) == expected
     with pytest.raises(InputError, match=r"csv': `label`: the table has no column Metadata_MoA; it has Meta"):
@@ -33,3 +34,23 @@ def test_rows_without_a_group_are_left_out_and_spellings_of_a_well_are_one_group
     (score, _) = evaluate(frame, "Metadata_Role", groups="Metadata_Well", neighbors=3)
     assert score["rows"] == 20
     assert "4 of 24 rows have no 'Metadata_Well' and are left out" in caplog.text
+
+
+@pytest.mark.parametrize(("keys", "unit"), [(["Metadata_Plate", "Metadata_Well"], "wells"), ([], "images")])
+def test_intervals_of_objects_are_over_wells_or_images(keys, unit):
+    """Whole wells are right or wrong, so that objects know no more than wells."""
+    random = np.random.default_rng(0)
+    wells = np.repeat(np.arange(20), 30)
+    effect = random.normal(size=(20, 1))[wells] + 0.01 * random.normal(size=(600, 1))
+    frame = pd.DataFrame({"Metadata_Plate": wells // 10, "Metadata_Well": [f"A{well % 10:02d}" for well in wells]})[
+        keys
+    ]
+    frame = frame.assign(ImageNumber=wells, ObjectNumber=np.arange(600), Metadata_Role=np.where(wells % 2, "a", "b"))
+    frame = frame.assign(Nuclei_Microsnoop_E000_DNA=effect[:, 0], Nuclei_Microsnoop_E001_DNA=1.0)
+    score = evaluate(frame, "Metadata_Role", ["linear"])[0]
+    assert (score["unit"], score["units"], score["rows"]) == (unit, 20, 600)
+    alone = evaluate(frame.drop(columns=["ObjectNumber", "ImageNumber"]), "Metadata_Role", ["linear"])[0]
+    assert (alone["unit"], alone["units"], alone["value"]) == ("rows", 600, score["value"])
+    assert score["high"] - score["low"] > 3 * (alone["high"] - alone["low"])
+    (found, _) = evaluate(frame.assign(Metadata_Site=np.arange(600) % 6), "Metadata_Role", groups="Metadata_Site")
+    assert (found["unit"], found["units"]) == ("Metadata_Site", 6)

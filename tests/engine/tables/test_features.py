@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 
 from microsnoop_engine.errors import InputError
-from microsnoop_engine.evaluation.table import evaluate_frame
 from microsnoop_engine.tables.evaluation import evaluate
 from microsnoop_engine.tables.features import select_features
 from microsnoop_engine.tables.source import TableSource, in_memory
@@ -114,4 +113,4 @@ def test_columns_of_the_image_are_no_features_of_its_objects(caplog):
 def test_a_flag_of_the_label_does_not_leak_into_scores():
     frame = objects(12, 10).assign(Metadata_Role=np.repeat(["a", "b"], 60))
     flagged = frame.assign(is_a=frame["Metadata_Role"].eq("a") * 100)
-    assert evaluate(flagged, "Metadata_Role") == evaluate_frame(frame, DEEP, "Metadata_Role")
+    assert evaluate(flagged, "Metadata_Role") == evaluate(frame, "Metadata_Role", features=DEEP)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from microsnoop_engine.cli.main import main
 from microsnoop_engine.errors import InputError
+from microsnoop_engine.tables.aggregation import aggregate
 from microsnoop_engine.tables.formats import open_table, write_table
 from microsnoop_engine.tables.keys import key_text
 from microsnoop_engine.tables.outputs import refuse_inputs
@@ -102,6 +103,25 @@ def test_a_table_goes_through_all_formats_one_after_the_other(tmp_path, rows):
         write_table(frame, path, FEATURES)
         frame = read_frame(open_table(path))
     assert values(frame) == {name: expected[name] for name in frame}
+
+
+@settings(max_examples=25, deadline=None)
+@given(rows=st.lists(st.tuples(*COLUMNS.values()), min_size=1, max_size=12), order=st.randoms(use_true_random=False))
+@pytest.mark.parametrize("statistic", ["mean", "median"])
+@pytest.mark.parametrize("pool", ["images", "cells"])
+def test_the_order_of_rows_changes_no_well(statistic, pool, rows, order):
+    frame = table_of(rows).assign(ImageNumber=range(len(rows)), Metadata_Well="A01")
+    frame["Metadata_Plate"] = frame["Metadata_Plate"].map(lambda name: "none" if pd.isna(name) else name)
+    frame[FEATURES] = frame[FEATURES].clip(-1e3, 1e3)
+    shuffled = frame.iloc[order.sample(range(len(frame)), len(frame))].reset_index(drop=True)
+    options = {"statistic": statistic, "pool": pool}
+    found, expected = (
+        aggregate(table, **options).frame.sort_values("Metadata_Plate", ignore_index=True)
+        for table in (shuffled, frame)
+    )
+    assert set(found) == set(expected)
+    assert len(expected) == frame["Metadata_Plate"].nunique()
+    pd.testing.assert_frame_equal(found[list(expected)], expected, check_dtype=False, rtol=1e-6, atol=1e-9)
 
 
 @given(row=st.integers(1, 32), column=st.integers(1, 48), blank=st.sampled_from(["", " ", "-", " - ", "_"]))

@@ -14,8 +14,10 @@ import scipy.sparse
 from microsnoop_engine.errors import InputError
 from microsnoop_engine.sphering.table import sphere
 from microsnoop_engine.tables.aggregation import aggregate
+from microsnoop_engine.tables.cellprofiler_exports import _Packed
 from microsnoop_engine.tables.features import select_features
 from microsnoop_engine.tables.formats import open_table, write_table
+from microsnoop_engine.tables.joining import combine
 from microsnoop_engine.tables.source import in_memory, read_frame
 
 DEEP = [f"Nuclei_Microsnoop_E{k:03d}_DNA" for k in range(3)]
@@ -310,6 +312,37 @@ def test_anndata_keeps_what_it_knows(tmp_path, ending):
     assert found.obs["Metadata_Role"].isna().tolist() == [number == 3 for number in range(12)]
 
 
+def test_anndata_of_wells_keeps_what_it_knows_of_rows_that_stay(tmp_path, caplog):
+    frame = wells().assign(Metadata_Well=[f"A{number:02d}" for number in range(1, 13)], Metadata_Plate="P1")
+    data, path = annotated(frame), tmp_path / "t.h5ad"
+    data.varm["loadings"] = np.arange(6.0).reshape(3, 2)
+    data.write_h5ad(path)
+    platemap = frame[["Metadata_Plate", "Metadata_Well"]].assign(Metadata_Dose=np.arange(12.0))
+    aggregate(path, platemap=platemap, features=DEEP[1:], out=tmp_path / "wells.h5ad")
+    assert not caplog.messages
+    found = anndata.read_h5ad(tmp_path / "wells.h5ad")
+    assert list(found.obs_names) == list(data.obs_names)
+    assert found.obs["Metadata_Dose"].tolist() == list(range(12))
+    assert found.var["kind"].tolist() == ["b", "c"]
+    np.testing.assert_array_equal(found.layers["raw"], data.layers["raw"][:, 1:])
+    np.testing.assert_array_equal(found.varm["loadings"], data.varm["loadings"][1:])
+    np.testing.assert_array_equal(found.obsm["X_umap"], data.obsm["X_umap"])
+
+    other = platemap.assign(Nuclei_AreaShape_Area=np.arange(12.0))[3:9]
+    other.to_parquet(tmp_path / "other.parquet")
+    combine(path, tmp_path / "other.parquet", out=tmp_path / "both.h5ad")
+    found = anndata.read_h5ad(tmp_path / "both.h5ad")
+    assert list(found.obs_names) == list(data.obs_names[3:9])
+    np.testing.assert_array_equal(found.obsm["X_umap"], data.obsm["X_umap"][3:9])
+    assert "not written: layers raw, varm loadings" in caplog.text
+    caplog.clear()
+
+    aggregate(path, "treatment", ["Metadata_Role"], out=tmp_path / "roles.h5ad")
+    assert "not written: obsm X_umap, layers raw, varm loadings" in caplog.text
+    with pytest.raises(InputError, match="ends in"):
+        aggregate(path, out=tmp_path / "wells.zarr")
+
+
 def test_anndata_declares_its_features(tmp_path):
     annotated(wells().assign(concentration=1.5)).write_h5ad(tmp_path / "t.h5ad")
     assert open_table(tmp_path / "t.h5ad").features == tuple(DEEP)
@@ -342,17 +375,52 @@ def test_tens_of_thousands_of_columns(tmp_path):
     assert read_frame(source).shape == (1, 30_001)
 
 
-def test_shapes_in_the_rows_of_other_objects_are_named(tmp_path, caplog):
+@pytest.mark.parametrize("centers", [True, False])
+def test_shapes_in_the_rows_of_other_objects_are_left_empty(tmp_path, caplog, centers):
     """Numbers 1, 3, 4 with CellProfiler's packed shapes: those of 3 and 4 stand in the rows before."""
-    kept = pd.DataFrame({"ImageNumber": 1, "ObjectNumber": [1, 2, 3, 4], "Location_Center_X": [10, None, 30, 40]})
-    IMAGES[:1].rename(columns=lambda name: name.removeprefix("Image_")).to_csv(tmp_path / "Image.csv", index=False)
-    kept.assign(AreaShape_Center_X=[10, 30, 40, None]).to_csv(tmp_path / "Kept.csv", index=False)
-    assert len(read_frame(open_table(tmp_path))) == 3
-    assert "Kept: 1 rows have an AreaShape_Center_X that is not their Location_Center_X" in caplog.text
+    numbers = {"ImageNumber": [1] * 4 + [2] * 2, "ObjectNumber": [1, 2, 3, 4, 1, 2]}
+    kept = pd.DataFrame(numbers).assign(
+        Location_Center_X=[10, None, 10, 40, 50, 60],
+        Location_Center_Y=[10, None, 30, 40, 50, 60],
+        Intensity_Mean=[0.1, 0, 0.3, 0.4, 0.5, 0.6],
+    )
+    packed = {"AreaShape_Area": [1, 3, 4, None, 5, 6], "Texture_Variance_DNA": [1, 3, 4, None, 5, 6]}
+    if centers:
+        packed |= {
+            f"AreaShape_Center_{axis}": kept[f"Location_Center_{axis}"][[0, 2, 3, 1, 4, 5]].tolist() for axis in "XY"
+        }
+    image = IMAGES[:2].rename(columns=lambda name: name.removeprefix("Image_"))
+    image.assign(ImageNumber=[1, 2]).to_csv(tmp_path / "Image.csv", index=False)
+    kept.assign(**packed).to_csv(tmp_path / "Kept.csv", index=False)
+    source = open_table(tmp_path)
+    found = read_frame(source)
+    assert found["Kept_Intensity_Mean"].tolist() == [0.1, 0.3, 0.4, 0.5, 0.6]
+    for name in ("Kept_AreaShape_Area", "Kept_Texture_Variance_DNA"):
+        assert found[name].fillna(-1).tolist() == [1, -1, -1, 5, 6]
+    assert "Kept: 1 rows come after a gap of the numbers" in caplog.text
+    assert "Kept: 1 rows without a location" in caplog.text
     caplog.clear()
-    kept.assign(AreaShape_Center_X=kept["Location_Center_X"]).to_csv(tmp_path / "Kept.csv", index=False)
-    assert len(read_frame(open_table(tmp_path))) == 3
+    right = {name: pd.Series(values)[[0, 3, 1, 2, 4, 5]].tolist() for name, values in packed.items()}
+    kept.assign(**right).to_csv(tmp_path / "Kept.csv", index=False)
+    assert read_frame(open_table(tmp_path))["Kept_AreaShape_Area"].tolist() == [1, 3, 4, 5, 6]
     assert "AreaShape" not in caplog.text
+
+
+@pytest.mark.parametrize("split", range(7))
+def test_gaps_are_found_in_images_that_are_read_in_parts(split):
+    rows = pd.DataFrame(
+        {
+            "ImageNumber": [1, 1, 1, 1, 2, 2, 2],
+            "ObjectNumber": [1, 2, 3, 4, 1, 2, 3],
+            "Location_Center_X": [10, None, 30, 40, 50, 60, 70],
+            "Texture_Variance": [1.0, 3, 4, 9, 5, 6, 7],
+        }
+    )
+    names = ["Texture_Variance"]
+    packed = _Packed("Location_Center_X", names, list(rows), ["ImageNumber"], "ObjectNumber")
+    found = pd.concat([packed.emptied(rows[:split]), packed.emptied(rows[split:])])
+    assert found["Texture_Variance"].fillna(-1).tolist() == [1, 3, -1, -1, 5, 6, 7]
+    assert packed.count == 2
 
 
 def test_anndata_is_written_in_encodings_that_old_versions_read(tmp_path):
