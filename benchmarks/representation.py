@@ -13,6 +13,8 @@ weights and code.
 from __future__ import annotations
 
 import argparse
+import hashlib
+import inspect
 import os
 import shlex
 import sys
@@ -63,7 +65,12 @@ def main() -> None:
             measure(arm, cells, options, result, outcomes)
     result["differences"] = outcomes.differences()
     if PLATE in options.sets:
-        result["plate"] = list(measure_plate([*chain(*networks.values())], options.cells_per_well, options.cache))
+        chosen = [
+            network
+            for network in chain(*networks.values())
+            if not options.plate or network.name in options.plate.split(",")
+        ]
+        result["plate"] = list(measure_plate(chosen, options.cells_per_well, options.cache))
     for score in [score for score in TITLES if score in options.scores and result["classification"]]:
         for measured in ("balanced_accuracy", "accuracy"):
             print(f"\n{score}, {measured}\n" + pivot(result["classification"], score, measured))
@@ -82,6 +89,7 @@ def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--presentations", type=choices(tuple(PRESENTATIONS)), default=list(PRESENTATIONS), help="of each cell"
     )
+    parser.add_argument("--without", action="append", default=[], help="name of an arm to leave out; may be repeated")
     parser.add_argument("--precision", choices=PRECISIONS, default="auto", help="of our networks")
     parser.add_argument("--scores", type=choices(SCORES), default=["knn"])
     parser.add_argument(
@@ -93,6 +101,7 @@ def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--limit", type=int, default=BENCHMARK_CELLS, help="cells per set, a stratified subsample; 0 for all"
     )
+    parser.add_argument("--plate", help="names of the networks that measure the plate; by default all")
     parser.add_argument("--cells-per-well", type=int, default=16, help="of the plate; 0 for all")
     parser.add_argument("--threads", type=int, default=0, help="by default all cores")
     parser.add_argument("--cache", type=Path, default=REPOSITORY / "out" / "representation")
@@ -136,7 +145,8 @@ def make_arms(options: argparse.Namespace, networks: dict[str, list[Network]]) -
             arms += [network.arm(shown) for shown in suits if shown in options.presentations]
     if "classical" in options.arms:
         arms.append(classical_arm(options.threads))
-    return arms + ([pixels_arm()] if "pixels" in options.arms else [])
+    arms += [pixels_arm()] if "pixels" in options.arms else []
+    return [arm for arm in arms if arm.name not in options.without]
 
 
 class Outcomes:
@@ -195,7 +205,9 @@ def measure(arm: Arm, cells: EvalSet, options: argparse.Namespace, result: dict,
     """Append the arm's scores on one set to the result."""
     features, seconds = arm.features(cells.images, options.cache)
     began = time.perf_counter()
-    found = {(cells.name, s): predict(s, features, cells) for s in options.scores if s != "separation"}
+    found = {
+        (cells.name, s): known_predictions(s, features, cells, options.cache) for s in options.scores if s in TITLES
+    }
     if cells.protocol.within and "knn" in options.scores:
         found[f"{cells.name}, within {cells.protocol.within}", "knn"] = predict_within(features, cells)
     for (task, score), predictions in found.items():
@@ -210,6 +222,16 @@ def measure(arm: Arm, cells: EvalSet, options: argparse.Namespace, result: dict,
         f"{time.perf_counter() - began:5.1f} s to score",
         flush=True,
     )
+
+
+def known_predictions(score: str, features: np.ndarray, cells: EvalSet, folder: Path) -> np.ndarray:
+    """Predicted labels under the set's protocol, from the cache folder if known there: classifiers take long."""
+    code = inspect.getsource(predict) + inspect.getsource(cross_validated_predict)
+    content = f"{score} {cells.name} {cells.labels.tolist()} {code}".encode() + features.tobytes()
+    path = folder / f"{hashlib.sha256(content).hexdigest()[:20]}.npy"
+    if not path.exists():
+        np.save(path, predict(score, features, cells))
+    return np.load(path)
 
 
 def predict(score: str, features: np.ndarray, cells: EvalSet) -> np.ndarray:

