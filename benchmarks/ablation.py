@@ -93,11 +93,11 @@ def run(name: str, options: argparse.Namespace) -> dict:
 
 
 def judge_continued(network: Network) -> dict[str, dict[str, float]]:
-    """Balanced accuracy by score and set, on the development cells, resized to 128 pixels."""
+    """Balanced accuracy by score and set, on the development cells, resized to what the weights suit best."""
     found: dict[str, dict[str, float]] = {"knn": {}, "linear": {}}
     for name in PROTOCOLS:
         cells = read_development_set(name)
-        features = network.cells(cells.images, "resize 128")
+        features = network.cells(cells.images, "fit")
         for score, by_set in found.items():
             by_set[name] = balanced_accuracy(score, features, cells)
     return found
@@ -109,7 +109,7 @@ def judge(network: Network, limit: int) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {score: {} for score in TABLES[0].scores}
     for name in SETS:
         cells = read_set(name, limit)
-        features = network.cells(cells.images, "resize")
+        features = network.cells(cells.images, "224")
         channels = features.reshape(len(features), -1, network.dimension)
         white = channels @ matrix + offset
         white /= np.linalg.norm(white, axis=2, keepdims=True)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from mobilenet import PEER_FRAME
 
 import microsnoop_engine
 from microsnoop_engine.model.checkpoints import DEFAULT, Card, find_weights, load_weights, save_weights
@@ -21,13 +22,15 @@ from microsnoop_engine.modes.measure import start_measurement
 from microsnoop_engine.modes.resizing import resize
 from microsnoop_engine.modes.settings import CropSettings
 
-MODES = {
-    "resize": CropSettings(mode="image"),
-    "pad": CropSettings(mode="single-cell"),
-    "resize 128": CropSettings(mode="single-cell", resize=128),
+PRESENTATIONS = {
+    "fit": CropSettings(mode="single-cell", scale="each"),
+    "224": CropSettings(mode="image"),
+    "none": CropSettings(mode="single-cell", scale="none"),
 }
-CROPPING = ("modes/measure.py", "modes/batcher.py", "modes/crops.py", "modes/regions.py", "modes/normalization.py")
+"""A cell's image resized to what the weights suit best, resized to 224 pixels, or as it is."""
+CROPPING = tuple(f"modes/{name}.py" for name in ("crops", "measure", "normalization", "regions", "resizing"))
 """Files of the engine whose change changes what a network is given."""
+GRAPHS = tuple(f"model/backends/openvino_{name}.py" for name in ("backend", "compact", "unet"))
 
 
 @dataclass(frozen=True)
@@ -42,27 +45,34 @@ class Arm:
         Changes whenever its numbers would.
     embed : callable
         Images (n, c, h, w) to features (n, p).
+    kind : {'microsnoop', 'ImageNet', 'other'}
     """
 
     name: str
     key: str
     embed: Callable[[np.ndarray], np.ndarray]
+    kind: str = "other"
 
     def features(self, images: np.ndarray, folder: Path) -> tuple[np.ndarray, float]:
-        """Features (n, p) of images (n, c, h, w) and the seconds they took, from the cache folder if known there."""
+        """Features (n, p) of images (n, c, h, w) and the CPU seconds they took, from the cache folder if known."""
         content = hashlib.sha256(images.tobytes() + self.key.encode()).hexdigest()[:20]
         path = folder / f"{content}.npz"
         if path.exists():
             with np.load(path) as known:
                 return known["features"], float(known["seconds"])
-        began = time.perf_counter()
+        began = cpu_seconds()
         features = self.embed(images)
-        seconds = time.perf_counter() - began
+        seconds = cpu_seconds() - began
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
             np.savez(file, features=features, seconds=seconds)
         Path(file.name).replace(path)
         return features, seconds
+
+
+def cpu_seconds() -> float:
+    """Seconds that this process and its children have computed, on all cores together."""
+    return sum(os.times()[:4])
 
 
 @dataclass(frozen=True)
@@ -76,60 +86,82 @@ class Network:
         Names its weights.
     dimension : int
         Numbers per channel.
+    size : int
+        Pixels that ``fit`` resizes cells to.
     open : callable
-        Returns an object with ``embed``, ``batch_size`` and ``takes_tensors``, as an Embedder has.
+        Returns an object with ``embed``, ``frame``, ``batch_size`` and ``takes_tensors``, as an Embedder has.
+    kind : {'microsnoop', 'ImageNet', 'other'}
     """
 
     name: str
     key: str
     dimension: int
+    size: int
     open: Callable[[], Any]
+    kind: str = "microsnoop"
 
-    def arm(self, mode: str) -> Arm:
-        """The arm that gives every cell to the network: resized to 224 pixels, padded, or resized to 128 and padded."""
+    def arm(self, presentation: str) -> Arm:
+        """The arm that gives every cell to the network, in one of the presentations."""
+        shown = f"fit {self.size}" if presentation == "fit" else presentation
         return Arm(
-            f"{self.name}, {mode}",
-            f"{self.key} {mode} {source_key(*CROPPING)}",
-            lambda images: self.cells(images, mode),
+            f"{self.name}, {shown}",
+            f"{self.key} {presentation} {source_key(*CROPPING)}",
+            lambda images: self.cells(images, presentation),
+            self.kind,
         )
 
-    def cells(self, images: np.ndarray, mode: str) -> np.ndarray:
+    def cells(self, images: np.ndarray, presentation: str) -> np.ndarray:
         """Embeddings (n, c * dimension) of images (n, c, h, w); the others' mean where a crop cannot be normalized."""
         batcher = Batcher(self.open())
-        parts = [start_measurement(batcher, image, None, MODES[mode], self.dimension) for image in images]
+        settings = PRESENTATIONS[presentation]
+        parts = [start_measurement(batcher, image, None, settings, self.dimension) for image in images]
         batcher.flush()
         features = np.concatenate([part.features for part in parts])
         return np.where(np.isnan(features), np.nanmean(features, axis=0), features)
 
 
-def microsnoop(weights: str | Path = DEFAULT, threads: int = 0, name: str = "") -> Network:
+def microsnoop(
+    weights: str | Path = DEFAULT,
+    threads: int = 0,
+    name: str = "",
+    kind: str = "microsnoop",
+    precision: str = "auto",
+) -> Network:
     """The package's own network with the weights of that name or file."""
     path = find_weights(weights)
     card = load_weights(path)[1]
-    opened = cache(lambda: Embedder(path, device="cpu", threads=threads or None))
-    key = f"{card.sha256} {source_key('model/backends/openvino_unet.py')}"
-    return Network(name or Path(weights).stem, key, card.dimension, opened)
+    opened = cache(lambda: Embedder(path, device="cpu", precision=precision, threads=threads or None))
+    key = f"{card.sha256} {precision} {card.frame} {card.input_size} {source_key(*GRAPHS)}"
+    return Network(name or Path(weights).stem, key, card.dimension, card.input_size, opened, kind)
 
 
-def untrained(folder: Path, threads: int = 0, seed: int = 0) -> Network:
-    """The same network as it was before any training; its weights are written to the folder."""
+def untrained(architecture: str, folder: Path, threads: int = 0, precision: str = "auto", seed: int = 0) -> Network:
+    """A network as it is before any training; its weights are written to the folder."""
     import torch
 
-    from microsnoop_engine.model.unet import Microsnoop
+    from microsnoop_engine.model.registry import make_network
 
     torch.manual_seed(seed)
-    state = Microsnoop(decoder=False).state_dict()
+    state = make_network(architecture, decoder=False).state_dict()
     state = {key: value.numpy() for key, value in state.items() if not key.endswith("num_batches_tracked")}
-    path = folder / "untrained.safetensors"
-    save_weights(state, Card("untrained"), path)
-    return microsnoop(path, threads)
+    path = folder / f"untrained-{architecture}.safetensors"
+    save_weights(state, Card("untrained", architecture, input_size=128, frame="crop"), path)
+    return microsnoop(path, threads, f"untrained {architecture}", "other", precision)
 
 
-def imagenet(threads: int = 0) -> Network:
-    """MobileNetV1 trained on ImageNet, each channel as a gray image."""
+def imagenet(threads: int = 0) -> list[Network]:
+    """Networks trained on ImageNet, each channel as a gray image: MobileNetV1, EfficientNet-Lite0 and -Lite2."""
+    from efficientnet import EfficientNetLite
     from mobilenet import MobileNet
 
-    return Network("ImageNet MobileNet", "mobilenet", MobileNet.dimension, cache(lambda: MobileNet(threads=threads)))
+    def network(name: str, made_by: Callable[[], Any], dimension: int) -> Network:
+        return Network(f"ImageNet {name}", f"{name} 3", dimension, PEER_FRAME.size, cache(made_by), "ImageNet")
+
+    return [
+        network("MobileNetV1", lambda: MobileNet(threads=threads), MobileNet.dimension),
+        network("EfficientNet-Lite0", lambda: EfficientNetLite(0, threads), EfficientNetLite.dimension),
+        network("EfficientNet-Lite2", lambda: EfficientNetLite(2, threads), EfficientNetLite.dimension),
+    ]
 
 
 def pixels_arm(size: int = 32) -> Arm:

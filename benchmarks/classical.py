@@ -27,7 +27,7 @@ def classical_arm(processes: int = 0) -> Arm:
             table = np.array(list(pool.map(measure_cell, images, chunksize=16)))
         return standardized(table)
 
-    return Arm("classical (cp_measure)", "cp_measure 2", embed)
+    return Arm("classical (cp_measure)", "cp_measure 3", embed)
 
 
 def measure_cell(image: np.ndarray) -> np.ndarray:

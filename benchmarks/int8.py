@@ -70,7 +70,7 @@ def main() -> None:
     quantized = Quantized(find_weights(options.weights))
     eight = Network("int8", f"int8 {ours.key}", ours.dimension, cache(lambda: quantized))
     lines, differences = [], []
-    for mode in ("resize", "pad"):
+    for mode in ("224", "none"):
         for name in PROTOCOLS:
             cells = read_set(name, options.limit)
             found = [

@@ -13,14 +13,17 @@ from pathlib import Path
 import numpy as np
 from get_data import DATA
 
+from microsnoop_engine.model.frame import Frame
+
 WEIGHTS = DATA / "peers" / "mobilenet_v1_1.0_224_imagenet_partial.npz"
 STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2)
 """Of the blocks 1 to 12."""
-FRAME = 224
+PEER_FRAME = Frame(128, zeros=False)
+"""How networks of photographs see a crop: by itself, with 128 pixels where it is to fill the frame."""
 
 
 class MobileNet:
-    """The network, compiled for the CPU; stands where the engine's embedder stands.
+    """The network, compiled for the CPU at each size of crop; stands where the engine's embedder stands.
 
     Parameters
     ----------
@@ -33,32 +36,37 @@ class MobileNet:
     batch_size = 32
     takes_tensors = False
     dimension = 1024
+    frame = PEER_FRAME
 
     def __init__(self, weights: Path = WEIGHTS, threads: int = 0):
-        sys.modules.setdefault("openvino_telemetry", None)  # see microsnoop_engine.model.embedder
-        import openvino as ov
-
         with np.load(weights) as tensors:
-            model = build(dict(tensors))
-        config = {"INFERENCE_NUM_THREADS": threads} if threads else {}
-        self._network = ov.Core().compile_model(model, "CPU", config)
+            self._tensors = dict(tensors)
+        self._config = {"INFERENCE_NUM_THREADS": threads} if threads else {}
+        self._compiled: dict = {}
 
     def embed(self, crops: np.ndarray) -> np.ndarray:
-        """Embeddings (n, 1024) of crops (n, 1, s, s), clipped to 0..1; smaller ones stand in the middle of zeros."""
-        before = (FRAME - crops.shape[-1]) // 2
-        margin = (before, FRAME - crops.shape[-1] - before)
-        images = np.pad(crops.clip(0, 1), ((0, 0), (0, 0), margin, margin))
-        return np.array(self._network(np.repeat(2 * images - 1, 3, axis=1).astype(np.float32))[0])
+        """Embeddings (n, 1024) of crops (n, 1, s, s), clipped to 0..1; s even."""
+        sys.modules.setdefault("openvino_telemetry", None)  # see microsnoop_engine.model.backends.openvino_backend
+        import openvino as ov
+
+        size = crops.shape[-1]
+        if size not in self._compiled:
+            model = build(self._tensors, size=size)
+            self._compiled[size] = ov.Core().compile_model(model, "CPU", self._config)
+        images = np.repeat(2 * crops.clip(0, 1) - 1, 3, axis=1)
+        return np.array(self._compiled[size](images.astype(np.float32))[0])
 
 
-def build(tensors: dict[str, np.ndarray], outputs: list[str] | None = None):
-    """The graph from images (n, 3, 224, 224), -1 to 1, to embeddings (n, 1024).
+def build(tensors: dict[str, np.ndarray], outputs: list[str] | None = None, size: int = 224):
+    """The graph from images (n, 3, size, size), -1 to 1, to embeddings (n, 1024).
 
     Parameters
     ----------
     tensors : dict of str to array
     outputs : list of str, optional
-        Convolutions ('conv1', 'conv_dw_1', ..) whose maps, not yet normalized, the graph gives as well.
+        Convolutions ('conv1', 'conv_dw_1', ...) whose maps, not yet normalized, the graph gives as well.
+    size : int
+        Even.
     """
     import openvino as ov
     from openvino import opset15 as op
@@ -79,7 +87,7 @@ def build(tensors: dict[str, np.ndarray], outputs: list[str] | None = None):
         function = op.group_convolution if kernel.ndim == 5 else op.convolution
         return normalize(name, function(x, kernel, [stride] * 2, [pads[0]] * 2, [pads[1]] * 2, [1, 1]))
 
-    images = op.parameter([-1, 3, 224, 224], np.float32, name="images")
+    images = op.parameter([-1, 3, size, size], np.float32, name="images")
     x = convolve("conv1", images, tensors["conv1__kernel"].transpose(3, 2, 0, 1), 2)
     for n, stride in enumerate(STRIDES, start=1):
         depthwise = tensors[f"conv_dw_{n}__depthwise_kernel"].transpose(2, 3, 0, 1)[:, :, None]

@@ -2,7 +2,7 @@
 
     python benchmarks/normalization.py --out benchmarks/results
 
-Shipped weights, cells padded as they are. Protocols as in representation.py.
+Weights that see crops in a frame of zeros, cells padded as they are. Protocols as in representation.py.
 """
 
 from __future__ import annotations
@@ -34,16 +34,17 @@ SCORES = ("knn", "linear")
 def main() -> None:
     """Measure, print, and write normalization.md."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--weights", required=True, help="a file of weights that see crops in a frame of zeros")
     parser.add_argument("--limit", type=int, default=300, help="cells per set")
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--out", type=Path, help="folder for normalization.md")
     options = parser.parse_args()
-    embedder = Embedder(device="cpu", threads=options.threads or None)
+    embedder = Embedder(options.weights, device="cpu", threads=options.threads or None)
     lines = [
         "# Normalize a crop before or after the zeros around it",
         "",
         f"`python benchmarks/normalization.py`: balanced accuracy (%) by neighbors / linear probe, "
-        f"{options.limit} cells per set, shipped weights, cells padded as they are.",
+        f"{options.limit} cells per set, {embedder.card.name}, cells padded as they are.",
         "",
         f"| set | {' | '.join(NORMALIZATIONS)} |",
         "|---" * (1 + len(NORMALIZATIONS)) + "|",
@@ -64,7 +65,7 @@ def main() -> None:
 
 def embed(embedder: Embedder, images: np.ndarray, normalize: str) -> np.ndarray:
     """Embed cells (n, c, h, w); a crop that cannot be normalized gets the mean of the others."""
-    batcher, settings = Batcher(embedder), CropSettings(mode="single-cell", normalize=normalize)
+    batcher, settings = Batcher(embedder), CropSettings(mode="single-cell", scale="none", normalize=normalize)
     parts = [start_measurement(batcher, image, None, settings, embedder.card.dimension) for image in images]
     batcher.flush()
     features = np.concatenate([part.features for part in parts])

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from arms import CROPPING, Arm, Network, source_key
+from arms import CROPPING, Arm, Network, cpu_seconds, source_key
 from eval_sets import FOLDER
 
 from microsnoop_engine.evaluation.controls import between_controls, dose_correlations, z_prime
@@ -17,10 +16,12 @@ from microsnoop_engine.evaluation.metrics import knn_predict
 from microsnoop_engine.evaluation.scores import score_predictions
 from microsnoop_engine.modes.batcher import Batcher
 from microsnoop_engine.modes.measure import start_measurement
+from microsnoop_engine.modes.regions import longer_sides, object_bounds
 from microsnoop_engine.modes.settings import CropSettings
 from microsnoop_engine.segmentation.nuclei import segment_nuclei
 
-MODES = ("cells", "tile", "image")
+MODES = ("cells", "cells, each", "cells, none", "tile", "image")
+"""Of cells: one factor for the plate (auto), a factor for each cell, no resizing."""
 DNA = 1
 NEIGHBORS = 5
 
@@ -45,17 +46,18 @@ def read_plate(folder: Path = FOLDER) -> Plate:
 def measure_plate(networks: list[Network], cells_per_well: int, cache: Path) -> Iterator[dict]:
     """The scores of each network in each mode."""
     plate = read_plate()
-    began = time.perf_counter()
+    began = cpu_seconds()
     labels = [some_cells(segment_nuclei(image[DNA]), cells_per_well) for image in plate.images]
-    segmentation = time.perf_counter() - began
+    segmentation = cpu_seconds() - began
+    diameter = float(np.median(np.concatenate([longer_sides(object_bounds(label)[1]) for label in labels])))
     for network in networks:
         for mode in MODES:
             key = f"{network.key} {mode} {cells_per_well} {source_key(*CROPPING)}"
-            arm = Arm(network.name, key, partial(well_features, network, mode, labels))
+            arm = Arm(network.name, key, partial(well_features, network, mode, labels, diameter))
             features, seconds = arm.features(plate.images, cache)
-            seconds += segmentation if mode == "cells" else 0
-            print(f"{'bbbc013':20s} {network.name}, {mode}: {seconds:6.1f} s", flush=True)
-            yield {"arm": network.name, "mode": mode, "seconds": seconds, **plate_scores(features, plate)}
+            seconds += segmentation if mode.startswith("cells") else 0
+            print(f"{'bbbc013':20s} {network.name}, {mode}: {seconds:6.1f} CPU s", flush=True)
+            yield {"arm": network.name, "mode": mode, "cpu_seconds": seconds, **plate_scores(features, plate)}
 
 
 def some_cells(labels: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
@@ -66,11 +68,22 @@ def some_cells(labels: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
     return np.where(np.isin(labels, numbers), labels, 0)
 
 
-def well_features(network: Network, mode: str, labels: list[np.ndarray], images: np.ndarray) -> np.ndarray:
+def settings_of(mode: str, diameter: float) -> CropSettings:
+    """The settings of a mode of this benchmark."""
+    name, _, scale = mode.partition(", ")
+    if name != "cells":
+        return CropSettings(mode=name)
+    return CropSettings(scale=scale) if scale else CropSettings(diameter=diameter)
+
+
+def well_features(
+    network: Network, mode: str, labels: list[np.ndarray], diameter: float, images: np.ndarray
+) -> np.ndarray:
     """Embeddings (n, 2 * dimension) of wells: the mean over their cells, over their tiles, or of the whole image."""
+    settings = settings_of(mode, diameter)
     batcher = Batcher(network.open())
     parts = [
-        start_measurement(batcher, image, label, CropSettings(mode=mode), network.dimension)
+        start_measurement(batcher, image, label, settings, network.dimension)
         for image, label in zip(images, labels, strict=True)
     ]
     batcher.flush()

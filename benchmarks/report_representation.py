@@ -3,18 +3,39 @@
 from __future__ import annotations
 
 import json
-from dataclasses import astuple, is_dataclass
+from dataclasses import astuple, dataclass, is_dataclass
 from pathlib import Path
 
 import numpy as np
 
 TITLES = {
     "knn": "Nearest neighbors of other groups (cosine)",
+    "own": "Nearest neighbors after the set's own whitening",
     "linear": "Linear probe (5 folds of whole groups)",
     "mlp": "MLP (5 folds of whole groups)",
 }
 MEASURES = {"balanced_accuracy": "balanced accuracy", "accuracy": "accuracy"}
-COLORS = {"ImageNet MobileNet, resize": "#e08214", "classical (cp_measure)": "#7fbc41", "raw pixels": "#999999"}
+COLORS = {"microsnoop": "Blues", "ImageNet": "Oranges", "other": "Greys"}
+WBC = "wbc_multibatch"
+MEANS = ("mean", "without WBC")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A difference of two arms in points, with its interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:+.1f} ({self.low:+.1f} to {self.high:+.1f})"
+
+
+def task_groups(tasks) -> dict[str, list[str]]:
+    """The tasks that the two means and each task are over."""
+    without = [task for task in tasks if not task.startswith(WBC)]
+    return {MEANS[0]: list(tasks), MEANS[1]: without or list(tasks), **{task: [task] for task in tasks}}
 
 
 def write(folder: Path, result: dict) -> None:
@@ -23,18 +44,24 @@ def write(folder: Path, result: dict) -> None:
     (folder / "representation.md").write_text(as_markdown(result))
     text = json.dumps(result, indent=1, default=_plain)
     (folder / "representation.json").write_text(text + "\n")
-    draw(result["classification"], folder / "representation.png")
+    if {row["score"] for row in result["classification"]} >= {"knn", "linear"}:
+        draw(result["classification"], folder / "representation.png")
 
 
 def as_markdown(result: dict) -> str:
     """Everything as tables."""
-    parts = ["# Representation", result["how"], "![balanced accuracy](representation.png)"]
+    parts = ["# Representation", result["how"], "![quality and cost, and balanced accuracy by set](representation.png)"]
     for score in dict.fromkeys(row["score"] for row in result["classification"]):
         for measure, title in MEASURES.items():
             parts += [
                 f"## {TITLES[score]}: {title}, % (95 % interval)",
                 pivot(result["classification"], score, measure),
             ]
+    if result["differences"]:
+        parts.append("## Balanced accuracy minus that of the best ImageNet network (by the mean), points")
+    for score in dict.fromkeys(row["score"] for row in result["differences"]):
+        rows = [row for row in result["differences"] if row["score"] == score]
+        parts += [f"### {TITLES[score]}", plain_table([dict(list(row.items())[1:]) for row in rows])]
     if result["separation"]:
         parts += ["## Separation", plain_table(result["separation"])]
     if result["plate"]:
@@ -43,16 +70,19 @@ def as_markdown(result: dict) -> str:
 
 
 def pivot(rows: list[dict], score: str, measure: str) -> str:
-    """A table with tasks in rows and arms in columns, the best of each row in bold."""
+    """A table with arms in rows, and tasks and means in columns, the best of each column in bold."""
     arms, tasks, values = _grid(rows, score, measure)
-    lines = ["| set | cells | " + " | ".join(arms) + " |", "|---|---" + "|---" * len(arms) + "|"]
-    for task, (cells, scores) in zip(tasks, values, strict=True):
+    columns = []
+    for _, scores in values:
         best = max(value.value for value in scores)
-        cols = [f"**{value}**" if value.value == best else str(value) for value in scores]
-        lines.append(f"| {task} | {cells} | " + " | ".join(cols) + " |")
-    means = np.array([[value.value for value in scores] for _, scores in values]).mean(0)
-    cols = [f"**{100 * mean:.1f}**" if mean == means.max() else f"{100 * mean:.1f}" for mean in means]
-    return "\n".join([*lines, "| mean | | " + " | ".join(cols) + " |"])
+        columns.append([f"**{value}**" if value.value == best else str(value) for value in scores])
+    for members in list(task_groups(tasks).values())[: len(MEANS)]:
+        means = np.mean([[v.value for v in values[tasks.index(task)][1]] for task in members], axis=0)
+        columns.append([f"**{100 * mean:.1f}**" if mean == means.max() else f"{100 * mean:.1f}" for mean in means])
+    heads = [f"{task} ({cells})" for task, (cells, _) in zip(tasks, values, strict=True)]
+    lines = ["| features | " + " | ".join([*heads, *MEANS]) + " |", "|---" * (len(columns) + 1) + "|"]
+    lines += [f"| {arm} | " + " | ".join(cells) + " |" for arm, *cells in zip(arms, *columns, strict=True)]
+    return "\n".join(lines)
 
 
 def plain_table(rows: list[dict]) -> str:
@@ -65,17 +95,23 @@ def plain_table(rows: list[dict]) -> str:
 
 
 def draw(rows: list[dict], path: Path) -> None:
-    """Balanced accuracy by nearest neighbors: a group of bars per task, a color per arm, blue for our network."""
+    """Quality against cost, and balanced accuracy by nearest neighbors: a group of bars per task, a color per arm."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
     arms, tasks, values = _grid(rows, "knn", "balanced_accuracy")
-    figure, axes = plt.subplots(figsize=(12, 5), layout="constrained")
+    kinds = {row["arm"]: row["kind"] for row in rows}
+    colors = {}
+    for kind, name in COLORS.items():
+        members = [arm for arm in arms if kinds[arm] == kind]
+        colors |= dict(zip(members, plt.get_cmap(name)(np.linspace(0.9, 0.4, len(members))), strict=True))
+    figure, panels = plt.subplot_mosaic([["left", "right"], ["bars", "bars"]], figsize=(13, 10), layout="constrained")
+    left, right, axes = panels["left"], panels["right"], panels["bars"]
+    for panel, score, title in ((left, "knn", "nearest neighbors"), (right, "linear", "linear probe")):
+        _draw_cost(panel, rows, score, title, colors)
     width = 0.84 / len(arms)
-    ours = [arm for arm in arms if arm not in COLORS]
-    colors = COLORS | dict(zip(ours, plt.get_cmap("Blues")(np.linspace(0.9, 0.45, len(ours))), strict=True))
     for n, arm in enumerate(arms):
         scores = [scores[n] for _, scores in values]
         heights = np.array([100 * score.value for score in scores])
@@ -87,9 +123,26 @@ def draw(rows: list[dict], path: Path) -> None:
     axes.set_ylabel("balanced accuracy, % (95 % interval)")
     axes.set_title("Labels of cells by their nearest neighbors in other plates, fields or laboratories")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(ncols=len(arms), fontsize=8, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.14))
+    axes.legend(ncols=5, fontsize=8, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.14))
     figure.savefig(path, dpi=110)
     plt.close(figure)
+
+
+def _draw_cost(axes, rows: list[dict], score: str, title: str, colors: dict) -> None:
+    """The mean balanced accuracy of each arm against the crops that it embeds in a second of one core."""
+    arms, tasks, values = _grid(rows, score, "balanced_accuracy")
+    for n, arm in enumerate(arms):
+        mean = 100 * np.mean([scores[n].value for _, scores in values])
+        here = [row for row in rows if row["arm"] == arm and row["score"] == score and row["task"] in tasks]
+        spent = {(row["crops"], row["cpu_seconds"]) for row in here}
+        rate = sum(crops for crops, _ in spent) / max(sum(seconds for _, seconds in spent), 1e-9)
+        axes.plot(rate, mean, "o", color=colors[arm])
+        axes.annotate(arm, (rate, mean), xytext=(4, 3), textcoords="offset points", fontsize=7)
+    axes.set_xscale("log")
+    axes.set_xlabel("crops per second of CPU time, cutting and resizing included")
+    axes.set_ylabel("mean balanced accuracy, %")
+    axes.set_title(f"Quality and cost: {title}")
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def _grid(rows: list[dict], score: str, measure: str):

@@ -1,29 +1,33 @@
 """Compare features on every labeled set, each by its own protocol.
 
-Our weights, the same network untrained, an ImageNet network, classical features and raw pixels.
+Our weights, the same networks untrained, networks of photographs (ImageNet), classical features and raw pixels.
 
-    python benchmarks/representation.py --scores knn,linear,mlp,separation --out benchmarks/results
+    python benchmarks/representation.py --scores knn,own,linear,mlp,separation --out benchmarks/results
     python benchmarks/representation.py --arms microsnoop --weights X.safetensors --sets yeast_protein --limit 500
 
-The first is `make bench-representation`, the second a quick check of candidates. Without --out the tables are printed
-only. Embeddings are kept in --cache, by the content of images, weights and code.
+The first is `make bench-representation` (efficientnet.py says how to install its two peers), the second a quick check
+of candidates. Without --out the tables are printed only. Embeddings are kept in --cache, by the content of images,
+weights and code.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
+import inspect
 import os
 import shlex
 import sys
 import time
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
-from arms import Arm, imagenet, microsnoop, pixels_arm, untrained
+from arms import PRESENTATIONS, Arm, Network, imagenet, microsnoop, pixels_arm, untrained
 from classical import classical_arm
 from eval_sets import BENCHMARK_CELLS, PROTOCOLS, EvalSet, read_set
 from plate import measure_plate
-from report_representation import TITLES, pivot, plain_table, write
+from report_representation import TITLES, Difference, pivot, plain_table, task_groups, write
 
 from microsnoop_engine import __version__
 from microsnoop_engine.evaluation.metrics import (
@@ -33,31 +37,44 @@ from microsnoop_engine.evaluation.metrics import (
     nearest,
     silhouettes,
 )
-from microsnoop_engine.evaluation.scores import score_predictions
+from microsnoop_engine.evaluation.scores import FEW_UNITS, balanced_accuracy, score_predictions
+from microsnoop_engine.model.embedder import PRECISIONS
+from microsnoop_engine.model.frame import LARGEST
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PLATE = "bbbc013_translocation"
 SETS = (*PROTOCOLS, PLATE)
-ARMS = ("microsnoop", "pad", "resize 128", "untrained", "imagenet", "classical", "pixels")
-SCORES = ("knn", "linear", "mlp", "separation")
+SHIPPED = ("fast", "base")
+ARMS = ("microsnoop", "untrained", "imagenet", "classical", "pixels")
+SCORES = ("knn", "own", "linear", "mlp", "separation")
+OWN = 64
+"""Numbers per channel that a set's own whitening keeps."""
 
 
 def main() -> None:
     """Embed, score, print, and write the results."""
     options = parse_options()
     began = time.perf_counter()
-    result = {"classification": [], "separation": [], "plate": []}
-    arms = make_arms(options)
+    result = {"classification": [], "differences": [], "separation": [], "plate": []}
+    outcomes = Outcomes()
+    networks = make_networks(options)
+    arms = make_arms(options, networks)
     for name in [name for name in options.sets if name != PLATE]:
         cells = read_set(name, options.limit)
         for arm in arms:
-            measure(arm, cells, options, result)
+            measure(arm, cells, options, result, outcomes)
+    result["differences"] = outcomes.differences()
     if PLATE in options.sets:
-        result["plate"] = list(measure_plate(plate_networks(options), options.cells_per_well, options.cache))
+        chosen = [
+            network
+            for network in chain(*networks.values())
+            if not options.plate or network.name in options.plate.split(",")
+        ]
+        result["plate"] = list(measure_plate(chosen, options.cells_per_well, options.cache))
     for score in [score for score in TITLES if score in options.scores and result["classification"]]:
-        print(f"\n{score}, balanced accuracy\n" + pivot(result["classification"], score, "balanced_accuracy"))
-        print(f"\n{score}, accuracy\n" + pivot(result["classification"], score, "accuracy"))
-    for table in (result["separation"], result["plate"]):
+        for measured in ("balanced_accuracy", "accuracy"):
+            print(f"\n{score}, {measured}\n" + pivot(result["classification"], score, measured))
+    for table in (result["differences"], result["separation"], result["plate"]):
         if table:
             print("\n" + plain_table(table))
     if options.out:
@@ -69,11 +86,22 @@ def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sets", type=choices(SETS), default=list(SETS))
     parser.add_argument("--arms", type=choices(ARMS), default=list(ARMS))
+    parser.add_argument(
+        "--presentations", type=choices(tuple(PRESENTATIONS)), default=list(PRESENTATIONS), help="of each cell"
+    )
+    parser.add_argument("--without", action="append", default=[], help="name of an arm to leave out; may be repeated")
+    parser.add_argument("--precision", choices=PRECISIONS, default="auto", help="of our networks")
     parser.add_argument("--scores", type=choices(SCORES), default=["knn"])
-    parser.add_argument("--weights", action="append", default=[], help="instead of the shipped ones; may be repeated")
+    parser.add_argument(
+        "--weights",
+        action="append",
+        default=[],
+        help="further files, in a frame of zeros at 224 and none; may be repeated",
+    )
     parser.add_argument(
         "--limit", type=int, default=BENCHMARK_CELLS, help="cells per set, a stratified subsample; 0 for all"
     )
+    parser.add_argument("--plate", help="names of the networks that measure the plate; by default all")
     parser.add_argument("--cells-per-well", type=int, default=16, help="of the plate; 0 for all")
     parser.add_argument("--threads", type=int, default=0, help="by default all cores")
     parser.add_argument("--cache", type=Path, default=REPOSITORY / "out" / "representation")
@@ -93,54 +121,124 @@ def choices(known: tuple[str, ...]):
     return read
 
 
-def make_arms(options: argparse.Namespace) -> list[Arm]:
-    """The arms that were asked for; those of our network once per weights file."""
+def make_networks(options: argparse.Namespace) -> dict[str, list[Network]]:
+    """The networks that were asked for, by the name of their arm: ours are the shipped ones and --weights."""
     threads = options.threads
-    ours = [microsnoop(weights, threads) for weights in options.weights or ["microsnoop-base"]]
     makers = {
-        "microsnoop": lambda: [network.arm("resize") for network in ours],
-        "pad": lambda: [network.arm("pad") for network in ours],
-        "resize 128": lambda: [network.arm("resize 128") for network in ours],
-        "untrained": lambda: [untrained(options.cache, threads).arm("resize")],
-        "imagenet": lambda: [imagenet(threads).arm("resize")],
-        "classical": lambda: [classical_arm(threads)],
-        "pixels": lambda: [pixels_arm()],
+        "microsnoop": lambda: [
+            microsnoop(weights, threads, precision=options.precision) for weights in (*SHIPPED, *options.weights)
+        ],
+        "untrained": lambda: [
+            untrained(name, options.cache, threads, options.precision) for name in ("compact", "unet")
+        ],
+        "imagenet": lambda: imagenet(threads),
     }
-    return [arm for name in options.arms for arm in makers[name]()]
+    return {name: make() for name, make in makers.items() if name in options.arms}
 
 
-def plate_networks(options: argparse.Namespace) -> list:
-    """The networks that the plate is measured with."""
-    makers = {
-        "microsnoop": lambda: [microsnoop(w, options.threads) for w in options.weights or ["microsnoop-base"]],
-        "untrained": lambda: [untrained(options.cache, options.threads)],
-        "imagenet": lambda: [imagenet(options.threads)],
-    }
-    return [network for name, make in makers.items() if name in options.arms for network in make()]
+def make_arms(options: argparse.Namespace, networks: dict[str, list[Network]]) -> list[Arm]:
+    """The arms that were asked for: networks at each presentation that suits them."""
+    arms = []
+    for name, members in networks.items():
+        for network in members:
+            suits = ("fit",) if name == "untrained" else ("fit", "224") if network.size < LARGEST else ("224", "none")
+            arms += [network.arm(shown) for shown in suits if shown in options.presentations]
+    if "classical" in options.arms:
+        arms.append(classical_arm(options.threads))
+    arms += [pixels_arm()] if "pixels" in options.arms else []
+    return [arm for arm in arms if arm.name not in options.without]
 
 
-def measure(arm: Arm, cells: EvalSet, options: argparse.Namespace, result: dict) -> None:
+class Outcomes:
+    """Which cells each arm predicts rightly, to compare arms cell by cell."""
+
+    def __init__(self) -> None:
+        self._right: dict[tuple[str, Arm], dict[str, np.ndarray]] = {}
+        self._sets: dict[str, EvalSet] = {}
+
+    def add(self, score: str, arm: Arm, task: str, cells: EvalSet, predictions: np.ndarray) -> None:
+        """Keep an arm's predictions of a task."""
+        self._right.setdefault((score, arm), {})[task] = predictions == cells.labels
+        self._sets[task] = cells
+
+    def differences(self) -> list[dict]:
+        """Balanced accuracy over that of the best ImageNet network (by the mean), in points, by score and arm.
+
+        The intervals are of a paired bootstrap: both arms are scored on the same draws of groups, or of cells where a
+        set has fewer than five groups.
+        """
+        rows = []
+        for score in dict.fromkeys(score for score, _ in self._right):
+            drawn = {arm: self._drawn(right) for (of, arm), right in self._right.items() if of == score}
+            peers = [arm for arm in drawn if arm.kind == "ImageNet"]
+            if not peers:
+                continue
+            best = max(peers, key=lambda arm: np.mean([values[0] for values in drawn[arm].values()]))
+            for arm in drawn:
+                row = {"score": score, "arm": arm.name, "against": best.name}
+                for name, tasks in task_groups(drawn[arm]).items():
+                    gap = 100 * np.mean([drawn[arm][task] - drawn[best][task] for task in tasks], axis=0)
+                    row[name] = Difference(float(gap[0]), *np.percentile(gap[1:], (2.5, 97.5)).tolist())
+                rows.append(row)
+        return rows
+
+    def _drawn(self, right: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Balanced accuracies by task: that of all cells, and those of 1,000 draws."""
+        found = {}
+        for number, (task, correct) in enumerate(right.items()):
+            cells = self._sets[task]
+            names, labels = np.unique(cells.labels, return_inverse=True)
+            groups = np.arange(len(labels)) if cells.groups is None else np.unique(cells.groups, return_inverse=True)[1]
+            if groups.max() + 1 < FEW_UNITS:
+                groups = np.arange(len(labels))
+            members, hits = np.zeros((2, groups.max() + 1, len(names)))
+            np.add.at(members, (groups, labels), 1)
+            np.add.at(hits, (groups, labels), correct)
+            units = len(members)
+            times = np.random.default_rng(number).multinomial(units, np.full(units, 1 / units), size=1000)
+            times = np.concatenate([np.ones((1, units)), times])
+            found[task] = balanced_accuracy(times @ hits, times @ members)
+        return found
+
+
+def measure(arm: Arm, cells: EvalSet, options: argparse.Namespace, result: dict, outcomes: Outcomes) -> None:
     """Append the arm's scores on one set to the result."""
     features, seconds = arm.features(cells.images, options.cache)
     began = time.perf_counter()
-    found = {(cells.name, s): predict(s, features, cells) for s in options.scores if s != "separation"}
+    found = {
+        (cells.name, s): known_predictions(s, features, cells, options.cache) for s in options.scores if s in TITLES
+    }
     if cells.protocol.within and "knn" in options.scores:
         found[f"{cells.name}, within {cells.protocol.within}", "knn"] = predict_within(features, cells)
     for (task, score), predictions in found.items():
-        row = {"task": task, "arm": arm.name, "score": score, "cells": len(features), "seconds": seconds}
+        row = {"task": task, "arm": arm.name, "kind": arm.kind, "score": score, "cells": len(features)}
+        row |= {"crops": len(features) * cells.images.shape[1], "cpu_seconds": seconds}
         result["classification"].append(row | score_predictions(cells.labels, predictions, cells.groups))
+        outcomes.add(score, arm, task, cells, predictions)
     if "separation" in options.scores:
         result["separation"].append({"set": cells.name, "arm": arm.name, **separation(features, cells)})
     print(
-        f"{cells.name:20s} {arm.name:28s} {len(features):5d} cells, {seconds:6.1f} s to embed, "
+        f"{cells.name:20s} {arm.name:28s} {len(features):5d} cells, {seconds:6.1f} CPU s to embed, "
         f"{time.perf_counter() - began:5.1f} s to score",
         flush=True,
     )
 
 
+def known_predictions(score: str, features: np.ndarray, cells: EvalSet, folder: Path) -> np.ndarray:
+    """Predicted labels under the set's protocol, from the cache folder if known there: classifiers take long."""
+    code = inspect.getsource(predict) + inspect.getsource(cross_validated_predict)
+    content = f"{score} {cells.name} {cells.labels.tolist()} {code}".encode() + features.tobytes()
+    path = folder / f"{hashlib.sha256(content).hexdigest()[:20]}.npy"
+    if not path.exists():
+        np.save(path, predict(score, features, cells))
+    return np.load(path)
+
+
 def predict(score: str, features: np.ndarray, cells: EvalSet) -> np.ndarray:
     """Predicted labels under the set's protocol."""
-    if score != "knn":
+    if score == "own":
+        features = whitened(features, cells.images.shape[1])
+    elif score != "knn":
         folds = 5 if cells.groups is None else min(5, len(np.unique(cells.groups)))
         return cross_validated_predict(features, cells.labels, cells.groups, score, folds)
     if not cells.protocol.group:
@@ -148,6 +246,16 @@ def predict(score: str, features: np.ndarray, cells: EvalSet) -> np.ndarray:
     else:
         apart = [cells.columns[name] for name in (cells.protocol.group, *cells.protocol.also_apart)]
     return knn_predict(features, cells.labels, apart, cells.protocol.k)
+
+
+def whitened(features: np.ndarray, channels: int) -> np.ndarray:
+    """Features (n, at most channels * OWN) after each channel's own principal components are scaled to deviation 1.
+
+    Features (n, p) that are not as many in each channel are whitened all together.
+    """
+    parts = np.split(features, channels if features.shape[1] % channels == 0 else 1, axis=1)
+    scores = [np.linalg.svd(part - part.mean(0), full_matrices=False)[0][:, :OWN] for part in parts]
+    return np.concatenate(scores, axis=1)
 
 
 def predict_within(features: np.ndarray, cells: EvalSet) -> np.ndarray:
@@ -190,23 +298,27 @@ def stratified_folds(labels: np.ndarray, folds: int = 5, seed: int = 0) -> np.nd
 
 def how(options: argparse.Namespace, seconds: float) -> str:
     """What was done, in words."""
+    named = [Path(part).name if part.endswith(".safetensors") else part for part in sys.argv[1:]]
     some = f"about {options.limit} of each set (stratified, at least 20 of a label)"
     limit = some if options.limit else "all of each set"
     return (
-        f"`python benchmarks/representation.py {shlex.join(sys.argv[1:])}`, microsnoop {__version__}, "
+        f"`python benchmarks/representation.py {shlex.join(named)}`, microsnoop {__version__}, "
         f"{seconds / 60:.0f} minutes on {os.cpu_count()} cores (embeddings known from an earlier run are not computed "
         f"again). Cells: {limit}; labels with fewer than 20 cells are left out. More cells give "
         "higher figures (each has more of its kind around): compare only those of equal --limit. "
         "Probes: five folds of whole groups (four for the four laboratories). Neighbors by cosine, 11 (white blood "
         "cells 5), never of the cell's own plate and well (MitoCheck), field (yeast, Chula, HepG2) or laboratory "
         "(white blood cells; 'within batch': neighbors of the same laboratory only); CRIC has no groups: five "
-        "stratified folds. Intervals: bootstrap over the groups. Cells are resized to 224 pixels, padded to them, or "
-        "resized to 128 pixels and padded; ImageNet MobileNetV1 sees the channels resized to 224. Classical: "
-        "cp_measure in the cell's Otsu mask, standardized. Separation: silhouette of the labels, mean average "
-        "precision across groups, mixing of groups (1: cannot be told apart). The plate: controls told apart leaving "
-        "their row out, Spearman's correlation of dose and of activity (the way from the negative to the positive "
-        "controls of other rows), Z' of that activity; "
-        f"{options.cells_per_well or 'all'} cells per well."
+        "stratified folds. Intervals: bootstrap over the groups; of differences paired, over cells where a set has "
+        f"fewer than {FEW_UNITS} groups. Presentations: 'fit' resizes each image of a cell to what the weights suit "
+        "best, '224' to 224 pixels, 'none' not at all (in a frame of zeros). Networks of photographs see each channel "
+        "as a gray image. Own whitening: each channel's features centered and reduced to 64 principal components of "
+        "deviation 1, on the set's own cells, without labels. Classical: cp_measure in the cell's Otsu mask, "
+        "standardized. Separation: silhouette of the labels, mean average precision across groups, mixing of groups "
+        "(1: cannot be told apart). The plate: controls told apart leaving their row out, Spearman's correlation of "
+        "dose and of activity (the way from the negative to the positive controls of other rows), Z' of that "
+        f"activity; {options.cells_per_well or 'all'} cells per well. Seconds are those of the CPU, cutting and "
+        "resizing included."
     )
 
 

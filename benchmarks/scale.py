@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 import tifffile
 from eval_sets import FOLDER
-from throughput import BATCH, Collector, eager_rate, machine, timed
+from throughput import BATCH, Collector, cost_of, eager_cost, machine
 
 from microsnoop_engine import __version__
 from microsnoop_engine.model.embedder import Embedder
@@ -170,28 +170,27 @@ def cold_start(folder: Path) -> float:
 
 
 def preparation_share(folder: Path) -> dict[str, float]:
-    """Seconds that cutting and normalizing the crops takes beside the network's, and its share of both."""
+    """CPU seconds that cutting and normalizing the crops takes beside the network's, and its share of both."""
     fields = [tifffile.imread(path)[None] for path in sorted(folder.glob("0*.tif"))[:40]]
     labels = [segment_nuclei(field[0]) for field in fields]
-    collector = Collector()
+    embedder = Embedder(device="cpu")
+    collector = Collector(embedder.frame)
 
     def prepare() -> None:
         collector.windows.clear()
         batcher = Batcher(collector)
         for field, objects in zip(fields, labels, strict=True):
-            start_measurement(batcher, field, objects, CropSettings(), 256)
+            start_measurement(batcher, field, objects, CropSettings(scale="each"), 256)
         batcher.flush()
 
-    preparing = min(timed(prepare) for _ in range(3))
+    preparing = cost_of(prepare, 0, 3).cpu
     groups = [np.concatenate(parts) for parts in collector.windows.values()]
-    embedder = Embedder(device="cpu")
 
     def embed() -> None:
         for group in groups:
             embedder.embed(group)
 
-    embed()
-    embedding = min(timed(embed) for _ in range(2))
+    embedding = cost_of(embed, 0, 2, warm=True).cpu
     return {"crops": sum(map(len, groups)), "seconds": preparing, "share": preparing / (preparing + embedding)}
 
 
@@ -202,11 +201,12 @@ def small_cells(folder: Path) -> dict[str, float]:
     np.savez(folder / "cells.npz", images=images)
     out = folder / "small"
     command = ["profile", "cells.npz", "--mode", "single-cell", "--out", str(out), "--quiet"]
-    seconds = timed(
-        lambda: subprocess.run([sys.executable, "-m", "microsnoop_engine", *command], cwd=folder, check=True)
-    )
+    began = time.perf_counter()
+    subprocess.run([sys.executable, "-m", "microsnoop_engine", *command], cwd=folder, check=True)
+    seconds = time.perf_counter() - began
     frames = np.pad(images[:BATCH].astype(np.float32) / 255, ((0, 0), (0, 0), (80, 80), (80, 80)))
-    eager = eager_rate(frames, 3)
+    cost = eager_cost(frames, 3)
+    eager = cost.crops / cost.wall
     rate = len(images) / seconds
     return {"cells": len(images), "profile": rate, "eager": eager, "ratio": rate / eager}
 

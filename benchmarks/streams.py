@@ -37,7 +37,7 @@ def main() -> None:
 
     cores = len(usable_cores())
     ways = [(1, BATCH), *((n, BATCH) for n in (2, 4, 8) if n <= cores), (1, 2 * BATCH), (1, BATCH // 2)]
-    graphs, random = UnetGraphs(*load_weights()), np.random.default_rng(0)
+    graphs, random = UnetGraphs(*load_weights("base")), np.random.default_rng(0)
     lines = [
         "| crop, pixels | " + " | ".join(f"{n} streams, batch {batch}" for n, batch in ways) + " |",
         "|---" * (1 + len(ways)) + "|",

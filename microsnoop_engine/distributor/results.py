@@ -39,6 +39,8 @@ PART_BYTES = 64 << 20
 """Size of a part of the table."""
 PART_SECONDS = 60
 """Time after which collected rows are written as a part of any size."""
+_IN_THE_TABLE = ("weights", "precision")
+"""What the description of a run says that the metadata of the parts repeat."""
 _OF_THE_INPUT = ("inputs", "image sets")
 """What the description of a run says of its image sets; they are compared one by one instead."""
 
@@ -84,7 +86,8 @@ class TableWriter:
         lock: FolderLock | None = None,
     ) -> None:
         self.table = folder / TABLE
-        self._schema = layout.schema()
+        # with these, a table that is taken out of its folder still says how its features were computed
+        self._schema = layout.schema().with_metadata({name: run[name] for name in _IN_THE_TABLE if name in run})
         self._layout = layout
         self._part_bytes = part_bytes
         self._lock = lock or FolderLock()

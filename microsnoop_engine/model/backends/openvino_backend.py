@@ -11,17 +11,24 @@ from numpy.typing import NDArray
 
 from ...errors import DeviceError
 from ..checkpoints import Card
+from ..frame import LARGEST
 
 if TYPE_CHECKING:
     import openvino as ov
 
 
-STABLE_IN_BFLOAT16 = ("compact",)
-"""Architectures whose cells move by less than 0.05 of their standard deviations (benchmarks/results/precision.md)."""
-
-
 class Graphs(Protocol):
-    """Build the graphs of an encoder."""
+    """Build the graphs of an encoder.
+
+    Attributes
+    ----------
+    bfloat16_limit : int
+        Height and width in pixels of the largest crops whose features bfloat16 keeps as they are in float32: the mean
+        of cells within 0.05 of their standard deviation, the cosine at least 0.999, also where all pixels outside an
+        object are zero (benchmarks/precision.py).
+    """
+
+    bfloat16_limit: int
 
     def build(self, size: int) -> ov.Model:
         """Build the graph of crops (n, 1, size, size)."""
@@ -41,7 +48,8 @@ class OpenVinoBackend:
         Tensors by name.
     card : Card
     precision : {'auto', 'float32', 'bfloat16'}
-        ``auto``: bfloat16 if the CPU computes it natively and the embeddings stay where they are in float32.
+        ``auto``: bfloat16 if the CPU computes it natively and it keeps the features (see :class:`Graphs`), for crops
+        of each size by themselves.
     threads : int, optional
         By default all cores.
 
@@ -69,16 +77,12 @@ class OpenVinoBackend:
         has_bfloat16 = "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         if precision == "bfloat16" and not has_bfloat16:
             raise DeviceError("this CPU has no bfloat16 arithmetic: set `precision` to auto or float32")
-        stable = card.architecture in STABLE_IN_BFLOAT16
-        rounded = has_bfloat16 and (precision == "bfloat16" or (precision == "auto" and stable))
-        self.precision = "bfloat16" if rounded else "float32"
-        self._config: dict[str, str | int] = {
-            "INFERENCE_PRECISION_HINT": "bf16" if self.precision == "bfloat16" else "f32"
-        }
-        if threads:
-            self._config["INFERENCE_NUM_THREADS"] = threads
+        self._config: dict[str, str | int] = {"INFERENCE_NUM_THREADS": threads} if threads else {}
         graphs: dict[str, Callable[..., Graphs]] = {"unet": UnetGraphs, "compact": CompactGraphs}
         self._graphs = graphs[card.architecture](state, card)
+        limits = {"auto": self._graphs.bfloat16_limit if has_bfloat16 else 0, "bfloat16": LARGEST, "float32": 0}
+        self._bfloat16_limit = limits[precision]
+        self.precision = "bfloat16" if self._bfloat16_limit else "float32"
         names = ("whiten.weight", "whiten.bias")
         self._whitening = [state[name].astype(np.float32) for name in names if name in state]
         self._compiled: dict[int, ov.CompiledModel] = {}
@@ -87,7 +91,8 @@ class OpenVinoBackend:
         """Compute embeddings (n, dimension), rows of unit length, of crops (n, 1, s, s)."""
         size = crops.shape[-1]
         if size not in self._compiled:
-            self._compiled[size] = self._core.compile_model(self._graphs.build(size), "CPU", self._config)
+            hint = {"INFERENCE_PRECISION_HINT": "bf16" if size <= self._bfloat16_limit else "f32"}
+            self._compiled[size] = self._core.compile_model(self._graphs.build(size), "CPU", self._config | hint)
         embeddings = self._graphs.finish(np.array(self._compiled[size](crops)[0]))
         if self._whitening:
             weight, bias = self._whitening

@@ -30,6 +30,8 @@ class CompactGraphs:
         If tensors of the encoder are missing.
     """
 
+    bfloat16_limit = 160
+
     def __init__(self, state: Mapping[str, NDArray[Any]], card: Card) -> None:
         self._weights = {key: np.asarray(value, dtype=np.float32) for key, value in state.items()}
         stages = {int(key.split(".")[2]) for key in state if key.startswith("encoder.stages.")}

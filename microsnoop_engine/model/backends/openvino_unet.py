@@ -34,6 +34,8 @@ class UnetGraphs:
         If tensors of the encoder are missing.
     """
 
+    bfloat16_limit = 0
+
     def __init__(self, state: Mapping[str, NDArray[Any]], card: Card) -> None:
         self._weights = {key: np.asarray(value, dtype=np.float32) for key, value in state.items()}
         self._stages = 1 + max((int(key.split(".")[1]) for key in state if key.startswith("encoder.")), default=0)

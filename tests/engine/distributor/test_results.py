@@ -48,6 +48,20 @@ def test_values_are_where_they_belong(tmp_path):
         assert np.array_equal(rows.filter(regex="_Microsnoop_"), wanted.features)
 
 
+def test_parts_name_weights_and_precision(tmp_path):
+    run = RUN | {"weights": "some 0a1b", "precision": "bfloat16"}
+    for numbers in ([1], [2]):
+        writer = TableWriter(tmp_path, LAYOUT, run)
+        for number in numbers:
+            writer.write(image_set(number), measurement(number))
+        writer.finish()
+    parts = sorted((tmp_path / TABLE).iterdir())
+    assert len(parts) == 2
+    for part in parts:
+        found = pq.read_schema(part).metadata
+        assert (found[b"weights"], found[b"precision"]) == (b"some 0a1b", b"bfloat16")
+
+
 def test_metadata_of_mixed_kinds_become_text(tmp_path):
     sets = [
         ImageSet(1, {}, {}, {"A": 1, "B": 1, "C": True, "D": 2.5}),
