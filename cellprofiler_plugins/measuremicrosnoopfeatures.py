@@ -201,6 +201,9 @@ The network knows objects of some size best.
    the view. Large objects stay larger than small ones.
 -  *{none}:* the pixels are left as they are.
 
+Tiles of whole images are scaled with *{diameter}* only; a whole image that is
+rescaled never is.
+
 Features of different scales cannot be compared: choose one for all images of
 a screen.
 """.format(each=SCALE_EACH, diameter=SCALE_DIAMETER, none=SCALE_NONE),
@@ -215,6 +218,7 @@ a screen.
 
 The longer side of a typical object. Run this module once in test mode and
 press *Measure the typical diameter* to take it from the objects of that image.
+Use the same number for all images that you want to compare.
 """.format(diameter=SCALE_DIAMETER),
         )
         self.diameter_button = DoSomething(
@@ -224,10 +228,11 @@ press *Measure the typical diameter* to take it from the objects of that image.
             doc="""\
 *(Used only with "{diameter}")*
 
-Takes the median of the objects that this module measured last in test mode.
+Takes the median of the objects that this module measured last in test mode;
+of several object sets, those of the first one.
 """.format(diameter=SCALE_DIAMETER),
         )
-        self.last_diameter = None
+        self.last_diameters = {}
         self.image_mode = Choice(
             "How to measure whole images",
             [IMAGE_TILE, IMAGE_RESCALE],
@@ -317,7 +322,9 @@ and device, or what is wrong.
             result += [self.objects_list, self.crop, self.rescale_constant]
         result += [self.scale]
         if self.scale == SCALE_DIAMETER:
-            result += [self.diameter, self.diameter_button]
+            result += [self.diameter]
+            if self.measures_objects:
+                result += [self.diameter_button]
         if self.measures_images:
             result += [self.image_mode]
         result += [self.divider, self.weights, self.dimension, self.device, self.engine_path]
@@ -456,11 +463,15 @@ and device, or what is wrong.
         return _microsnoop_client.get_engine(_microsnoop_client.find_engine(self.engine_path.value), options)
 
     def on_measure_diameter(self):
-        """Take the typical diameter from the objects that were measured last."""
-        if self.last_diameter:
-            self.diameter.value = self.last_diameter
-            return
-        text = "No objects were measured yet: start test mode and run this module once, then press the button again."
+        """Take the typical diameter from the objects that were measured last, of the first object set that has any."""
+        name = next((name for name in self.measured if name in self.last_diameters), None)
+        if name is None:
+            text = "No objects were measured yet: start test mode, run this module once, and press the button again."
+        else:
+            self.diameter.value = self.last_diameters[name]
+            text = (
+                f"The typical diameter of {name} is {self.diameter.value:g} pixels, the median of the last image set."
+            )
         if get_headless():
             LOGGER.info(text)
             return
@@ -561,7 +572,7 @@ and device, or what is wrong.
             inputs["scale"] = SCALES[self.scale.value]
         if objects.count:
             inputs["labels"] = read_labels(objects, name, channels, self.images_list.value[0])
-            self.last_diameter = typical_diameter(objects)
+            self.last_diameters[name] = typical_diameter(objects)
         return objects.count, "measure_objects", inputs
 
     def _rows(self, result, name, count):

@@ -149,8 +149,58 @@ def test_settings_reach_the_engine():
     default = values("Objects")
     assert np.abs(default - values("Objects", crop="Masked object")).max() > 1e-3
     assert np.abs(default - values("Objects", rescale_constant=0.6)).max() > 1e-3
-    assert np.abs(default - values("Objects", same_size=True)).max() > 1e-3
+    assert np.abs(default - values("Objects", scale="Leave the pixels as they are")).max() > 1e-3
+    by_diameter = {"scale": "The same for all, by a typical diameter"}
+    assert np.abs(default - values("Objects", **by_diameter, diameter=25)).max() > 1e-3
+    np.testing.assert_allclose(values("Objects", **by_diameter, diameter=40), default, atol=1e-3)
+    assert np.abs(values("Whole image") - values("Whole image", **by_diameter, diameter=25)).max() > 1e-3
     assert np.abs(values("Whole image") - values("Whole image", image_mode="Rescale")).max() > 1e-3
+
+
+SCALED = """
+import sys
+import numpy as np
+from microsnoop_engine import CropSettings, Embedder, measure
+arrays = np.load(sys.argv[1])
+embedder, image = Embedder(device="cpu"), arrays["image"]
+settings = [CropSettings(diameter=25), CropSettings(scale="each"), CropSettings(scale="none")]
+found = [measure(embedder, image, arrays["labels"], chosen).features for chosen in settings]
+tiles = measure(embedder, image, settings=CropSettings(mode="tile", diameter=25)).features
+np.savez(sys.argv[2], found=found, tiles=tiles)
+"""
+
+
+def test_every_scale_gives_what_the_engine_gives(engine_python, tmp_path):
+    image, labels = field(260).astype(np.float32), np.zeros((260, 260), np.int32)
+    labels[40:60, 40:64], labels[100:140, 120:150], labels[180:190, 60:72] = 1, 2, 3
+    np.savez(tmp_path / "arrays.npz", image=image, labels=labels)
+    run_engine_script(engine_python, SCALED, tmp_path / "arrays.npz", tmp_path / "found.npz")
+    module = make_module(scope="Both")
+    module.diameter.value = 25
+    scales = ("The same for all, by a typical diameter", "Fit every box to the view", "Leave the pixels as they are")
+    with np.load(tmp_path / "found.npz") as expected:
+        for scale, want in zip(scales, expected["found"]):
+            module.scale.value = scale
+            workspace = run(module, {"DNA": image}, {"Nuclei": labels})
+            np.testing.assert_allclose(written(workspace, "Nuclei"), want, atol=1e-4, err_msg=scale)
+            if module.scale == scales[0]:
+                np.testing.assert_allclose(written(workspace, "Image"), expected["tiles"][0], atol=1e-4)
+
+
+def test_the_button_takes_the_typical_diameter_from_the_first_object_set(caplog):
+    module = make_module(objects=("Nuclei", "Cells"))
+    with caplog.at_level(logging.INFO):
+        module.diameter_button.on_event_fired()
+    assert "No objects were measured yet: start test mode" in caplog.text
+    assert module.diameter.value == 40
+    nuclei, cells = np.zeros((120, 120), int), np.zeros((120, 120), int)
+    nuclei[5:15, 5:25], nuclei[40:71, 40:60], nuclei[80:86, 90:100] = 1, 2, 3
+    cells[2:90, 2:90] = 1
+    run(module, {"DNA": field(120)}, {"Nuclei": nuclei, "Cells": cells})
+    with caplog.at_level(logging.INFO):
+        module.diameter_button.on_event_fired()
+    assert module.diameter.value == 20
+    assert "The typical diameter of Nuclei is 20 pixels, the median of the last image set." in caplog.text
 
 
 @pytest.mark.parametrize("offset", [0, 0.5])
@@ -282,7 +332,7 @@ def test_prepare_run_notes_the_engine_and_post_run_ends_it():
     (process,) = engines_of(os.getpid())
     declared = features_of(workspace, "Experiment")
     noted = {name: workspace.measurements.get_experiment_measurement(name) for name in declared}
-    assert noted["Microsnoop_Weights"] == "microsnoop-base"
+    assert noted["Microsnoop_Weights"] == "microsnoop-fast"
     assert len(noted["Microsnoop_WeightsSHA256"]) == 64
     assert noted["Microsnoop_Version"]
     module.run(workspace)
@@ -297,7 +347,7 @@ def test_the_test_button_says_what_the_engine_is(caplog, tmp_path):
     with caplog.at_level(logging.INFO):
         module.test_button.on_event_fired()
     assert "The engine works: microsnoop" in caplog.text
-    assert "microsnoop-base" in caplog.text
+    assert "microsnoop-fast" in caplog.text
     assert not engines_of(os.getpid())
     module.engine_path.value = str(tmp_path / "nowhere")
     with caplog.at_level(logging.INFO):

@@ -79,7 +79,8 @@ def test_real_images(real_run, wells, engine_python, tmp_path):
         for well in WELLS:
             assert len(nuclei[well]) >= 3
             assert np.isfinite(nuclei[well]).all()
-            np.testing.assert_allclose(nuclei[well], expected[well][0], atol=1e-4, err_msg=f"{kind}: nuclei of {well}")
+            # CellProfiler's pixels are 0 to 1, and the network rounds its numbers to bfloat16 on some processors
+            np.testing.assert_allclose(nuclei[well], expected[well][0], atol=2e-3, err_msg=f"{kind}: nuclei of {well}")
             np.testing.assert_allclose(image[well], expected[well][1], atol=1e-4, err_msg=f"{kind}: image of {well}")
 
 
@@ -93,7 +94,7 @@ def test_classical_and_learned_features_share_the_tables(real_run):
 def test_the_tables_say_which_engine_made_them(real_run):
     _, rows = read_csv(real_run / "Experiment.csv")
     noted = {row["Key"]: row["Value"] for row in rows}
-    assert noted["Microsnoop_Weights"] == "microsnoop-base"
+    assert noted["Microsnoop_Weights"] == "microsnoop-fast"
     assert len(noted["Microsnoop_WeightsSHA256"]) == 64
     assert noted["Microsnoop_Version"]
 

@@ -31,7 +31,8 @@ def test_settings_survive_a_pipeline_file():
     module = make_module(("DNA", "GFP"), ("Nuclei", "Cells"), "Both")
     module.crop.value = "Masked object"
     module.rescale_constant.value = 0.6
-    module.same_size.value = True
+    module.scale.value = "The same for all, by a typical diameter"
+    module.diameter.value = 33.5
     module.image_mode.value = "Rescale"
     module.weights.value = "my weights.safetensors"
     module.dimension.value = 64
@@ -42,37 +43,71 @@ def test_settings_survive_a_pipeline_file():
     loaded = Pipeline()
     loaded.loadtxt(io.StringIO(file.getvalue()), raise_on_error=True)
     (again,) = loaded.modules()
-    assert again.variable_revision_number == 3
+    assert again.variable_revision_number == 4
     assert [setting.get_value() for setting in again.settings()] == [
         setting.get_value() for setting in module.settings()
     ]
     assert again.engine_path.value == module.engine_path.value
 
 
-@pytest.mark.parametrize(("version", "missing"), [(1, ("same size?", "Features per channel")), (2, ("Features per",))])
-def test_a_pipeline_of_an_older_version_is_read(version, missing):
-    module = make_module(("DNA", "GFP"), ("Nuclei",), "Both")
-    module.weights.value = "mine"
-    file = io.StringIO()
-    make_pipeline(module).dump(file)
-    lines = [line for line in file.getvalue().splitlines() if not any(text in line for text in missing)]
-    new = "variable_revision_number:3|show_window"
-    old = "\n".join(lines).replace(new, f"variable_revision_number:{version}|show_window")
-    assert old.count(f"variable_revision_number:{version}|") == 1
+OLD_PIPELINE = """\
+CellProfiler Pipeline: http://www.cellprofiler.org
+Version:5
+DateRevision:428
+GitHash:
+ModuleCount:1
+HasImagePlaneDetails:False
+
+MeasureMicrosnoopFeatures:[module_num:1|svn_version:'Unknown'|variable_revision_number:{version}|show_window:False|\
+notes:[]|batch_state:array([], dtype=uint8)|enabled:True|wants_pause:False]
+    Select images to measure:DNA, GFP
+    Measure objects, whole images, or both?:Both
+    Select objects to measure:Nuclei
+    What to show the network:Masked object
+    Rescale constant:0.6
+{same_size}    How to measure whole images:Rescale
+    Weights:microsnoop-base
+    Device:cpu
+    Engine:
+{dimension}"""
+"""A pipeline file as the module wrote it before it could scale by a typical diameter."""
+
+
+@pytest.mark.parametrize(
+    ("version", "same_size", "scale"),
+    [
+        (1, "", "Leave the pixels as they are"),
+        (2, "No", "Leave the pixels as they are"),
+        (2, "Yes", "Fit every box to the view"),
+        (3, "No", "Leave the pixels as they are"),
+        (3, "Yes", "Fit every box to the view"),
+    ],
+)
+def test_a_pipeline_of_an_older_version_is_read(version, same_size, scale):
+    text = OLD_PIPELINE.format(
+        version=version,
+        same_size=f"    Resize all boxes to the same size?:{same_size}\n" if version > 1 else "",
+        dimension="    Features per channel:64\n" if version > 2 else "",
+    )
     loaded = Pipeline()
-    loaded.loadtxt(io.StringIO(old + "\n"), raise_on_error=True)
-    (again,) = loaded.modules()
-    assert not again.same_size.value
-    assert [setting.get_value() for setting in again.settings()] == [
-        setting.get_value() for setting in module.settings()
-    ]
+    loaded.loadtxt(io.StringIO(text), raise_on_error=True)
+    (module,) = loaded.modules()
+    assert module.scale.value == scale
+    assert module.crop.value == "Masked object"
+    assert module.rescale_constant.value == 0.6
+    assert module.image_mode.value == "Rescale"
+    assert module.weights.value == "microsnoop-base"
+    assert module.device.value == "cpu"
+    assert module.dimension.value == (64 if version > 2 else 256)
+    assert (module.diameter in module.visible_settings()) is False
 
 
 def test_defaults():
     module = instantiate_module("MeasureMicrosnoopFeatures")
     assert (module.scope.value, module.crop.value, module.image_mode.value) == ("Objects", "Box", "Tile")
     assert module.rescale_constant.value == 2.0
-    assert not module.same_size.value
+    assert module.scale.value == "Fit every box to the view"
+    assert module.weights.value == "fast"
     assert module.engine_path.value == ""
 
 
@@ -80,10 +115,14 @@ def test_defaults():
 def test_only_settings_that_matter_are_visible(scope, objects, images):
     module = make_module(scope=scope)
     visible = module.visible_settings()
-    for setting in (module.objects_list, module.crop, module.rescale_constant, module.same_size):
+    for setting in (module.objects_list, module.crop, module.rescale_constant):
         assert (setting in visible) == objects
     assert (module.image_mode in visible) == images
     assert module.test_button in visible
+    assert module.diameter not in visible
+    module.scale.value = "The same for all, by a typical diameter"
+    assert module.diameter in module.visible_settings()
+    assert (module.diameter_button in module.visible_settings()) == objects
 
 
 def test_help_is_valid_rest_with_the_usual_sections():

@@ -26,7 +26,7 @@ run(measure, "objects=[ROI Manager] csv=[{out}/manager.csv]");
 saveAs("Results", "{out}/manager-results.csv");
 masked = "mode=[masked object] rescale_constant=0.6 csv=[{out}/masked.parquet]";
 run(measure, "objects=[ROI Manager] channels=ER,1 " + masked);
-run(measure, "objects=[ROI Manager] channels=DNA same_size csv=[{out}/same.csv]");
+run(measure, "objects=[ROI Manager] channels=DNA diameter=40 csv=[{out}/scaled.csv]");
 if (roiManager("count") != n) exit("the ROI Manager was changed");
 mine = "objects=[ROI Manager] table=Mine channels=[1=Nucleus] cluster=2 overlay";
 run(measure, mine + " csv=[{out}/cluster.csv]");
@@ -42,6 +42,8 @@ run(measure, "objects=[Active selection] csv=[{out}/selection.csv]");
 run("Select None");
 run(measure, "objects=[Label image] labels=numbers name=Nuclei cluster=3 overlay csv=[{out}/labels.csv]");
 run(measure, "objects=[Whole image] csv=[{out}/tile.csv]");
+run(measure, "objects=[Whole image] diameter=40 csv=[{out}/scaled-tile.csv]");
+run(measure, "objects=[Whole image] mode=rescale diameter=40 csv=[{out}/scaled-rescale.csv]");
 run(measure, "objects=[Whole image] mode=rescale csv=[{out}/rescale.csv]");
 run(measure, "objects=[Whole image] mode=rescale csv=[{out}/rescale.csv] append");
 File.saveString("done", "{out}/done.txt");
@@ -83,7 +85,10 @@ def outlines():
     ]
 
 
-def expected(embedder, image, settings=None):
+FITTED = CropSettings(scale="each")
+
+
+def expected(embedder, image, settings=FITTED):
     boxes, masks = zip(*outlines(), strict=True)
     return measure_rois(embedder, image, np.array(boxes), np.concatenate([m.ravel() for m in masks]), settings)
 
@@ -115,16 +120,17 @@ def test_the_results_table_holds_the_same_to_nine_decimals(outputs):
 
 def test_masked_objects_of_chosen_channels_in_their_order(outputs, field, embedder):
     frame, found = features(outputs / "masked.parquet")
-    settings = CropSettings(mask="object", rescale_constant=0.6)
+    settings = CropSettings(mask="object", rescale_constant=0.6, scale="each")
     np.testing.assert_allclose(found, expected(embedder, field[1][[1, 0]], settings).features, atol=1e-4)
     assert "Objects_Microsnoop_E000_ER" in frame
     assert "Objects_Microsnoop_E000_Actin" not in frame
 
 
-def test_boxes_of_the_same_size(outputs, field, embedder):
-    _, found = features(outputs / "same.csv")
-    want = expected(embedder, field[1][:1], CropSettings(resize=128)).features
+def test_all_boxes_scaled_by_a_typical_diameter(outputs, field, embedder):
+    _, found = features(outputs / "scaled.csv")
+    want = expected(embedder, field[1][:1], CropSettings(diameter=40)).features
     np.testing.assert_allclose(found, want, atol=1e-4)
+    assert np.abs(found - expected(embedder, field[1][:1]).features).max() > 1e-2
 
 
 def test_clusters_and_a_name_for_a_channel(outputs):
@@ -146,12 +152,12 @@ def test_the_active_selection(outputs, field, embedder):
     _, found = features(outputs / "selection.csv")
     labels = np.zeros((256, 256), np.int32)
     labels[60:90, 50:120] = 1
-    np.testing.assert_allclose(found, measure(embedder, field[1], labels).features, atol=1e-4)
+    np.testing.assert_allclose(found, measure(embedder, field[1], labels, FITTED).features, atol=1e-4)
 
 
 def test_a_label_image(outputs, field, embedder):
     frame, found = features(outputs / "labels.csv", "Nuclei")
-    want = measure(embedder, field[1], field[2])
+    want = measure(embedder, field[1], field[2], FITTED)
     np.testing.assert_allclose(found, want.features, atol=1e-4)
     np.testing.assert_array_equal(frame["ObjectNumber"], want.regions.object_number)
     assert sorted(frame["Metadata_Cluster"].unique()) == [1, 2, 3]
@@ -164,6 +170,15 @@ def test_whole_images(outputs, field, embedder, mode):
     for row in found:
         np.testing.assert_allclose(row, want.mean(0), atol=1e-4)
     assert frame["ImageNumber"].tolist() == ([1] if mode == "tile" else [1, 2])
+
+
+def test_tiles_are_scaled_by_a_typical_diameter_and_a_rescaled_image_is_not(outputs, field, embedder):
+    _, tiles = features(outputs / "scaled-tile.csv", "Image")
+    want = measure(embedder, field[1], settings=CropSettings(mode="tile", diameter=40)).features
+    np.testing.assert_allclose(tiles, want, atol=1e-4)
+    _, rescaled = features(outputs / "scaled-rescale.csv", "Image")
+    want = measure(embedder, field[1], settings=CropSettings(mode="image")).features
+    np.testing.assert_allclose(rescaled, want, atol=1e-4)
 
 
 def test_the_file_is_a_table_of_the_engine(outputs, tmp_path):

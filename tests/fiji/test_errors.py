@@ -3,6 +3,8 @@
 import pytest
 from imagej_host import engine_stub
 
+from microsnoop_engine import __version__
+
 MEASURE = 'run("Measure Microsnoop Features", "{options}");\nFile.saveString("went on", "{out}/went-on.txt");\n'
 OPEN = 'open("{folder}/field.tif");\n'
 LINE = "makeLine(5, 5, 90, 90);\n"
@@ -132,7 +134,8 @@ def test_wrong_weights_and_what_the_engine_says_of_them(batch, field, tmp_path):
     done = batch(text.format(weights="no-such-weights", out=tmp_path))
     assert "no-such-weights" in done.stderr
     assert not (tmp_path / "went-on.txt").exists()
-    done = batch(text.format(weights="microsnoop-base", out=tmp_path))
-    assert "The engine works: microsnoop" in done.stderr
-    assert "weights microsnoop-base (sha256" in done.stderr
+    # the last ones are kept in the preferences of the tests' ImageJ
+    for name in ("base", "fast"):
+        done = batch(text.format(weights=name, out=tmp_path))
+        assert f"The engine works: microsnoop {__version__}, weights microsnoop-{name} (sha256" in done.stderr
     assert (tmp_path / "went-on.txt").exists()

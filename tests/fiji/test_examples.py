@@ -27,7 +27,8 @@ def run_macro(home, images, results, channel="DNA"):
 
 def compare(cells, images, results, out):
     """Every row of the macro's table with that of the engine on the macro's label images."""
-    assert main(["profile", str(images), "--labels", str(results / "labels"), "--out", str(out), "--quiet"]) == 0
+    command = ["profile", str(images), "--labels", str(results / "labels"), "--scale", "each", "--out", str(out)]
+    assert main([*command, "--quiet"]) == 0
     engine = pd.read_parquet(out / "profiles.parquet")
     engine["Metadata_Image"] = engine["Metadata_File"].str.removesuffix(".tif")
     keys = ["Metadata_Image", "ObjectNumber"]
@@ -100,5 +101,5 @@ def test_the_python_script(field):
     command = [sys.executable, str(script), str(field[0]), IJ_JAR]
     done = subprocess.run(command, capture_output=True, text=True, timeout=90, cwd=REPOSITORY)
     assert done.returncode == 0, done.stderr
-    assert re.search(r"\n(?:[5-9]|1\d) nuclei x 768 features, weights microsnoop-base\n", done.stdout)
+    assert re.search(r"\n(?:[5-9]|1\d) nuclei x 768 features, weights microsnoop-fast\n", done.stdout)
     assert "field.tif:0001" in done.stdout

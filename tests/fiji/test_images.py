@@ -13,6 +13,7 @@ from microsnoop_engine.model.registry import make_network
 from microsnoop_engine.modes import measure as measuring
 from microsnoop_engine.modes.settings import CropSettings
 
+FITTED = CropSettings(scale="each")
 RANDOM = np.random.default_rng(3)
 GRAY = RANDOM.integers(0, 250, (90, 70))
 IMAGES = {
@@ -122,20 +123,20 @@ def test_rois_are_measured_where_they_belong(java, ij, hyperstack, embedder, tmp
     assert frame["Metadata_Roi"].tolist() == ["everywhere", "everywhere", "there", *["everywhere"] * 4]
     labels = np.zeros((2, 60, 70), np.int32)
     labels[0, 5:35, 5:35], labels[1, 20:45, 30:55] = 1, 2
-    want = measuring.measure(embedder, STACK[0, 1], labels).features
+    want = measuring.measure(embedder, STACK[0, 1], labels, FITTED).features
     np.testing.assert_allclose(found[1:3], want, atol=1e-4)
     rows = measure(None, hyperstack, "overlay", slices="all")
     assert rows["Label"].tolist() == [f"stack.tif:{name}" for name in frame["Metadata_Roi"]]
     np.testing.assert_allclose(rows[feature_names("C1", "C2")], found, atol=1e-4)
-    resized = measure(None, hyperstack, "overlay", slices="all", same_size=True)
-    want = measuring.measure(embedder, STACK[0, 1], labels, CropSettings(resize=128)).features
-    np.testing.assert_allclose(resized[feature_names("C1", "C2")][1:3], want, atol=1e-4)
+    scaled = measure(None, hyperstack, "overlay", slices="all", diameter=20)
+    want = measuring.measure(embedder, STACK[0, 1], labels, CropSettings(diameter=20)).features
+    np.testing.assert_allclose(scaled[feature_names("C1", "C2")][1:3], want, atol=1e-4)
 
 
 def test_label_images_of_8_16_and_32_bit_and_of_every_slice(java, ij, hyperstack, embedder, tmp_path):
     labels = np.zeros((2, 3, 60, 70), np.uint8)
     labels[..., 5:30, 5:35], labels[1, ..., 35:50, 35:60] = 7, 2
-    want = [measuring.measure(embedder, STACK[place], labels[place].astype(int)).features for place in PLACES]
+    want = [measuring.measure(embedder, STACK[place], labels[place].astype(int), FITTED).features for place in PLACES]
     for dtype in (np.uint8, np.uint16, np.float32):
         save_hyperstack(tmp_path / "labels.tif", labels.astype(dtype), "TZYX")
         numbered = ij.openImage(str(tmp_path / "labels.tif"))
@@ -179,7 +180,7 @@ def test_the_dimension_comes_from_the_weights(java, ij, hyperstack, small_weight
     try:
         found, frame = through_plugin(java, ij, hyperstack, tmp_path, "objects=[Whole image] mode=rescale")
     finally:
-        ij.run("Microsnoop Settings", "weights=microsnoop-base")
+        ij.run("Microsnoop Settings", "weights=fast")
     assert found.shape == (1, 64)
     assert list(frame)[-32:] == [f"Image_Microsnoop_E{index:03d}_C2" for index in range(32)]
     table = java.jimport("ij.measure.ResultsTable").getResultsTable()

@@ -9,7 +9,9 @@ from roifile import ImagejRoi
 from microsnoop_engine.cli.main import main
 from microsnoop_engine.images.imagej_roi import RoiError, read_rois
 from microsnoop_engine.modes.measure import measure
+from microsnoop_engine.modes.settings import CropSettings
 
+FITTED = ("--scale", "each")
 KINDS = ("oval", "oval float", "rectangle", "polygon", "polygon float", "freehand", "traced", "ellipse", "rotated")
 COMPOSITES = ("ring", "composite", "composite float")
 
@@ -99,7 +101,9 @@ def test_profile_with_the_zip_of_the_roi_manager(java, ij, field, embedder, tmp_
     imp.show()
     ij.run("Measure Microsnoop Features", f"objects=[ROI Manager] name=Nuclei csv=[{tmp_path}/plugin.csv]")
     plugin = pd.read_csv(tmp_path / "plugin.csv")
-    assert main(["profile", str(field[0]), "--rois", str(path), "--out", str(tmp_path / "out"), "--quiet"]) == 0
+    assert (
+        main(["profile", str(field[0]), "--rois", str(path), *FITTED, "--out", str(tmp_path / "out"), "--quiet"]) == 0
+    )
     engine = pd.read_parquet(tmp_path / "out" / "profiles.parquet")
     names = [name for name in engine if "_Microsnoop_E" in name]
     assert len(names) == 768
@@ -116,7 +120,17 @@ def test_profile_of_a_folder_with_a_roi_file_per_image(field, embedder, tmp_path
         (images / f"{name}.tif").write_bytes(field[0].read_bytes())
     write(rois / "one.roi")
     roifile.roiwrite(rois / "two_RoiSet.zip", [ImagejRoi.frompoints([[9, 9], [60, 9], [60, 70], [9, 70]], name="x")])
-    command = ["profile", str(images), "--rois", str(rois), "--objects", "Cells", "--out", str(tmp_path / "out")]
+    command = [
+        "profile",
+        str(images),
+        "--rois",
+        str(rois),
+        *FITTED,
+        "--objects",
+        "Cells",
+        "--out",
+        str(tmp_path / "out"),
+    ]
     assert main([*command, "--quiet"]) == 1
     assert "there is no ROI file" in capsys.readouterr().err + (tmp_path / "out" / "images.csv").read_text()
     table = pd.read_parquet(tmp_path / "out" / "profiles.parquet").set_index("Metadata_File")
@@ -124,7 +138,8 @@ def test_profile_of_a_folder_with_a_roi_file_per_image(field, embedder, tmp_path
     labels = np.zeros((256, 256), np.int32)
     labels[9:70, 9:60] = 1
     found = table.loc["two.tif", [name for name in table if "_Microsnoop_E" in name]].to_numpy(np.float64)
-    np.testing.assert_allclose(found, measure(embedder, field[1], labels).features[0], atol=1e-4)
+    want = measure(embedder, field[1], labels, CropSettings(scale="each")).features[0]
+    np.testing.assert_allclose(found, want, atol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -59,20 +59,20 @@ def test_the_dialog_is_recorded_and_the_line_gives_the_same_rows(java, ij, opene
     channels.setText("DNA,3")
     file.setText(str(path))
     dialog.getNumericFields().get(0).setText("1.5")
-    dialog.getNumericFields().get(1).setText("3")
-    for box in (0, 1):
-        dialog.getCheckboxes().get(box).setState(True)
+    dialog.getNumericFields().get(1).setText("30")
+    dialog.getNumericFields().get(2).setText("3")
+    dialog.getCheckboxes().get(0).setState(True)
     press(java, dialog, "OK")
     wait_for(lambda: results(java).size() > 0 and "csv=" in str(recorder.getText()))
     line = str(recorder.getText()).strip()
     assert line == (
-        f'run("{MEASURE}", "objects=[ROI Manager] channels=DNA,3 mode=box rescale_constant=1.5 same_size '
+        f'run("{MEASURE}", "objects=[ROI Manager] channels=DNA,3 mode=box rescale_constant=1.5 diameter=30 '
         f'table=Results csv=[{path}] cluster=3 overlay");'
     )
     wait_for(path.exists)
     from microsnoop_engine.modes.settings import CropSettings
 
-    want = measure(embedder, field[1][[0, 2]], field[2], CropSettings(rescale_constant=1.5, resize=128)).features
+    want = measure(embedder, field[1][[0, 2]], field[2], CropSettings(rescale_constant=1.5, diameter=30)).features
     names = feature_names("DNA", "Actin")
     first = numbers(results(java), names)
     np.testing.assert_allclose(first, want, atol=1e-4)
@@ -126,7 +126,7 @@ def test_settings_are_kept_and_tested(java, ij, recorder, home):
     wait_for(lambda: "The engine works: microsnoop" in str(answer.getText()))
     dialog.getChoices().get(0).select("cpu")
     press(java, dialog, "OK")
-    line = 'run("Microsnoop Settings", "engine=[] weights=microsnoop-base device=cpu");'
+    line = 'run("Microsnoop Settings", "engine=[] weights=fast device=cpu");'
     wait_for(lambda: line in str(recorder.getText()))
     assert str(java.jimport("ij.Prefs").get("microsnoop.device", "")) == "cpu"
     assert any("microsnoop.device=cpu" in path.read_text() for path in home.rglob("IJ_Prefs.txt"))

@@ -206,7 +206,7 @@ images, labels, result = map(Path, sys.argv[1:4])
 embedder, found = Embedder(), {}
 for well in sys.argv[4:]:
     image = np.stack([tifffile.imread(images / f"{well}_{channel}.tif") for channel in ("GFP", "DNA")])
-    nuclei = measure(embedder, image, tifffile.imread(labels / f"{well}_GFP_labels.tiff"))
+    nuclei = measure(embedder, image, tifffile.imread(labels / f"{well}_GFP_labels.tiff"), CropSettings(scale="each"))
     found[well + "_nuclei"] = nuclei.features
     found[well + "_image"] = measure(embedder, image, settings=CropSettings(mode="tile")).features
 np.savez(result, **found)
