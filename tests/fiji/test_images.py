@@ -8,6 +8,7 @@ from imagej_host import feature_names, results, save_hyperstack
 
 from cellprofiler_plugins._microsnoop_client import close_engines
 from fiji_bridge import measure
+from fiji_bridge.imagej import ImageJError
 from microsnoop_engine.model.checkpoints import Card, save_weights
 from microsnoop_engine.model.registry import make_network
 from microsnoop_engine.modes import measure as measuring
@@ -207,6 +208,41 @@ def test_names_of_channels(java, ij, tmp_path):
         assert [name.split("E000_")[1] for name in frame if "_E000_" in name] == want
         assert list(measure(None, imp, None, mode="rescale"))[2::256] == feature_names(*want)[::256]
         imp.close()
+
+
+def test_channels_are_named_as_in_macros(java, ij, tmp_path):
+    save_hyperstack(tmp_path / "image.tif", STACK[0, 0], "CYX", ["DNA", "ER"])
+    imp = ij.openImage(str(tmp_path / "image.tif"))
+    whole = measure(None, imp, None, mode="rescale")
+    text = java.jimport("java.lang.String")
+    for channels, columns, want in (
+        ("all", ["DNA", "ER"], ["DNA", "ER"]),
+        (text("er"), ["ER"], ["ER"]),
+        ("2,DNA", ["ER", "DNA"], ["ER", "DNA"]),
+        ("2=GFP", ["GFP"], ["ER"]),
+        ([2, "DNA"], ["ER", "DNA"], ["ER", "DNA"]),
+        ([text("DNA"), np.int64(2)], ["DNA", "ER"], ["DNA", "ER"]),
+        ({1: "Hoechst", "ER": "Concanavalin"}, ["Hoechst", "Concanavalin"], ["DNA", "ER"]),
+    ):
+        rows = measure(None, imp, None, channels, mode="rescale")
+        assert list(rows)[2:] == feature_names(*columns)
+        np.testing.assert_allclose(rows[feature_names(*columns)], whole[feature_names(*want)], atol=1e-5)
+    for channels, said in (
+        ("GFP", "there is no channel 'GFP'; there are DNA, ER"),
+        ([1, "DNA"], "name each once"),
+        ({1: "X", 2: "X"}, "name each once"),
+        ([], "name each once"),
+    ):
+        with pytest.raises(ImageJError, match=said):
+            measure(None, imp, None, channels)
+
+
+def test_a_color_image_that_became_hundreds_of_channels_is_refused(java, ij):
+    imp = ij.createImage("color", "8-bit ramp", 3, 40, 20)
+    imp.setDimensions(20, 1, 1)
+    with pytest.raises(ImageJError, match=r"the image has 20 channels: .*xarray.DataArray\(array, dims=\('row', 'col'"):
+        measure(None, imp, None, mode="rescale")
+    assert len(list(measure(None, imp, None, "all", mode="rescale"))) == 2 + 20 * 256
 
 
 @pytest.fixture

@@ -44,17 +44,18 @@ def numbers_of(results):
 
 @LINUX
 def test_shared_results_are_freed_while_the_worker_lives():
-    """Two requests after their own; those that the host still holds keep their numbers."""
+    """Two or three requests later; those that the host still holds keep their numbers."""
     names, kept = [], []
     with appose.system().service([COMMAND[0]], *COMMAND[1:]) as service, shared(IMAGE) as image:
-        for _ in range(4):
+        for _ in range(6):
             outputs = service.task("measure_image", {"image": image}).wait_for().outputs
             names.append(outputs["features"].shm.name)
             kept.append(outputs["features"])
         there = [Path("/dev/shm", name).exists() for name in names]
         found = numbers_of(kept)
-    np.testing.assert_array_equal(found, found[:1].repeat(4, axis=0))
-    assert there == [False, False, True, True]
+    np.testing.assert_array_equal(found, found[:1].repeat(6, axis=0))
+    assert there[:3] == [False, False, False]
+    assert there[-1]
     service.wait_for()
     assert not any(Path("/dev/shm", name).exists() for name in names)
 
