@@ -469,9 +469,7 @@ and device, or what is wrong.
             text = "No objects were measured yet: start test mode, run this module once, and press the button again."
         else:
             self.diameter.value = self.last_diameters[name]
-            text = (
-                f"The typical diameter of {name} is {self.diameter.value:g} pixels, the median of the last image set."
-            )
+            text = f"The typical diameter of {name} is {self.diameter.value:g} pixels (median of the last image set)."
         if get_headless():
             LOGGER.info(text)
             return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,10 @@ import pandas as pd
 # this client of the worker needs no CellProfiler
 from cellprofiler_plugins._microsnoop_client import Engine, find_engine, get_engine
 
-from .imagej import ImageJError, at, channel_names, check_image, outlines, pixels, places, roi_masks
+from .imagej import ImageJError, at, channel_names, check_image, java_class, outlines, pixels, places, roi_masks
 
+MOST_CHANNELS = 16
+"""More than these are measured only if asked for: a color image of NumPy taken for channels has hundreds."""
 MASKS = {"box": "box", "masked object": "object"}
 WHOLE = {"tile": "tile", "rescale": "image"}
 
@@ -23,7 +25,7 @@ def measure(
     ij: Any,
     imp: Any,
     rois: str | np.ndarray | Sequence[Any] | None = "manager",
-    channels: Sequence[str | int] | None = None,
+    channels: str | Sequence[str | int] | Mapping[str | int, str] | None = None,
     *,
     mode: str | None = None,
     rescale_constant: float = 2.0,
@@ -41,8 +43,9 @@ def measure(
     imp : ij.ImagePlus
     rois : {'manager', 'overlay'}, array (h, w), sequence of ij.gui.Roi, or None
         The objects: of the ROI Manager, of the image's overlay, labels (0 is background), ROIs; None: the whole image.
-    channels : sequence of str or int, optional
-        Names, or numbers from 1; all by default.
+    channels : str, sequence of str or int, or mapping, optional
+        Names, or numbers from 1, or one text with commas as in macros (``'all'``, ``'DNA,3'``, ``'1=DNA'``). A mapping
+        gives names to channels: ``{1: 'DNA'}``. By default all, of which there may be 16.
     mode : str, optional
         ``box`` (default) or ``masked object``, with everything outside the object set to zero; of a whole image
         ``tile`` (default) or ``rescale``.
@@ -83,9 +86,7 @@ def measure(
     if mode not in modes:
         raise ImageJError(f"mode is '{mode}': it must be one of {', '.join(modes)}")
     names = channel_names(imp)
-    chosen = [_channel(channel, names) for channel in channels] if channels is not None else list(range(len(names)))
-    if not chosen or len(set(chosen)) < len(chosen):
-        raise ImageJError(f"channels is {channels!r}: name each once, of {', '.join(names)}")
+    chosen = _channels(channels, names)
     labels = rois if isinstance(rois, np.ndarray) else None
     found = outlines(imp, rois) if labels is None and not whole else []
     scale = {} if diameter is None else {"diameter": float(diameter)}
@@ -95,14 +96,14 @@ def measure(
         here = [(number, roi) for number, roi in found if at(imp, roi, place)]
         if found and not here:
             continue
-        image = pixels(imp, chosen, place)
+        image = pixels(imp, list(chosen), place)
         if whole:
             tiles = scale if WHOLE[mode] == "tile" else {}
             result = engine.run("measure_image", image=image, mode=WHOLE[mode], **tiles)
         else:
             options = {"mask": MASKS[mode], "rescale_constant": float(rescale_constant), **scale}
             result = _measure_objects(engine, image, labels, here, options)
-        frames.append(_frame(imp, place, here, result, [names[c] for c in chosen], whole, engine.info["dimension"]))
+        frames.append(_frame(imp, place, here, result, list(chosen.values()), whole, engine.info["dimension"]))
     if not frames:
         raise ImageJError(f"all {len(found)} ROIs belong to other slices: use slices='all'")
     frame = pd.concat(frames, ignore_index=True)
@@ -155,13 +156,43 @@ def _frame(
     return pd.concat([pd.DataFrame(columns), pd.DataFrame(result["features"], columns=names)], axis=1)
 
 
-def _channel(channel: str | int, names: list[str]) -> int:
+def _channels(wanted: Any, names: list[str]) -> dict[int, str]:
+    """Return the channels to measure (from 0), with their names for the columns."""
+    if wanted is None and len(names) > MOST_CHANNELS:
+        raise ImageJError(
+            f"the image has {len(names)} channels: if it comes from a NumPy array (h, w, c), convert it with "
+            "ij.py.to_imageplus(xarray.DataArray(array, dims=('row', 'col', 'ch'))); if they are channels, pass "
+            "channels='all'"
+        )
+    if wanted is None:
+        return dict(enumerate(names))
+    if isinstance(wanted, Mapping):
+        pairs = [(_channel(channel, names), str(name)) for channel, name in wanted.items()]
+    else:
+        if isinstance(wanted, int):
+            wanted = [wanted]
+        elif isinstance(wanted, str | java_class("java.lang.String")):
+            wanted = range(1, len(names) + 1) if str(wanted).lower() == "all" else str(wanted).split(",")
+        pairs = []
+        for channel in wanted:
+            which, _, name = str(channel).partition("=")
+            number = _channel(which, names)
+            pairs.append((number, name.strip() or names[number]))
+    chosen = dict(pairs)
+    if not chosen or len(chosen) < len(pairs) or len(set(chosen.values())) < len(pairs):
+        raise ImageJError(f"channels is {wanted!r}: name each once, of {', '.join(names)}")
+    return chosen
+
+
+def _channel(channel: Any, names: list[str]) -> int:
     """Find a channel (from 0) by its name, or its number from 1."""
-    if isinstance(channel, str) and channel in names:
-        return names.index(channel)
-    if isinstance(channel, int | np.integer) and 1 <= channel <= len(names):
-        return int(channel) - 1
-    raise ImageJError(f"there is no channel {channel!r}; there are {', '.join(names)} (or 1 to {len(names)})")
+    word = str(channel).strip()
+    for number, name in enumerate(names):
+        if name.lower() == word.lower():
+            return number
+    if word.isdecimal() and 1 <= int(word) <= len(names):
+        return int(word) - 1
+    raise ImageJError(f"there is no channel {word!r}; there are {', '.join(names[:16])} (or 1 to {len(names)})")
 
 
 def _engine(weights: str, device: str) -> Engine:

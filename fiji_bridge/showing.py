@@ -10,13 +10,14 @@ import pandas as pd
 
 from .imagej import ImageJError, check_image, java_class, outlines
 
+TABLE = "Microsnoop Results"
 COLORS = ("1f77b4", "ff7f0e", "2ca02c", "d62728", "9467bd", "8c564b", "e377c2", "bcbd22", "17becf", "7f7f7f")
 
 
 def show(
     ij: Any,
     frame: pd.DataFrame,
-    table: str = "Results",
+    table: str = TABLE,
     imp: Any = None,
     rois: str | Sequence[Any] = "manager",
     color: str | None = None,
@@ -30,7 +31,7 @@ def show(
     frame : pandas.DataFrame
         Numbers go into columns of numbers, ``Label`` into the row labels, other text into columns of text.
     table : str
-        Title of the table; one with this title is replaced.
+        Title of the table; one with this title is replaced. ``Results`` is the table of ImageJ's own measurements.
     imp : ij.ImagePlus, optional
         With ``color``: where to draw an overlay.
     rois : {'manager', 'overlay'} or sequence of ij.gui.Roi
@@ -52,6 +53,9 @@ def show(
         raise ImageJError("an overlay needs both the image (imp=) and the column that gives the colors (color=)")
     results = java_class("ij.measure.ResultsTable")()
     results.setNaNEmptyCells(True)
+    if table == "Results":
+        # the first places belong to Area, Mean, ...
+        results.setDefaultHeadings()
     for _ in range(len(frame)):
         results.incrementCounter()
     for row, label in enumerate(frame.get("Label", [])):
@@ -69,7 +73,8 @@ def show(
     for name in columns:
         digits = 0 if pd.api.types.is_integer_dtype(frame[name]) else 9
         results.setDecimalPlaces(results.getColumnIndex(name), digits)
-    results.show(table)
+    if not java_class("java.awt.GraphicsEnvironment").isHeadless():
+        results.show(table)
     if imp is not None:
         _draw(check_image(imp), rois, frame, str(color))
     return results

@@ -34,10 +34,11 @@ setOption("BlackBackground", true);
 setOption("ScaleConversions", true);
 measured = 0;
 empty = 0;
+failed = 0;
 started = getTime();
 walk("");
-print("Measured " + measured + " images in " + (getTime() - started) / 1000 + " s (" + empty + " without nuclei): "
-    + results + "cells.csv");
+print("Measured " + measured + " images in " + (getTime() - started) / 1000 + " s (" + empty + " without nuclei, "
+    + failed + " failed): " + results + "cells.csv");
 
 // Measures the images of a folder and of the folders in it.
 function walk(folder) {
@@ -129,6 +130,12 @@ function measureNuclei(title, folder) {
     options = "objects=[ROI Manager] channels=all name=Nuclei table=Microsnoop clear csv=[" + results + "cells.csv]";
     if (measured > 0)
         options = options + " append";
-    run("Measure Microsnoop Features", options);
-    measured++;
+    // a run("Measure Microsnoop Features", options) would end this macro at the first image that cannot be measured
+    problem = call("microsnoop.MeasureCommand.macro", options);
+    if (problem == "") {
+        measured++;
+    } else {
+        print("Failed: " + subfolder + title + " (" + problem + ")");
+        failed++;
+    }
 }

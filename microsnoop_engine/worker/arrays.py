@@ -41,7 +41,7 @@ class ArrayTransport:
         self._memory = memory
         self._numbers = itertools.count()
         self._results: list[Any] = []
-        self._mapped: list[Any] = []
+        self._sent: list[tuple[int, Any]] = []
 
     def close(self) -> None:
         """Remove the folder, and the shared memory of results."""
@@ -52,11 +52,33 @@ class ArrayTransport:
         except OSError:
             doomed = self.folder
         shutil.rmtree(doomed, ignore_errors=True)
-        for memory in self._results:
-            with suppress(Exception):
-                # Unlinking unregisters the memory, which Appose has unregistered already: Python would complain.
-                resource_tracker.register(memory._name, "shared_memory")
-                memory.unlink()
+        for memory in [*self._results, *(memory for _, memory in self._sent)]:
+            _unlink(memory)
+
+    def mark_sent(self, requests: int) -> None:
+        """Note that the results of a task have been sent.
+
+        Parameters
+        ----------
+        requests : int
+            Number of requests that have come until now.
+        """
+        self._sent += [(requests, memory) for memory in self._results]
+        self._results = []
+
+    def release(self, requests: int) -> None:
+        """Free the shared memory of results that the host must have attached: it has sent two requests since.
+
+        Parameters
+        ----------
+        requests : int
+            Number of requests that have come until now.
+        """
+        for sent, memory in self._sent:
+            if requests - sent >= 2:
+                memory.close()
+                _unlink(memory)
+        self._sent = [(sent, memory) for sent, memory in self._sent if requests - sent < 2]
 
     def receive(self, name: str, value: Any) -> NDArray[Any]:
         """Copy the array behind an input, which the host may then change or remove.
@@ -146,9 +168,6 @@ class ArrayTransport:
         callable
             Takes a name and an array; returns the output that stands for it.
         """
-        # The host has attached the results of earlier tasks: mapped here too, they would stay in memory.
-        while self._mapped:
-            self._mapped.pop().close()
         shared = isinstance(like, dict) and like.get("appose_type") == "ndarray"
         return self._send_shared if shared else self._send_file
 
@@ -163,10 +182,17 @@ class ArrayTransport:
         shared_memory = _appose_shared_memory()
         memory = shared_memory(create=True, rsize=max(array.nbytes, 1))
         self._results.append(memory)
-        self._mapped.append(memory)
         result = SharedArray(array.dtype.name, list(array.shape), memory)
         result.ndarray()[...] = array
         return result
+
+
+def _unlink(memory: Any) -> None:
+    """Remove shared memory; its pages go when the host, too, has closed it."""
+    with suppress(Exception):
+        # Unlinking unregisters the memory, which Appose has unregistered already: Python would complain.
+        resource_tracker.register(memory._name, "shared_memory")
+        memory.unlink()
 
 
 def _appose_shared_memory() -> Any:

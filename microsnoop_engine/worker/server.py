@@ -6,9 +6,11 @@ import json
 import logging
 import os
 import re
+import select
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
@@ -24,6 +26,8 @@ log = logging.getLogger(__name__)
 
 LONGEST_LINE = 16 << 20
 """Bytes of a request."""
+LAST_SECONDS = 1
+"""Time in which a host that has closed its end may take the arrays of its last tasks, which go with the worker."""
 
 
 class Worker:
@@ -35,20 +39,32 @@ class Worker:
     ----------
     requests, responses : binary file
     tasks : Tasks
+    exchange : ArrayTransport
+        Holds the arrays of the tasks.
     leave : callable
         Ends the process; called when the requests end.
     """
 
-    def __init__(self, requests: BinaryIO, responses: BinaryIO, tasks: Tasks, leave: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        requests: BinaryIO,
+        responses: BinaryIO,
+        tasks: Tasks,
+        exchange: ArrayTransport,
+        leave: Callable[[], None],
+    ) -> None:
         self._requests = requests
         self._responses = responses
         self._tasks = tasks
+        self._exchange = exchange
         self._leave = leave
         self._sending = threading.Lock()
         self._changed = threading.Condition()
         self._waiting: dict[str, tuple[str, dict[str, Any]]] = {}
         self._cancelled: set[str] = set()
         self._running: str | None = None
+        self._working = False
+        self._count = 0
 
     def run(self) -> None:
         """Work on tasks, one after the other, until the requests end."""
@@ -59,12 +75,18 @@ class Worker:
                 task = next(iter(self._waiting))
                 script, inputs = self._waiting.pop(task)
                 self._running = task
+                self._working = True
+                self._exchange.release(self._count)
             self._send(task, "LAUNCH")
             response_type, values = self._result(task, script, inputs)
             with self._changed:
                 self._running = None
                 self._cancelled.discard(task)
             self._send(task, response_type, **values)
+            with self._changed:
+                self._exchange.mark_sent(self._count)
+                self._working = False
+                self._changed.notify_all()
 
     def _result(self, task: str, script: str, inputs: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         """Run a task; return the type and the values of the response that ends it."""
@@ -105,6 +127,17 @@ class Worker:
                 self._send(None, "FAILURE", error=f"a line has more than {LONGEST_LINE >> 20} MB: pass arrays as files")
             elif line.strip():
                 self._accept(line)
+        self._finish()
+
+    def _finish(self) -> None:
+        """End the worker when its tasks are done, or at once if the host is gone and reads no results."""
+        with self._changed:
+            late = self._working or bool(self._waiting)
+            while (self._working or self._waiting) and not reader_gone(self._responses):
+                self._changed.wait(0.1)
+        deadline = time.monotonic() + LAST_SECONDS
+        while late and not reader_gone(self._responses) and time.monotonic() < deadline:
+            time.sleep(0.05)
         self._leave()
 
     def _accept(self, line: bytes) -> None:
@@ -127,6 +160,7 @@ class Worker:
                     if task in self._waiting or task == self._running:
                         raise InputError(f"there is a task '{task}' already: use another text")
                     self._waiting[task] = (request["script"], inputs)
+                    self._count += 1
                     self._changed.notify()
             else:
                 raise InputError(f"requestType is {kind!r:.100}: it must be EXECUTE or CANCEL")
@@ -157,6 +191,15 @@ def plain_words(message: str) -> str:
     return re.sub(r"`(\w+)`", lambda name: name[1].replace("_", " "), message)
 
 
+def reader_gone(stream: BinaryIO) -> bool:
+    """Return whether nobody reads any more what is written to a pipe; on Windows, which cannot tell, always true."""
+    if sys.platform == "win32":
+        return True
+    poll = select.poll()
+    poll.register(stream, 0)
+    return bool(poll.poll(0))
+
+
 def serve(make_embedder: Callable[[], Embedder], memory: int) -> None:
     """Run a worker on the standard streams of this process; does not return.
 
@@ -180,7 +223,7 @@ def serve(make_embedder: Callable[[], Embedder], memory: int) -> None:
     for name in ("SIGTERM", "SIGINT", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), leave)
-    Worker(requests, responses, Tasks(exchange, make_embedder), leave).run()
+    Worker(requests, responses, Tasks(exchange, make_embedder), exchange, leave).run()
 
 
 def take_over_standard_streams() -> tuple[BinaryIO, BinaryIO]:

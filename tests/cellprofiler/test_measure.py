@@ -200,7 +200,7 @@ def test_the_button_takes_the_typical_diameter_from_the_first_object_set(caplog)
     with caplog.at_level(logging.INFO):
         module.diameter_button.on_event_fired()
     assert module.diameter.value == 20
-    assert "The typical diameter of Nuclei is 20 pixels, the median of the last image set." in caplog.text
+    assert "The typical diameter of Nuclei is 20 pixels (median of the last image set)." in caplog.text
 
 
 @pytest.mark.parametrize("offset", [0, 0.5])

@@ -1,7 +1,7 @@
 """What goes wrong in a macro ends it with a reason in the log, and never waits for a user."""
 
 import pytest
-from imagej_host import engine_stub
+from imagej_host import engine_stub, wait_for
 
 from microsnoop_engine import __version__
 
@@ -139,3 +139,31 @@ def test_wrong_weights_and_what_the_engine_says_of_them(batch, field, tmp_path):
         done = batch(text.format(weights=name, out=tmp_path))
         assert f"The engine works: microsnoop {__version__}, weights microsnoop-{name} (sha256" in done.stderr
     assert (tmp_path / "went-on.txt").exists()
+
+
+@pytest.mark.parametrize("command", ["Measure Microsnoop Features", "Microsnoop Embedding Map", "Microsnoop Settings"])
+def test_an_error_ends_a_macro_of_the_script_editor(java, ij, tmp_path, command):
+    """The script editor, a macro that is dropped on ImageJ, and PyImageJ's run_macro use a MacroRunner."""
+    path = tmp_path / "went-on.txt"
+    ij.createImage("drawn", "8-bit ramp", 64, 64, 1).show()
+    java.jimport("ij.macro.MacroRunner")(
+        f'run("{command}", "no_such_option=1");\nFile.saveString("went on", "{path}");'
+    )
+    wait_for(lambda: 'There is no option "no_such_option"' in str(ij.getLog()))
+    wait_for(lambda: not macros(java))
+    assert not path.exists()
+    ij.runMacro('print("\\\\Clear");')
+
+
+def macros(java):
+    """Threads of macros that have not ended."""
+    threads = java.jimport("java.lang.Thread").getAllStackTraces().keySet()
+    return [str(thread) for thread in threads if str(thread.getName()).endswith("Macro$")]
+
+
+def test_a_macro_of_the_script_editor_goes_on_where_nothing_is_wrong(java, ij, tmp_path):
+    path = tmp_path / "went-on.txt"
+    java.jimport("ij.macro.MacroRunner")(
+        f'run("Microsnoop Settings", "device=auto");\nFile.saveString("went on", "{path}");'
+    )
+    wait_for(path.exists)

@@ -67,6 +67,17 @@ def test_the_table_is_that_of_the_engine_on_the_same_nuclei(home, screen, tmp_pa
     compare(cells, screen, results, tmp_path / "out")
 
 
+def test_images_that_cannot_be_measured_are_counted(home, screen, tmp_path):
+    """The macro goes on to the next image; the second one has another channel than the table."""
+    image, _ = render_field("control", 0, np.random.default_rng(3), shape=(200, 200), n_cells=6)
+    save_hyperstack(screen / "A02.tif", image[:2], "CYX", ["DNA", "Tubulin"])
+    said = run_macro(home, screen, tmp_path / "results")
+    assert "Measured 1 images" in said
+    assert "(1 without nuclei, 1 failed)" in said
+    assert re.search(r"Failed: A02 \(.*cells.csv' has other columns than the new rows", said)
+    assert pd.read_csv(tmp_path / "results" / "cells.csv")["Metadata_Image"].unique().tolist() == ["A01"]
+
+
 def test_a_file_per_channel_gives_the_same_rows(home, screen, tmp_path):
     run_macro(home, screen, tmp_path / "together")
     apart = tmp_path / "apart"

@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
-from imagej_host import feature_names, save_hyperstack
+from imagej_host import feature_names, results, save_hyperstack
 
 from cellprofiler_plugins._microsnoop_client import close_engines
 from fiji_bridge import measure
+from fiji_bridge.imagej import ImageJError
 from microsnoop_engine.model.checkpoints import Card, save_weights
 from microsnoop_engine.model.registry import make_network
 from microsnoop_engine.modes import measure as measuring
@@ -39,7 +40,7 @@ def through_plugin(java, ij, imp, folder, options):
     java.jimport("ij.WindowManager").setCurrentWindow(imp.getWindow())
     ij.run("Measure Microsnoop Features", f"{options} csv=[{path}]")
     frame = pd.read_csv(path)
-    table = java.jimport("ij.measure.ResultsTable").getResultsTable()
+    table = results(java)
     assert int(table.size()) == len(frame)
     return frame[[name for name in frame if "_Microsnoop_E" in name]].to_numpy(), frame
 
@@ -93,7 +94,7 @@ def test_every_slice_and_frame_is_a_row(java, ij, hyperstack, embedder, tmp_path
     places = [(t + 1, z + 1) for t, z in PLACES]
     assert list(zip(frame["Metadata_Frame"], frame["Metadata_Slice"], strict=True)) == places
     assert frame["ImageNumber"].tolist() == [1, 2, 3, 4, 5, 6]
-    table = java.jimport("ij.measure.ResultsTable").getResultsTable()
+    table = results(java)
     assert [(int(table.getValue("Frame", r)), int(table.getValue("Slice", r))) for r in range(6)] == places
     rows = measure(None, hyperstack, None, mode="rescale", slices="all")
     np.testing.assert_allclose(rows[feature_names("C1", "C2")], want, atol=1e-4)
@@ -146,7 +147,51 @@ def test_label_images_of_8_16_and_32_bit_and_of_every_slice(java, ij, hyperstack
         np.testing.assert_allclose(found, np.concatenate(want), atol=1e-4)
         assert frame["ObjectNumber"].tolist() == [7, 7, 7, 2, 7, 2, 7, 2, 7]
         numbered.close()
-        java.jimport("ij.measure.ResultsTable").getResultsTable().reset()
+        results(java).reset()
+
+
+def labeled(java, ij, tmp_path, numbers, dtype):
+    """Measure two squares with these numbers in a label image of this type; their numbers in the table."""
+    tifffile.imwrite(tmp_path / "image.tif", RANDOM.integers(0, 4000, (64, 64)).astype(np.uint16))
+    labels = np.zeros((64, 64), dtype)
+    labels[4:24, 4:24], labels[34:60, 34:60] = numbers
+    tifffile.imwrite(tmp_path / "labels.tif", labels)
+    ij.openImage(str(tmp_path / "labels.tif")).show()
+    imp = ij.openImage(str(tmp_path / "image.tif"))
+    _, frame = through_plugin(java, ij, imp, tmp_path, "objects=[Label image] labels=labels.tif clear")
+    ij.run("Close All")
+    return frame["ObjectNumber"].tolist()
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.uint16, np.uint32])
+def test_numbers_of_label_images_are_those_of_the_file(java, ij, tmp_path, dtype):
+    assert labeled(java, ij, tmp_path, (1, 300), dtype) == [1, 300]
+
+
+def test_the_largest_numbers_of_a_label_image(java, ij, tmp_path):
+    assert labeled(java, ij, tmp_path, (16777214, 16777215), np.uint32) == [16777214, 16777215]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "dtype", "said"),
+    [
+        ((16777216, 16777217), np.uint32, "holds numbers from 16777216, which ImageJ cannot tell apart"),
+        ((5, 16777216), np.uint32, "holds numbers from 16777216, which ImageJ cannot tell apart"),
+        ((1, -2), np.int16, "holds the value -2.0. Give an image in which 0 is background"),
+    ],
+)
+def test_numbers_of_label_images_that_are_refused(java, ij, tmp_path, numbers, dtype, said):
+    with pytest.raises(java.jimport("java.lang.RuntimeException")):
+        labeled(java, ij, tmp_path, numbers, dtype)
+    assert said in str(ij.getLog())
+    assert int(results(java).size()) == 0
+
+
+def test_a_label_image_that_may_have_run_out_of_numbers_is_measured_with_a_warning(java, ij, tmp_path):
+    assert labeled(java, ij, tmp_path, (7, 65534), np.uint16) == [7, 65534]
+    assert "holds the largest number of a 16-bit image" not in str(ij.getLog())
+    assert labeled(java, ij, tmp_path, (7, 65535), np.uint16) == [7, 65535]
+    assert "holds the largest number of a 16-bit image, 65535. Analyze Particles gives" in str(ij.getLog())
 
 
 def test_names_of_channels(java, ij, tmp_path):
@@ -163,6 +208,41 @@ def test_names_of_channels(java, ij, tmp_path):
         assert [name.split("E000_")[1] for name in frame if "_E000_" in name] == want
         assert list(measure(None, imp, None, mode="rescale"))[2::256] == feature_names(*want)[::256]
         imp.close()
+
+
+def test_channels_are_named_as_in_macros(java, ij, tmp_path):
+    save_hyperstack(tmp_path / "image.tif", STACK[0, 0], "CYX", ["DNA", "ER"])
+    imp = ij.openImage(str(tmp_path / "image.tif"))
+    whole = measure(None, imp, None, mode="rescale")
+    text = java.jimport("java.lang.String")
+    for channels, columns, want in (
+        ("all", ["DNA", "ER"], ["DNA", "ER"]),
+        (text("er"), ["ER"], ["ER"]),
+        ("2,DNA", ["ER", "DNA"], ["ER", "DNA"]),
+        ("2=GFP", ["GFP"], ["ER"]),
+        ([2, "DNA"], ["ER", "DNA"], ["ER", "DNA"]),
+        ([text("DNA"), np.int64(2)], ["DNA", "ER"], ["DNA", "ER"]),
+        ({1: "Hoechst", "ER": "Concanavalin"}, ["Hoechst", "Concanavalin"], ["DNA", "ER"]),
+    ):
+        rows = measure(None, imp, None, channels, mode="rescale")
+        assert list(rows)[2:] == feature_names(*columns)
+        np.testing.assert_allclose(rows[feature_names(*columns)], whole[feature_names(*want)], atol=1e-5)
+    for channels, said in (
+        ("GFP", "there is no channel 'GFP'; there are DNA, ER"),
+        ([1, "DNA"], "name each once"),
+        ({1: "X", 2: "X"}, "name each once"),
+        ([], "name each once"),
+    ):
+        with pytest.raises(ImageJError, match=said):
+            measure(None, imp, None, channels)
+
+
+def test_a_color_image_that_became_hundreds_of_channels_is_refused(java, ij):
+    imp = ij.createImage("color", "8-bit ramp", 3, 40, 20)
+    imp.setDimensions(20, 1, 1)
+    with pytest.raises(ImageJError, match=r"the image has 20 channels: .*xarray.DataArray\(array, dims=\('row', 'col'"):
+        measure(None, imp, None, mode="rescale")
+    assert len(list(measure(None, imp, None, "all", mode="rescale"))) == 2 + 20 * 256
 
 
 @pytest.fixture
@@ -183,7 +263,7 @@ def test_the_dimension_comes_from_the_weights(java, ij, hyperstack, small_weight
         ij.run("Microsnoop Settings", "weights=fast")
     assert found.shape == (1, 64)
     assert list(frame)[-32:] == [f"Image_Microsnoop_E{index:03d}_C2" for index in range(32)]
-    table = java.jimport("ij.measure.ResultsTable").getResultsTable()
+    table = results(java)
     names = [str(name) for name in table.getHeadings() if str(name).startswith("Microsnoop_")]
     assert (names[0], names[32], names[-1], len(names)) == (
         "Microsnoop_E000_C1",

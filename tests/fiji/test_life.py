@@ -18,6 +18,7 @@ from imagej_host import (
     command_of,
     feature_names,
     own_workers,
+    results,
     wait_for,
     workers_of,
 )
@@ -77,7 +78,7 @@ def progress(java):
 
 
 def rows(java):
-    return int(java.jimport("ij.measure.ResultsTable").getResultsTable().size())
+    return int(results(java).size())
 
 
 def test_esc_cancels_and_the_engine_stays(java, ij, large, small, tmp_path):
@@ -225,7 +226,7 @@ def test_headless_by_a_call_of_the_core(batch, embedder, tmp_path):
         'newImage("drawn", "8-bit black", 100, 100, 1);\n'
         "for (y = 0; y < 100; y++) for (x = 0; x < 100; x++) setPixel(x, y, (x * x + 3 * x * y) % 251);\n"
         "Overlay.drawEllipse(20, 30, 40, 60);\nOverlay.show;\n"
-        f'said = call("microsnoop.MeasureCommand.macro", "objects=Overlay csv=[{path}]");\n'
+        f'said = call("microsnoop.MeasureCommand.macro", "objects=Overlay table=Results csv=[{path}]");\n'
         'print("said:" + said);\nprint("rows:" + nResults);\n'
         'print(call("microsnoop.MeasureCommand.macro", "objects=[Active selection]"));\n',
         headless=True,

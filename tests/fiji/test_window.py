@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from imagej_host import components, feature_names, numbers, own_workers, press, wait_for, window
+from imagej_host import TABLE, components, feature_names, numbers, own_workers, press, results, wait_for, window
 
 from microsnoop_engine.modes.measure import measure
 
@@ -43,10 +43,6 @@ def start(java, imp, command):
     return wait_for(lambda: window(java, command))
 
 
-def results(java):
-    return java.jimport("ij.measure.ResultsTable").getResultsTable()
-
-
 def test_the_dialog_is_recorded_and_the_line_gives_the_same_rows(java, ij, opened, recorder, embedder, field, tmp_path):
     path = tmp_path / "a folder" / "cells.csv"
     path.parent.mkdir()
@@ -67,7 +63,7 @@ def test_the_dialog_is_recorded_and_the_line_gives_the_same_rows(java, ij, opene
     line = str(recorder.getText()).strip()
     assert line == (
         f'run("{MEASURE}", "objects=[ROI Manager] channels=DNA,3 mode=box rescale_constant=1.5 diameter=30 '
-        f'table=Results csv=[{path}] cluster=3 overlay");'
+        f'table=[Microsnoop Results] csv=[{path}] cluster=3 overlay");'
     )
     wait_for(path.exists)
     from microsnoop_engine.modes.settings import CropSettings
@@ -146,7 +142,7 @@ def test_rows_are_added_to_the_window_as_to_the_table(java, ij, opened):
     ij.run(MEASURE, "objects=[ROI Manager] channels=1")
     count = int(results(java).size())
     ij.run(MEASURE, "objects=[ROI Manager] channels=1")
-    panel = ij.getTextPanel()
+    panel = java.jimport("ij.WindowManager").getFrame(TABLE).getTextPanel()
     assert int(panel.getLineCount()) == int(results(java).size()) == 2 * count
     for row in (0, count - 1, count, 2 * count - 1):
         assert str(panel.getLine(row)) == str(results(java).getRowAsString(row))
@@ -157,15 +153,15 @@ def test_rows_are_added_to_the_window_as_to_the_table(java, ij, opened):
     assert np.isnan(missing[: 2 * count]).all()
     assert np.isfinite(missing[2 * count :]).all()
     ij.run(MEASURE, "objects=[ROI Manager] channels=2 clear")
-    assert int(ij.getTextPanel().getLineCount()) == int(results(java).size()) == count
+    assert int(panel.getLineCount()) == int(results(java).size()) == count
 
 
 def test_a_click_on_the_map_selects_the_object(java, ij, opened, field):
     ij.run(MEASURE, "objects=[ROI Manager] cluster=2")
-    ij.run("Microsnoop Embedding Map", "table=Results method=PCA color=cluster")
+    ij.run("Microsnoop Embedding Map", "method=PCA color=cluster")
     windows = java.jimport("ij.WindowManager")
     map_window = windows.getCurrentWindow()
-    assert str(map_window.getTitle()).startswith("Microsnoop map of Results")
+    assert str(map_window.getTitle()).startswith(f"Microsnoop map of {TABLE}")
     plot = map_window.getPlot()
     count = int(results(java).size())
     points = plotted_points(java, plot)
@@ -175,7 +171,7 @@ def test_a_click_on_the_map_selects_the_object(java, ij, opened, field):
     click(java, map_window, int(plot.scaleXtoPxl(x)), int(plot.scaleYtoPxl(y)))
     roi = wait_for(lambda: opened.getRoi())
     assert str(roi.getName()).startswith("cell ")
-    panel = java.jimport("ij.IJ").getTextPanel()
+    panel = java.jimport("ij.WindowManager").getFrame(TABLE).getTextPanel()
     row = int(panel.getSelectionStart())
     assert str(results(java).getLabel(row)) == f"field.tif:{roi.getName()}"
     map_window.close()

@@ -11,6 +11,7 @@ import tifffile
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 IJ_JAR = os.environ.get("IJ_JAR", "/usr/share/java/ij.jar")
+TABLE = "Microsnoop Results"
 CHANNELS = ["DNA", "ER", "Actin"]
 
 
@@ -95,6 +96,12 @@ def press(java, dialog, label):
     button = next(b for b in components(java, dialog, "java.awt.Button") if str(b.getLabel()).strip() == label)
     for listener in button.getActionListeners():
         listener.actionPerformed(event(button, 1001, label))
+
+
+def results(java):
+    """The plugin's table; an empty one where there is none."""
+    tables = java.jimport("ij.measure.ResultsTable")
+    return tables.getResultsTable(TABLE) or tables()
 
 
 def numbers(table, columns):

@@ -10,6 +10,7 @@ import java.nio.file.Paths;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 
 /** Finds the Python that holds the engine. */
 final class EngineFinder {
@@ -112,7 +113,7 @@ final class EngineFinder {
         if (path == null) {
             return null;
         }
-        if (path.getName().toLowerCase().startsWith("python")) {
+        if (path.getName().toLowerCase(Locale.ROOT).startsWith("python")) {
             return Arrays.asList(path.getPath(), "-m", "microsnoop_engine");
         }
         return Arrays.asList(path.getPath());

@@ -18,18 +18,21 @@ public class HelpCommand implements PlugIn {
             + "<li><b>What to show the network</b>: <i>box</i>, everything around the object (how it was trained), or<br>"
             + "<i>masked object</i>, the rest set to zero, for crowded cells with outlines that you trust.</li>"
             + "<li><b>Rescale constant</b>: half the width of the box in units of the object's longer side:<br>"
-            + "2.0 for nuclei (takes in the cell around), 0.6 for whole cells. At most 224 pixels wide.</li>"
+            + "2.0 for nuclei (takes in the cell around), 0.6 for whole cells.</li>"
+            + "<li><b>Typical diameter</b>: 0 fits every box to the network's view, so that size does not count. A number of<br>"
+            + "pixels scales all boxes by one factor: use the same one for all images that you compare.</li>"
             + "<li><b>Whole images</b>: <i>tile</i>, mean of 224 pixel tiles; or <i>rescale</i>, the image reduced to 224.</li>"
             + "<li><b>File</b>: .csv or .parquet in full precision, as \"microsnoop profile\" writes it.</li></ul>"
+            + "<p>Rows go into the table \"Microsnoop Results\", apart from those of Analyze &gt; Measure.</p>"
             + "<h3>In a macro</h3>"
             + "<pre>run(\"Measure Microsnoop Features\",\n"
             + "    \"objects=[ROI Manager] channels=all mode=box csv=[/path/cells.csv] append\");</pre>"
             + "<p>Plugins &gt; Macros &gt; Record writes this line for you.</p>"
             + "<h3>When something does not work</h3><ul>"
             + "<li>Plugins &gt; Microsnoop &gt; Microsnoop Settings &gt; <i>Test engine</i> says what is wrong.</li>"
-            + "<li>NaN: no contrast in the box, or a box narrower than 23 pixels (enlarge the image before).</li>"
+            + "<li>NaN: no contrast in the box.</li>"
             + "<li>Esc cancels; nothing is written then.</li></ul>"
-            + "<p>Xun et al. 2023, The Innovation 5:100541. docs/fiji.md has more.</p></html>";
+            + "<p>Xun et al. 2023, The Innovation 5:100541. docs/how-to/fiji.md has more.</p></html>";
 
     @Override
     public void run(String argument) {

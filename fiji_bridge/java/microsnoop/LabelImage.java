@@ -8,7 +8,12 @@ import java.util.List;
 
 /** An image whose pixels are the numbers of objects; 0 is background. */
 final class LabelImage {
+    /** The pixels of 32-bit images are floats: from here on, neighboring whole numbers are the same. */
+    private static final int TOO_LARGE = 1 << 24;
+    private static final int LARGEST_OF_16_BITS = 65535;
+
     final ImagePlus imp;
+    private boolean warned;
 
     /** @param title of the label image; blank: the only other open image of the same size */
     LabelImage(ImagePlus measured, String title) throws Problem {
@@ -65,16 +70,30 @@ final class LabelImage {
         ImageProcessor processor = imp.getStack().getProcessor(index);
         int[] values = new int[imp.getWidth() * imp.getHeight()];
         boolean mask = imp.getBitDepth() == 8;
+        boolean full = false;
+        // ImageJ keeps signed numbers as unsigned ones with 32768 added
+        int added = imp.getCalibration().isSigned16Bit() ? 32768 : 0;
         boolean any = false;
         for (int i = 0; i < values.length; i++) {
-            float value = processor.getf(i);
-            if (value != Math.rint(value) || value < 0 || value > 16777216) {
+            float value = processor.getf(i) - added;
+            if (value >= TOO_LARGE) {
+                throw new Problem("The label image \"" + imp.getTitle() + "\" holds numbers from " + TOO_LARGE + ", which ImageJ "
+                        + "cannot tell apart. Number its objects again from 1, or measure the file with \"microsnoop profile\".");
+            }
+            if (value != Math.rint(value) || value < 0) {
                 throw new Problem("The label image \"" + imp.getTitle() + "\" holds the value " + value + ". Give an image "
                         + "in which 0 is background and every object has its own whole number, not intensities.");
             }
             values[i] = (int) value;
             any |= values[i] != 0;
             mask &= values[i] == 0 || values[i] == 255;
+            full |= values[i] == LARGEST_OF_16_BITS;
+        }
+        if (full && imp.getBitDepth() == 16 && !warned) {
+            warned = true;
+            Reporter.log("Microsnoop: the label image \"" + imp.getTitle() + "\" holds the largest number of a 16-bit image, "
+                    + LARGEST_OF_16_BITS + ". Analyze Particles gives that number to all further objects: if there are "
+                    + "more, that row is several objects. Use the ROI Manager, or a 32-bit label image.");
         }
         if (mask && any) {
             throw new Problem("\"" + imp.getTitle() + "\" is a black-and-white mask, not a label image: all objects have the "

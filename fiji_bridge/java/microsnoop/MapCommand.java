@@ -14,6 +14,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.regex.Pattern;
 
@@ -31,7 +32,7 @@ public class MapCommand implements PlugIn {
         boolean recording = Recorder.record;
         try {
             String text = Macro.getOptions();
-            String table = "Results";
+            String table = Options.TABLE;
             String method = "PCA";
             String color = "cluster";
             if (text != null || Reporter.unattended()) {
@@ -97,9 +98,8 @@ public class MapCommand implements PlugIn {
     }
 
     private static void map(String name, String method, String color) throws Exception {
-        ResultsTable table =
-                name.equals("Results") ? ResultsTable.getResultsTable() : ResultsTable.getResultsTable(name);
-        List<String> headings = table == null ? new ArrayList<String>() : features(table);
+        ResultsTable table = Output.table(name);
+        List<String> headings = features(table);
         if (headings.isEmpty() || table.size() == 0) {
             throw new Problem("The table \"" + name + "\" has no Microsnoop features. Run Plugins > Microsnoop > Measure "
                     + "Microsnoop Features first, or name another table.");
@@ -116,7 +116,7 @@ public class MapCommand implements PlugIn {
         try {
             Map<String, Object> inputs = new LinkedHashMap<>();
             inputs.put("features", MeasureCore.npy(file));
-            inputs.put("method", method.toLowerCase());
+            inputs.put("method", method.toLowerCase(Locale.ROOT));
             IJ.showStatus("Microsnoop: making the map");
             Map<String, Object> outputs = engine.run("map", inputs);
             File found = Engine.path(outputs, "points");

@@ -37,16 +37,17 @@ public class MeasureCommand implements PlugIn {
         }
     }
 
-    /** Measures an image and writes the rows where the options say. */
-    static Rows measure(ImagePlus imp, Options options) throws Problem {
+    /** Measures an image and writes the rows where the options say; the table comes back. */
+    static ResultsTable measure(ImagePlus imp, Options options) throws Problem {
         long began = System.currentTimeMillis();
         Output.check(options);
         boolean recording = Recorder.record;
         Recorder.record = false;
         Rows rows;
+        ResultsTable table;
         try {
             rows = MeasureCore.measure(imp, options);
-            Output.write(rows, options, imp);
+            table = Output.write(rows, options, imp);
         } finally {
             Recorder.record = recording;
         }
@@ -57,14 +58,12 @@ public class MeasureCommand implements PlugIn {
         IJ.showProgress(1.0);
         IJ.showStatus("Microsnoop: " + rows.rows.size() + " rows x " + rows.channels.length * rows.dimension
                 + " features in " + IJ.d2s((System.currentTimeMillis() - began) / 1000.0, 1) + " s");
-        return rows;
+        return table;
     }
 
     /** For scripts, in Fiji and headless: as the macro call with the same options, but errors are exceptions. */
     public static ResultsTable measure(ImagePlus imp, String options) throws Problem {
-        Options parsed = Options.parse(options);
-        measure(imp, parsed);
-        return parsed.table.equals("Results") ? ResultsTable.getResultsTable() : ResultsTable.getResultsTable(parsed.table);
+        return measure(imp, Options.parse(options));
     }
 
     /**

@@ -3,6 +3,7 @@ package microsnoop;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 
 /** The options of a measurement, read from those of a macro call and written as such. */
@@ -23,6 +24,8 @@ final class Options {
         "objects", "labels", "channels", "mode", "rescale_constant", "diameter", "slices", "table", "clear", "csv", "append", "name",
         "cluster", "overlay"
     };
+    /** A table of our own: the places of columns in "Results" are those of ImageJ's measurements. */
+    static final String TABLE = "Microsnoop Results";
     private static final List<String> FLAGS = Arrays.asList("clear", "append", "overlay");
 
     String objects = ROI_MANAGER;
@@ -34,7 +37,7 @@ final class Options {
     /** Longer side of a typical object in pixels; 0: every box is scaled to fill the network's view. */
     double diameter;
     boolean allSlices;
-    String table = "Results";
+    String table = TABLE;
     boolean clear;
     /** A .csv or .parquet file; blank: none. */
     String csv = "";
@@ -61,7 +64,7 @@ final class Options {
         options.diameter = number("diameter", given.getOrDefault("diameter", "0"), 0, 10000);
         options.allSlices =
                 choice("slices", given.get("slices"), "current", Arrays.asList("current", "all")).equals("all");
-        options.table = given.getOrDefault("table", "Results");
+        options.table = given.getOrDefault("table", TABLE);
         options.clear = given.containsKey("clear");
         options.csv = given.getOrDefault("csv", "").trim();
         options.append = given.containsKey("append");
@@ -73,14 +76,14 @@ final class Options {
     }
 
     void check() throws Problem {
-        if (!csv.isEmpty() && !csv.toLowerCase().matches(".*\\.(csv|parquet)")) {
+        if (!csv.isEmpty() && !csv.toLowerCase(Locale.ROOT).matches(".*\\.(csv|parquet)")) {
             throw new Problem("The file \"" + csv + "\" must end in .csv or .parquet: add the ending.");
         }
         if (!name.matches("[A-Za-z]\\w*") || name.equals("Image")) {
             throw new Problem("name is \"" + name + "\": give one word such as Nuclei or Cells.");
         }
         if (table.trim().isEmpty()) {
-            throw new Problem("The table has no name: give one, for example Results.");
+            throw new Problem("The table has no name: give one, for example \"" + TABLE + "\".");
         }
         if (cluster == 1) {
             throw new Problem("One cluster is none: give cluster=2 or more, or cluster=0 for no clusters.");
@@ -174,14 +177,26 @@ final class Options {
         }
     }
 
-    /** The bracket that ends a value: one that is followed by a space or the end, since titles may hold brackets. */
+    /** The bracket that ends a value: the partner of the first one, before a space or the end, since titles hold brackets. */
     private static int closing(String text, int start) throws Problem {
-        for (int end = text.indexOf(']', start); end >= 0; end = text.indexOf(']', end + 1)) {
-            if (end + 1 == text.length() || Character.isWhitespace(text.charAt(end + 1))) {
-                return end;
+        int depth = 0;
+        int unpaired = -1;
+        for (int i = start; i < text.length(); i++) {
+            if (text.charAt(i) == '[') {
+                depth++;
+            } else if (text.charAt(i) == ']') {
+                depth--;
+                boolean ends = i + 1 == text.length() || Character.isWhitespace(text.charAt(i + 1));
+                if (ends && depth == 0) {
+                    return i;
+                }
+                unpaired = ends && unpaired < 0 ? i : unpaired;
             }
         }
-        throw new Problem("A bracket is not closed: " + text.substring(start));
+        if (unpaired < 0) {
+            throw new Problem("A bracket is not closed: " + text.substring(start));
+        }
+        return unpaired;
     }
 
     static String choice(String key, String value, String otherwise, List<String> choices) throws Problem {

@@ -5,6 +5,7 @@ import ij.WindowManager;
 import ij.gui.ImageRoi;
 import ij.gui.Overlay;
 import ij.gui.Roi;
+import ij.measure.Measurements;
 import ij.measure.ResultsTable;
 import ij.plugin.filter.Analyzer;
 import ij.process.ColorProcessor;
@@ -12,6 +13,7 @@ import ij.text.TextPanel;
 import ij.text.TextWindow;
 import java.awt.Color;
 import java.awt.Frame;
+import java.awt.GraphicsEnvironment;
 import java.io.File;
 import java.io.IOException;
 import java.util.ArrayList;
@@ -19,10 +21,15 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 
 /** Writes rows: into a table of ImageJ, into a file through the engine, as clusters into an overlay. */
 final class Output {
+    /** The table of ImageJ's own measurements. */
+    static final String RESULTS = "Results";
+    /** Tables of a headless ImageJ, which has no windows to keep them. */
+    private static final Map<String, ResultsTable> WINDOWLESS = new HashMap<>();
     static final String CLUSTER = "Microsnoop_Cluster";
     private static final int[] COLORS = {
         0x1f77b4, 0xff7f0e, 0x2ca02c, 0xd62728, 0x9467bd, 0x8c564b, 0xe377c2, 0xbcbd22, 0x17becf, 0x7f7f7f
@@ -38,7 +45,8 @@ final class Output {
         }
     }
 
-    static void write(Rows rows, Options options, ImagePlus imp) throws Problem {
+    /** @return the table */
+    static ResultsTable write(Rows rows, Options options, ImagePlus imp) throws Problem {
         try {
             if (options.cluster > 0) {
                 cluster(rows, options.cluster);
@@ -46,10 +54,11 @@ final class Output {
             if (options.overlay) {
                 draw(rows, options, imp);
             }
-            toTable(rows, options);
+            ResultsTable table = toTable(rows, options);
             if (!options.csv.isEmpty()) {
                 toFile(rows, options);
             }
+            return table;
         } catch (IOException e) {
             throw new Problem("An array could not be passed to the microsnoop engine: " + e.getMessage()
                     + "\nWhat to do: is the disk of the temporary folder full? Make room, and run the command again.");
@@ -81,16 +90,17 @@ final class Output {
         }
     }
 
-    static ResultsTable toTable(Rows rows, Options options) {
-        boolean results = options.table.equals("Results");
-        ResultsTable table = results ? ResultsTable.getResultsTable() : ResultsTable.getResultsTable(options.table);
-        if (table == null) {
-            table = new ResultsTable();
-        }
+    private static ResultsTable toTable(Rows rows, Options options) {
+        boolean results = options.table.equals(RESULTS);
+        ResultsTable table = table(options.table);
         if (options.clear) {
             table.reset();
         }
         int shown = table.size();
+        if (results && table.getLastColumn() < 0) {
+            // the first places belong to Area, Mean, ..., also when nothing has been measured yet
+            table.setDefaultHeadings();
+        }
         List<String> headings = new ArrayList<>();
         headings.add("ObjectNumber");
         if (rows.hasSlices) {
@@ -109,21 +119,34 @@ final class Output {
         int before = headings.size();
         for (String channel : rows.channels) {
             for (int e = 0; e < rows.dimension; e++) {
-                headings.add(String.format("Microsnoop_E%03d_%s", e, channel));
+                headings.add(String.format(Locale.ROOT, "Microsnoop_E%03d_%s", e, channel));
             }
         }
         if (results && table != Analyzer.getResultsTable()) {
             Analyzer.setResultsTable(table);
         }
         table.setNaNEmptyCells(true);
-        int[] columns = new int[headings.size()];
-        for (int i = 0; i < columns.length; i++) {
-            int existing = table.getColumnIndex(headings.get(i));
-            columns[i] = existing == ResultsTable.COLUMN_NOT_FOUND ? table.getFreeColumn(headings.get(i)) : existing;
+        if (results && (Analyzer.getMeasurements() & Measurements.NaN_EMPTY_CELLS) == 0) {
+            Analyzer.setMeasurement(Measurements.NaN_EMPTY_CELLS, true);
+            Reporter.log("Microsnoop: switched on \"NaN empty cells\" (Analyze > Set Measurements). Without it, Area and the "
+                    + "other measurements of ImageJ would be 0 in the rows of Microsnoop.");
         }
+        List<Integer> others = columns(table);
+        int[] columns = new int[headings.size()];
         for (Rows.Row row : rows.rows) {
             table.incrementCounter();
             int line = table.size() - 1;
+            if (line == shown) {
+                for (int i = 0; i < columns.length; i++) {
+                    // by name, or "Set Measurements..." would remove the column
+                    table.addValue(headings.get(i), Double.NaN);
+                    columns[i] = table.getColumnIndex(headings.get(i));
+                    others.remove((Integer) columns[i]);
+                }
+            }
+            for (int other : others) {
+                table.setValue(other, line, Double.NaN);
+            }
             table.addLabel(rows.label(row));
             int place = 0;
             table.setValue(columns[place++], line, row.number);
@@ -152,8 +175,31 @@ final class Output {
         return table;
     }
 
+    /** The table with this title; a new one if there is none. */
+    static ResultsTable table(String title) {
+        if (title.equals(RESULTS)) {
+            return ResultsTable.getResultsTable();
+        }
+        ResultsTable table = GraphicsEnvironment.isHeadless() ? WINDOWLESS.get(title) : ResultsTable.getResultsTable(title);
+        return table == null ? new ResultsTable() : table;
+    }
+
+    private static List<Integer> columns(ResultsTable table) {
+        List<Integer> columns = new ArrayList<>();
+        for (int i = 0; i <= table.getLastColumn(); i++) {
+            if (table.columnExists(i)) {
+                columns.add(i);
+            }
+        }
+        return columns;
+    }
+
     /** Shows a table: all of it, or only the rows below those that its window shows already, which is much faster. */
     private static void display(ResultsTable table, String title, int shown) {
+        if (GraphicsEnvironment.isHeadless() && !title.equals(RESULTS)) {
+            WINDOWLESS.put(title, table);
+            return;
+        }
         Frame window = WindowManager.getFrame(title);
         TextPanel panel = window instanceof TextWindow ? ((TextWindow) window).getTextPanel() : null;
         boolean added = shown > 0 && panel != null && panel.getLineCount() == shown

@@ -33,8 +33,9 @@ final class Reporter {
             return;
         }
         log("Microsnoop: " + message);
-        Macro.abort();
+        // in this order: on the thread of a script editor, Macro.abort() throws
         endMacro();
+        Macro.abort();
     }
 
     /** Ends the running macro as Esc does, from another thread; a flag alone would let a macro go on. */

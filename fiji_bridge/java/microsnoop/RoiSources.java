@@ -8,6 +8,7 @@ import ij.gui.TextRoi;
 import ij.plugin.frame.RoiManager;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 
 /** The outlines that the user means: those of the ROI Manager, of the overlay, or the active selection. */
 final class RoiSources {
@@ -91,7 +92,7 @@ final class RoiSources {
     }
 
     private void add(int number, String name, Roi roi) {
-        String shown = name == null || name.trim().isEmpty() ? String.format("%04d", number) : name.trim();
+        String shown = name == null || name.trim().isEmpty() ? String.format(Locale.ROOT, "%04d", number) : name.trim();
         boolean area = roi.isArea() && !(roi instanceof TextRoi) && !(roi instanceof ImageRoi)
                 && roi.getBounds().width > 0 && roi.getBounds().height > 0;
         if (area) {

@@ -31,7 +31,44 @@ def test_arrays_larger_than_announced_or_allowed_are_refused(raw, tmp_path):
     assert psutil.Process(raw.process.pid).memory_info().rss < 3 << 30
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="looks at shared memory as Linux shows it")
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="looks at shared memory as Linux shows it")
+
+
+def numbers_of(results):
+    """Copy results out of shared memory, which is closed."""
+    found = np.array([result.ndarray().copy() for result in results])
+    for result in results:
+        result.shm.close()
+    return found
+
+
+@LINUX
+def test_shared_results_are_freed_while_the_worker_lives():
+    """Two or three requests later; those that the host still holds keep their numbers."""
+    names, kept = [], []
+    with appose.system().service([COMMAND[0]], *COMMAND[1:]) as service, shared(IMAGE) as image:
+        for _ in range(6):
+            outputs = service.task("measure_image", {"image": image}).wait_for().outputs
+            names.append(outputs["features"].shm.name)
+            kept.append(outputs["features"])
+        there = [Path("/dev/shm", name).exists() for name in names]
+        found = numbers_of(kept)
+    np.testing.assert_array_equal(found, found[:1].repeat(6, axis=0))
+    assert there[:3] == [False, False, False]
+    assert there[-1]
+    service.wait_for()
+    assert not any(Path("/dev/shm", name).exists() for name in names)
+
+
+def test_results_of_requests_that_were_sent_at_once_are_all_there():
+    with appose.system().service([COMMAND[0]], *COMMAND[1:]) as service, shared(IMAGE) as image:
+        tasks = [service.task("measure_image", {"image": image}).start() for _ in range(6)]
+        features = [task.wait_for().outputs["features"] for task in tasks]
+        found = numbers_of(features)
+    np.testing.assert_array_equal(found, found[:1].repeat(6, axis=0))
+
+
+@LINUX
 def test_shared_results_go_with_the_worker():
     with appose.system().service([COMMAND[0]], *COMMAND[1:]) as service, shared(IMAGE) as image:
         outputs = service.task("measure_image", {"image": image}).wait_for().outputs

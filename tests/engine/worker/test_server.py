@@ -158,6 +158,23 @@ def test_the_worker_goes_with_its_host_and_leaves_nothing(state):
     assert any(seconds_to_outlive_its_host(state) < 2 for _ in range(3))
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot tell a host that has died")
+def test_tasks_are_finished_when_the_host_closes_its_end(tmp_path):
+    with appose.system().service([COMMAND[0]], *COMMAND[1:]) as service:
+        inputs = {"image": npy(tmp_path, "i", IMAGE), "labels": npy(tmp_path, "l", MANY)}
+        tasks = [service.task("measure_objects", inputs) for _ in range(2)]
+        updated = threading.Event()
+        tasks[0].listen(lambda event: updated.set() if event.response_type.value == "UPDATE" else None)
+        for task in tasks:
+            task.start()
+        assert updated.wait(60)
+        service.close()
+        for task in tasks:
+            task.wait_for()
+            assert task.status.name == "COMPLETE"
+        assert service.wait_for() == 0
+
+
 def test_a_worker_that_is_terminated_leaves_nothing():
     worker = Raw()
     folder = Path(worker.execute("info")["outputs"]["folder"])
