@@ -71,15 +71,16 @@ def run(name: str, options: argparse.Namespace) -> dict:
         weights = find_weights(recipe.changes["init_weights"])
     elif not weights.exists():
         shutil.rmtree(folder, ignore_errors=True)
-        batch = make_config(recipe.preset, recipe.changes).batch
+        config = make_config("paper", recipe.changes)
+        batch = config.batch
         epochs = recipe.samples // batch // 10
         schedule = {"images_per_epoch": 10 * batch, "epochs": epochs, "warmup_epochs": max(epochs // 12, 1)}
-        compiled = recipe.preset == "contrast"  # torch.compile of PyTorch 2.13 fails on the CPU's masked reconstruction
+        compiled = not config.reconstruction_weight  # PyTorch 2.13 fails to compile it on a CPU
         plain = {} if table.continued else {"whitening": 0}
         train(
             POOL,
             folder,
-            recipe.preset,
+            "paper",
             recipe.changes | schedule | plain,
             compiled=compiled,
         )
@@ -126,7 +127,7 @@ def balanced_accuracy(score: str, features: np.ndarray, cells: EvalSet) -> float
 
 def pool_embeddings(network: Network, steps: int = 25) -> np.ndarray:
     """Embeddings of crops of the training images as large as cells, magnified to the network's input."""
-    config = make_config("contrast", {"crop": 224, "batch": 64, "scale_low": 224 / 130, "scale_high": 224 / 40})
+    config = make_config("base", {"crop": 224, "batch": 64, "scale_low": 224 / 130, "scale_high": 224 / 40})
     pool = read_pool(POOL)
     batches = Batches(pool, config, torch.device("cpu"))
     embedder = network.open()

@@ -1,4 +1,7 @@
-"""The arms of the ablation: what each trains, and on which cells it is judged."""
+"""The arms of the ablation: what each trains, and on which cells it is judged.
+
+The published figures are of the trainer before its head had a BatchNorm and both views varied around a place.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,26 @@ from dataclasses import dataclass
 
 from representation import REPOSITORY
 
+from microsnoop_engine.trainer.config import ALL_CATEGORIES
+
 TARGETS = REPOSITORY / "out" / "targets.npz"
+CONTRAST = {
+    "categories": ALL_CATEGORIES,
+    "crop": 64,
+    "batch": 128,
+    "reconstruction_weight": 0.0,
+    "contrast_weight": 1.0,
+    "scale_low": 0.7,
+    "scale_high": 5.6,
+    "scale_jitter": 1.25,
+    "crops_per_image": 4,
+    "crop_candidates": 2,
+    "intensity": 0.5,
+    "whitening": 2048,
+}
 BASE = {"crop": 64, "batch": 128, "crop_candidates": 1, "scale_jitter": 2.0, "scale_low": 0.6, "scale_high": 1.6}
 MAGNIFIED = BASE | {"scale_low": 0.7, "scale_high": 3.5, "scale_jitter": 1.25}
-MIXED = MAGNIFIED | {"categories": ("fluorescence+phase+brightfield+tissue+histology+em",)}
+MIXED = MAGNIFIED | {"categories": ALL_CATEGORIES}
 TOGETHER = MIXED | {"crops_per_image": 4}
 MASKED = {"crop": 64, "patch": 8, "batch": 32, "scale_low": 0.7, "scale_high": 3.5}
 CONTINUED = {"init_weights": "microsnoop-base", "frozen_stages": 2, "learning_rate": 5e-4}
@@ -25,11 +44,11 @@ OBJECTS = CONTINUED | {
 
 @dataclass(frozen=True)
 class Recipe:
-    """An arm: what is said of it, what it starts from and changes, and its budget.
+    """An arm: what is said of it, what it changes in the paper's recipe, and its budget.
 
     Attributes
     ----------
-    title, preset : str
+    title : str
     changes : dict
     samples : int
         Crops or places; 0: its start is judged as it is. Within a table arms cost about the same time: dearer samples,
@@ -37,7 +56,6 @@ class Recipe:
     """
 
     title: str
-    preset: str
     changes: dict
     samples: int
 
@@ -67,12 +85,12 @@ class Table:
 
 def contrast(title: str, changes: dict, samples: int = 24000) -> Recipe:
     """An arm of the contrast objective."""
-    return Recipe(title, "contrast", changes, samples)
+    return Recipe(title, CONTRAST | changes, samples)
 
 
 def paper(title: str, samples: int = 6000, **changes) -> Recipe:
     """An arm of the paper's objective."""
-    return Recipe(title, "paper", MASKED | changes, samples)
+    return Recipe(title, MASKED | changes, samples)
 
 
 def objects(title: str, **changes) -> Recipe:

@@ -43,7 +43,7 @@ class Quantized:
     def __init__(self, weights: Path):
         state, card = load_weights(weights)
         pool = read_pool(POOL)
-        crops = crops_like_cells(Batches(pool, make_config("contrast"), torch.device("cpu")), CALIBRATION)
+        crops = crops_like_cells(Batches(pool, make_config("base"), torch.device("cpu")), CALIBRATION, card.sees)
         samples = nncf.Dataset([part.numpy() for part in crops])
         model = nncf.quantize(UnetGraphs(state, card).build(FRAME), samples, subset_size=CALIBRATION // 32)
         self._network = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "bf16"})

@@ -62,7 +62,7 @@ def main() -> None:
     changes = {"crop": FRAME, "batch": BATCH, "crops_per_image": 1, "seed": options.seed}
     scales = {"scale_low": FRAME / LARGEST, "scale_high": FRAME / SMALLEST}
     pool = read_pool(POOL)
-    batches = Batches(pool, make_config("contrast", changes | scales), torch.device("cpu"))
+    batches = Batches(pool, make_config("base", changes | scales), torch.device("cpu"))
     random = np.random.default_rng(options.seed)
     began, step, found, tables, turned = time.monotonic(), 0, [], [], []
     with ProcessPoolExecutor(options.threads) as workers:

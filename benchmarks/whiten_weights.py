@@ -51,7 +51,7 @@ def main() -> None:
         training=json.loads(options.training.read_text()) if options.training else {},
         license="BSD-3-Clause",
     )
-    batches = Batches(read_pool(options.pool), make_config("contrast"), torch.device("cpu"))
+    batches = Batches(read_pool(options.pool), make_config("base"), torch.device("cpu"))
     embedder = Embedder.from_state(state, card, device="cpu", precision="float32")
     crops = crops_like_cells(batches, CROPS, card.sees)
     weight, bias = fit_whitening(np.concatenate([embedder.embed(part.numpy()) for part in crops]))

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,10 @@ from ..errors import InputError
 from ..model.checkpoints import DEFAULT
 from ..model.embedder import DEVICES
 from ..trainer.config import PRECISIONS
-from .options import positive_float
+from .options import positive_float, positive_int
+
+PACE_STEPS = 50
+"""Number of steps that the pace of a training is measured on."""
 
 
 def add_training_commands(commands: Any) -> None:
@@ -43,8 +49,8 @@ def _add_train(commands: Any) -> None:
         "--config",
         default="paper",
         metavar="NAME|FILE.yaml",
-        help="paper (default): masked reconstruction as in the paper; contrast: contrastive learning of two views of a "
-        "crop; or a YAML file",
+        help="paper (default): masked reconstruction as in the paper; compact, base: contrastive learning, as the "
+        "shipped weights fast and base; or a YAML file",
     )
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="change one setting, e.g. --set crop=112"
@@ -58,7 +64,20 @@ def _add_train(commands: Any) -> None:
     )
     parser.add_argument("--device", choices=DEVICES, default="auto")
     parser.add_argument("--precision", choices=("auto", *PRECISIONS), default="auto")
-    parser.add_argument("--compile", action="store_true", help="use torch.compile: slow to start, then faster")
+    parser.add_argument(
+        "--compile",
+        action=argparse.BooleanOptionalAction,
+        help="use torch.compile, which is slow to start, then faster; default: on CUDA",
+    )
+    parser.add_argument(
+        "--judge",
+        type=Path,
+        metavar="FOLDER",
+        help="score the network while it learns, on labeled cells: .npz files with the arrays images and labels",
+    )
+    parser.add_argument(
+        "--judge-crops", type=positive_int, metavar="N", help="crops between scores; default: a tenth of the run"
+    )
     parser.add_argument("--quiet", action="store_true", help="print errors only")
     parser.set_defaults(run=run_train)
 
@@ -97,17 +116,21 @@ def run_train(options: argparse.Namespace) -> int:
 
     if options.resume and (options.set or options.config != "paper"):
         raise InputError("--resume takes the configuration from the run: leave --config and --set out")
-    console = Console(options.quiet)
+    if options.judge_crops and not options.judge:
+        raise InputError("--judge-crops needs the labeled cells of --judge")
+    console, pace = Console(options.quiet), Pace(options.max_minutes * 60)
     with ExitStack() as bar:
         update: Callable[..., None] | None = None
 
         def show_step(entry: dict[str, Any], steps: int) -> None:
             nonlocal update
             update = update or bar.enter_context(console.progress("steps"))
-            update(entry["step"], steps, f"loss {entry['loss']:.4f}")
+            update(entry["step"], steps, f"loss {entry['loss']:.4f}{pace.note(entry, steps)}")
 
         def show_message(text: str) -> None:
+            nonlocal update
             bar.close()  # text would be printed into the bar
+            update = None
             console.say(text)
 
         report = train(
@@ -121,11 +144,47 @@ def run_train(options: argparse.Namespace) -> int:
             max_minutes=options.max_minutes,
             save_minutes=options.save_minutes,
             compiled=options.compile,
+            judge=options.judge,
+            judge_crops=options.judge_crops,
             on_message=show_message,
             on_step=show_step,
         )
     console.say(f"report: {report}\nweights: microsnoop weights export {options.out}")
     return 0
+
+
+class Pace:
+    """Tell how fast a training is and when it will end, from its last steps.
+
+    Parameters
+    ----------
+    limit : float
+        Longest duration of the run in seconds.
+    clock : callable
+        Returns the time in seconds.
+    """
+
+    def __init__(self, limit: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock, self._end = clock, clock() + limit
+        self._last: deque[tuple[float, int, int]] = deque(maxlen=PACE_STEPS)
+
+    def note(self, entry: Mapping[str, Any], steps: int) -> str:
+        """Return a note on crops per second and the time to the end; it is empty after the first step.
+
+        Parameters
+        ----------
+        entry : mapping
+            Line of the log.
+        steps : int
+            Number of steps of the run.
+        """
+        now = self._clock()
+        self._last.append((now, entry["step"], entry["images"]))
+        began, step, images = self._last[0]
+        if now <= began:
+            return ""
+        left = min((steps - entry["step"]) * (now - began) / (entry["step"] - step), max(self._end - now, 0))
+        return f", {(entry['images'] - images) / (now - began):,.0f} crops/s, {timedelta(seconds=round(left))} left"
 
 
 def _setting(text: str) -> tuple[str, Any]:

@@ -1,4 +1,4 @@
 """Train weights on images.
 
-May import: model, images, storage, errors.
+May import: model, images, evaluation, storage, errors.
 """

@@ -27,7 +27,7 @@ SMALLEST_WINDOW = 0.4
 """Least side of the window of a padded crop, as a share of the crop's."""
 
 # Each kind of random numbers of a step has its own stream, [seed, step, stream], so that one does not shift another.
-_VIEW, _SECOND_VIEW, _MASK, _INTENSITY, _TARGETS = 0, 1, 2, 3, 5
+_VIEW, _SECOND_VIEW, _MASK, _INTENSITY, _TARGETS, _FIRST_VIEW = 0, 1, 2, 3, 5, 6
 
 
 @dataclass
@@ -75,6 +75,8 @@ class Batches:
     device : torch.device
     targets : Targets, optional
         Crops with targets, which are then the only ones to be drawn; otherwise crops are drawn from everywhere.
+    compiled : bool
+        Use ``torch.compile`` to cut and vary crops.
 
     Attributes
     ----------
@@ -88,7 +90,14 @@ class Batches:
         If the pool lacks a category, or the targets have no image with enough crops.
     """
 
-    def __init__(self, pool: Pool, config: TrainConfig, device: torch.device, targets: Targets | None = None) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        config: TrainConfig,
+        device: torch.device,
+        targets: Targets | None = None,
+        compiled: bool = False,
+    ) -> None:
         if targets and np.unique(targets.plane, return_counts=True)[1].max() < config.crops_per_image:
             raise InputError(
                 f"crops_per_image is {config.crops_per_image}, but no image has so many crops in the file of targets"
@@ -104,6 +113,8 @@ class Batches:
             self._variation = np.concatenate(maps)
             self._first_blocks = np.cumsum([0, *map(len, maps[:-1])])
         self._device = device
+        self._interpolate = torch.compile(interpolate) if compiled else interpolate
+        self._varied = torch.compile(varied) if compiled else varied
         self._pixels = torch.from_numpy(pixels).to(device)
         self._starts = torch.from_numpy(starts).to(device)
         self._sizes = torch.from_numpy(shapes).to(device)
@@ -126,16 +137,20 @@ class Batches:
         scale = np.exp(random.uniform(math.log(config.scale_low), math.log(config.scale_high), config.batch))
         return self._view(random, plane, self._centers(random, plane), scale)
 
-    def second_view(self, batch: CropBatch, step: int) -> CropBatch:
-        """Draw another view of a step's crops: a little shifted, rotated, at a slightly different magnification.
+    def views(self, step: int) -> tuple[CropBatch, CropBatch]:
+        """Draw two views of a step's places: both a little shifted, rotated, at a slightly different magnification.
 
-        With targets a share of the crops (``padding``) is padded with zeros instead of enlarged, as far as the targets'
-        squares fit into a crop.
+        With targets the first view is enlarged, and a share of the second ones (``padding``) is padded with zeros
+        instead, as far as the targets' squares fit into a crop.
         """
-        random = self._random(step, _SECOND_VIEW)
-        if not self._targets:
-            return self._near(random, batch.plane, batch.center, batch.scale)
-        return self._view_of_targets(self._targets, random, step, self.config.padding)
+        place, random = self.draw(step), self._random(step, _SECOND_VIEW)
+        if self._targets:
+            return place, self._view_of_targets(self._targets, random, step, self.config.padding)
+        first, second = (
+            self._near(stream, place.plane, place.center, place.scale)
+            for stream in (self._random(step, _FIRST_VIEW), random)
+        )
+        return first, second
 
     @property
     def with_targets(self) -> bool:
@@ -216,7 +231,7 @@ class Batches:
 
     def crops(self, batch: CropBatch) -> Tensor:
         """Cut crops (n, 1, s, s), normalized so that percentiles 1 and 99 are 0 and 1; 0 outside of the planes."""
-        return normalize(self.cut(batch) * self.shown(batch))
+        return normalize(self.cut(batch) * self.shown(batch), self.config.percentile_step)
 
     def shown(self, batch: CropBatch) -> Tensor:
         """Return masks (n, 1, s, s): 1 in the window of each crop, else 0."""
@@ -227,33 +242,16 @@ class Batches:
 
     def cut(self, batch: CropBatch) -> Tensor:
         """Cut crops (n, 1, s, s) in gray levels 0 to 255, with bilinear interpolation; 0 outside of the planes."""
-        size, device = self.config.crop, self._device
-        plane = torch.from_numpy(batch.plane).to(device)
-        axis = torch.arange(size, device=device, dtype=torch.float32) - (size - 1) / 2
-        angle, scale = (
-            torch.from_numpy(x.astype(np.float32)).to(device)[:, None, None] for x in (batch.angle, batch.scale)
+        plane = torch.from_numpy(batch.plane).to(self._device)
+        flip = np.where(batch.flip, -1, 1)
+        geometry = np.column_stack([batch.center, batch.angle, batch.scale, flip]).astype(np.float32)
+        return self._interpolate(
+            self._pixels,
+            self._starts[plane],
+            self._sizes[plane],
+            torch.from_numpy(geometry).to(self._device),
+            self.config.crop,
         )
-        flip = torch.from_numpy(np.where(batch.flip, -1, 1).astype(np.float32)).to(device)[:, None, None]
-        center = torch.from_numpy(batch.center.astype(np.float32)).to(device) - 0.5
-        y, x = axis[None, :, None] / scale, axis[None, None, :] * flip / scale
-        sine, cosine = torch.sin(angle), torch.cos(angle)
-        rows = center[:, :1, None] + y * cosine - x * sine
-        columns = center[:, 1:, None] + y * sine + x * cosine
-        top, left = rows.floor(), columns.floor()
-        down, right = rows - top, columns - left
-        result = torch.zeros_like(rows)
-        for dy in (0, 1):
-            for dx in (0, 1):
-                weight = (down if dy else 1 - down) * (right if dx else 1 - right)
-                result += weight * self._gather(plane, top.long() + dy, left.long() + dx)
-        return result[:, None]
-
-    def _gather(self, plane: Tensor, row: Tensor, column: Tensor) -> Tensor:
-        """Read pixels (n, s, s) of planes (n,); 0 outside of them."""
-        height, width = (self._sizes[plane, n][:, None, None] for n in (0, 1))
-        inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-        index = self._starts[plane][:, None, None] + row * width + column
-        return self._pixels[torch.where(inside, index, 0)].float() * inside
 
     def vary(self, crops: Tensor, shown: Tensor, step: int, view: int, rows: slice) -> Tensor:
         """Change gamma, blur and noise of crops at random by ``intensity``, and normalize them again.
@@ -278,15 +276,82 @@ class Batches:
         if not strength:
             return crops
         seed = np.random.SeedSequence((self.config.seed, step, _INTENSITY + view)).generate_state(1)[0]
-        generator = torch.Generator().manual_seed(int(seed))
-        count = self.config.batch
-        gamma, blur, noise = torch.rand(3, count, 1, 1, 1, generator=generator)[:, rows].to(crops.device)
-        crops = crops.clamp(0, 1) ** torch.exp((2 * gamma - 1) * strength)
-        soft = F.avg_pool2d(F.pad(crops, (1, 1, 1, 1), mode="replicate"), 3, 1)
-        crops = torch.lerp(crops, soft, (2 * blur - 1).clamp(min=0) * strength)
-        grain = torch.randn((count, *crops.shape[1:]), generator=generator)[rows].to(crops.device)
-        crops = (crops + grain * noise**2 * 0.2 * strength).clamp(min=0) * shown
-        return normalize(crops)
+        generator = torch.Generator(self._device).manual_seed(int(seed))
+        count, device = self.config.batch, self._device
+        amounts = torch.rand((3, count, 1, 1, 1), generator=generator, device=device)[:, rows]
+        grain = torch.randn((count, *crops.shape[1:]), generator=generator, device=device)[rows]
+        return normalize(self._varied(crops, shown, amounts, grain, strength), self.config.percentile_step)
+
+
+def interpolate(pixels: Tensor, starts: Tensor, sizes: Tensor, geometry: Tensor, size: int) -> Tensor:
+    """Cut crops from planes that lie one after the other in memory, with bilinear interpolation.
+
+    Parameters
+    ----------
+    pixels : Tensor (p,), uint8
+        The pixels of all planes.
+    starts : Tensor (n,), int64
+        Index of the first pixel of each crop's plane.
+    sizes : Tensor (n, 2), int64
+        Height and width of each crop's plane.
+    geometry : Tensor (n, 5), float32
+        y and x of each crop's center, rotation in radians, magnification, and -1 for mirrored crops, else 1.
+    size : int
+        Height and width of the crops.
+
+    Returns
+    -------
+    Tensor (n, 1, size, size), float32
+        0 outside of the planes.
+    """
+    axis = torch.arange(size, device=pixels.device, dtype=torch.float32) - (size - 1) / 2
+    center_y, center_x, angle, scale, flip = geometry[:, :, None, None].unbind(1)
+    y, x = axis[:, None] / scale, axis * flip / scale
+    sine, cosine = torch.sin(angle), torch.cos(angle)
+    rows = center_y - 0.5 + y * cosine - x * sine
+    columns = center_x - 0.5 + y * sine + x * cosine
+    top, left = rows.floor(), columns.floor()
+    down, right = rows - top, columns - left
+    height, width = sizes[:, :, None, None].unbind(1)
+    first_row, first_column, start = top.long(), left.long(), starts[:, None, None]
+    result = torch.zeros_like(rows)
+    for dy in (0, 1):
+        for dx in (0, 1):
+            row, column = first_row + dy, first_column + dx
+            inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+            index = torch.where(inside, start + row * width + column, 0)
+            weight = (down if dy else 1 - down) * (right if dx else 1 - right)
+            result = result + weight * pixels[index] * inside
+    return result[:, None]
+
+
+def varied(crops: Tensor, shown: Tensor, amounts: Tensor, grain: Tensor, strength: float) -> Tensor:
+    """Change gamma, blur and noise of crops.
+
+    Parameters
+    ----------
+    crops : Tensor (n, 1, s, s)
+        Normalized crops.
+    shown : Tensor (n, 1, s, s)
+        Mask of the crops' windows: 1 inside, 0 outside.
+    amounts : Tensor (3, n, 1, 1, 1)
+        Gamma, blur and noise of each crop, 0 to 1.
+    grain : Tensor (n, 1, s, s)
+        Noise of mean 0 and variance 1.
+    strength : float
+        0 to 1.
+
+    Returns
+    -------
+    Tensor (n, 1, s, s)
+        Not normalized.
+    """
+    gamma, blur, noise = amounts
+    crops = crops.clamp(0, 1) ** torch.exp((2 * gamma - 1) * strength)
+    soft = F.avg_pool2d(F.pad(crops, (1, 1, 1, 1), mode="replicate"), 3, 1)
+    crops = torch.lerp(crops, soft, (2 * blur - 1).clamp(min=0) * strength)
+    result: Tensor = (crops + grain * noise.square() * 0.2 * strength).clamp(min=0) * shown
+    return result
 
 
 def _rows_of_targets(targets: Targets, config: TrainConfig, random: np.random.Generator) -> Integers:
@@ -321,9 +386,21 @@ def variation(plane: NDArray[Any]) -> NDArray[np.float32]:
     return deviations
 
 
-def normalize(crops: Tensor) -> Tensor:
-    """Normalize crops (n, 1, s, s) so that percentiles 1 and 99 of each are 0 and 1; constant crops become 0."""
-    ordered = crops.flatten(1).sort(1).values
+def normalize(crops: Tensor, step: int = 1) -> Tensor:
+    """Normalize crops so that percentiles 1 and 99 of each are 0 and 1.
+
+    Parameters
+    ----------
+    crops : Tensor (n, 1, s, s)
+    step : int
+        Every n-th pixel of each side takes part in the percentiles.
+
+    Returns
+    -------
+    Tensor (n, 1, s, s)
+        0 where a crop is constant.
+    """
+    ordered = crops[..., ::step, ::step].flatten(1).sort(1).values
     last = ordered.shape[1] - 1
     low, high = (ordered[:, round(share * last)][:, None, None, None] for share in (0.01, 0.99))
     spread = high - low

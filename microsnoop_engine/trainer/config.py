@@ -9,12 +9,16 @@ from typing import Any
 
 from ..errors import InputError
 from ..model.checkpoints import DIMENSION
-from ..model.frame import LARGEST
+from ..model.frame import CROP_SIZES, FRAMES, LARGEST, PAPER, Frame
 
 PRECISIONS = ("float32", "bfloat16")
 """Precisions that training computes in."""
 PAPER_CATEGORIES = ("fluorescence", "phase+brightfield", "tissue", "histology")
 """The paper's categories of images (Xun et al. 2023, Methods), drawn in turn."""
+ALL_CATEGORIES = ("fluorescence+phase+brightfield+tissue+histology+em",)
+"""Every category of the open training images, mixed in each batch."""
+EMBED_ONLY = ("compact",)
+"""Networks without a decoder, which see crops by themselves."""
 
 RANGES: dict[str, tuple[float, float]] = {
     "dimension": (32, 4096),
@@ -27,6 +31,9 @@ RANGES: dict[str, tuple[float, float]] = {
     "warmup_epochs": (0, 10**6),
     "learning_rate": (1e-8, 1.0),
     "weight_decay": (0.0, 1.0),
+    "norm_decay": (0.0, 1.0),
+    "clip": (0.0, 1e6),
+    "average_decay": (0.0, 0.99999),
     "mask_ratio": (0.0, 0.95),
     "patch": (4, LARGEST),
     "masked_weight": (0.0, 1000.0),
@@ -43,6 +50,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "crop_candidates": (1, 100),
     "padding": (0.0, 1.0),
     "intensity": (0.0, 1.0),
+    "percentile_step": (1, 8),
     "whitening": (0, 10**6),
     "seed": (0, 2**31 - 1),
 }
@@ -71,12 +79,22 @@ class TrainConfig:
         Image categories, drawn in turn, one per batch; ``a+b`` joins two. Empty: all categories of the images.
     crop : int
         Height and width of a crop in pixels, a multiple of 8 and of ``patch``.
+    frame : {'zeros', 'crop'}
+        How the finished network sees a cell: ``zeros``, in the middle of a frame of 224 pixels of zeros (the paper's);
+        ``crop``, by itself, resized to ``crop`` pixels.
     batch : int
         Crops per step, over all processes.
     images_per_epoch, epochs, warmup_epochs : int
         Length and schedule: linear warm-up, then a cosine to zero.
     learning_rate, weight_decay : float
         Settings of AdamW.
+    norm_decay : float
+        Weight decay of biases and of layers that normalize, in place of ``weight_decay``.
+    clip : float
+        Largest norm of the gradient; a longer one is shortened. 0: not limited.
+    average_decay : float
+        Decay per step of an exponential moving average of the weights, which is then what is judged and exported, such
+        as 0.999. 0: no average.
     mask_ratio : float
         Share of the patches that are set to zero in the input.
     patch : int
@@ -99,9 +117,9 @@ class TrainConfig:
     scale_low, scale_high : float
         Range of the random magnification.
     scale_jitter : float
-        Largest ratio between the magnifications of two views of a crop.
+        Largest ratio between the magnification of a view and that of its place.
     shift : float
-        Largest distance between the centers of two views, as a share of the crop.
+        Largest distance between the center of a view and its place, along each side, as a share of the crop.
     crops_per_image : int
         Number of crops in a batch that come from one image, so that the contrastive loss compares neighboring cells.
     crop_candidates : int
@@ -111,6 +129,9 @@ class TrainConfig:
         views that are padded instead of enlarged.
     intensity : float
         Strength of random gamma, noise and blur, 0 to 1.
+    percentile_step : int
+        Every n-th pixel of each side takes part in the percentiles of a training crop; 1: every pixel. The crops of the
+        whitening are normalized by all pixels, as cells are.
     whitening : int
         Number of training crops on which the finished embeddings are whitened. 0: no whitening.
     seed : int
@@ -129,12 +150,16 @@ class TrainConfig:
     init_average: float = 0.0
     categories: tuple[str, ...] = PAPER_CATEGORIES
     crop: int = LARGEST
+    frame: str = "zeros"
     batch: int = 16
     images_per_epoch: int = 12000
     epochs: int = 1000
     warmup_epochs: int = 40
     learning_rate: float = 1e-3
     weight_decay: float = 0.01
+    norm_decay: float = 0.01
+    clip: float = 0.0
+    average_decay: float = 0.0
     mask_ratio: float = 0.25
     patch: int = 16
     masked_weight: float = 1.0
@@ -152,6 +177,7 @@ class TrainConfig:
     crop_candidates: int = 1
     padding: float = 0.0
     intensity: float = 0.0
+    percentile_step: int = 1
     whitening: int = 0
     seed: int = 0
 
@@ -162,7 +188,7 @@ class TrainConfig:
         object.__setattr__(self, "categories", tuple(self.categories))
 
     def _check_types(self) -> None:
-        for name in ("architecture", "init_weights", "targets"):
+        for name in ("architecture", "init_weights", "targets", "frame"):
             if not isinstance(value := getattr(self, name), str):
                 raise InputError(f"{name} is {value!r}: it must be text")
         if isinstance(self.categories, str) or not all(isinstance(name, str) for name in self.categories):
@@ -178,6 +204,21 @@ class TrainConfig:
                 raise InputError(f"{name} is {value!r}: it must be {kind} from {low} to {high}")
 
     def _check_combinations(self) -> None:
+        if self.frame not in FRAMES:
+            raise InputError(f"frame is {self.frame!r}: it must be {' or '.join(FRAMES)}")
+        if self.frame == "crop" and self.crop not in CROP_SIZES:
+            sizes = ", ".join(map(str, CROP_SIZES))
+            raise InputError(f"crop is {self.crop}: with frame 'crop' it must be one of {sizes}")
+        if self.architecture in EMBED_ONLY and self.reconstruction_weight:
+            raise InputError(
+                f"reconstruction_weight is {self.reconstruction_weight}, but the network '{self.architecture}' has no "
+                "decoder: set it to 0, and contrast_weight to 1"
+            )
+        if self.architecture in EMBED_ONLY and self.frame != "crop":
+            raise InputError(
+                f"frame is '{self.frame}', but the network '{self.architecture}' sees crops by themselves: set it to "
+                "crop"
+            )
         if self.dimension % 32:
             raise InputError(f"dimension is {self.dimension}: it must be a multiple of 32")
         if self.crop % 8 or self.crop % self.patch:
@@ -200,6 +241,11 @@ class TrainConfig:
             raise InputError("decorrelation_weight needs the two views of contrast_weight: set both, or neither")
 
     @property
+    def sees(self) -> Frame:
+        """What the finished network sees of a cell."""
+        return Frame(self.crop, zeros=False) if self.frame == "crop" else PAPER
+
+    @property
     def steps_per_epoch(self) -> int:
         """Number of batches in an epoch."""
         return max(self.images_per_epoch // self.batch, 1)
@@ -210,27 +256,43 @@ class TrainConfig:
         return self.steps_per_epoch * self.epochs
 
 
+CONTRAST: dict[str, Any] = {
+    "categories": ALL_CATEGORIES,
+    "crop": 128,
+    "frame": "crop",
+    "weight_decay": 0.02,
+    "norm_decay": 0.0,
+    "clip": 3.0,
+    "reconstruction_weight": 0.0,
+    "contrast_weight": 1.0,
+    "scale_low": 0.9,
+    "scale_high": 4.5,
+    "scale_jitter": 1.25,
+    "shift": 0.1,
+    "crops_per_image": 4,
+    "crop_candidates": 2,
+    "padding": 0.2,
+    "intensity": 0.5,
+    "percentile_step": 2,
+    "whitening": 2048,
+}
+"""What the recipes of the shipped weights have in common: contrastive learning (SimCLR) on whole cells."""
+
 PRESETS: dict[str, dict[str, Any]] = {
     "paper": {},
-    "contrast": {
-        "categories": ("fluorescence+phase+brightfield+tissue+histology+em",),
-        "crop": 64,
-        "batch": 128,
-        "images_per_epoch": 12800,
-        "epochs": 24,
-        "warmup_epochs": 1,
-        "reconstruction_weight": 0.0,
-        "contrast_weight": 1.0,
-        "scale_low": 0.7,
-        "scale_high": 5.6,
-        "scale_jitter": 1.25,
-        "crops_per_image": 4,
-        "crop_candidates": 2,
-        "intensity": 0.5,
-        "whitening": 2048,
+    "base": CONTRAST
+    | {"batch": 512, "images_per_epoch": 25_600, "epochs": 96, "warmup_epochs": 3, "learning_rate": 1.5e-3},
+    "compact": CONTRAST
+    | {
+        "architecture": "compact",
+        "batch": 2048,
+        "images_per_epoch": 102_400,
+        "epochs": 80,
+        "warmup_epochs": 3,
+        "learning_rate": 3e-3,
     },
 }
-"""Named sets of settings; ``paper`` is the paper's recipe."""
+"""Named sets of settings: the paper's recipe, and those of the shipped weights ``base`` and ``fast``."""
 
 
 def make_config(name_or_file: str | Path = "paper", changes: Mapping[str, Any] | None = None) -> TrainConfig:
@@ -254,7 +316,7 @@ def make_config(name_or_file: str | Path = "paper", changes: Mapping[str, Any] |
 
     Examples
     --------
-    >>> make_config("contrast", {"batch": 64}).batch
+    >>> make_config("compact", {"batch": 64}).batch
     64
     """
     if str(name_or_file) in PRESETS:

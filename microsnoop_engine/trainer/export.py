@@ -7,6 +7,7 @@ import platform
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +15,8 @@ from numpy.typing import NDArray
 
 from .. import __version__
 from ..model.checkpoints import Card, halved, save_weights
-from .trainer import average_with_init, checkpoint_config, read_checkpoint
+from .config import TrainConfig
+from .trainer import average_with_init, checkpoint_config, finished_tensors, read_checkpoint
 
 
 def weight_arrays(state: Mapping[str, torch.Tensor], encoder_only: bool) -> dict[str, NDArray[np.float32]]:
@@ -60,7 +62,7 @@ def export(folder: Path, out: Path, name: str, license: str, encoder_only: bool)
     """
     state = read_checkpoint(folder)
     config = checkpoint_config(state, folder)
-    trained = average_with_init(state["model"], state.get("init_tensors", {}), config.init_average)
+    trained = average_with_init(finished_tensors(state), state.get("init_tensors", {}), config.init_average)
     tensors = {key: halved(value) for key, value in weight_arrays(trained, encoder_only).items()}
     tensors |= {key: value.numpy() for key, value in state["whitening"].items()}
     gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
@@ -76,5 +78,28 @@ def export(folder: Path, out: Path, name: str, license: str, encoder_only: bool)
         "whitened": bool(state["whitening"]),
         "exported": f"{date.today().isoformat()}, microsnoop {__version__}",
     }
-    card = Card(name, architecture=config.architecture, dimension=config.dimension, training=training, license=license)
+    card = card_of(config, name, training, license)
     return save_weights(tensors, card, out)
+
+
+def card_of(config: TrainConfig, name: str, training: dict[str, Any] | None = None, license: str = "") -> Card:
+    """Return the card of weights that were trained with a configuration.
+
+    Parameters
+    ----------
+    config : TrainConfig
+        Its network and frame.
+    name : str
+    training : dict, optional
+        How they were trained.
+    license : str
+    """
+    return Card(
+        name,
+        architecture=config.architecture,
+        dimension=config.dimension,
+        input_size=config.sees.size,
+        frame=config.frame,
+        training=training or {},
+        license=license,
+    )

@@ -11,6 +11,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.nn.functional import all_gather, all_reduce
+from torch.nn.modules.batchnorm import _BatchNorm
 
 
 @contextmanager
@@ -83,29 +84,34 @@ def any_process(flag: bool, device: torch.device) -> bool:
     return bool(value > 0)
 
 
-class SyncBatchNormAnyDevice(nn.BatchNorm2d):
+class SyncBatchNormAnyDevice(_BatchNorm):
     """BatchNorm over the batch of all processes, also on CPUs, which ``torch.nn.SyncBatchNorm`` does not support."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalize maps (n, c, h, w)."""
+        """Normalize maps (n, c, h, w) or rows (n, c)."""
         if not self.training or world_size() == 1:
             return super().forward(x)
         values = x.to(torch.promote_types(x.dtype, torch.float32))
         count = values.numel() / values.shape[1] * world_size()
-        mean: Tensor = all_reduce(values.sum((0, 2, 3))) / count  # type: ignore[no-untyped-call]
-        centered = values - mean[None, :, None, None]
-        variance: Tensor = all_reduce(centered.square().sum((0, 2, 3))) / count  # type: ignore[no-untyped-call]
+        others = [n for n in range(values.ndim) if n != 1]
+        shape = (1, -1, *(1,) * (values.ndim - 2))
+        mean: Tensor = all_reduce(values.sum(others)) / count  # type: ignore[no-untyped-call]
+        centered = values - mean.view(shape)
+        variance: Tensor = all_reduce(centered.square().sum(others)) / count  # type: ignore[no-untyped-call]
         with torch.no_grad():
             momentum = cast(float, self.momentum)
             cast(Tensor, self.num_batches_tracked).add_(1)
             cast(Tensor, self.running_mean).lerp_(mean, momentum)
             cast(Tensor, self.running_var).lerp_(variance * count / (count - 1), momentum)
         scale = self.weight * torch.rsqrt(variance + self.eps)
-        return (centered * scale[None, :, None, None] + self.bias[None, :, None, None]).to(x.dtype)
+        return (centered * scale.view(shape) + self.bias.view(shape)).to(x.dtype)
+
+    def _check_input_dim(self, x: Tensor) -> None:
+        """Accept the inputs of both kinds of layers."""
 
 
 def sync_batchnorm(network: nn.Module) -> None:
     """Turn the BatchNorm layers of a network into :class:`SyncBatchNormAnyDevice`, in place, with the same tensors."""
     for module in network.modules():
-        if type(module) is nn.BatchNorm2d:
+        if type(module) in (nn.BatchNorm1d, nn.BatchNorm2d):
             module.__class__ = SyncBatchNormAnyDevice

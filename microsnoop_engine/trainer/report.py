@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,14 @@ from PIL import Image
 from ..storage.atomic import atomic_path, write_atomic
 from .batches import patch_mask
 from .config import as_yaml
+from .curves import draw_curves
+from .judge import mean_scores, read_scores
 from .pool import Pool
-from .trainer import LOG, LOSSES, Trainer
+from .trainer import LOG, LOSSES, SCORES, Trainer
 
 GAP = 4
 REPORT = "report.md"
+PLOT = "judge.svg"
 
 
 @torch.no_grad()
@@ -98,7 +101,7 @@ def write_report(trainer: Trainer, pool: Pool, validation: dict[str, float] | No
     validation : dict of str to float, optional
         Losses on the validation images by name.
     notes : sequence of str
-        Further sentences on the validation images.
+        Further sentences on the validation images and the labeled cells.
 
     Returns
     -------
@@ -126,6 +129,7 @@ def write_report(trainer: Trainer, pool: Pool, validation: dict[str, float] | No
             for epoch in epochs
         ]
         lines.append("")
+    lines += _judged(trainer.folder)
     for picture in sorted(trainer.folder.glob("reconstruction-*.png")):
         lines += [f"![masked input, reconstruction, target]({picture.name})", ""]
     lines += [f"{len(pool.planes)} training images:", ""]
@@ -135,3 +139,32 @@ def write_report(trainer: Trainer, pool: Pool, validation: dict[str, float] | No
     lines += ["", "```yaml", as_yaml(config).rstrip(), "```", ""]
     write_atomic(trainer.folder / REPORT, "\n".join(lines).encode())
     return trainer.folder / REPORT
+
+
+def _table(title: str, rows: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Return the lines of a table of scores in percent, by the names of its rows."""
+    body = ((name, *(f"{100 * scores[score]:.1f}" for score in SCORES)) for name, scores in rows.items())
+    lines = [(title, *SCORES), ["---"] * (1 + len(SCORES)), *body]
+    return [*(f"| {' | '.join(line)} |" for line in lines), ""]
+
+
+def _judged(folder: Path) -> list[str]:
+    """Return the lines of the report on scores of labeled cells, in percent, and draw their curves."""
+    rows = read_scores(folder)
+    if not rows:
+        return []
+    means = mean_scores(rows)
+    curves = {name: [100 * mean[name] for mean in means] for name in SCORES}
+    title = "balanced accuracy, %"
+    write_atomic(folder / PLOT, draw_curves([m["crops"] for m in means], curves, "crops seen", title).encode())
+    last = [row for row in rows if row["crops"] == means[-1]["crops"]]
+    return [
+        f"Labeled cells, {title} of nearest neighbors and of a linear probe, mean of the sets:",
+        "",
+        *_table("crops", {f"{mean['crops']:,.0f}": mean for mean in means}),
+        f"![scores of labeled cells]({PLOT})",
+        "",
+        f"By set, after {last[0]['crops']:,} crops:",
+        "",
+        *_table("set", {row["set"]: row for row in last}),
+    ]

@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..errors import InputError, MicrosnoopError, ResumeError, first_line
+from ..model.network import Network
 from ..model.registry import make_network
 from ..storage.atomic import atomic_path
 from . import parallel
@@ -30,7 +32,9 @@ from .warm_start import freeze_stages, load_initial_weights
 CHECKPOINT = "checkpoint.pt"
 LOG = "log.csv"
 LOSSES = ("loss", "reconstruction", "contrast", "decorrelation", "distillation")
-LOG_COLUMNS = ("step", "epoch", "images", *LOSSES, "learning_rate", "seconds", "data_share")
+SCORES = ("neighbors", "linear")
+"""Mean scores of labeled cells, in the lines of the log at which they were judged."""
+LOG_COLUMNS = ("step", "epoch", "images", *LOSSES, "learning_rate", "seconds", "data_share", *SCORES)
 VALIDATION_STEPS = 16
 
 
@@ -56,6 +60,8 @@ class Trainer:
         Their duration.
     batches : Batches
         Source of the training crops.
+    average : AveragedModel, optional
+        The moving average of the network's weights, if ``average_decay`` asks for one.
     targets : Targets, optional
         Precomputed targets, if the configuration names a file of them.
     started_from : dict
@@ -93,7 +99,7 @@ class Trainer:
         self.sources = pool.sources
         self._precision, self._compiled = precision, compiled
         self.targets: Targets | None = read_targets(Path(config.targets), pool) if config.targets else None
-        self.batches = Batches(pool, config, self.device, self.targets)
+        self.batches = Batches(pool, config, self.device, self.targets, compiled)
         width = config.dimension
         self.model = make_network(config.architecture, width, decoder=config.reconstruction_weight > 0)
         self.started_from: dict[str, Any] = {}
@@ -106,15 +112,28 @@ class Trainer:
             self.init_tensors = {key: value.clone() for key, value in self.model.state_dict().items()}
         if config.frozen_stages:
             freeze_stages(self.model, config.frozen_stages, config.architecture)
-        parallel.sync_batchnorm(self.model)
-        self.head = nn.Sequential(nn.Linear(width, 2 * width), nn.ReLU(), nn.Linear(2 * width, width // 2))
+        self.head = nn.Sequential(
+            nn.Linear(width, 4 * width), nn.BatchNorm1d(4 * width), nn.ReLU(), nn.Linear(4 * width, width)
+        )
+        for network in (self.model, self.head):
+            parallel.sync_batchnorm(network)
         self.predictor = nn.Linear(width, self.targets.target.shape[1]) if self.targets else nn.Identity()
         self.model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.head.to(self.device)
         self.predictor.to(self.device)
         heads = [*(self.head.parameters() if config.contrast_weight else ()), *self.predictor.parameters()]
         self._parameters = [p for p in (*self.model.parameters(), *heads) if p.requires_grad]
-        self._optimizer = torch.optim.AdamW(self._parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
+        decays = {config.weight_decay: [p for p in self._parameters if p.ndim > 1]}
+        decays.setdefault(config.norm_decay, []).extend(p for p in self._parameters if p.ndim < 2)
+        self._optimizer = torch.optim.AdamW(
+            [{"params": parameters, "weight_decay": decay} for decay, parameters in decays.items()],
+            lr=config.learning_rate,
+            fused=self.device.type == "cuda",
+        )
+        self.average: AveragedModel | None = None
+        if config.average_decay:
+            average = get_ema_multi_avg_fn(config.average_decay)  # type: ignore[no-untyped-call]
+            self.average = AveragedModel(self.model, multi_avg_fn=average, use_buffers=True)
         self._reconstruct = torch.compile(self.model) if compiled else self.model
         self._embed = torch.compile(self.model.embed) if compiled else self.model.embed
         self.step = 0
@@ -130,6 +149,8 @@ class Trainer:
         save_minutes: float = 5,
         on_step: Callable[[dict[str, Any]], None] | None = None,
         on_epoch: Callable[[int], None] | None = None,
+        judge: Callable[[Trainer], dict[str, float]] | None = None,
+        judge_steps: int = 1,
     ) -> bool:
         """Train until the last step, the time limit or a signal to stop, and save a checkpoint.
 
@@ -141,6 +162,10 @@ class Trainer:
             Called with each line of the log.
         on_epoch : callable, optional
             Called with the number of each finished epoch, from 1.
+        judge : callable, optional
+            Called with the trainer, in the first process, after every ``judge_steps`` steps and after the last. It
+            returns the ``SCORES`` for the log.
+        judge_steps : int
 
         Returns
         -------
@@ -169,6 +194,8 @@ class Trainer:
                     raise InputError(
                         f"torch.compile fails on this network ({reason}): train without `compiled`"
                     ) from error
+                if judge and not parallel.rank() and (not self.step % judge_steps or self.step == self.config.steps):
+                    entry |= judge(self)
                 write(entry)
                 if on_step:
                     on_step(entry)
@@ -191,7 +218,11 @@ class Trainer:
         drawn = time.perf_counter() - began
         losses = self.losses(views, self.step, self.batches)
         loss = self._total(losses)
-        if parallel.any_process(not bool(torch.isfinite(loss)), self.device):
+        # read before the gradients are computed, which a GPU then does while the next batch is drawn
+        values = {name: value.detach().clone() for name, value in {"loss": loss, **losses}.items()}
+        parallel.average(values.values())
+        numbers = dict(zip(values, torch.stack(list(values.values())).tolist(), strict=True))
+        if not math.isfinite(numbers["loss"]):
             category = self.batches.categories[self.step % len(self.batches.categories)]
             raise InputError(
                 f"the loss is not finite at step {self.step} (category {category}): lower learning_rate, or check "
@@ -200,17 +231,19 @@ class Trainer:
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         parallel.average(p.grad for p in self._parameters if p.grad is not None)
+        if self.config.clip:
+            nn.utils.clip_grad_norm_(self._parameters, self.config.clip)
         self._optimizer.step()
+        if self.average:
+            self.average.update_parameters(self.model)
         self.step += 1
-        values = {name: value.detach() for name, value in {"loss": loss, **losses}.items()}
-        parallel.average(values.values())
         seconds = time.perf_counter() - began
         self.seconds += seconds
         return {
             "step": self.step,
             "epoch": (self.step - 1) // self.config.steps_per_epoch,
             "images": self.step * self.config.batch,
-            **{name: value.item() for name, value in values.items()},
+            **numbers,
             "learning_rate": rate,
             "seconds": round(seconds, 4),
             "data_share": round(drawn / seconds, 4),
@@ -219,10 +252,8 @@ class Trainer:
     def views(self, batches: Batches, step: int) -> list[Tensor]:
         """Return this process's crops (n, 1, s, s) of a step; with contrast or targets, two views of each."""
         share = parallel.rows_of_process(self.config.batch)
-        views = [batches.draw(step)]
-        if self.config.contrast_weight or batches.with_targets:
-            views.append(batches.second_view(views[0], step))
-        parts = [view[share] for view in views]
+        two = self.config.contrast_weight or batches.with_targets
+        parts = [view[share] for view in (batches.views(step) if two else (batches.draw(step),))]
         return [batches.vary(batches.crops(x), batches.shown(x), step, n, share) for n, x in enumerate(parts)]
 
     def losses(self, views: list[Tensor], step: int, batches: Batches) -> dict[str, Tensor]:
@@ -245,6 +276,18 @@ class Trainer:
                 if config.decorrelation_weight:
                     losses["decorrelation"] = decorrelation_loss(parallel.gather(embeddings))
         return losses
+
+    @property
+    def finished(self) -> Network:
+        """The network that is judged and exported: the moving average of the weights if there is one."""
+        return cast(Network, self.average.module) if self.average else self.model
+
+    @torch.no_grad()
+    def embed(self, crops: Tensor) -> Tensor:
+        """Compute embeddings (n, dimension), float32, of crops (n, 1, s, s) by the finished network, not whitened."""
+        network = self.finished.eval()
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._precision == "bfloat16"):
+            return network.embed(crops.to(self.device).contiguous(memory_format=torch.channels_last)).float()
 
     def _total(self, losses: dict[str, Tensor]) -> Tensor:
         weighted = [getattr(self.config, f"{name}_weight") * value for name, value in losses.items()]
@@ -287,6 +330,7 @@ class Trainer:
             "targets": {"sources": list(self.targets.sources), "sha256": self.targets.sha256} if self.targets else {},
             "init_tensors": self.init_tensors,
             "model": self.model.state_dict(),
+            "average": self.average.state_dict() if self.average else {},
             "head": self.head.state_dict(),
             "predictor": self.predictor.state_dict(),
             "whitening": self.whitening,
@@ -305,6 +349,8 @@ class Trainer:
                 "folder"
             )
         self.model.load_state_dict(state["model"])
+        if self.average:
+            self.average.load_state_dict(state["average"])
         self.head.load_state_dict(state["head"])
         self.predictor.load_state_dict(state.get("predictor", {}))
         self._optimizer.load_state_dict(state["optimizer"])
@@ -312,6 +358,20 @@ class Trainer:
         self.started_from = state["start"]
         self.init_tensors = state.get("init_tensors", {})
         self.step, self.seconds = state["step"], state["seconds"]
+
+
+def finished_tensors(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Return the tensors of the network that a checkpoint stands for: their moving average if there is one.
+
+    Parameters
+    ----------
+    checkpoint : mapping
+        As :func:`read_checkpoint` returns it.
+    """
+    average = checkpoint.get("average") or {}
+    prefix = "module."
+    tensors = {key.removeprefix(prefix): value for key, value in average.items() if key.startswith(prefix)}
+    return tensors or dict(checkpoint["model"])
 
 
 def average_with_init(trained: Mapping[str, Tensor], init: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:
@@ -361,13 +421,18 @@ def checkpoint_config(checkpoint: Mapping[str, Any], folder: Path) -> TrainConfi
     Raises
     ------
     ResumeError
-        If another version wrote the checkpoint, with settings that this one does not know.
+        If another version wrote the checkpoint, with other settings.
     """
-    known = {field.name for field in fields(TrainConfig)}
-    if unknown := [name for name in checkpoint["config"] if name not in known]:
+    known, stored = {field.name for field in fields(TrainConfig)}, set(checkpoint["config"])
+    differences = [
+        f"{word} the settings {', '.join(sorted(names))}"
+        for word, names in (("with", stored - known), ("without", known - stored))
+        if names
+    ]
+    if differences:
         raise ResumeError(
-            f"'{folder}' holds a run of another version of microsnoop, with the settings {', '.join(unknown)}, which "
-            "this version does not have. Resume or export it with that version, or train again in another folder"
+            f"'{folder}' holds a run of another version of microsnoop, {' and '.join(differences)}. Resume or export "
+            "it with that version, or train again in another folder"
         )
     return TrainConfig(**checkpoint["config"])
 

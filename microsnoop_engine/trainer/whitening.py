@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..model.frame import PAPER, Frame
+from ..model.frame import Frame
 from .batches import Batches
 
 BATCH = 32
@@ -46,7 +46,7 @@ def fit_whitening(
     return matrix.astype(np.float32), (-rows.mean(0) @ matrix).astype(np.float32)
 
 
-def crops_like_cells(batches: Batches, count: int, frame: Frame = PAPER) -> Iterator[Tensor]:
+def crops_like_cells(batches: Batches, count: int, frame: Frame) -> Iterator[Tensor]:
     """Draw crops of training images of the size of cells, as inference shows cells to the network.
 
     Parameters
@@ -64,7 +64,7 @@ def crops_like_cells(batches: Batches, count: int, frame: Frame = PAPER) -> Iter
         Cells enlarged to ``frame.size`` pixels: every second batch of a frame of zeros padded instead, a quarter of the
         crops in others.
     """
-    as_in_inference = {"crop": frame.size, "batch": BATCH, "crops_per_image": 1}
+    as_in_inference = {"crop": frame.size, "batch": BATCH, "crops_per_image": 1, "percentile_step": 1}
     enlarged = batches.with_changes(
         scale_low=frame.size / LARGEST,
         scale_high=frame.size / SMALLEST,

@@ -19,13 +19,13 @@ HEAD = """\
 # Training settings
 
 These are the keys of a configuration file, and of `--set KEY=VALUE` of `microsnoop train`. The defaults are those of
-the preset `paper`; the column *contrast* shows where the preset `contrast` differs. An unknown key, a wrong type or a
+the preset `paper`; the columns `compact` and `base` show where these presets differ. An unknown key, a wrong type or a
 value out of range ends the command before it starts, and the message names the key.
 
 [Train on your images](../how-to/train.md) explains how to use them.
 
-| setting | default | `contrast` | type and range | meaning |
-|---|---|---|---|---|
+| setting | default | `compact` | `base` | type and range | meaning |
+|---|---|---|---|---|---|
 """
 
 
@@ -37,14 +37,15 @@ def training_settings_page() -> str:
     KeyError
         If a setting has no description in the docstring.
     """
-    meanings, contrast = _meanings(), PRESETS["contrast"]
+    meanings = _meanings()
+    others = [PRESETS[name] for name in ("compact", "base")]
     rows = []
     for field in fields(TrainConfig):
         kind = str(field.type).replace("tuple[str, ...]", "list of str")
         cells = (
             f"`{field.name}`",
             _value(field.default),
-            _value(contrast[field.name]) if field.name in contrast else "",
+            *(_value(preset[field.name]) if field.name in preset else "" for preset in others),
             f"{kind}, {' to '.join(map(str, RANGES[field.name]))}" if field.name in RANGES else kind,
             meanings[field.name],
         )

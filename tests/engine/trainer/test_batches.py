@@ -56,6 +56,22 @@ def test_percentiles_become_0_and_1():
     assert (normalize(torch.full((1, 1, 8, 8), 7.0)) == 0).all()
 
 
+def test_percentiles_of_every_second_pixel():
+    crops = torch.from_numpy(RANDOM.gamma(2, 50, (4, 1, 64, 64)).astype(np.float32))
+    some = crops[..., ::2, ::2].flatten(1).numpy()
+    low, high = np.percentile(some, (1, 99), axis=1, method="nearest")
+    expected = (crops.flatten(1).numpy() - low[:, None]) / (high - low)[:, None]
+    np.testing.assert_allclose(normalize(crops, 2).flatten(1).numpy(), expected, atol=1e-5)
+    config = replace(CONFIG, percentile_step=2, padding=0.5, intensity=0.5)
+    batches = Batches(POOL, config, CPU)
+    batch = batches.draw(0)
+    assert torch.equal(batches.crops(batch), normalize(batches.cut(batch) * batches.shown(batch), 2))
+    assert torch.equal(
+        batches.with_changes(percentile_step=1).crops(batch),
+        Batches(POOL, replace(config, percentile_step=1), CPU).crops(batch),
+    )
+
+
 def test_categories_take_turns_and_a_step_is_always_the_same(batches):
     assert set(batches.draw(0).plane) <= {0, 1}
     assert set(batches.draw(1).plane) == {2}
@@ -66,15 +82,17 @@ def test_categories_take_turns_and_a_step_is_always_the_same(batches):
 
 def test_two_views_show_the_same_part_of_an_image(batches):
     for step in range(0, 20, 2):
-        first = batches.draw(step)
-        second = batches.second_view(first, step)
-        assert np.array_equal(first.plane, second.plane)
-        far = np.abs(first.center - second.center).max(1)
-        assert (far <= CONFIG.crop * (CONFIG.shift + 0.5) / CONFIG.scale_low * CONFIG.scale_jitter).all()
-        ratio = first.scale / second.scale
-        assert (np.maximum(ratio, 1 / ratio) <= CONFIG.scale_jitter).all()
-        assert ratio.std() > 0.05
+        place = batches.draw(step)
+        views = first, second = batches.views(step)
+        for view in views:
+            assert np.array_equal(place.plane, view.plane)
+            far = np.abs(place.center - view.center).max(1)
+            assert (far <= CONFIG.crop * (CONFIG.shift + 0.5) / CONFIG.scale_low * CONFIG.scale_jitter).all()
+            ratio = place.scale / view.scale
+            assert (np.maximum(ratio, 1 / ratio) <= CONFIG.scale_jitter).all()
+            assert ratio.std() > 0.05
         assert not np.array_equal(first.angle, second.angle)
+        assert not np.array_equal(first.scale, second.scale)
 
 
 def test_crops_lie_inside_planes_that_are_large_enough(batches):

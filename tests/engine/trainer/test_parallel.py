@@ -30,7 +30,8 @@ def test_a_step_of_two_processes_is_that_of_one(images, tmp_path):
 def test_two_processes_learn_as_one(images, tmp_path):
     losses = []
     for name, start in (("one", []), ("two", [*TORCHRUN, "2"])):
-        command = [sys.executable, *start, *COMMAND, images, "--out", tmp_path / name, *OPTIONS, "--quiet"]
+        options = [*OPTIONS, "--set=learning_rate=1e-4", "--quiet"]
+        command = [sys.executable, *start, *COMMAND, images, "--out", tmp_path / name, *options]
         done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
         assert done.returncode == 0, done.stderr
         with (tmp_path / name / "log.csv").open() as file:

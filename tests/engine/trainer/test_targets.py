@@ -48,8 +48,7 @@ def test_a_crop_is_enlarged_in_one_view_and_padded_in_the_other(file, config):
     batches = Batches(POOL, config, torch.device("cpu"), read_targets(file, POOL))
     sizes = set()
     for step in range(5):
-        enlarged = batches.draw(step)
-        padded = batches.second_view(enlarged, step)
+        enlarged, padded = batches.views(step)
         side = 32 / enlarged.scale
         np.testing.assert_array_equal(enlarged.plane, batches.targets(step).numpy().argmax(1))
         np.testing.assert_array_equal(enlarged.plane, padded.plane)
@@ -65,8 +64,7 @@ def test_only_a_share_of_the_second_views_is_padded_and_no_first_view(file, conf
     batches = Batches(POOL, replace(config, padding=0.5), torch.device("cpu"), read_targets(file, POOL))
     padded = []
     for step in range(40):
-        first = batches.draw(step)
-        second = batches.second_view(first, step)
+        first, second = batches.views(step)
         assert (first.window == 1).all()
         same = np.isclose(first.scale, second.scale)
         assert (second.window[same] == 1).all()
@@ -86,9 +84,12 @@ def test_crops_of_one_image_lie_side_by_side(file, config):
         Batches(POOL, replace(config, crops_per_image=8), torch.device("cpu"), targets)
 
 
-def test_the_targets_are_learned_and_the_card_names_their_origin(config, tmp_path):
+def test_the_targets_are_learned_and_the_card_names_their_origin(file, config, tmp_path):
+    grains = [RANDOM.integers(0, 255, (96 // k, 96 // k)).repeat(k, 0).repeat(k, 1) for k in (1, 3, 8)]
+    pool = Pool([grain.astype(np.uint8) for grain in grains], {"a": [0, 1, 2]})
+    read_targets(file, POOL).save(file, pool)
     losses = []
-    trainer = Trainer(replace(config, epochs=10, whitening=32), POOL, tmp_path / "run")
+    trainer = Trainer(replace(config, epochs=10, whitening=32), pool, tmp_path / "run")
     trainer.run(on_step=lambda entry: losses.append(entry["distillation"]))
     whiten(trainer)
     assert np.mean(losses[-3:]) < 0.6 * np.mean(losses[:3])

@@ -70,13 +70,14 @@ def test_what_a_run_leaves_and_what_is_exported_from_it(images, tmp_path):
 
 
 def test_a_whitening_is_fitted_at_the_end_and_exported(images, tmp_path):
-    changes = {**SMALL, "epochs": 2, "batch": 8, "intensity": 0.5, "decorrelation_weight": 0.1, "whitening": 64}
-    train(images, tmp_path / "run", "contrast", changes, device="cpu", precision="float32")
+    changes = {**SMALL, "crop": 64, "epochs": 2, "batch": 8, "decorrelation_weight": 0.1, "whitening": 64}
+    train(images, tmp_path / "run", "base", changes, device="cpu", precision="float32")
     with (tmp_path / "run" / "log.csv").open() as file:
         assert all(float(row["decorrelation"]) > 0 for row in csv.DictReader(file))
-    export(tmp_path / "run", tmp_path / "mine.safetensors", "mine", "CC0", encoder_only=True)
+    card = export(tmp_path / "run", tmp_path / "mine.safetensors", "mine", "CC0", encoder_only=True)
+    assert (card.frame, card.input_size) == ("crop", 64)
     state = load_weights(tmp_path / "mine.safetensors")[0]
-    crop = torch.from_numpy(np.random.default_rng(0).random((2, 1, 224, 224), dtype=np.float32))
+    crop = torch.from_numpy(np.random.default_rng(0).random((2, 1, 64, 64), dtype=np.float32))
     white = load_model(tmp_path / "mine.safetensors")
     plain = white.network.embed(crop) @ torch.from_numpy(state["whiten.weight"]).T + torch.from_numpy(
         state["whiten.bias"]
@@ -139,7 +140,9 @@ def test_a_run_of_another_version_is_not_resumed(images, tmp_path):
     state = torch.load(tmp_path / "run" / CHECKPOINT, weights_only=True)
     state["config"]["frozen"] = state["config"].pop("frozen_stages")
     torch.save(state, tmp_path / "run" / CHECKPOINT)
-    message = "run' holds a run of another version of microsnoop, with the settings frozen, which"
+    message = (
+        "run' holds a run of another version of microsnoop, with the settings frozen and without the settings froz"
+    )
     with pytest.raises(ResumeError, match=message):
         train(images, tmp_path / "run", resume=True, device="cpu", precision="float32")
     with pytest.raises(ResumeError, match=message):

@@ -103,7 +103,9 @@ def test_a_run_of_another_version_is_refused(pool, tmp_path):
     state = torch.load(tmp_path / CHECKPOINT, weights_only=True)
     state["config"]["places_per_image"] = state["config"].pop("crops_per_image")
     torch.save(state, tmp_path / CHECKPOINT)
-    with pytest.raises(ResumeError, match=r"run of another version .* settings places_per_image, which this version"):
+    with pytest.raises(
+        ResumeError, match=r"another version .* with the settings places_per_image and without the settings crops_per"
+    ):
         Trainer(BOTH_LOSSES, pool, tmp_path)
 
 

@@ -7,6 +7,7 @@ import torch
 from microsnoop_engine import Embedder, load_model
 from microsnoop_engine.errors import WeightsError
 from microsnoop_engine.model.checkpoints import Card, load_weights, save_weights
+from microsnoop_engine.model.frame import PAPER, Frame
 from microsnoop_engine.model.registry import build
 from microsnoop_engine.trainer.batches import Batches
 from microsnoop_engine.trainer.config import TrainConfig
@@ -33,17 +34,22 @@ def test_regularization_bounds_the_gain():
 
 def test_crops_are_shown_as_cells_are():
     pool = Pool([RANDOM.integers(50, 255, (300, 300)).astype(np.uint8)], {"a": [0]})
-    enlarged, padded = crops_like_cells(Batches(pool, TrainConfig(categories=("a",)), torch.device("cpu")), 64)
+    batches = Batches(pool, TrainConfig(categories=("a",), percentile_step=2), torch.device("cpu"))
+    enlarged, padded = crops_like_cells(batches, 64, PAPER)
     assert enlarged.shape == padded.shape == (32, 1, 224, 224)
     filled = (padded != 0).float().mean((1, 2, 3))
     assert filled.min() > 0.9 * (40 / 224) ** 2
     assert filled.max() < 1.1 * (130 / 224) ** 2
     assert (enlarged != 0).float().mean() > 0.9
+    levels = np.percentile(enlarged.flatten(1).numpy(), (1, 99), axis=1, method="nearest")
+    np.testing.assert_allclose(levels, [[0] * 32, [1] * 32], atol=1e-6)  # of all pixels, as inference takes them
+    (whole,) = crops_like_cells(batches, 32, Frame(96, zeros=False))
+    assert whole.shape == (32, 1, 96, 96)
 
 
 @pytest.fixture
-def whitened(tmp_path):
-    state, card = load_weights()
+def whitened(tmp_path, paper_weights):
+    state, card = load_weights(paper_weights)
     state = {key: value for key, value in state.items() if not key.startswith("whiten.")}
     plain = build(state, card)
     state |= {"whiten.weight": RANDOM.normal(size=(256, 256)), "whiten.bias": RANDOM.normal(size=256)}
