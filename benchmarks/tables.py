@@ -1,8 +1,11 @@
-"""Time and memory of sphering and of aggregation on large tables.
+"""Time and memory of sphering, aggregation and the score of neighbors on large tables, beside pycytominer's.
 
-    python benchmarks/tables.py --out benchmarks/results   # sphering of 100,000 rows, aggregation of 200,000 cells
-python benchmarks/tables.py --cells 2000000 --out ...         # a table of 10 GB on disk, written first
+    python benchmarks/tables.py --out benchmarks/results      # sphering of 100,000 rows, aggregation of 200,000 cells
+    python benchmarks/tables.py --cells 2000000 --out ...     # a table of 10 GB on disk, written first
     python benchmarks/tables.py --parts wide,knn              # single parts
+
+pycytominer does the same work on the same numbers in the same run, each in a process of its own. Where other programs
+run on the machine, compare the CPU seconds.
 """
 
 from __future__ import annotations
@@ -32,30 +35,55 @@ from microsnoop_engine.tables.grouping import aggregate_groups
 
 CHANNELS = [f"C{k}" for k in range(5)]
 CELLS_PER_WELL = 500
+RATIO = "`ratio`: CPU seconds of pycytominer over ours."
 PARTS = ("sphering", "wide", "knn", "aggregation", "sqlite")
 
 
-def sphering(rows: int) -> dict[str, float]:
+class Measured:
+    """Measure a block: ``found`` has wall seconds, CPU seconds of all threads, and GB beside what was there before."""
+
+    def __enter__(self) -> Measured:
+        self._peak, self._cpu, self._began = peak(), time.process_time(), time.perf_counter()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        seconds, cpu = time.perf_counter() - self._began, time.process_time() - self._cpu
+        self.found = {"seconds": seconds, "cpu": cpu, "gb": peak() - self._peak}
+
+
+def sphering(rows: int, peer: bool) -> dict[str, float]:
     """Fit on and apply to all rows, float32."""
     features = np.random.default_rng(0).standard_normal((rows, 1280), dtype=np.float32)
-    before = peak()
-    began = time.perf_counter()
-    Spherize("zca-cor", "knee").fit(features).transform(features)
-    return {"seconds": time.perf_counter() - began, "gb": peak() - before, "input_gb": features.nbytes / 1e9}
+    if peer:
+        from pycytominer.operations import Spherize as PeerSpherize
+
+        frame = pd.DataFrame(features)
+        with Measured() as measured:
+            PeerSpherize(method="ZCA-cor", epsilon=1e-6).fit(frame).transform(frame)
+    else:
+        with Measured() as measured:
+            Spherize("zca-cor", "knee").fit(features).transform(features)
+    return measured.found | {"input_gb": features.nbytes / 1e9}
 
 
-def wide_sphering(columns: int) -> dict[str, float]:
+def wide_sphering(columns: int, peer: bool) -> dict[str, float]:
     """Handcrafted columns of 384 wells, sphered on 96 controls."""
     random = np.random.default_rng(0)
     names = [f"Cells_Texture_F{number}_DNA" for number in range(columns)]
     frame = pd.DataFrame(random.standard_normal((384, columns)), columns=names)
     frame["Metadata_Role"] = np.resize(["negative", "treated", "treated", "treated"], 384)
-    before = peak()
-    began = time.perf_counter()
-    with warnings.catch_warnings():
+    if peer:
+        from pycytominer import normalize
+
+        options = {"features": names, "meta_features": ["Metadata_Role"], "samples": "Metadata_Role == 'negative'"}
+        with Measured() as measured:
+            robust = normalize(frame, method="mad_robustize", **options)
+            normalize(robust, method="spherize", spherize_method="ZCA-cor", **options)
+        return measured.found
+    with Measured() as measured, warnings.catch_warnings():
         warnings.simplefilter("ignore", SpheringWarning)
         sphere_frame(frame, names, "Metadata_Role == 'negative'", regularization=0.1)
-    return {"seconds": time.perf_counter() - began, "gb": peak() - before}
+    return measured.found
 
 
 def neighbors(wells: int) -> dict[str, float]:
@@ -64,19 +92,26 @@ def neighbors(wells: int) -> dict[str, float]:
     names = feature_columns("Cells", CHANNELS[:3])
     frame = pd.DataFrame(random.standard_normal((wells, len(names)), dtype=np.float32), columns=names)
     frame["Metadata_MoA"] = random.integers(0, 30, wells).astype(str)
-    before = peak()
-    began = time.perf_counter()
-    evaluate_frame(frame, names, "Metadata_MoA")
-    return {"seconds": time.perf_counter() - began, "gb": peak() - before}
+    with Measured() as measured:
+        evaluate_frame(frame, names, "Metadata_MoA")
+    return measured.found
 
 
-def aggregation(table: Path, statistic: str) -> dict[str, float]:
-    """Cells to wells."""
-    before = peak()
-    began = time.perf_counter()
-    source = open_table(table)
-    wells = aggregate_groups(source, ["Metadata_Plate", "Metadata_Well"], select_features(source), statistic)
-    return {"seconds": time.perf_counter() - began, "gb": peak() - before, "wells": len(wells)}
+def aggregation(table: Path, statistic: str, peer: bool) -> dict[str, float]:
+    """Cells to wells, from the file."""
+    by = ["Metadata_Plate", "Metadata_Well"]
+    if peer:
+        from pycytominer import aggregate
+
+        with Measured() as measured:
+            frame = pd.read_parquet(table)
+            features = [name for name in frame if "_Microsnoop_" in name]
+            aggregate(frame, by, features, operation=statistic)
+        return measured.found
+    with Measured() as measured:
+        source = open_table(table)
+        aggregate_groups(source, by, select_features(source), statistic)
+    return measured.found
 
 
 def write_cells(table: Path, cells: int) -> None:
@@ -129,23 +164,30 @@ def main() -> None:
     parser.add_argument("--parts", default=",".join(PARTS), help=f"some of {', '.join(PARTS)}")
     parser.add_argument("--out", type=Path, help="folder for tables.md")
     options = parser.parse_args()
-    lines = ["| what | rows | seconds | memory, GB | input, GB |", "|---|---|---|---|---|"]
+    head = ["what", "rows", "seconds", "CPU seconds", "memory, GB", "input, GB", "pycytominer", "CPU seconds", "ratio"]
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
 
-    def note(what: str, rows: int, found: dict[str, float], size: float) -> None:
-        lines.append(f"| {what} | {rows:,} | {found['seconds']:.1f} | {found['gb']:.2f} | {size:.2f} |")
+    def note(what: str, rows: int, found: dict[str, float], size: float, peer: dict[str, float] | None = None) -> None:
+        words = [what, f"{rows:,}", *(f"{found[key]:.1f}" for key in ("seconds", "cpu")), f"{found['gb']:.2f}"]
+        words += [f"{size:.2f}"]
+        words += (
+            [f"{peer['seconds']:.1f}", f"{peer['cpu']:.1f}", f"{peer['cpu'] / found['cpu']:.1f}"] if peer else [""] * 3
+        )
+        lines.append(f"| {' | '.join(words)} |")
         print(lines[-1], flush=True)
 
     parts = options.parts.split(",")
     if "sphering" in parts:
-        found = in_own_process(sphering, options.rows)
-        note("sphering, fit and apply (memory beside the input)", options.rows, found, found["input_gb"])
+        found, peer = (in_own_process(sphering, options.rows, peer) for peer in (False, True))
+        note("sphering, fit and apply (memory beside the input)", options.rows, found, found["input_gb"], peer)
     if "wide" in parts:
-        found = in_own_process(wide_sphering, options.columns)
+        found, peer = (in_own_process(wide_sphering, options.columns, peer) for peer in (False, True))
         note(
             f"sphering of {options.columns} handcrafted columns on 96 controls",
             384,
             found,
             384 * options.columns * 8e-9,
+            peer,
         )
     if "knn" in parts:
         found = in_own_process(neighbors, options.wells)
@@ -155,16 +197,16 @@ def main() -> None:
         if "aggregation" in parts:
             in_own_process(write_cells, table, options.cells)
         for statistic in ("mean", "median") if "aggregation" in parts else ():
-            found = in_own_process(aggregation, table, statistic)
-            note(f"aggregation to wells, {statistic}", options.cells, found, options.cells * 1280 * 4 / 1e9)
+            found, peer = (in_own_process(aggregation, table, statistic, peer) for peer in (False, True))
+            note(f"aggregation to wells, {statistic}", options.cells, found, options.cells * 1280 * 4 / 1e9, peer)
         table, cells = Path(folder) / "cells.sqlite", options.cells // 10
         if "sqlite" in parts:
             in_own_process(write_sqlite, table, cells)
-            found = in_own_process(aggregation, table, "mean")
+            found = in_own_process(aggregation, table, "mean", False)
             note("aggregation of an SQLite export, 256 columns, mean", cells, found, table.stat().st_size / 1e9)
     if options.out:
         words = f"`python benchmarks/tables.py --rows {options.rows} --cells {options.cells}`, 1280 columns, float32."
-        (options.out / "tables.md").write_text("\n\n".join(["# Large tables", words, "\n".join(lines)]) + "\n")
+        (options.out / "tables.md").write_text("\n\n".join(["# Large tables", words, "\n".join(lines), RATIO]) + "\n")
 
 
 if __name__ == "__main__":
