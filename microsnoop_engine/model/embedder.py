@@ -238,7 +238,7 @@ def _choose_backend(
         device = "cpu" if backend == "openvino" else best_device()
     if device != "cpu" and backend == "openvino":
         raise InputError(f"`backend` openvino computes on the CPU: set `device` to cpu, not {device}")
-    has_graph = card.architecture in CONVOLUTIONAL
+    has_graph = card.architecture == "unet" or (card.architecture == "compact" and not card.sees.zeros)
     if backend == "openvino" and not has_graph:
         raise InputError(
             f"`backend` openvino runs the networks {', '.join(CONVOLUTIONAL)}: '{card.name}' is a {card.architecture}"

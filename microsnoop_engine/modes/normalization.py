@@ -44,8 +44,8 @@ def normalize(
 
     Examples
     --------
-    >>> normalize(np.ones((50, 50)))
-    (None, 0.0, 'constant')
+    >>> normalize(np.arange(101.0)[None])[0][0, [1, 99]].tolist(), normalize(np.ones((50, 50)))[2]
+    ([0.0, 1.0], 'constant')
     """
     none = np.float32(0)
     if plane.size == 0:

@@ -54,6 +54,7 @@ def measure_rois(
 
     Examples
     --------
+    >>> import numpy as np
     >>> image = np.random.default_rng(0).random((1, 90, 90))
     >>> boxes = np.array([[10, 10, 40, 40], [30, 20, 50, 60]])
     >>> measure_rois(Embedder(device="cpu"), image, boxes, np.ones(30 * 30 + 20 * 40, bool)).features.shape
