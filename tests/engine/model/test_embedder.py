@@ -207,9 +207,7 @@ def test_automatic_precision_does_not_move_cells(real_crops, name, mask, size):
         for crop in real_crops
     ]
     crops = np.stack(crops)[:, None]
-    exact, rounded = (
-        Embedder(name, precision=precision, **THREADS).embed(crops) for precision in ("float32", "auto")
-    )
+    exact, rounded = (Embedder(name, precision=precision, **THREADS).embed(crops) for precision in ("float32", "auto"))
     assert np.array_equal(exact, rounded) == (name == "base" or size > 160)
     assert cosine(exact, rounded).min() > 0.999
     assert (np.abs((rounded - exact).mean(0)) / exact.std(0)).max() < 0.05
