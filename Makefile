@@ -56,4 +56,4 @@ bench: setup-test cellprofiler-env
 	.venv/bin/python benchmarks/throughput.py
 
 bench-representation: setup-test
-	.venv/bin/python benchmarks/representation.py --scores knn,linear,mlp,separation --out benchmarks/results
+	.venv/bin/python benchmarks/representation.py --scores knn,own,linear,mlp,separation --out benchmarks/results

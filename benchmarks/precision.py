@@ -42,13 +42,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", action="append", help="name or file of weights, instead of the shipped ones")
     parser.add_argument("--cells", type=int, default=200)
+    parser.add_argument("--sizes", type=lambda text: list(map(int, text.split(","))), default=list(SIZES))
+    parser.add_argument("--masks", type=lambda text: text.split(","), default=list(MASKS))
     parser.add_argument("--threads", type=int)
     parser.add_argument("--out", type=Path, help="folder for precision.md")
     options = parser.parse_args()
     cells = read_development_set("mitocheck_phenotype", options.cells).images
     lines = ["| " + " | ".join(HEADS) + " |", "|---" * len(HEADS) + "|"]
     print(*lines, sep="\n")
-    for row in measure(options.model or NETWORKS, cells, options.threads):
+    for row in measure(options, cells):
         lines.append("| " + " | ".join(row) + " |")
         print(lines[-1], flush=True)
     if options.out:
@@ -56,14 +58,14 @@ def main() -> None:
         (options.out / "precision.md").write_text(f"{head(len(cells))}\n\n" + "\n".join(lines) + "\n")
 
 
-def measure(models: list[str], cells: np.ndarray, threads: int | None) -> Iterator[tuple[str, ...]]:
+def measure(options: argparse.Namespace, cells: np.ndarray) -> Iterator[tuple[str, ...]]:
     """The rows of the table, of cells (n, 1, h, w)."""
     labels = [otsu_mask(image.astype(np.float64)) for image in cells]
-    for model in models:
-        exact = Embedder(model, device="cpu", precision="float32", threads=threads)
-        lower = lower_precisions(model, threads)
-        for mask in MASKS:
-            for size in SIZES if not exact.frame.zeros else (LARGEST,):
+    for model in options.model or NETWORKS:
+        exact = Embedder(model, device="cpu", precision="float32", threads=options.threads)
+        lower = lower_precisions(model, options.threads)
+        for mask in options.masks:
+            for size in options.sizes if not exact.frame.zeros else (LARGEST,):
                 windows = windows_of(cells, labels, mask, size, exact.frame.zeros)
                 wanted = exact.embed(windows)
                 for name, embedder in lower.items():

@@ -118,9 +118,14 @@ def figures(report: Path) -> list[dict]:
 
 def table(scores: list[dict]) -> str:
     """As Markdown."""
-    lines = ["| figure | before sphering | after | meaning |", "|---|---|---|---|"]
-    lines += [f"| {s['name']} | {s['before']:.2f} | {s['after']:.2f} | {s['meaning']} |" for s in scores]
+    lines = ["| figure (95 % interval) | before sphering | after | meaning |", "|---|---|---|---|"]
+    lines += [f"| {s['name']} | {shown(s['before'])} | {shown(s['after'])} | {s['meaning']} |" for s in scores]
     return "\n".join(lines) + "\n"
+
+
+def shown(score: dict) -> str:
+    """A figure with its interval."""
+    return f"{score['value']:.2f} ({score['low']:.2f} to {score['high']:.2f})"
 
 
 if __name__ == "__main__":

@@ -253,7 +253,7 @@ of several object sets, those of the first one.
 The network that turns boxes into numbers. Features of different networks
 cannot be compared.
 
--  *fast:* the compact network, the default. It costs about a fourteenth of
+-  *fast:* the compact network, the default. It costs about a nineteenth of
    the other one and tells cells apart as well.
 -  *base:* the network of the Microsnoop paper, trained on the same images.
 -  the path of a weights file of your own (.safetensors).

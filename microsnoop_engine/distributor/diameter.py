@@ -32,8 +32,8 @@ DIAMETER = "diameter.json"
 """File of a results folder, from which the shards of a run and its continuation take the diameter."""
 OBJECTS = 100
 """Objects after which no more image sets are looked at."""
-IMAGE_SETS = 12
-"""Image sets that are looked at, at most."""
+IMAGE_SETS = (3, 12)
+"""Image sets that are looked at, at least and at most."""
 MIXED_SIZES = 4.0
 """Spread of sizes of which one factor for all is warned of."""
 SEED = 0
@@ -109,7 +109,7 @@ def find_diameter(image_sets: Sequence[ImageSet], job: Job) -> TypicalDiameter:
             continue
         looked_at += 1
         sides += (found * image_set.scale).tolist()
-        if len(sides) >= OBJECTS or looked_at == IMAGE_SETS:
+        if looked_at == IMAGE_SETS[1] or (len(sides) >= OBJECTS and looked_at >= IMAGE_SETS[0]):
             break
     if not sides:
         return TypicalDiameter(None, 0, looked_at)
