@@ -47,10 +47,14 @@ def run_inputs(options: argparse.Namespace) -> int:
     from ..images.load_data_file import write_load_data
     from ..tables.outputs import refuse_inputs
 
-    # what is left out is printed below
-    logging.getLogger("microsnoop_engine.images.inputs").setLevel(logging.ERROR)
     reading = {**reading_arguments(options), "allow_unmatched": True}
-    inputs = find_inputs(options.input, ReadingOptions(**reading, objects=options.objects or "Nuclei"))
+    logger = logging.getLogger("microsnoop_engine.images.inputs")
+    level = logger.level
+    logger.setLevel(logging.ERROR)  # what is left out is printed below
+    try:
+        inputs = find_inputs(options.input, ReadingOptions(**reading, objects=options.objects or "Nuclei"))
+    finally:
+        logger.setLevel(level)
     unexpected = sum(each.files for each in inputs.left_out if each.unexpected)
     images = unexpected + sum(len(image_set.channels) for image_set in inputs.image_sets)
     refused = unexpected > MAX_UNMATCHED * images and not options.allow_unmatched

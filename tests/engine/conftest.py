@@ -73,12 +73,18 @@ def thirty_sets(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def table_of_thirty(thirty_sets, tmp_path_factory):
-    """What one process makes of them."""
+def slow_embedder():
+    """The network of the tests of several workers."""
     from microsnoop_engine.model.embedder import Embedder
 
+    return Embedder(**SETTINGS, device="cpu", threads=2)
+
+
+@pytest.fixture(scope="session")
+def table_of_thirty(thirty_sets, tmp_path_factory, slow_embedder):
+    """What one process makes of them."""
     folder = tmp_path_factory.mktemp("expected")
-    run_job(thirty_sets, JOB, Embedder(**SETTINGS, device="cpu", threads=2), folder)
+    run_job(thirty_sets, JOB, slow_embedder, folder)
     return table_of(folder)
 
 

@@ -102,4 +102,5 @@ def test_pixels_outside_an_object_count_for_nothing(field, scale):
     assert np.array_equal(windows[0], windows[1])
     assert np.array_equal(windows[0], windows[2])
     inside = windows[0][windows[0] != 0]
-    assert np.percentile(inside, (1, 99)) == pytest.approx((0, 1), abs=0.01)
+    # where an object is enlarged, its outline is mixed with the zeros around it
+    assert np.percentile(inside, (1, 99)) == pytest.approx((0, 1), abs=0.01 if scale == "none" else 0.05)

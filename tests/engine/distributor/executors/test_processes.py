@@ -28,13 +28,13 @@ TWO = partial(ProcessExecutor, devices=["cpu", "cpu"], settings=SETTINGS, timeou
 OPTIONS = ["--channels", "DNA", "--rescale-constant", "3", "--precision", "float32", "--batch-size", "8"]
 
 
-def test_two_processes_write_the_same_as_one(tmp_path, embedder):
+def test_two_processes_write_the_same_as_one(tmp_path, slow_embedder):
     names = [f"DNA{n % 4}.tif" for n in range(12)]
     names[5] = "missing.tif"
     sets = from_load_data(write_screen(tmp_path, 12, FileName_DNA=names))
     reports = [
         run_job(sets, JOB, executor, tmp_path / name, part_bytes=8_000)
-        for name, executor in (("one", embedder), ("two", TWO))
+        for name, executor in (("one", slow_embedder), ("two", TWO))
     ]
     assert_same_table(tmp_path / "two", table_of(tmp_path / "one"))
     one, two = (

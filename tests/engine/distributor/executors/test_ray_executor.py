@@ -57,7 +57,9 @@ def actors():
     return [process for process in psutil.process_iter(["name", "cmdline"]) if "Embedding" in str(process.info)]
 
 
-def test_a_cluster_writes_the_same_as_one_process_but_for_a_reader_that_crashes(tmp_path, executor, embedder, capfd):
+def test_a_cluster_writes_the_same_as_one_process_but_for_a_reader_that_crashes(
+    tmp_path, executor, slow_embedder, capfd
+):
     names = [f"DNA{n % 4}.tif" for n in range(12)]
     names[3], names[6] = "missing.tif", "crash.lif"
     sets = from_load_data(write_screen(tmp_path, 12, FileName_DNA=names))
@@ -69,7 +71,7 @@ def test_a_cluster_writes_the_same_as_one_process_but_for_a_reader_that_crashes(
     assert capfd.readouterr().out == ""
 
     others = [image_set for image_set in sets if image_set.number not in (4, 7)]
-    run_job(others, JOB, embedder, tmp_path / "one", part_bytes=8_000)
+    run_job(others, JOB, slow_embedder, tmp_path / "one", part_bytes=8_000)
     assert_same_table(tmp_path / "ray", table_of(tmp_path / "one"))
     one, two = (
         [json.loads(line) for line in (tmp_path / name / "manifest.jsonl").read_text().splitlines()[1:]]
