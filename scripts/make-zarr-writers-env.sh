@@ -32,7 +32,7 @@ if [ -z "$python" ]; then give_up "Python 3.11 to 3.13 with its venv module is n
 unset PYTHONPATH PYTHONHOME
 rm -rf "$env_dir"
 if ! "$python" -m venv "$env_dir" ||
-    ! timeout "${ZARR_WRITERS_TIMEOUT:-240}" "$env_dir/bin/python" -m pip install --quiet --no-compile -r scripts/zarr-writers.txt; then
+    ! timeout "${ZARR_WRITERS_TIMEOUT:-600}" "$env_dir/bin/python" -m pip install --quiet --no-compile -r scripts/zarr-writers.txt; then
     give_up "pip could not install scripts/zarr-writers.txt (see above)"
 fi
 echo "$recipe" >"$stamp"
