@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from ..distributor.compute import ComputeSettings
 from ..errors import MicrosnoopError
@@ -14,6 +16,11 @@ from ..storage.paths import as_path
 
 Parse = Callable[[list[str]], argparse.Namespace]
 """Parses a command line, without the name of the program."""
+
+
+def field_values(settings: type[Any], options: argparse.Namespace) -> dict[str, Any]:
+    """Return the options that are named as the fields of a dataclass."""
+    return {field.name: getattr(options, field.name) for field in fields(settings)}
 
 
 def add_out_option(parser: argparse.ArgumentParser, default: str, metavar: str, help: str = "") -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from .object_options import add_object_options, object_arguments
 from .options import (
     add_compute_options,
     add_quiet_option,
+    field_values,
     memory_bytes,
     names_argument,
     path_argument,
@@ -237,7 +237,7 @@ def run_profile(options: argparse.Namespace) -> int:
         summary = profile(
             options.input,
             options.out,
-            CropSettings(**{field.name: getattr(options, field.name) for field in fields(CropSettings)}),
+            CropSettings(**field_values(CropSettings, options)),
             channels=options.channels,
             objects=options.objects,
             segment=options.segment,
@@ -256,7 +256,7 @@ def run_profile(options: argparse.Namespace) -> int:
 
 
 def _compute_settings(options: argparse.Namespace) -> ComputeSettings:
-    settings = {field.name: getattr(options, field.name) for field in fields(ComputeSettings)}
+    settings = field_values(ComputeSettings, options)
     return ComputeSettings(**{**settings, "worker_timeout": 60 * options.worker_timeout})
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from .options import Parse, add_out_option, add_quiet_option, names_argument, path_argument
+from .options import Parse, add_out_option, add_quiet_option, field_values, names_argument, path_argument
 from .tables import TABLE_HELP
 
 RUN_HELP = """The file has a section for each step, with the options of that command:
@@ -104,7 +103,7 @@ def run_report(options: argparse.Namespace) -> int:
     page = report(
         options.table,
         options.out,
-        ColumnRoles(**{field.name: getattr(options, field.name) for field in fields(ColumnRoles)}),
+        ColumnRoles(**field_values(ColumnRoles, options)),
         features=options.features,
         before=options.before,
         profiles=options.profiles,

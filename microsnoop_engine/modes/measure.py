@@ -280,9 +280,10 @@ def _cut(
     magnification: float,
 ) -> Iterator[Crops]:
     """Cut crops where that is fastest: those that are not resized on a device that does it."""
-    shapes = resized_shapes(regions, settings, batcher.frame, magnification)
-    if batcher.cropper and (shapes == regions.box[:, 2:] - regions.box[:, :2]).all():
-        return batcher.cropper.crops(image, regions, settings, masks, batcher.batch_size)
+    if batcher.cropper:
+        shapes = resized_shapes(regions, settings, batcher.frame, magnification)
+        if (shapes == regions.box[:, 2:] - regions.box[:, :2]).all():
+            return batcher.cropper.crops(image, regions, settings, masks, batcher.batch_size)
     return crops(image, regions, settings, masks, batcher.frame, magnification)
 
 

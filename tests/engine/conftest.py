@@ -59,7 +59,13 @@ def paper_embedder(paper_weights):
 
 
 @pytest.fixture(scope="session")
-def embedder():
+def embedder(fast):
+    """The default weights, where a folder does not name others."""
+    return fast
+
+
+@pytest.fixture(scope="session")
+def fast():
     """The default weights on the CPU in float32."""
     from microsnoop_engine.model.embedder import Embedder
 

@@ -11,12 +11,6 @@ def embedder(paper_embedder):
     return paper_embedder
 
 
-@pytest.fixture(scope="session")
-def fast():
-    """The default weights on the CPU in float32."""
-    return Embedder(device="cpu", precision="float32", batch_size=8, threads=2)
-
-
 @pytest.fixture(scope="module")
 def on_device(paper_weights):
     """An embedder that cuts crops on its CPU as on a GPU."""

@@ -10,25 +10,9 @@ from microsnoop_engine.model.backends.torch_network import for_inference
 from microsnoop_engine.model.compact import Compact
 from microsnoop_engine.model.frame import PAPER, Frame
 from microsnoop_engine.model.registry import Whitened
-from microsnoop_engine.model.unet import Microsnoop
 from microsnoop_engine.model.vit import MaskedViT
 
 FRAME = 64
-
-
-@pytest.fixture(scope="module")
-def odd_network():
-    """A narrow network of four stages that responds strongly to zeros."""
-    torch.manual_seed(0)
-    network = Microsnoop((3, 4, 5, 6), decoder=False).eval().requires_grad_(False)
-    for name, tensor in network.state_dict().items():
-        if name.endswith(("bias", "running_mean")):
-            tensor.normal_(0, 0.5)
-        elif name.endswith("norm.weight"):
-            tensor.normal_(0, 1)
-        elif name.endswith("running_var"):
-            tensor.uniform_(0.5, 2)
-    return network
 
 
 def framed(crops, frame=224):
