@@ -26,6 +26,12 @@ def add_object_options(group: Any) -> None:
         "deviations has none; default: %(default)g",
     )
     group.add_argument(
+        "--segment-pixel-size",
+        type=positive_float,
+        metavar="MICROMETERS",
+        help="segmentation with InstanSeg: pixel size of the images; default: the one in their files",
+    )
+    group.add_argument(
         "--save-labels",
         action="store_true",
         help="segmentation: write label images to the folder 'labels' of the results, and segmentation.png to look at",
@@ -34,5 +40,7 @@ def add_object_options(group: Any) -> None:
 
 def object_arguments(options: argparse.Namespace) -> dict[str, Any]:
     """Return the options as arguments of `profile`."""
-    settings = SegmentationSettings(invert=options.invert, min_contrast=options.min_contrast)
+    settings = SegmentationSettings(
+        invert=options.invert, min_contrast=options.min_contrast, segment_pixel_size=options.segment_pixel_size
+    )
     return {"label_mask": options.label_mask, "segmentation": settings, "save_labels": options.save_labels}

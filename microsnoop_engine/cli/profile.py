@@ -83,9 +83,9 @@ def _add_profile(commands: Any) -> None:
     cells = parser.add_argument_group("objects (mode cells)")
     cells.add_argument(
         "--segment",
-        metavar="nuclei|cellpose:MODEL",
+        metavar="nuclei|cellpose:MODEL|instanseg:MODEL",
         help="segment the images: 'nuclei' is built in and the default where there are no label images; MODEL is the "
-        "name or path of a Cellpose model",
+        "name or path of a Cellpose model, or the path of an InstanSeg model",
     )
     cells.add_argument("--segment-channel", metavar="NAME", help="channel to segment; default: the DNA stain")
     cells.add_argument(

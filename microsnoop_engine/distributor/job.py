@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass, field, replace
 
 from ..errors import InputError
 from ..images.image_set import ImageSet, is_nuclear
+from ..images.pixel_sizes import common_pixel_size
 from ..modes.settings import CropSettings
-from ..segmentation.segmenter import Segmenter, segmenter
+from ..segmentation.segmenter import Segmenter, needs_pixel_size, segmenter
 from ..segmentation.settings import SegmentationSettings
 from ..tables.columns import IMAGE_SET
 
@@ -137,12 +138,26 @@ def resolve_job(
         segment_channel = _default_segment_channel(existing)
     elif segment_channel not in existing:
         raise InputError(f"`segment_channel`: there is no channel '{segment_channel}'; there are {', '.join(existing)}")
-    if segmentation.diameter is None:
+    if needs_pixel_size(segment):
+        segmentation = _with_pixel_size(segmentation, image_sets)
+    elif segmentation.diameter is None:
         segmentation = replace(segmentation, diameter=settings.diameter)
     name = objects or ("Nuclei" if segment in ("nuclei", "cellpose:nuclei") else "Cells")
     if not re.fullmatch(r"[A-Za-z]\w*", name) or name == IMAGE_SET:
         raise InputError(f"`objects` is '{name}': it must be a word such as Nuclei or Cells")
     return Job(selected, name, settings, segment, segment_channel, segmentation)
+
+
+def _with_pixel_size(segmentation: SegmentationSettings, image_sets: Sequence[ImageSet]) -> SegmentationSettings:
+    """Fill in the pixel size that the image sets have."""
+    if segmentation.segment_pixel_size is not None:
+        return segmentation
+    try:
+        size = common_pixel_size(image_sets)
+    except InputError as error:
+        raise InputError(f"InstanSeg needs the pixel size: set `segment_pixel_size`; {error}") from None
+    log.info("InstanSeg: pixels of %.4g micrometers", size)
+    return replace(segmentation, segment_pixel_size=size)
 
 
 def _refuse_settings(segmentation: SegmentationSettings, fit: str) -> None:

@@ -94,9 +94,9 @@ def profile(
     objects : str, optional
         Name of the object set.
     segment, segment_channel : str, optional
-        Segmentation method (``nuclei`` or ``cellpose:MODEL``) and its channel.
+        Segmentation method (``nuclei``, ``cellpose:MODEL`` or ``instanseg:MODEL``) and its channel.
     segmentation : SegmentationSettings, optional
-        Diameter and contrast of the objects to find.
+        Diameter, contrast and pixel size of the objects to find.
     label_mask : bool
         Take label images as black-and-white masks, whose unconnected objects are numbered.
     save_labels : bool

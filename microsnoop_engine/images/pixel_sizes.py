@@ -8,10 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from ..errors import InputError
+from ..errors import ImageError, InputError, StorageError
 from ..storage.paths import STORE_READERS, is_remote
 from .formats import SUFFIXES, open_file
 from .image_set import ImageSet, PlaneSource
+from .ome_zarr_image import read_image
 
 log = logging.getLogger(__name__)
 
@@ -31,19 +32,52 @@ def pixel_sizes(image_sets: Sequence[ImageSet]) -> list[float | None]:
     Returns
     -------
     list of float or None
-        In micrometers, from the metadata ``PixelSize`` or the header of the first channel's file; None if unknown.
+        In micrometers, from the metadata ``PixelSize``, the header of the first channel's file or the level of an
+        OME-Zarr image; None if unknown.
     """
-    files = list(dict.fromkeys(_first_source(each).path for each in image_sets if not _from_metadata(each)))
-    remote = any(is_remote(file) for file in files)
+    sources = [_first_source(each) for each in image_sets if not _from_metadata(each)]
+    files = list(dict.fromkeys((source.path, source.level is not None) for source in sources))
+    remote = any(is_remote(path) for path, _ in files)
     with ThreadPoolExecutor(STORE_READERS if remote else 1) as pool:
-        by_file = dict(zip(files, pool.map(_sizes_in, files), strict=True))
+        known = pool.map(lambda file: _sizes_of_levels(file[0]) if file[1] else _sizes_in(file[0]), files)
+        by_file = dict(zip((path for path, _ in files), known, strict=True))
     sizes = []
     for each in image_sets:
         source = _first_source(each)
         series = (source.position.series if source.position else None) or 0
+        number = series if source.level is None else source.level
         in_file = by_file.get(source.path, [])
-        sizes.append(_from_metadata(each) or (in_file[series] if series < len(in_file) else None))
+        sizes.append(_from_metadata(each) or (in_file[number] if number < len(in_file) else None))
     return sizes
+
+
+def common_pixel_size(image_sets: Sequence[ImageSet]) -> float:
+    """Return the pixel size of all image sets, as they are read.
+
+    Parameters
+    ----------
+    image_sets : sequence of ImageSet
+
+    Returns
+    -------
+    float
+        In micrometers, after the resizing of :func:`match_pixel_size`.
+
+    Raises
+    ------
+    InputError
+        If the size of some images is unknown, or sizes differ.
+    """
+    sizes = [size and size / each.scale for each, size in zip(image_sets, pixel_sizes(image_sets), strict=True)]
+    known = [size for size in sizes if size is not None]
+    if len(known) < len(sizes):
+        raise InputError(
+            f"{len(sizes) - len(known)} of {len(sizes)} image sets do not hold their pixel size, such as "
+            f"'{_first_source(image_sets[sizes.index(None)]).path}'"
+        )
+    if max(known) > min(known) * (1 + TOLERANCE):
+        raise InputError(f"the images have pixels of {_listed(sizes)} micrometers: resize all to one by `pixel_size`")
+    return sorted(known)[len(known) // 2]
 
 
 def match_pixel_size(image_sets: Sequence[ImageSet], pixel_size: float) -> list[ImageSet]:
@@ -114,6 +148,15 @@ def _from_metadata(image_set: ImageSet) -> float | None:
     except ValueError:
         return None
     return size if size > 0 else None
+
+
+def _sizes_of_levels(group: Path) -> list[float | None]:
+    """Return the sizes of the levels of an OME-Zarr image; none if it cannot be read, like :func:`_sizes_in`."""
+    try:
+        return [size if size > 0 else None for size in read_image(group).pixel_sizes]
+    except (ImageError, StorageError):
+        log.debug("the metadata of '%s' cannot be read", group, exc_info=True)
+        return []
 
 
 def _sizes_in(path: Path) -> list[float | None]:

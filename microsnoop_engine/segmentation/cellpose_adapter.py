@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DeviceError, InputError, MissingExtraError, WeightsError, first_line
+from .planes import real_plane
+from .torch_devices import torch_device
 
 SIGNATURE = {"output.2.weight": 3, "W2": 4}
 """A weight that every network of a version of Cellpose has."""
@@ -53,7 +55,7 @@ class CellposeSegmenter:
 
     def __init__(self, model: str, device: str = "cpu", diameter: float | None = None) -> None:
         models = _import_models()
-        self.device = _torch_device(device)
+        self.device = torch_device(device, "Cellpose")
         self._options = {} if diameter is None else {"diameter": diameter}
         self._network = _load(models, model, _weight_file(models, model), self.device)
 
@@ -79,18 +81,7 @@ class CellposeSegmenter:
         DeviceError
             If the network failed on the device, e.g. for lack of memory.
         """
-        plane = np.asarray(plane)
-        if plane.ndim != 2 or plane.size == 0 or plane.dtype.kind not in "buif":
-            raise InputError(
-                f"Cellpose segments one plane (h, w) of real numbers, not an array of shape {plane.shape} and dtype "
-                f"{plane.dtype}"
-            )
-        plane = plane.astype(np.float64)
-        n_invalid = plane.size - np.count_nonzero(np.isfinite(plane))
-        if n_invalid:
-            raise InputError(
-                f"{n_invalid} of {plane.size} pixels of the plane to segment are NaN or infinite; fill them first"
-            )
+        plane = real_plane(plane, "Cellpose")
         low, span = plane.min(), np.ptp(plane)
         if span == 0:
             return np.zeros(plane.shape, np.int32)
@@ -122,18 +113,6 @@ def _import_models() -> Any:
 def _installed_generation() -> int:
     """Return the major version of the installed Cellpose."""
     return int(version("cellpose").partition(".")[0])
-
-
-def _torch_device(name: str) -> Any:
-    """Return the torch.device of a name, if it can be used."""
-    import torch
-
-    try:
-        return torch.empty(0, device=name).device
-    except (RuntimeError, AssertionError) as error:
-        raise DeviceError(
-            f"PyTorch {torch.__version__} cannot use the device '{name}' for Cellpose ({first_line(error)}): use cpu"
-        ) from error
 
 
 def _weight_file(models: Any, model: str) -> Path:

@@ -9,6 +9,7 @@ from microsnoop_engine.errors import ImageError, InputError
 from microsnoop_engine.images.inputs import find_image_sets
 from microsnoop_engine.images.labels import read_labels
 from microsnoop_engine.images.ome_zarr_image import channel_names
+from microsnoop_engine.images.pixel_sizes import common_pixel_size
 from microsnoop_engine.images.planes import read_channels
 
 zarr = pytest.importorskip("zarr", "3")
@@ -40,6 +41,11 @@ def test_the_level_of_every_field_has_the_pixel_size_asked_for(tmp_path, caplog)
     assert [one.channels["DNA"].level for one in sets] == [1, 0]
     for one in sets:
         assert np.array_equal(read_channels(one, NAMES), coarser(IMAGE))
+    assert common_pixel_size(sets) == 1.3
+    with pytest.raises(InputError, match=r"pixels of 0.65 \(1 image set\), 1.3 \(1 image set\) micrometers"):
+        common_pixel_size(find_image_sets(tmp_path / "q.zarr", level=0))
+    caplog.clear()
+    find_image_sets(tmp_path / "q.zarr", pixel_size=1.3)
     assert "level 0 of 1 images, level 1 of 1 images, with pixels of 1.3 micrometers" in caplog.text
     assert "different pixel sizes" not in caplog.text
     find_image_sets(tmp_path / "q.zarr")

@@ -10,34 +10,13 @@ from importlib.metadata import version
 import numpy as np
 import pytest
 import torch
+from drawn_discs import RADIUS, assert_found, draw_discs, draw_many
 
 from microsnoop_engine.errors import DeviceError, InputError, WeightsError
 from microsnoop_engine.segmentation.cellpose_adapter import CellposeSegmenter
 from microsnoop_engine.segmentation.segmenter import segmenter
 
-RADIUS = 6
 N_DISCS = 12
-
-
-def draw_discs(seed, shape, n):
-    """Bright discs on noise, uint16, from 0 to 65535, and their labels."""
-    rng = np.random.default_rng(seed)
-    centers = []
-    while len(centers) < n:
-        center = rng.uniform(1.5 * RADIUS, np.array(shape) - 1.5 * RADIUS)
-        if all(np.hypot(*(center - other)) > 2.5 * RADIUS for other in centers):
-            centers.append(center)
-    y, x = np.indices(shape)
-    labels = np.zeros(shape, np.int32)
-    for number, (cy, cx) in enumerate(centers, start=1):
-        labels[np.hypot(y - cy, x - cx) < RADIUS] = number
-    image = 8000 * (labels > 0) + rng.normal(0, 400, shape)
-    image = (image - image.min()) * (65535 / np.ptp(image))
-    return image.round().astype(np.uint16), labels
-
-
-def draw_many(n_images, shape, n):
-    return zip(*(draw_discs(seed, shape, n) for seed in range(n_images)), strict=True)
 
 
 def train_cellpose_3(models, folder):
@@ -136,15 +115,7 @@ def refusal(error, model):
 
 
 def test_every_disc_is_found(found, discs):
-    truth = discs[1]
-    assert found.dtype == np.int32
-    assert found.shape == truth.shape
-    assert set(np.unique(found)) == set(range(N_DISCS + 1))
-    for disc in range(1, N_DISCS + 1):
-        best = np.bincount(found[truth == disc]).argmax()
-        assert best > 0
-        overlap = np.sum((truth == disc) & (found == best)) / np.sum((truth == disc) | (found == best))
-        assert overlap > 0.5
+    assert_found(found, discs[1])
 
 
 def test_labels_are_those_of_cellpose(cellpose_itself, found, discs):
