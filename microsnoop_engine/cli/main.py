@@ -24,6 +24,8 @@ from .training import add_training_commands
 
 _SPELLINGS = {"--neighbours": "--neighbors", "--normalise": "--normalize"}
 """Options by their British spelling."""
+_RENAMED = {"--resize": "--scale each", "--weights": "--model"}
+"""Present name of options of earlier versions."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -118,6 +120,16 @@ class _ExactParser(argparse.ArgumentParser):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(allow_abbrev=False, **settings)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse arguments, and say the present name of an option that was renamed."""
+        known, unknown = super().parse_known_args(args, namespace)
+        for word in unknown:
+            option = word.partition("=")[0]
+            if option in _RENAMED:
+                self.error(f"{option} is called {_RENAMED[option]} now")
+        return known, unknown
+
 
 
 def with_flags(message: str, parser: argparse.ArgumentParser, options: argparse.Namespace) -> str:

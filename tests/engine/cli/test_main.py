@@ -140,6 +140,7 @@ def test_a_folder_with_a_pattern_and_nuclei_that_are_found(tmp_path):
         (["profile", "LoadData.csv", "--out", "out", "--labels", "nowhere"], 1, "no file or folder 'nowhere'"),
         (["profile", "LoadData.csv", "--out", "out", "--pattern", "{Channel}.tif"], 1, "--pattern goes with a folder"),
         (["profile", "LoadData.csv"], 2, "-o/--out --inside-input is required"),
+        (["profile", "LoadData.csv", "--out", "out", "--resize", "128"], 2, "--resize is called --scale each now"),
         (["profile", "LoadData.csv", "--out", "out", "--batch-size", "0"], 2, "it must be 1 or more"),
         (["profile", "LoadData.csv", "--out", "out", "--memory", "-1"], 2, "it must be above 0"),
         (["profile", "LoadData.csv", "--out", "out", "--mode", "cell"], 2, "invalid choice: 'cell'"),
