@@ -45,6 +45,6 @@ rm -rf .venv # with a smaller or an older environment in it
 "$python" -m venv .venv
 unset PYTHONPATH PYTHONHOME
 .venv/bin/python -m pip install --quiet --upgrade pip
-.venv/bin/python -m pip install --quiet --constraint constraints.txt --editable "$package"
+.venv/bin/python -m pip install --quiet --no-compile --constraint constraints.txt --editable "$package"
 echo "$recipe" >"$stamp"
 echo ".venv is complete ($(.venv/bin/python --version))"
