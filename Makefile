@@ -28,11 +28,17 @@ cellprofiler-env:
 test: setup-test browser cellprofiler-env lint
 	@scripts/make-fiji-env.sh || test "$$CI" != true
 	@scripts/make-zarr-writers-env.sh
+	@scripts/make-napari-env.sh
 	.venv/bin/python -m pytest tests/engine
 	@if [ -f .venv-cellprofiler/complete ]; then \
 		set -x; .venv-cellprofiler/bin/python -m pytest tests/cellprofiler; \
 	else \
 		echo "*** tests/cellprofiler DID NOT RUN: there is no CellProfiler environment (see above)" >&2; \
+	fi
+	@if [ -f .venv-napari/complete ]; then \
+		set -x; xvfb-run -a .venv-napari/bin/python -m pytest tests/napari; \
+	else \
+		echo "*** tests/napari DID NOT RUN: there is no napari environment (see above)" >&2; \
 	fi
 	@if scripts/make-fiji-env.sh; then \
 		set -x; .venv/bin/python -m pytest tests/fiji; \

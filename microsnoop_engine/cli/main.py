@@ -131,7 +131,6 @@ class _ExactParser(argparse.ArgumentParser):
         return known, unknown
 
 
-
 def with_flags(message: str, parser: argparse.ArgumentParser, options: argparse.Namespace) -> str:
     """Replace the parameters in backticks in an error message by the flags of the parsed command.
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
+from ..evaluation.clusters import clusters
 from .arrays import ArrayTransport
 
 
@@ -29,23 +30,9 @@ def cluster(exchange: ArrayTransport, inputs: dict[str, Any]) -> dict[str, Any]:
     InputError
         If there are fewer rows than clusters.
     """
-    from sklearn.cluster import KMeans
-
     features = exchange.receive("features", inputs["features"])
-    count = inputs.get("clusters", 3)
-    known = np.isfinite(features).all(1) if features.ndim == 2 else np.zeros(0, bool)
-    if not isinstance(count, int) or not 2 <= count <= max(known.sum(), 1):
-        raise InputError(
-            f"{count} clusters cannot be made of {known.sum()} rows with all features: `clusters` must be 2 up to the "
-            "number of rows"
-        )
-    assigned = KMeans(count, n_init=10, random_state=0).fit_predict(features[known].astype(np.float64))
-    order = np.argsort(-np.bincount(assigned, minlength=count), kind="stable")
-    rank = np.empty(count, np.int32)
-    rank[order] = np.arange(1, count + 1)
-    clusters = np.zeros(len(features), np.int32)
-    clusters[known] = rank[assigned]
-    return {"cluster": exchange.sender(inputs["features"])("cluster", clusters)}
+    assigned = clusters(features, inputs.get("clusters", 3))
+    return {"cluster": exchange.sender(inputs["features"])("cluster", assigned)}
 
 
 def embedding_map(exchange: ArrayTransport, inputs: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,4 @@
+"""Measure the objects of a labels layer in napari.
+
+May import: microsnoop_engine.
+"""
