@@ -18,6 +18,7 @@ from .inputs import add_inputs_command
 from .install import add_install_command
 from .options import Parse, add_compute_options, add_quiet_option, make_embedder, memory_bytes
 from .profile import add_profile_commands
+from .quality import add_quality_command
 from .screen import add_screen_commands
 from .tables import add_table_commands
 from .training import add_training_commands
@@ -96,6 +97,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_demo(commands, parser.parse_args)
     add_profile_commands(commands)
     add_inputs_command(commands)
+    add_quality_command(commands)
     add_table_commands(commands)
     add_screen_commands(commands, parser.parse_args)
     add_training_commands(commands)

@@ -57,6 +57,11 @@ def _add_aggregate(commands: Any) -> None:
         metavar="A,B",
         help="columns that tell plates, batches and acquisitions apart; default: found by their names",
     )
+    parser.add_argument(
+        "--where",
+        metavar="QUERY",
+        help='aggregate only these rows, e.g. "Metadata_QC_Flags is None" after microsnoop qc',
+    )
     parser.add_argument("--min-objects", type=int, default=1, metavar="N", help="leave out rows with fewer objects")
     parser.add_argument(
         "--platemap", type=path_argument, metavar="FILE", help="table with a row per well, joined to the wells"
@@ -224,6 +229,7 @@ def run_aggregate(options: argparse.Namespace) -> int:
         on=options.on,
         keep_values=options.keep_values,
         objects=options.objects,
+        where=options.where,
         out=options.out,
     )
     count = int(result.frame[COUNT].sum())

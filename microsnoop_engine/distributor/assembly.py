@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from ..errors import ImageError, InputError, MicrosnoopError
 from ..images.image_set import ImageSet
+from ..images.quality import plane_quality
 from ..model.embedder import Embedder
 from ..modes.batcher import Batcher
 from ..modes.measure import Measurement, mean_of_rows, start_measurement
@@ -28,10 +29,13 @@ class ImageSetResult:
     measurement : Measurement
     crops : int
         Number of embedded crops of single channels.
+    quality : list of dict
+        Of the planes of the channels, see :func:`.plane_quality`.
     """
 
     measurement: Measurement
     crops: int
+    quality: list[dict[str, float]]
 
 
 Outcome = ImageSetResult | MicrosnoopError
@@ -103,4 +107,5 @@ class ImageSetBatcher:
         except (ImageError, InputError) as error:
             return error
         crops = measurement.features.size // self._dimension
-        return ImageSetResult(measurement, crops - len(measurement.problems) * len(settings.magnifications))
+        crops -= len(measurement.problems) * len(settings.magnifications)
+        return ImageSetResult(measurement, crops, [plane_quality(plane) for plane in image])

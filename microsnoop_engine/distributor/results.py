@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from ..errors import InputError, ResumeError, listing
 from ..images.image_set import ImageSet
 from ..images.outline_files import OUTLINE_METADATA, has_outlines, read_outlines
+from ..images.quality import quality_column
 from ..modes.measure import Measurement
 from ..storage.atomic import AppendFile, atomic_path
 from ..storage.locks import FolderLock, folder_lock
@@ -175,13 +176,15 @@ class TableWriter:
         self._number += 1
         return f"part-{self._number - 1:05d}{self._lock.suffix}.parquet"
 
-    def write(self, image_set: ImageSet, measurement: Measurement) -> None:
+    def write(self, image_set: ImageSet, measurement: Measurement, quality: Sequence[dict[str, float]] = ()) -> None:
         """Append the rows of one image set.
 
         Parameters
         ----------
         image_set : ImageSet
         measurement : Measurement
+        quality : sequence of dict
+            Of each channel, see :func:`.plane_quality`.
         """
         self._measured.append((image_set, measurement))
         self._images.append(
@@ -190,6 +193,7 @@ class TableWriter:
                 "rows": len(measurement.features),
                 "unmeasured": int(np.isnan(measurement.features).any(1).sum()),
                 "problems": Counter(f"{self._layout.channels[p.channel]}: {p.reason}" for p in measurement.problems),
+                **({"quality": self._qualities(quality)} if quality else {}),
                 **({"key": self._keys[image_set.number]} if self._keys else {}),
             }
         )
@@ -197,6 +201,14 @@ class TableWriter:
         full = self._bytes >= self._part_bytes
         if full or time.monotonic() - self._flushed > PART_SECONDS:
             self.flush()
+
+    def _qualities(self, quality: Sequence[dict[str, float]]) -> dict[str, float | None]:
+        """Return the qualities of all channels by column; JSON has no NaN."""
+        return {
+            quality_column(name, channel): float(f"{value:.6g}") if np.isfinite(value) else None
+            for channel, values in zip(self._layout.channels, quality, strict=True)
+            for name, value in values.items()
+        }
 
     def flush(self) -> None:
         """Write the collected rows as a part and enter it into the manifest."""
@@ -401,14 +413,14 @@ def _short(value: Any) -> str:
 def write_image_list(
     folder: Path, image_sets: Sequence[ImageSet], done: dict[int, dict[str, Any]], failures: dict[int, dict[str, Any]]
 ) -> Path:
-    """Write the status of every image set to ``images.csv`` in a results folder.
+    """Write the status and quality of every image set to ``images.csv`` in a results folder.
 
     Parameters
     ----------
     folder : Path
     image_sets : sequence of ImageSet
     done : dict of int to dict
-        ``rows`` and ``unmeasured`` by ImageNumber.
+        ``rows``, ``unmeasured`` and ``quality`` by ImageNumber.
     failures : dict of int to dict
         ``file``, ``channel`` and ``error`` by ImageNumber.
 
@@ -418,11 +430,12 @@ def write_image_list(
         The CSV file.
     """
     metadata = list(dict.fromkeys(name for image_set in image_sets for name in image_set.metadata))
+    qualities = list(dict.fromkeys(name for entry in done.values() for name in entry.get("quality", ())))
     target = folder / IMAGE_LIST
     with atomic_path(target) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         header = ["Status", "Rows", "Unmeasured", "File", "Channel", "Error"]
-        writer.writerow([IMAGE_NUMBER, *(f"{METADATA}{name}" for name in metadata), *header])
+        writer.writerow([IMAGE_NUMBER, *(f"{METADATA}{name}" for name in metadata), *header, *qualities])
         for image_set in image_sets:
             number = image_set.number
             state = ["not reached"]
@@ -432,5 +445,7 @@ def write_image_list(
                 failure = failures[number]
                 state = ["failed", "", "", failure["file"], failure["channel"], failure["error"]]
             state += [""] * (len(header) - len(state))
+            quality = done.get(number, {}).get("quality", {})
+            state += ["" if quality.get(name) is None else quality[name] for name in qualities]
             writer.writerow([number, *(image_set.metadata.get(name, "") for name in metadata), *state])
     return target

@@ -286,7 +286,7 @@ def run_job(
                         _report_failure(summary, ImageSetFailure.of(image_set, outcome), outcome, strict)
                     else:
                         summary.crops += outcome.crops
-                        writer.write(image_set, outcome.measurement)
+                        writer.write(image_set, outcome.measurement, outcome.quality)
                     if on_progress:
                         on_progress(summary.resumed + done, len(image_sets))
                 writer.finish()

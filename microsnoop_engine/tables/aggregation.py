@@ -41,6 +41,7 @@ def aggregate(
     on: Sequence[str] = (PLATE, WELL),
     keep_values: Sequence[str] = (),
     objects: str | None = None,
+    where: str | None = None,
     out: str | Path | None = None,
 ) -> FeatureTable:
     """Aggregate objects to images, images to wells and wells to treatments (Xun et al. 2023, Methods).
@@ -77,6 +78,8 @@ def aggregate(
         as its weeks (the batch of NSCB). Other columns that differ among the wells of a treatment are left out.
     objects : str, optional
         Object set of a CellProfiler export.
+    where : str, optional
+        Query of the rows to aggregate, by default all (see :func:`.select`).
     out : str or Path, optional
         File to write the result to, whole or not at all (see :func:`.write_table`).
 
@@ -92,7 +95,7 @@ def aggregate(
     """
     if out is not None:
         check_output(as_path(out), inputs=(table, platemap))
-    source = one_spelling(open_table(table, objects))
+    source = one_spelling(open_table(table, objects, where))
     with name_in_errors(table):
         _check_level(source, level, treatment)
         names = select_features(source, features)

@@ -17,6 +17,7 @@ from .conventions import conventional
 from .csv_files import CSV, open_csv
 from .outputs import check_output
 from .parquet_files import TABLE, holds_parquet, open_parquet
+from .selection import select
 from .source import TableSource, in_memory
 
 PARQUET = (".parquet", ".pq")
@@ -24,7 +25,9 @@ FEATHER = (".feather", ".arrow")
 SQLITE = (".sqlite", ".sqlite3", ".db", ".db3")
 
 
-def open_table(table: str | Path | pd.DataFrame | TableSource, objects: str | None = None) -> TableSource:
+def open_table(
+    table: str | Path | pd.DataFrame | TableSource, objects: str | None = None, where: str | None = None
+) -> TableSource:
     """Open a table of any program, to be read in chunks.
 
     Parameters
@@ -37,6 +40,8 @@ def open_table(table: str | Path | pd.DataFrame | TableSource, objects: str | No
     objects : str, optional
         Object set of a CellProfiler export whose rows to read; by default the one that all others are parents of
         (such as Cytoplasm).
+    where : str, optional
+        Query of the rows to read, by default all (see :func:`.select`).
 
     Returns
     -------
@@ -45,8 +50,14 @@ def open_table(table: str | Path | pd.DataFrame | TableSource, objects: str | No
     Raises
     ------
     InputError
-        If there is nothing at the path, or no such table.
+        If there is nothing at the path, or no such table; if no row satisfies the query.
     """
+    source = _open(table, objects)
+    return select(source, where) if where is not None else source
+
+
+def _open(table: str | Path | pd.DataFrame | TableSource, objects: str | None) -> TableSource:
+    """Open a table with all its rows."""
     if isinstance(table, TableSource):
         return table
     if isinstance(table, pd.DataFrame):

@@ -63,6 +63,51 @@ def select_rows(frame: pd.DataFrame, query: str) -> NDArray[np.bool_]:
     >>> select_rows(wells, "`Dose (uM)` is None or Well == 'A01'")
     array([ True,  True])
     """
+    try:
+        tree, columns = _parse(query)
+        return np.asarray(_rows(tree, _Columns(frame, columns)), dtype=bool)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise _unreadable(query) from None
+    except _NotAllowed as error:
+        reason = re.sub(r"_column_\d+_", lambda match: columns.get(match[0], match[0]), str(error))
+        raise InputError(f'the query "{_short(query)}": {reason}; {_HELP}') from None
+
+
+def query_columns(query: str) -> list[str]:
+    """Find the columns that a query names.
+
+    Parameters
+    ----------
+    query : str
+        See :func:`select_rows`.
+
+    Returns
+    -------
+    list of str
+        In the order of the query, each once. True and False are no columns.
+
+    Raises
+    ------
+    InputError
+        If the query cannot be read.
+
+    Examples
+    --------
+    >>> query_columns("Metadata_Dose < 10 and `Cell count` > 5")
+    ['Metadata_Dose', 'Cell count']
+    """
+    try:
+        tree, columns = _parse(query)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise _unreadable(query) from None
+    # ast.walk is breadth-first
+    names = sorted((node for node in ast.walk(tree) if isinstance(node, ast.Name)), key=lambda node: node.col_offset)
+    words = [node.id for node in names if node.id.lower() not in ("true", "false")]
+    return list(dict.fromkeys(columns.get(word, word) for word in words))
+
+
+def _parse(query: str) -> tuple[ast.expr, dict[str, str]]:
+    """Return the expression of a query, with words in place of names in backticks, and these names by the words."""
     columns: dict[str, str] = {}
 
     def placeholder(match: re.Match[str]) -> str:
@@ -72,14 +117,11 @@ def select_rows(frame: pd.DataFrame, query: str) -> NDArray[np.bool_]:
         columns[word] = match["name"]
         return word
 
-    try:
-        tree = ast.parse(_TOKENS.sub(placeholder, query.strip()), mode="eval").body
-        return np.asarray(_rows(tree, _Columns(frame, columns)), dtype=bool)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise InputError(f'the query "{_short(query)}" cannot be read: {_HELP}') from None
-    except _NotAllowed as error:
-        reason = re.sub(r"_column_\d+_", lambda match: columns.get(match[0], match[0]), str(error))
-        raise InputError(f'the query "{_short(query)}": {reason}; {_HELP}') from None
+    return ast.parse(_TOKENS.sub(placeholder, query.strip()), mode="eval").body, columns
+
+
+def _unreadable(query: str) -> InputError:
+    return InputError(f'the query "{_short(query)}" cannot be read: {_HELP}')
 
 
 class _Columns:

@@ -1,0 +1,72 @@
+"""Define the command qc, which finds image sets of poor quality."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from typing import Any
+
+from ..errors import InputError, listing, require_columns
+from .options import names_argument, path_argument, positive_float
+
+
+def add_quality_command(commands: Any) -> None:
+    """Add the command to the parser."""
+    from ..tables.columns import PLATE
+    from ..tables.image_flags import THRESHOLD
+
+    parser = commands.add_parser("qc", help="find image sets of poor quality", description=run_qc.__doc__)
+    parser.add_argument("results", type=path_argument, metavar="FOLDER", help="results folder of microsnoop profile")
+    parser.add_argument(
+        "--by",
+        type=names_argument,
+        metavar="A,B",
+        help=f"columns of the groups whose image sets are compared; default: {PLATE}, if it is there",
+    )
+    parser.add_argument(
+        "--threshold",
+        type=positive_float,
+        default=THRESHOLD,
+        metavar="X",
+        help="flag what lies X robust standard deviations from the median of its plate; default: %(default)g",
+    )
+    parser.set_defaults(run=run_qc)
+
+
+def run_qc(options: argparse.Namespace) -> int:
+    """Flag image sets that are blank, blurred, bright or saturated, and write quality.csv into the results folder.
+
+    To leave them out: microsnoop aggregate FOLDER --where "Metadata_QC_Flags is None".
+    """
+    from ..storage.atomic import atomic_path
+    from ..storage.paths import path_kind
+    from ..tables.columns import IMAGE_NUMBER, PLATE
+    from ..tables.csv_files import open_csv
+    from ..tables.image_flags import FLAGS, MIN_GROUP, flag_images, groups_too_small
+    from ..tables.selection import IMAGE_QUALITY
+    from ..tables.source import read_frame
+
+    path = options.results / "images.csv"
+    if path_kind(path) != "file":
+        raise InputError(f"'{options.results}' holds no images.csv: name the results folder of microsnoop profile")
+    images = read_frame(open_csv(path))
+    images = images[images["Status"] == "done"]
+    by = [PLATE] if options.by is None and PLATE in images else list(options.by or ())
+    require_columns(images.columns, by, f"'{path}'")
+    flagged = flag_images(images, by, options.threshold)
+    out = options.results / IMAGE_QUALITY
+    with atomic_path(out) as temporary:
+        flagged.to_csv(temporary, index=False)
+    if small := groups_too_small(images, by):
+        print(
+            f"note: {listing(small)}: fewer than {MIN_GROUP} image sets, so only blank and saturated ones are found",
+            file=sys.stderr,
+        )
+    words = flagged[FLAGS].dropna()
+    numbers = flagged[IMAGE_NUMBER][words.index].tolist()
+    print(f"{len(words)} of {len(flagged)} image sets are flagged: {out}")
+    for flag, count in sorted(Counter(flag for text in words for flag in text.split("; ")).items()):
+        named = [number for number, text in zip(numbers, words, strict=True) if flag in text.split("; ")]
+        print(f"  {flag}: {count} (ImageNumber {listing(named)})")
+    return 0

@@ -1,0 +1,111 @@
+"""Flag image sets whose quality differs from the rest of their plate."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from .columns import IMAGE_NUMBER
+
+FLAGS = "Metadata_QC_Flags"
+THRESHOLD = 5.0
+SATURATED = 0.5
+"""Per cent of the pixels at the maximum above which a plane is saturated."""
+MIN_GROUP = 8
+"""Image sets that a plate needs, to tell which of them differ."""
+MIN_SPREAD = 0.05
+"""Smallest spread, in natural logarithms: image sets of a plate that are nearly equal do not differ."""
+_COLUMN = re.compile(r"^Image_QC_(?P<name>[^_]+)_(?P<channel>.+)$")
+
+
+def quality_channels(columns: Iterable[str]) -> list[str]:
+    """Return the channels whose quality a table has, in its order."""
+    return list(dict.fromkeys(match["channel"] for name in columns if (match := _COLUMN.match(name))))
+
+
+def flag_images(images: pd.DataFrame, by: Sequence[str] = (), threshold: float = THRESHOLD) -> pd.DataFrame:
+    """Flag image sets of poor quality, channel by channel.
+
+    A value is compared with the others of the plate by its distance from their median, in units of their median
+    absolute deviation (times 1.4826), both of logarithms. An image set is
+
+    - ``blank``, if nothing varies in it, or its contrast (P99 - P01) is too low;
+    - ``blurred``, if its sharpness is too low;
+    - ``bright``, if its mean intensity is too high, as by debris or a fold;
+    - ``saturated``, if more than 0.5 % of its pixels are at the maximum.
+
+    Parameters
+    ----------
+    images : DataFrame
+        One row per image set, with the columns ``Image_QC_<quality>_<channel>``.
+    by : sequence of str
+        Columns of the groups that are compared, such as the plate. Groups of fewer than 8 image sets are only searched
+        for blank and saturated ones.
+    threshold : float
+        Deviations from the median.
+
+    Returns
+    -------
+    DataFrame
+        The same rows, with ``Metadata_QC_Flags``: words such as ``blurred DNA; saturated ER``, None without any.
+
+    Raises
+    ------
+    InputError
+        If there are no such columns.
+
+    Examples
+    --------
+    >>> names = ("Sharpness", "PercentMaximal", "MeanIntensity", "P01", "P99")
+    >>> images = pd.DataFrame({f"Image_QC_{name}_DNA": [1.0, 1.0] for name in names} | {"ImageNumber": [1, 2]})
+    >>> flag_images(images.assign(Image_QC_P99_DNA=[5.0, 1.0]))["Metadata_QC_Flags"].tolist()
+    ['saturated DNA', 'blank DNA; saturated DNA']
+    """
+    channels = quality_channels(images.columns)
+    if not channels:
+        raise InputError("the table has no qualities of images (Image_QC_...): measure with this version")
+    groups = images[list(by)].astype(str).agg(" ".join, axis=1) if by else pd.Series("", images.index)
+    flags: list[list[str]] = [[] for _ in range(len(images))]
+    for channel in channels:
+        quality = {
+            match["name"]: images[name].to_numpy(np.float64)
+            for name in images.columns
+            if (match := _COLUMN.match(name)) and match["channel"] == channel
+        }
+        contrast = quality["P99"] - quality["P01"]
+        measured = np.isfinite(quality["MeanIntensity"])
+        found = {
+            "blank": (contrast <= 0) | (_deviations(contrast, groups) < -threshold),
+            "blurred": (contrast > 0) & (_deviations(quality["Sharpness"], groups) < -threshold),
+            "bright": _deviations(quality["MeanIntensity"], groups) > threshold,
+            "saturated": quality["PercentMaximal"] > SATURATED,
+        }
+        for word, rows in found.items():
+            for row in np.flatnonzero(rows & measured):
+                flags[row].append(f"{word} {channel}")
+    flagged = images.copy()
+    flagged[FLAGS] = ["; ".join(words) or None for words in flags]
+    return flagged
+
+
+def groups_too_small(images: pd.DataFrame, by: Sequence[str]) -> list[str]:
+    """Return the groups in which image sets cannot be compared, since they are fewer than 8."""
+    if not by:
+        return [] if len(images) >= MIN_GROUP else ["all"]
+    sizes = images.groupby(list(by), dropna=False)[IMAGE_NUMBER].size()
+    return [" ".join(map(str, name if isinstance(name, tuple) else (name,))) for name in sizes.index[sizes < MIN_GROUP]]
+
+
+def _deviations(values: NDArray[np.float64], groups: pd.Series) -> NDArray[np.float64]:
+    """Return the robust deviations of positive values within groups; 0 where there is nothing to compare with."""
+    logs = pd.Series(np.log(np.where(values > 0, values, np.nan)), groups.index)
+    by_group = logs.groupby(groups)
+    distance = logs - by_group.transform("median")
+    spread = (1.4826 * distance.abs().groupby(groups).transform("median")).clip(lower=MIN_SPREAD)
+    deviations = (distance / spread).where(by_group.transform("count") >= MIN_GROUP, 0.0)
+    return np.asarray(deviations.fillna(0.0), np.float64)
