@@ -32,7 +32,7 @@ class Card:
     ----------
     name : str
     architecture : str
-        Name of the network (see :mod:`microsnoop_engine.model.registry`).
+        Name of the architecture (see :mod:`microsnoop_engine.model.architectures`).
     dimension : int
         Numbers per channel.
     input_size : int
@@ -40,6 +40,8 @@ class Card:
     frame : str
         ``zeros``: the network sees a crop in the middle of a frame of zeros (Xun et al. 2023, Methods); ``crop``: it
         sees the crop itself.
+    options : dict
+        Further arguments of the architecture, such as the model's name in ``timm`` and how it sees a gray channel.
     training : dict
         Data, samples seen, hardware, recipe, and anything else a reader should know.
     license : str
@@ -52,6 +54,7 @@ class Card:
     dimension: int = DIMENSION
     input_size: int = LARGEST
     frame: str = "zeros"
+    options: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     license: str = ""
     sha256: str = ""
