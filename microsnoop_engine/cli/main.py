@@ -20,7 +20,8 @@ from .options import Parse, add_compute_options, add_quiet_option, make_embedder
 from .profile import add_profile_commands
 from .screen import add_screen_commands
 from .tables import add_table_commands
-from .training import add_training_commands
+from .training import add_train_command
+from .weights import add_weights_commands
 
 _SPELLINGS = {"--neighbours": "--neighbors", "--normalise": "--normalize"}
 """Options by their British spelling."""
@@ -96,7 +97,8 @@ def build_parser() -> argparse.ArgumentParser:
     add_inputs_command(commands)
     add_table_commands(commands)
     add_screen_commands(commands, parser.parse_args)
-    add_training_commands(commands)
+    add_train_command(commands)
+    add_weights_commands(commands)
     add_install_command(commands)
     _add_worker(commands)
     return parser

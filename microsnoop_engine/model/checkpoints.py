@@ -135,12 +135,29 @@ def read_card(path: Path) -> Card:
     if unfit:
         raise WeightsError(f"the card '{card_path}' has values of the wrong type: {', '.join(unfit)}")
     card = Card(**values)
+    check_sight(card, f"the card '{card_path}'")
+    return card
+
+
+def check_sight(card: Card, source: str) -> None:
+    """Check that a card says what the network sees of a crop.
+
+    Parameters
+    ----------
+    card : Card
+    source : str
+        The card, as the message names it.
+
+    Raises
+    ------
+    WeightsError
+        If the frame is unknown, or the input size does not go with it.
+    """
     if card.frame not in FRAMES:
-        raise WeightsError(f"the card '{card_path}' has the frame '{card.frame}': it must be {' or '.join(FRAMES)}")
+        raise WeightsError(f"{source} has the frame '{card.frame}': it must be {' or '.join(FRAMES)}")
     if (card.frame == "zeros" and card.input_size != LARGEST) or card.input_size not in card.sees.sizes:
         sizes = ", ".join(map(str, (LARGEST,) if card.frame == "zeros" else card.sees.sizes))
-        raise WeightsError(f"the card '{card_path}' has the input size {card.input_size}: it must be {sizes}")
-    return card
+        raise WeightsError(f"{source} has the input size {card.input_size}: it must be {sizes}")
 
 
 def load_weights(name_or_path: str | Path = DEFAULT) -> tuple[dict[str, NDArray[Any]], Card]:
