@@ -204,10 +204,9 @@ def _presentation(package: Package, source: Mapping[str, Any]) -> Presentation:
     changes = [(name, arguments) for name, arguments in steps if name != "ensure_dtype"]
     if [name for name, _ in changes] == ["zero_mean_unit_variance"] and _per_plane(changes[0][1], channels):
         return Presentation(channels, standardize=True)
-    known = {"fixed_zero_mean_unit_variance": ("mean", "std")}
-    if [name for name, _ in changes] == list(known) and _gray_range(source) == (0, 1):
-        mean, std = (np.ravel(changes[0][1][key]).tolist() for key in known[changes[0][0]])
-        return Presentation(channels, *(tuple(v * channels if len(v) == 1 else v) for v in (mean, std)))
+    if [name for name, _ in changes] == ["fixed_zero_mean_unit_variance"] and _gray_range(source) == (0, 1):
+        mean, std = (np.ravel(changes[0][1][key]).tolist() for key in ("mean", "std"))
+        return Presentation(channels, tuple(mean * (channels // len(mean))), tuple(std * (channels // len(std))))
     if not changes and _gray_range(source) == (0, 1):
         return Presentation(channels, (0.0,) * channels, (1.0,) * channels)
     raise WeightsError(

@@ -67,7 +67,12 @@ def import_weights(
     if is_package(source):
         if timm or part or presentation:
             raise InputError("a package of bioimage.io describes its network: leave `timm`, `part` and `mean` out")
-        return _save(*take_package(open_package(source), card), target)
+        package = open_package(source)
+        try:
+            state, taken = take_package(package, card)
+        except (AttributeError, IndexError, KeyError, TypeError, ZeroDivisionError) as error:
+            raise WeightsError(f"the description of '{source}' is incomplete or wrong: {first_line(error)}") from None
+        return _save(state, taken, target)
     state = read_state(source, part)
     if timm:
         return _save(*take_timm(state, timm, presentation, card), target)

@@ -66,7 +66,8 @@ def _network_in(content: Any, part: str | None, path: Path) -> dict[str, Any]:
     if part is not None:
         if part not in parts:
             raise WeightsError(f"`part` is '{part}': '{path}' holds {listing(parts) or 'no networks by name'}")
-        return parts[part]
+        found: dict[str, Any] = parts[part]
+        return found
     if _is_mapping(content) and any(_is_tensor(value) for value in content.values()):
         return {str(key): value for key, value in content.items() if _is_tensor(value)}
     if len(parts) > 1:

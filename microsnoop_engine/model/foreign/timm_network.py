@@ -48,7 +48,7 @@ class TimmNetwork(Network):
         return F.normalize(self.encoder(self.presentation(x)).float())
 
 
-def make_encoder(model: str, channels: int) -> nn.Module:
+def make_encoder(model: str, channels: int) -> Any:
     """Create a model of timm with random weights, for inputs of its own size.
 
     Parameters
@@ -60,7 +60,8 @@ def make_encoder(model: str, channels: int) -> nn.Module:
     Returns
     -------
     Module
-        A function of images (n, channels, h, w) that returns features (n, d).
+        A function of images (n, channels, h, w) that returns features (n, d). Its ``pretrained_cfg`` says what timm
+        knows about the model.
 
     Raises
     ------
@@ -80,13 +81,13 @@ def make_encoder(model: str, channels: int) -> nn.Module:
         hint = f"did you mean {' or '.join(close)}?" if close else "timm.list_models() lists those that there are"
         raise WeightsError(f"timm {timm.__version__} has no model '{model}': {hint}")
     try:
-        encoder: nn.Module = timm.create_model(model, pretrained=False, num_classes=0, in_chans=channels)
+        return timm.create_model(model, pretrained=False, num_classes=0, in_chans=channels)
     except RuntimeError as error:  # such as an unknown tag after the model's name
         raise WeightsError(f"timm {timm.__version__} cannot make '{model}': {first_line(error)}") from None
-    return encoder
 
 
 def fit_input(encoder: nn.Module) -> None:
     """Let a model of timm take crops of 224 pixels, where its input has a fixed size: positions are interpolated."""
-    if hasattr(encoder, "set_input_size"):
-        encoder.set_input_size(img_size=(LARGEST, LARGEST))
+    resize = getattr(encoder, "set_input_size", None)
+    if resize is not None:
+        resize(img_size=(LARGEST, LARGEST))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from zipfile import BadZipFile, ZipFile
 
@@ -80,7 +80,7 @@ def open_program(program: bytes) -> nn.Module:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # bioimage.io packages have no other format
-            module: nn.Module = torch.jit.load(io.BytesIO(program), map_location="cpu").eval()
+            load: Callable[..., nn.Module] = torch.jit.load
+            return load(io.BytesIO(program), map_location="cpu").eval()
     except Exception as error:  # noqa: BLE001 damaged and foreign files fail in many ways
         raise WeightsError(f"the TorchScript program cannot be opened: {first_line(error)}") from None
-    return module
