@@ -167,6 +167,8 @@ class Outcomes:
     def differences(self) -> list[dict]:
         """Balanced accuracy over that of the best ImageNet network (by the mean), in points, by score and arm.
 
+        Ours are also compared with the first of ours, which shows what more sizes or networks bring.
+
         The intervals are of a paired bootstrap: both arms are scored on the same draws of groups, or of cells where a
         set has fewer than five groups.
         """
@@ -177,10 +179,11 @@ class Outcomes:
             if not peers:
                 continue
             best = max(peers, key=lambda arm: np.mean([values[0] for values in drawn[arm].values()]))
-            for arm in drawn:
-                row = {"score": score, "arm": arm.name, "against": best.name}
+            ours = [arm for arm in drawn if arm.kind == "microsnoop"]
+            for arm, base in [*((arm, best) for arm in drawn), *((arm, ours[0]) for arm in ours[1:])]:
+                row = {"score": score, "arm": arm.name, "against": base.name}
                 for name, tasks in task_groups(drawn[arm]).items():
-                    gap = 100 * np.mean([drawn[arm][task] - drawn[best][task] for task in tasks], axis=0)
+                    gap = 100 * np.mean([drawn[arm][task] - drawn[base][task] for task in tasks], axis=0)
                     row[name] = Difference(float(gap[0]), *np.percentile(gap[1:], (2.5, 97.5)).tolist())
                 rows.append(row)
         return rows

@@ -80,7 +80,7 @@ def make_network(name: str, dimension: int = DIMENSION, decoder: bool = True, **
     """
     architecture = find_architecture(name)
     if architecture.imported and not options:
-        raise WeightsError(f"networks of the architecture '{name}' cannot be made anew: import their weights")
+        raise WeightsError(f"networks of the architecture '{name}' cannot be trained here: import their weights")
     network: Network = architecture.load_network()(dimension, decoder, **options)
     return network
 

@@ -79,8 +79,8 @@ def test_a_network_of_another_package(monkeypatch):
         make_network("tiny")
 
 
-def test_an_imported_network_is_not_made_anew():
-    with pytest.raises(WeightsError, match="'timm' cannot be made anew: import their weights"):
+def test_an_imported_network_cannot_be_trained():
+    with pytest.raises(WeightsError, match="'timm' cannot be trained here: import their weights"):
         make_network("timm")
 
 
