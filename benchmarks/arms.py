@@ -15,8 +15,9 @@ import numpy as np
 from mobilenet import PEER_FRAME
 
 import microsnoop_engine
-from microsnoop_engine.model.checkpoints import DEFAULT, Card, find_weights, load_weights, save_weights
+from microsnoop_engine.model.checkpoints import DEFAULT, Card, load_weights, save_weights
 from microsnoop_engine.model.embedder import Embedder
+from microsnoop_engine.model.side_by_side import SEPARATOR, joint_card
 from microsnoop_engine.modes.batcher import Batcher
 from microsnoop_engine.modes.measure import start_measurement
 from microsnoop_engine.modes.resizing import resize
@@ -26,8 +27,9 @@ PRESENTATIONS = {
     "fit": CropSettings(mode="single-cell", scale="each"),
     "224": CropSettings(mode="image"),
     "none": CropSettings(mode="single-cell", scale="none"),
+    "twice": CropSettings(mode="single-cell", scale="each", magnifications=(1.0, 1.75)),
 }
-"""A cell's image resized to what the weights suit best, resized to 224 pixels, or as it is."""
+"""A cell's image resized to what the weights suit best, resized to 224 pixels, as it is, or shown at two sizes."""
 CROPPING = tuple(f"modes/{name}.py" for name in ("crops", "measure", "normalization", "regions", "resizing"))
 """Files of the engine whose change changes what a network is given."""
 GRAPHS = tuple(f"model/backends/openvino_{name}.py" for name in ("backend", "compact", "unet"))
@@ -102,7 +104,8 @@ class Network:
 
     def arm(self, presentation: str) -> Arm:
         """The arm that gives every cell to the network, in one of the presentations."""
-        shown = f"fit {self.size}" if presentation == "fit" else presentation
+        fit = f"fit {self.size}"
+        shown = {"fit": fit, "twice": f"{fit} and 1.75 times"}.get(presentation, presentation)
         return Arm(
             f"{self.name}, {shown}",
             f"{self.key} {presentation} {source_key(*CROPPING)}",
@@ -127,10 +130,10 @@ def microsnoop(
     kind: str = "microsnoop",
     precision: str = "auto",
 ) -> Network:
-    """The package's own network with the weights of that name or file."""
-    path = find_weights(weights)
-    card = load_weights(path)[1]
-    opened = cache(lambda: Embedder(path, device="cpu", precision=precision, threads=threads or None))
+    """The package's own network with the weights of that name or file, or several side by side, joined by +."""
+    cards = [load_weights(part)[1] for part in str(weights).split(SEPARATOR)]
+    card = joint_card(cards) if len(cards) > 1 else cards[0]
+    opened = cache(lambda: Embedder(weights, device="cpu", precision=precision, threads=threads or None))
     key = f"{card.sha256} {precision} {card.frame} {card.input_size} {source_key(*GRAPHS)}"
     return Network(name or Path(weights).stem, key, card.dimension, card.input_size, opened, kind)
 

@@ -58,7 +58,7 @@ def as_markdown(result: dict) -> str:
                 pivot(result["classification"], score, measure),
             ]
     if result["differences"]:
-        parts.append("## Balanced accuracy minus that of the best ImageNet network (by the mean), points")
+        parts.append("## Balanced accuracy minus that of the best ImageNet network (by the mean), and of ours, points")
     for score in dict.fromkeys(row["score"] for row in result["differences"]):
         rows = [row for row in result["differences"] if row["score"] == score]
         parts += [f"### {TITLES[score]}", plain_table([dict(list(row.items())[1:]) for row in rows])]
@@ -107,10 +107,13 @@ def draw(rows: list[dict], path: Path) -> None:
     for kind, name in COLORS.items():
         members = [arm for arm in arms if kinds[arm] == kind]
         colors |= dict(zip(members, plt.get_cmap(name)(np.linspace(0.9, 0.4, len(members))), strict=True))
-    figure, panels = plt.subplot_mosaic([["left", "right"], ["bars", "bars"]], figsize=(13, 10), layout="constrained")
+    figure, panels = plt.subplot_mosaic(
+        [["left", "right"], ["bars", "bars"]], figsize=(13, 10), dpi=110, layout="constrained"
+    )
     left, right, axes = panels["left"], panels["right"], panels["bars"]
+    points = {}
     for panel, score, title in ((left, "knn", "nearest neighbors"), (right, "linear", "linear probe")):
-        _draw_cost(panel, rows, score, title, colors)
+        points[panel] = _draw_cost(panel, rows, score, title, colors)
     width = 0.84 / len(arms)
     for n, arm in enumerate(arms):
         scores = [scores[n] for _, scores in values]
@@ -124,25 +127,63 @@ def draw(rows: list[dict], path: Path) -> None:
     axes.set_title("Labels of cells by their nearest neighbors in other plates, fields or laboratories")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(ncols=5, fontsize=8, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.14))
-    figure.savefig(path, dpi=110)
+    figure.canvas.draw()
+    for panel, named in points.items():
+        _label(panel, named)
+    figure.savefig(path)
     plt.close(figure)
 
 
-def _draw_cost(axes, rows: list[dict], score: str, title: str, colors: dict) -> None:
-    """The mean balanced accuracy of each arm against the crops that it embeds in a second of one core."""
+def _draw_cost(axes, rows: list[dict], score: str, title: str, colors: dict) -> dict[str, tuple[float, float]]:
+    """The mean balanced accuracy of each arm against the crops that it embeds in a second of one core; its points."""
     arms, tasks, values = _grid(rows, score, "balanced_accuracy")
+    points = {}
     for n, arm in enumerate(arms):
         mean = 100 * np.mean([scores[n].value for _, scores in values])
         here = [row for row in rows if row["arm"] == arm and row["score"] == score and row["task"] in tasks]
         spent = {(row["crops"], row["cpu_seconds"]) for row in here}
         rate = sum(crops for crops, _ in spent) / max(sum(seconds for _, seconds in spent), 1e-9)
+        points[arm] = (rate, mean)
         axes.plot(rate, mean, "o", color=colors[arm])
-        axes.annotate(arm, (rate, mean), xytext=(4, 3), textcoords="offset points", fontsize=7)
     axes.set_xscale("log")
     axes.set_xlabel("crops per second of CPU time, cutting and resizing included")
     axes.set_ylabel("mean balanced accuracy, %")
     axes.set_title(f"Quality and cost: {title}")
     axes.spines[["top", "right"]].set_visible(False)
+    rates = [rate for rate, _ in points.values()]
+    axes.set_xlim(min(rates) / 4, max(rates) * 4)
+    axes.margins(y=0.08)
+    return points
+
+
+def _label(axes, points: dict[str, tuple[float, float]]) -> None:
+    """Name the points, each name at the first place near its point where it meets no other name and no point."""
+    from matplotlib.text import Text
+    from matplotlib.transforms import Bbox
+
+    renderer = axes.figure.canvas.get_renderer()
+    centers = axes.transData.transform(list(points.values()))
+    taken = [Bbox.from_bounds(x - 5, y - 5, 10, 10) for x, y in centers]
+    places = [(up, side) for away in range(0, 60, 6) for side in ("left", "right") for up in {away, -away}]
+    for (arm, point), own in zip(points.items(), list(taken), strict=True):
+        for up, side in places:
+            text = axes.annotate(
+                arm.removeprefix("ImageNet "),
+                point,
+                xytext=(6 if side == "left" else -6, up),
+                textcoords="offset points",
+                fontsize=7,
+                ha=side,
+                va="center",
+                arrowprops={"arrowstyle": "-", "lw": 0.4, "color": "#999999"} if up else None,
+            )
+            text.update_positions(renderer)
+            box = Text.get_window_extent(text, renderer)  # without the line to the point
+            inside = axes.bbox.contains(box.x0, box.y0) and axes.bbox.contains(box.x1, box.y1)
+            if inside and not any(box.overlaps(other) for other in taken if other is not own):
+                taken.append(box)
+                break
+            text.remove()
 
 
 def _grid(rows: list[dict], score: str, measure: str):

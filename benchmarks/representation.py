@@ -44,7 +44,9 @@ from microsnoop_engine.model.frame import LARGEST
 REPOSITORY = Path(__file__).resolve().parents[1]
 PLATE = "bbbc013_translocation"
 SETS = (*PROTOCOLS, PLATE)
-SHIPPED = ("fast", "base")
+SHIPPED = ("fast", "base", "fast+base")
+SUITS = {"fast": ("fit", "224", "twice"), "fast+base": ("fit",)}
+"""Presentations of single networks; the others have those that suit their size."""
 ARMS = ("microsnoop", "untrained", "imagenet", "classical", "pixels")
 SCORES = ("knn", "own", "linear", "mlp", "separation")
 OWN = 64
@@ -141,7 +143,8 @@ def make_arms(options: argparse.Namespace, networks: dict[str, list[Network]]) -
     arms = []
     for name, members in networks.items():
         for network in members:
-            suits = ("fit",) if name == "untrained" else ("fit", "224") if network.size < LARGEST else ("224", "none")
+            usual = ("fit",) if name == "untrained" else ("fit", "224") if network.size < LARGEST else ("224", "none")
+            suits = SUITS.get(network.name, usual)
             arms += [network.arm(shown) for shown in suits if shown in options.presentations]
     if "classical" in options.arms:
         arms.append(classical_arm(options.threads))
@@ -164,6 +167,8 @@ class Outcomes:
     def differences(self) -> list[dict]:
         """Balanced accuracy over that of the best ImageNet network (by the mean), in points, by score and arm.
 
+        Ours are also compared with the first of ours, which shows what more sizes or networks bring.
+
         The intervals are of a paired bootstrap: both arms are scored on the same draws of groups, or of cells where a
         set has fewer than five groups.
         """
@@ -174,10 +179,11 @@ class Outcomes:
             if not peers:
                 continue
             best = max(peers, key=lambda arm: np.mean([values[0] for values in drawn[arm].values()]))
-            for arm in drawn:
-                row = {"score": score, "arm": arm.name, "against": best.name}
+            ours = [arm for arm in drawn if arm.kind == "microsnoop"]
+            for arm, base in [*((arm, best) for arm in drawn), *((arm, ours[0]) for arm in ours[1:])]:
+                row = {"score": score, "arm": arm.name, "against": base.name}
                 for name, tasks in task_groups(drawn[arm]).items():
-                    gap = 100 * np.mean([drawn[arm][task] - drawn[best][task] for task in tasks], axis=0)
+                    gap = 100 * np.mean([drawn[arm][task] - drawn[base][task] for task in tasks], axis=0)
                     row[name] = Difference(float(gap[0]), *np.percentile(gap[1:], (2.5, 97.5)).tolist())
                 rows.append(row)
         return rows
@@ -311,8 +317,10 @@ def how(options: argparse.Namespace, seconds: float) -> str:
         "(white blood cells; 'within batch': neighbors of the same laboratory only); CRIC has no groups: five "
         "stratified folds. Intervals: bootstrap over the groups; of differences paired, over cells where a set has "
         f"fewer than {FEW_UNITS} groups. Presentations: 'fit' resizes each image of a cell to what the weights suit "
-        "best, '224' to 224 pixels, 'none' not at all (in a frame of zeros). Networks of photographs see each channel "
-        "as a gray image. Own whitening: each channel's features centered and reduced to 64 principal components of "
+        "best, '224' to 224 pixels, 'none' not at all (in a frame of zeros); 'and 1.75 times' shows it so and 1.75 "
+        "times as large, the numbers side by side (--magnifications 1,1.75). fast+base: both networks side by side. "
+        "Networks of photographs see each channel as a gray image. Own whitening: each channel's features centered and "
+        "reduced to 64 principal components of "
         "deviation 1, on the set's own cells, without labels. Classical: cp_measure in the cell's Otsu mask, "
         "standardized. Separation: silhouette of the labels, mean average precision across groups, mixing of groups "
         "(1: cannot be told apart). The plate: controls told apart leaving their row out, Spearman's correlation of "

@@ -21,7 +21,8 @@ from .profile import add_profile_commands
 from .quality import add_quality_command
 from .screen import add_screen_commands
 from .tables import add_table_commands
-from .training import add_training_commands
+from .training import add_train_command
+from .weights import add_weights_commands
 
 _SPELLINGS = {"--neighbours": "--neighbors", "--normalise": "--normalize"}
 """Options by their British spelling."""
@@ -100,7 +101,8 @@ def build_parser() -> argparse.ArgumentParser:
     add_quality_command(commands)
     add_table_commands(commands)
     add_screen_commands(commands, parser.parse_args)
-    add_training_commands(commands)
+    add_train_command(commands)
+    add_weights_commands(commands)
     add_install_command(commands)
     _add_worker(commands)
     return parser

@@ -1,9 +1,8 @@
-"""Define the commands that train and that show or convert weights."""
+"""Define the command that trains."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..model.checkpoints import DEFAULT
 from ..model.embedder import DEVICES
 from ..trainer.config import PRECISIONS
 from .options import positive_float, positive_int
@@ -22,13 +20,8 @@ PACE_STEPS = 50
 """Number of steps that the pace of a training is measured on."""
 
 
-def add_training_commands(commands: Any) -> None:
-    """Add the commands to the parser."""
-    _add_train(commands)
-    _add_weights(commands)
-
-
-def _add_train(commands: Any) -> None:
+def add_train_command(commands: Any) -> None:
+    """Add the command to the parser."""
     parser = commands.add_parser(
         "train",
         help="train the network on your images",
@@ -80,33 +73,6 @@ def _add_train(commands: Any) -> None:
     )
     parser.add_argument("--quiet", action="store_true", help="print errors only")
     parser.set_defaults(run=run_train)
-
-
-def _add_weights(commands: Any) -> None:
-    parser = commands.add_parser("weights", help="show or convert the network's weights")
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    show = actions.add_parser("info", help="describe a weights file", description=run_weights_info.__doc__)
-    show.add_argument("weights", nargs="?", default=DEFAULT, help="fast, base or a .safetensors file")
-    show.set_defaults(run=run_weights_info)
-    export = actions.add_parser(
-        "export", help="write the weights of a training run", description=run_weights_export.__doc__
-    )
-    export.add_argument("folder", type=Path, metavar="RUN")
-    export.add_argument("-o", "--out", type=Path, metavar="FILE.safetensors", help="default: RUN/NAME.safetensors")
-    export.add_argument("--name", help="name on the card; default: the run's folder")
-    export.add_argument("--license", default="not stated", help="for the card")
-    export.add_argument("--encoder-only", action="store_true", help="leave out the decoder: half the size")
-    export.set_defaults(run=run_weights_export)
-    convert = actions.add_parser(
-        "import", help="convert a checkpoint of the reference implementation", description=run_weights_import.__doc__
-    )
-    convert.add_argument("file", type=Path, metavar="FILE.pth")
-    convert.add_argument("-o", "--out", type=Path, metavar="FILE.safetensors", help="default: beside FILE.pth")
-    convert.add_argument("--name", help="name on the card; default: the file's")
-    convert.add_argument("--training", default="not stated", help="what the weights were trained on, for the card")
-    convert.add_argument("--license", default="not stated", help="for the card")
-    convert.add_argument("--encoder-only", action="store_true", help="leave out the decoder: half the size")
-    convert.set_defaults(run=run_weights_import)
 
 
 def run_train(options: argparse.Namespace) -> int:
@@ -200,47 +166,3 @@ def _setting(text: str) -> tuple[str, Any]:
         except ValueError:
             pass
     return key, value
-
-
-def run_weights_info(options: argparse.Namespace) -> int:
-    """Print the card of weights, after a check that the file is the one that the card describes."""
-    from dataclasses import asdict
-
-    from ..model.checkpoints import load_weights
-
-    print(json.dumps(asdict(load_weights(options.weights)[1]), indent=2))
-    return 0
-
-
-def run_weights_export(options: argparse.Namespace) -> int:
-    """Write the weights of a training run as a .safetensors file, with a card that states how they were made."""
-    from ..trainer.export import export
-
-    name = options.name or options.folder.resolve().name
-    target = options.out or options.folder / f"{name}.safetensors"
-    _check_suffix(target)
-    card = export(options.folder, target, name, options.license, options.encoder_only)
-    _print_written(target, card.sha256)
-    return 0
-
-
-def run_weights_import(options: argparse.Namespace) -> int:
-    """Convert a checkpoint of the reference implementation to a .safetensors file with a card."""
-    from ..model.checkpoints import Card
-    from ..model.reference_checkpoints import import_reference
-
-    target = options.out or options.file.with_suffix(".safetensors")
-    _check_suffix(target)
-    card = Card(options.name or target.stem, training={"data": options.training}, license=options.license)
-    card = import_reference(options.file, target, card, decoder=not options.encoder_only)
-    _print_written(target, card.sha256)
-    return 0
-
-
-def _check_suffix(target: Path) -> None:
-    if target.suffix != ".safetensors":
-        raise InputError(f"--out '{target}' must end in .safetensors")
-
-
-def _print_written(target: Path, sha256: str) -> None:
-    print(f"wrote {target} and its card {target.with_suffix('.json')}, sha256 {sha256}")

@@ -20,6 +20,7 @@ from ..storage.atomic import atomic_path, write_atomic
 from ..storage.paths import copy, files_in, folders_in, is_remote, path_kind, read_bytes, remove
 from ..tables.columns import IMAGE_NUMBER
 from ..tables.parquet_files import TABLE
+from ..tables.provenance import as_metadata, below_each_other, from_metadata
 from .results import IMAGE_LIST, MANIFEST, read_manifest
 from .shards import Shard
 
@@ -65,12 +66,14 @@ def merge(folder: Path) -> MergeSummary:
     Raises
     ------
     InputError
-        If shards are missing, unfinished or of different runs; the old table stays.
+        If shards are missing, unfinished or of different runs; the old table stays. Shards of different precision are
+        merged with a warning.
     """
     _restore_old_table(folder)
     shards = find_shards(folder)
     manifests = {shard: _read_manifest(path, shard) for shard, path in shards.items()}
-    _check_same_run({shard: entries[0]["run"] for shard, entries in manifests.items()})
+    runs = {shard: entries[0]["run"] for shard, entries in manifests.items()}
+    _check_same_run(runs)
     for shard, path in shards.items():
         _check_finished(shard, path, manifests[shard])
     statuses = [row for shard, path in shards.items() for row in _read_image_list(path / IMAGE_LIST, shard)]
@@ -85,7 +88,7 @@ def merge(folder: Path) -> MergeSummary:
     # every shard lists what is left out of the whole run
     if path_kind(skipped := next(iter(shards.values())) / LEFT_OUT_LIST):
         write_atomic(folder / LEFT_OUT_LIST, read_bytes(skipped))
-    run = {key: value for key, value in manifests[next(iter(shards))][0]["run"].items() if key != "shard"}
+    run = {key: value for key, value in runs[next(iter(shards))].items() if key != "shard"} | _computed(runs)
     write_atomic(folder / MANIFEST, "".join(json.dumps(line) + "\n" for line in [{"run": run}, *entries]).encode())
 
     done = [image for _, entry in parts for image in entry["images"]]
@@ -135,9 +138,15 @@ def _read_manifest(path: Path, shard: Shard) -> list[dict[str, Any]]:
 def _check_same_run(runs: dict[Shard, dict[str, Any]]) -> None:
     (first, expected), *others = runs.items()
     for shard, run in others:
-        different = [key for key in {**expected, **run} if key != "shard" and expected.get(key) != run.get(key)]
+        keys = [key for key in {**expected, **run} if key not in ("shard", "precision")]
+        different = [key for key in keys if expected.get(key) != run.get(key)]
         if different:
             raise InputError(f"shards {first} and {shard} are of different runs: {', '.join(different)} differ")
+
+
+def _computed(runs: dict[Shard, dict[str, Any]]) -> dict[str, str]:
+    """Return weights and precisions of all shards, as entries of the run; warn of different precisions."""
+    return as_metadata(below_each_other([(f"shard {shard}", from_metadata(run)) for shard, run in runs.items()]))
 
 
 def _read_image_list(path: Path, shard: Shard) -> list[dict[str, str]]:

@@ -28,7 +28,8 @@ from ..storage.locks import FolderLock, folder_lock
 from ..storage.paths import files_in, make_folder, path_kind, read_bytes, remove
 from ..tables.columns import IMAGE_NUMBER, METADATA
 from ..tables.layout import Layout
-from ..tables.parquet_files import TABLE, read_table, table_files
+from ..tables.parquet_files import TABLE, open_parquet, read_table, table_files
+from ..tables.provenance import write_beside
 from .keys import Key
 
 log = logging.getLogger(__name__)
@@ -364,6 +365,7 @@ def write_csv(folder: Path) -> Path:
     with atomic_path(target) as temporary, temporary.open("wb") as file:
         for number, part in enumerate(parts):
             pv.write_csv(read_table(part), file, pv.WriteOptions(include_header=number == 0))
+    write_beside(target, open_parquet(folder / TABLE).provenance)
     return target
 
 

@@ -32,7 +32,7 @@ class Card:
     ----------
     name : str
     architecture : str
-        Name of the network (see :mod:`microsnoop_engine.model.registry`).
+        Name of the architecture (see :mod:`microsnoop_engine.model.architectures`).
     dimension : int
         Numbers per channel.
     input_size : int
@@ -40,6 +40,8 @@ class Card:
     frame : str
         ``zeros``: the network sees a crop in the middle of a frame of zeros (Xun et al. 2023, Methods); ``crop``: it
         sees the crop itself.
+    options : dict
+        Further arguments of the architecture, such as the model's name in ``timm`` and how it sees a gray channel.
     training : dict
         Data, samples seen, hardware, recipe, and anything else a reader should know.
     license : str
@@ -52,6 +54,7 @@ class Card:
     dimension: int = DIMENSION
     input_size: int = LARGEST
     frame: str = "zeros"
+    options: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     license: str = ""
     sha256: str = ""
@@ -132,12 +135,29 @@ def read_card(path: Path) -> Card:
     if unfit:
         raise WeightsError(f"the card '{card_path}' has values of the wrong type: {', '.join(unfit)}")
     card = Card(**values)
+    check_sight(card, f"the card '{card_path}'")
+    return card
+
+
+def check_sight(card: Card, source: str) -> None:
+    """Check that a card says what the network sees of a crop.
+
+    Parameters
+    ----------
+    card : Card
+    source : str
+        The card, as the message names it.
+
+    Raises
+    ------
+    WeightsError
+        If the frame is unknown, or the input size does not go with it.
+    """
     if card.frame not in FRAMES:
-        raise WeightsError(f"the card '{card_path}' has the frame '{card.frame}': it must be {' or '.join(FRAMES)}")
+        raise WeightsError(f"{source} has the frame '{card.frame}': it must be {' or '.join(FRAMES)}")
     if (card.frame == "zeros" and card.input_size != LARGEST) or card.input_size not in card.sees.sizes:
         sizes = ", ".join(map(str, (LARGEST,) if card.frame == "zeros" else card.sees.sizes))
-        raise WeightsError(f"the card '{card_path}' has the input size {card.input_size}: it must be {sizes}")
-    return card
+        raise WeightsError(f"{source} has the input size {card.input_size}: it must be {sizes}")
 
 
 def load_weights(name_or_path: str | Path = DEFAULT) -> tuple[dict[str, NDArray[Any]], Card]:

@@ -56,6 +56,23 @@ class Block(nn.Module):
         return result
 
 
+def make_compact(dimension: int, decoder: bool) -> Compact:
+    """Create the network for embeddings of any dimension.
+
+    Parameters
+    ----------
+    dimension : int
+        Numbers in an embedding.
+    decoder : bool
+        Not used: the network has none.
+
+    Returns
+    -------
+    Compact
+    """
+    return Compact(dimension)
+
+
 class Compact(Network):
     """The network: a stem, four stages of two blocks with pooling between them, and a linear layer.
 

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import DeviceError, InputError, first_line, torch_needed
-from .backends.backend import CONVOLUTIONAL, Backend, TensorBackend
+from .architectures import ARCHITECTURES, has_graph
+from .backends.backend import Backend, TensorBackend
 from .checkpoints import DEFAULT, Card, load_weights
 from .devices import best_device, device_lock, halving
 from .frame import Frame
@@ -238,16 +239,15 @@ def _choose_backend(
         device = "cpu" if backend == "openvino" else best_device()
     if device != "cpu" and backend == "openvino":
         raise InputError(f"`backend` openvino computes on the CPU: set `device` to cpu, not {device}")
-    has_graph = card.architecture == "unet" or (card.architecture == "compact" and not card.sees.zeros)
-    if backend == "openvino" and not has_graph:
-        raise InputError(
-            f"`backend` openvino runs the networks {', '.join(CONVOLUTIONAL)}: '{card.name}' is a {card.architecture}"
-        )
+    graph = has_graph(card.architecture, card.frame)
+    if backend == "openvino" and not graph:
+        networks = ", ".join(name for name, architecture in ARCHITECTURES.items() if architecture.graphs)
+        raise InputError(f"`backend` openvino runs the networks {networks}: '{card.name}' is a {card.architecture}")
     if backend == "openvino" and precision == "float16":
         raise InputError("`backend` openvino computes in float32 or bfloat16, not in float16")
     if precision == "float16" and device == "cpu" and backend == "auto":
         raise InputError("`precision` float16 is for GPUs: use auto on a CPU")
-    if device == "cpu" and backend != "torch" and has_graph:
+    if device == "cpu" and backend != "torch" and graph:
         try:
             from .backends.openvino_backend import OpenVinoBackend
 
@@ -262,7 +262,7 @@ def _choose_backend(
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
-        raise torch_needed(f"`device` {device}" if has_graph else f"the network '{card.architecture}'") from None
+        raise torch_needed(f"`device` {device}" if graph else f"the network '{card.architecture}'") from None
     return TorchBackend(state, card, device, precision, threads)
 
 

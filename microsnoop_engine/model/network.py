@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from ..errors import WeightsError
+
 
 class Network(nn.Module):
     """Base of the networks.
@@ -28,7 +30,7 @@ class Network(nn.Module):
         raise NotImplementedError
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Reconstruct crops from what is not masked.
+        """Reconstruct crops from what is not masked, if the network has a decoder.
 
         Parameters
         ----------
@@ -40,5 +42,10 @@ class Network(nn.Module):
         Returns
         -------
         Tensor (n, 1, s, s)
+
+        Raises
+        ------
+        WeightsError
+            If the network embeds only.
         """
-        raise NotImplementedError
+        raise WeightsError(f"the network {type(self).__name__} embeds only: it cannot reconstruct an image")

@@ -1,9 +1,8 @@
-"""Build the networks that can be trained and used, by name; other packages can add theirs."""
+"""Build networks by the name of their architecture, with random weights or those of a file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from importlib.metadata import entry_points
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +12,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..errors import WeightsError
+from ..errors import WeightsError, first_line
+from .architectures import find_architecture
 from .checkpoints import DEFAULT, DIMENSION, Card, load_weights
-from .compact import Compact
 from .network import Network
-from .unet import WIDTHS, Microsnoop
-from .vit import MaskedViT
-
-GROUP = "microsnoop.architectures"
-"""Group of the entry points of further networks: name = function of (dimension, decoder) that returns a Network."""
-
-ARCHITECTURES: dict[str, Callable[[int, bool], Network]] = {
-    "unet": lambda dimension, decoder: Microsnoop((*WIDTHS[:-1], dimension), decoder),
-    "compact": lambda dimension, decoder: Compact(dimension),
-    "vit": lambda dimension, decoder: MaskedViT(dimension=dimension, decoder=decoder),
-}
-"""The built-in networks; ``unet`` is the paper's."""
 
 
 class Whitened(Network):
@@ -63,17 +50,19 @@ class Whitened(Network):
         return result
 
 
-def make_network(name: str, dimension: int = DIMENSION, decoder: bool = True) -> Network:
+def make_network(name: str, dimension: int = DIMENSION, decoder: bool = True, **options: Any) -> Network:
     """Create a network with random weights.
 
     Parameters
     ----------
     name : str
-        One of ``ARCHITECTURES``, or an entry point of an installed package (see ``GROUP``).
+        Of an architecture (see :func:`.find_architecture`).
     dimension : int
         Numbers in an embedding.
     decoder : bool
         Include what reconstruction needs.
+    **options
+        Of the architecture, as a card has them.
 
     Returns
     -------
@@ -82,20 +71,17 @@ def make_network(name: str, dimension: int = DIMENSION, decoder: bool = True) ->
     Raises
     ------
     WeightsError
-        If there is no network of that name.
+        If there is no architecture of that name, or it needs options.
 
     Examples
     --------
     >>> make_network("unet", dimension=32).embed(torch.zeros(1, 1, 64, 64)).shape
     torch.Size([1, 32])
     """
-    if name in ARCHITECTURES:
-        return ARCHITECTURES[name](dimension, decoder)
-    installed = {point.name: point for point in entry_points(group=GROUP)}
-    if name not in installed:
-        names = ", ".join([*ARCHITECTURES, *installed])
-        raise WeightsError(f"there is no architecture '{name}'; there are {names}. Install the package that adds it")
-    network: Network = installed[name].load()(dimension, decoder)
+    architecture = find_architecture(name)
+    if architecture.imported and not options:
+        raise WeightsError(f"networks of the architecture '{name}' cannot be trained here: import their weights")
+    network: Network = architecture.load_network()(dimension, decoder, **options)
     return network
 
 
@@ -107,7 +93,7 @@ def build(state: Mapping[str, NDArray[Any]], card: Card) -> Network:
     state : mapping of str to array
         Tensors by name.
     card : Card
-        Its architecture and dimension decide the network.
+        Its architecture, options and dimension decide the network.
 
     Returns
     -------
@@ -120,18 +106,26 @@ def build(state: Mapping[str, NDArray[Any]], card: Card) -> Network:
         If tensors are missing, extra, of another shape or not finite; all of them are listed.
     """
     decoder = any(key.startswith("decoder.") for key in state)
-    network = make_network(card.architecture, card.dimension, decoder)
+    try:
+        network = make_network(card.architecture, card.dimension, decoder, **card.options)
+    except TypeError as error:
+        raise WeightsError(f"the card of '{card.name}' has `options` that do not fit: {first_line(error)}") from None
     whitened = any(key.startswith("whiten.") for key in state)
     expected = {k: tuple(v.shape) for k, v in network.state_dict().items() if not k.endswith("num_batches_tracked")}
     if whitened:
         expected |= {"whiten.weight": (card.dimension, card.dimension), "whiten.bias": (card.dimension,)}
     _check_tensors(state, expected, card)
-    tensors = {key: torch.from_numpy(np.asarray(value, dtype=np.float32)) for key, value in state.items()}
+    tensors = {key: torch.from_numpy(_computed(value)) for key, value in state.items()}
     network_tensors = {key: value for key, value in tensors.items() if not key.startswith("whiten.")}
     network.load_state_dict(network_tensors, strict=False)
     if whitened:
         network = Whitened(network, tensors["whiten.weight"], tensors["whiten.bias"])
     return network.eval().requires_grad_(False)
+
+
+def _computed(values: NDArray[Any]) -> NDArray[Any]:
+    """Return numbers in float32, and integers as they are."""
+    return values.astype(np.float32) if values.dtype.kind == "f" else np.array(values)
 
 
 def _check_tensors(state: Mapping[str, NDArray[Any]], expected: Mapping[str, tuple[int, ...]], card: Card) -> None:

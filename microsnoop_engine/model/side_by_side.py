@@ -46,6 +46,7 @@ def joint_card(cards: Sequence[Card]) -> Card:
         sum(card.dimension for card in cards),
         first.input_size,
         first.frame,
+        {},
         {"parts": [card.name for card in cards]},
         "; ".join(dict.fromkeys(card.license for card in cards)),
         hashlib.sha256("".join(card.sha256 for card in cards).encode()).hexdigest(),

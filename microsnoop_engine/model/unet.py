@@ -87,6 +87,23 @@ class UpStage(nn.Module):
         return result
 
 
+def make_unet(dimension: int, decoder: bool) -> Microsnoop:
+    """Create the paper's network for embeddings of any dimension.
+
+    Parameters
+    ----------
+    dimension : int
+        Numbers in an embedding.
+    decoder : bool
+        Include the decoder.
+
+    Returns
+    -------
+    Microsnoop
+    """
+    return Microsnoop((*WIDTHS[:-1], dimension), decoder)
+
+
 class Microsnoop(Network):
     """The network: encoder and decoder.
 

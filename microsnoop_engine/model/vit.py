@@ -25,13 +25,13 @@ class MaskedViT(Network):
     ----------
     dimension : int
         Width of the encoder and numbers in an embedding, a multiple of 32.
-    depth : int
-        Layers of the encoder.
     decoder : bool
         Include the decoder, which only training and reconstruction need.
+    depth : int
+        Layers of the encoder.
     """
 
-    def __init__(self, dimension: int = DIMENSION, depth: int = 6, decoder: bool = True) -> None:
+    def __init__(self, dimension: int = DIMENSION, decoder: bool = True, depth: int = 6) -> None:
         super().__init__()
         self.encoder = nn.ModuleDict(
             {"patches": nn.Conv2d(1, dimension, PATCH, PATCH), "layers": _layers(dimension, depth)}

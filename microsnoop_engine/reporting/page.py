@@ -31,6 +31,7 @@ from ..tables.formats import open_table
 from ..tables.keys import key_rows
 from ..tables.outputs import refuse_inputs
 from ..tables.plates import plate_columns, replicate_columns
+from ..tables.provenance import Provenance, below_each_other, describe
 from ..tables.source import in_memory, read_frame
 from . import panels
 from .roles import ColumnRoles
@@ -100,6 +101,7 @@ def report(
     if before is not None:
         earlier = in_memory(before, Path("before")) if isinstance(before, pd.DataFrame) else open_table(before)
         before_frame = read_frame(earlier)
+        below_each_other([(source.path, source.provenance), (earlier.path, earlier.provenance)])
         if not set(names) & set(earlier.columns):
             before_names = select_features(earlier, features if features in CHOICES else "all")
     page = make_page(
@@ -112,6 +114,7 @@ def report(
         None if transform is None else load_spherings(Path(transform))[0],
         commands,
         title,
+        source.provenance,
     )
     make_folder(out.parent)
     write_atomic(out, page.encode())
@@ -128,6 +131,7 @@ def make_page(
     spherings: Mapping[str, Spherize] | None = None,
     commands: Sequence[str] = (),
     title: str = "Screen",
+    provenance: Provenance = (),
 ) -> str:
     """Make the page of a screen.
 
@@ -150,6 +154,8 @@ def make_page(
     commands : sequence of str
         Command lines that led to the table.
     title : str
+    provenance : Provenance
+        Weights and precision of its learned features.
 
     Returns
     -------
@@ -230,7 +236,7 @@ def make_page(
         "has_thumbnails": bool(pictures),
         "thumbnail_note": "cells drawn at random from one field; the same gray levels in all pictures",
         "commands": list(commands),
-        "versions": f"microsnoop {__version__}, {_versions()}; {date.today().isoformat()}",
+        "versions": f"{_features_by(provenance)}microsnoop {__version__}, {_versions()}; {date.today().isoformat()}",
     }
     return _fill_template(title, data)
 
@@ -353,6 +359,10 @@ def _estimate(estimate: Estimate, rows: str) -> dict[str, Any]:
     value, low, high = panels.rounded(np.array([estimate.value, estimate.low, estimate.high]))
     units = "" if estimate.units == estimate.rows else f", {counted(estimate.units, estimate.unit)}"
     return {"value": value, "low": low, "high": high, "counted": counted(estimate.rows, rows) + units}
+
+
+def _features_by(provenance: Provenance) -> str:
+    return f"features by {describe(provenance)}; " if provenance else ""
 
 
 def _versions() -> str:

@@ -134,7 +134,7 @@ def sphere(
             clip=clip,
         )
     if out is not None:
-        write_table(result.frame, out, result.features, table)
+        write_table(result.frame, out, result.features, table, provenance=source.provenance)
     if save is not None:
         save_spherings(as_path(save), result.spherings, result.features)
     return result

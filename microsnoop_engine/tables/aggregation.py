@@ -110,7 +110,7 @@ def aggregate(
         if level == "treatment":
             frame = _treatments(frame, source.path, treatment, names, statistic, min_objects, keep_values)
     if out is not None:
-        write_table(frame, out, names, table)
+        write_table(frame, out, names, table, provenance=source.provenance)
     return FeatureTable(frame, names)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from ..errors import InputError, MissingExtraError, first_line, listing
 from ..storage.atomic import atomic_path
 from ..storage.paths import path_kind
 from .columns import parse_feature
+from .provenance import ENTRY, Provenance, as_metadata, from_metadata
 from .source import TableSource, rows_per_chunk
 
 log = logging.getLogger(__name__)
@@ -65,7 +66,7 @@ def open_anndata(path: Path) -> TableSource:
                 frame = pd.concat([frame, pd.DataFrame(block[:, where], columns=chosen)], axis=1)
             yield frame[list(columns)]
 
-    return TableSource(path, (*metadata, *names), read, tuple(names))
+    return TableSource(path, (*metadata, *names), read, tuple(names), _provenance(data))
 
 
 def _read(path: Path) -> Any:
@@ -79,6 +80,11 @@ def _read(path: Path) -> Any:
         raise MissingExtraError("zarr", "zarr", f"reading '{path}'") from None
     except (OSError, KeyError, ValueError) as error:
         raise InputError(f"'{path}' cannot be read as AnnData: {first_line(error)}; write it again") from None
+
+
+def _provenance(data: Any) -> Provenance:
+    entry = data.uns.get(ENTRY)
+    return from_metadata(entry) if isinstance(entry, Mapping) else ()
 
 
 def _has_x(data: Any) -> bool:
@@ -102,6 +108,7 @@ def write_anndata(
     path: Path,
     like: Path | None = None,
     rows: NDArray[np.intp] | None = None,
+    provenance: Provenance = (),
 ) -> None:
     """Write a table as .h5ad; ``var`` holds object set, channel and index of learned features.
 
@@ -119,6 +126,8 @@ def write_anndata(
         and ``layers`` if it has all features. What is not kept is named in a warning.
     rows : array (n,), int, optional
         The number in ``like`` of each row; by default all in their order, if there are as many.
+    provenance : Provenance
+        Becomes ``uns['microsnoop']``.
 
     Raises
     ------
@@ -138,6 +147,9 @@ def write_anndata(
         data.obsm[SPATIAL] = obs[sorted(centers)].to_numpy(np.float32)
     if like is not None:
         _keep(data, _read(like), features, rows, like)
+    data.uns.pop(ENTRY, None)
+    if provenance:
+        data.uns[ENTRY] = as_metadata(provenance)
     with atomic_path(path) as temporary:
         data.write_h5ad(temporary)
 

@@ -21,6 +21,7 @@ from ..errors import InputError, first_line
 from ..storage.paths import open_header, store_errors, stream_for_arrow
 from .column_types import MISSING_WORDS, TextColumn, arrow_frame, is_identifier, is_measured, text_to
 from .columns import IMAGE_NUMBER, IMAGE_SET, METADATA, OBJECT_NUMBER
+from .provenance import read_beside
 from .source import TableSource
 
 log = logging.getLogger(__name__)
@@ -62,7 +63,7 @@ def open_csv(path: Path) -> TableSource:
         if file.read(2) in (b"\xff\xfe", b"\xfe\xff"):
             raise InputError(f"'{path}' is not UTF-8 text: save it as CSV in UTF-8")
     table = _CsvFile(path)
-    return TableSource(path, table.names, table.chunks)
+    return TableSource(path, table.names, table.chunks, provenance=read_beside(path))
 
 
 @dataclass

@@ -8,6 +8,8 @@ from typing import TypeGuard
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ..errors import InputError, first_line
@@ -17,6 +19,7 @@ from .conventions import conventional
 from .csv_files import CSV, open_csv
 from .outputs import check_output
 from .parquet_files import TABLE, holds_parquet, open_parquet
+from .provenance import Provenance, as_metadata, write_beside
 from .selection import select
 from .source import TableSource, in_memory
 
@@ -120,6 +123,7 @@ def write_table(
     features: Sequence[str],
     like: object = None,
     rows: NDArray[np.intp] | None = None,
+    provenance: Provenance = (),
 ) -> Path:
     """Write a table, whole or not at all, in the format that its name ends in.
 
@@ -135,6 +139,9 @@ def write_table(
         ``uns``, as far as they fit.
     rows : array (n,), int, optional
         The number in ``like`` of each row; by default all in their order, if there are as many.
+    provenance : Provenance
+        How the learned features were computed. Parquet and AnnData keep it inside, a CSV file in ``NAME.csv.json``
+        beside it; SQLite does not keep it.
 
     Returns
     -------
@@ -151,7 +158,7 @@ def write_table(
         if ending == ".h5ad":
             from .anndata_files import write_anndata
 
-            write_anndata(frame, features, path, as_path(like) if is_anndata(like) else None, rows)
+            write_anndata(frame, features, path, as_path(like) if is_anndata(like) else None, rows, provenance)
             return path
         if ending == ".sqlite":
             from .databases import write_database
@@ -160,9 +167,13 @@ def write_table(
             return path
         with atomic_path(path) as temporary:
             if ending == ".parquet":
-                frame.to_parquet(temporary, index=False)
+                table = pa.Table.from_pandas(frame, preserve_index=False)
+                metadata = {**(table.schema.metadata or {}), **as_metadata(provenance)}
+                pq.write_table(table.replace_schema_metadata(metadata), temporary)
             else:
                 frame.to_csv(temporary, index=False, compression="gzip" if ending == ".csv.gz" else None)
+        if ending != ".parquet":
+            write_beside(path, provenance)
     except OSError as error:
         raise InputError(f"'{path}' cannot be written: {error.strerror or first_line(error)}") from None
     return path

@@ -30,6 +30,7 @@ from .features import select_features
 from .formats import open_table, write_table
 from .keys import key_column, key_rows
 from .outputs import check_output
+from .provenance import side_by_side
 from .source import FeatureTable, TableSource, name_in_errors, read_frame
 
 log = logging.getLogger(__name__)
@@ -107,6 +108,9 @@ def combine(
         check_output(as_path(out), inputs=(first, second))
     sources = [open_table(table, objects) for table in (first, second)]
     chosen = [select_features(source) for source in sources]
+    provenance = side_by_side(
+        *((source.path, source.provenance, names) for source, names in zip(sources, chosen, strict=True))
+    )
     a, b = (read_frame(source) for source in sources)
     with name_in_errors(first, second):
         _refuse_other_features(a, b, [name for name in chosen[0] if name in set(chosen[1])], on)
@@ -114,7 +118,7 @@ def combine(
         joined = _side_by_side(a, b, pairs)
     features = list(dict.fromkeys(name for names in chosen for name in names))
     if out is not None:
-        write_table(joined, out, features, first, pairs[0])
+        write_table(joined, out, features, first, pairs[0], provenance)
     unmatched = (len(a) - len(joined), len(b) - len(joined))
     return CombinedTable(joined, features, unmatched, _largest_distance(a, b, pairs))
 

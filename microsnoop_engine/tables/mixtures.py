@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ class Rows:
 
     def __init__(self, source: TableSource, apart: Sequence[str]) -> None:
         self._of = source
-        self.source = TableSource(source.path, source.columns, self._read, source.features)
+        self.source = replace(source, read=self._read)
         self.numbered, self.counted = OBJECT_NUMBER in source.columns, COUNT in source.columns
         self.paths = [name for name in source.columns if _PATH.match(name)]
         keys = (*apart, WELL, TABLE_NUMBER, IMAGE_NUMBER, OBJECT_NUMBER)

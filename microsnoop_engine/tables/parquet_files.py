@@ -17,6 +17,7 @@ from ..errors import InputError, first_line
 from ..storage.paths import files_in, folders_in, for_arrow, path_kind, store_errors
 from .column_types import TextColumn, arrow_frame, as_plain, common_type, is_measured
 from .columns import IMAGE_SET, METADATA
+from .provenance import Provenance, below_each_other, from_metadata
 from .source import TableSource, rows_per_chunk
 
 log = logging.getLogger(__name__)
@@ -87,10 +88,11 @@ def open_parquet(path: Path, file_format: str = "parquet") -> TableSource:
     Raises
     ------
     InputError
-        If it is damaged, or files have other features.
+        If it is damaged, or files have other features, or features by other weights. Files of another precision are
+        logged as a warning.
     """
     data_set = _DataSet(path, file_format)
-    return TableSource(path, tuple(data_set.types), data_set.chunks)
+    return TableSource(path, tuple(data_set.types), data_set.chunks, provenance=data_set.provenance())
 
 
 class _DataSet:
@@ -118,6 +120,11 @@ class _DataSet:
         self.types = self._common_types()
         for name in [name for name, kind in self.types.items() if pa.types.is_string(kind) and is_measured(name)]:
             self.types[name] = self._kind_of_text(name)
+
+    def provenance(self) -> Provenance:
+        """Return how the features of all files were computed."""
+        schemas = zip(self._files, self._schemas, strict=True)
+        return below_each_other([(file, from_metadata(schema.metadata)) for file, schema in schemas])
 
     def _common_types(self) -> dict[str, pa.DataType]:
         """Find the type of each column, and refuse files without a feature that others have."""

@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from ..errors import InputError, require_columns
+from .provenance import Provenance
 
 CHUNK_BYTES = 64 << 20
 """Approximate size of a chunk in memory."""
@@ -29,12 +30,15 @@ class TableSource:
         Takes names of columns; yields chunks (``pandas.DataFrame``) of them, in the order of the rows.
     features : tuple of str, optional
         The columns that the file itself declares to be features (X of AnnData); None where it declares none.
+    provenance : Provenance
+        How its learned features were computed, as far as the file says so.
     """
 
     path: Path
     columns: tuple[str, ...]
     read: Callable[[Sequence[str]], Iterator[pd.DataFrame]]
     features: tuple[str, ...] | None = None
+    provenance: Provenance = ()
 
     def chunks(self, columns: Sequence[str] | None = None) -> Iterator[pd.DataFrame]:
         """Read the table in chunks.

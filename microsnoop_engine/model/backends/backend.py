@@ -11,9 +11,6 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from torch import Tensor
 
-CONVOLUTIONAL = ("unet", "compact")
-"""Architectures that OpenVINO runs, without PyTorch, and that keep their numbers in float16."""
-
 
 class Backend(Protocol):
     """Compute embeddings with a library on a device.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DeviceError
+from ..architectures import find_architecture
 from ..checkpoints import Card
 from ..frame import LARGEST
 
@@ -70,16 +71,12 @@ class OpenVinoBackend:
         sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
         import openvino as ov
 
-        from .openvino_compact import CompactGraphs
-        from .openvino_unet import UnetGraphs
-
         self._core = ov.Core()
         has_bfloat16 = "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         if precision == "bfloat16" and not has_bfloat16:
             raise DeviceError("this CPU has no bfloat16 arithmetic: set `precision` to auto or float32")
         self._config: dict[str, str | int] = {"INFERENCE_NUM_THREADS": threads} if threads else {}
-        graphs: dict[str, Callable[..., Graphs]] = {"unet": UnetGraphs, "compact": CompactGraphs}
-        self._graphs = graphs[card.architecture](state, card)
+        self._graphs: Graphs = find_architecture(card.architecture).load_graphs()(state, card)
         limits = {"auto": self._graphs.bfloat16_limit if has_bfloat16 else 0, "bfloat16": LARGEST, "float32": 0}
         self._bfloat16_limit = limits[precision]
         self.precision = "bfloat16" if self._bfloat16_limit else "float32"

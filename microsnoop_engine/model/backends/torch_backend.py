@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...errors import DeviceError, InputError, first_line
+from ..architectures import ARCHITECTURES, find_architecture
 from ..checkpoints import Card
 from ..devices import out_of_memory
 from ..network import Network
 from ..registry import build
-from .backend import CONVOLUTIONAL
 from .torch_network import for_inference
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ class TorchBackend:
     device : str
         ``cpu``, ``cuda``, ``cuda:1``, ... or ``mps``.
     precision : {'auto', 'float32', 'bfloat16', 'float16'}
-        ``auto``: float16 on CUDA for the shipped networks, float32 elsewhere.
+        ``auto``: float16 on CUDA for networks whose numbers fit into it, float32 elsewhere.
     threads : int, optional
         CPU threads; by default all cores.
 
@@ -205,21 +205,19 @@ def check_device(device: str) -> None:
 
 
 def _choose_precision(device: str, precision: str, card: Card, whitened: bool) -> str:
-    convolutional, cuda = card.architecture in CONVOLUTIONAL, device.startswith("cuda")
+    float16, cuda = find_architecture(card.architecture).float16, device.startswith("cuda")
     if precision == "bfloat16" and whitened:
-        other = "float16 (or auto)" if convolutional and cuda else "float32 (or auto)"
+        other = "float16 (or auto)" if float16 and cuda else "float32 (or auto)"
         raise InputError(
             f"the weights '{card.name}' are whitened, which makes the rounding errors of PyTorch's bfloat16 too "
             f"large: set `precision` to {other}"
         )
-    if precision == "float16" and not convolutional:
-        networks = ", ".join(CONVOLUTIONAL)
+    if precision == "float16" and not float16:
+        networks = ", ".join(name for name, architecture in ARCHITECTURES.items() if architecture.float16)
         raise InputError(f"`precision` float16 is for the networks {networks}: '{card.name}' is a {card.architecture}")
-    if precision != "auto" or not cuda:
-        return "float32" if precision == "auto" else precision
-    if convolutional:
-        return "float16"
-    return "bfloat16" if torch.cuda.is_bf16_supported() and not whitened else "float32"
+    if precision != "auto":
+        return precision
+    return "float16" if cuda and float16 else "float32"
 
 
 def _true_float32() -> AbstractContextManager[None]:

@@ -145,7 +145,7 @@ def test_a_folder_with_a_pattern_and_nuclei_that_are_found(tmp_path):
         (["profile", "LoadData.csv", "--out", "out", "--memory", "-1"], 2, "it must be above 0"),
         (["profile", "LoadData.csv", "--out", "out", "--mode", "cell"], 2, "invalid choice: 'cell'"),
         (["weights", "info", "nowhere.safetensors"], 1, "no weights file at 'nowhere.safetensors'"),
-        (["weights", "import", "nowhere.pth"], 1, "no checkpoint at 'nowhere.pth'"),
+        (["weights", "import", "nowhere.pth"], 1, "no weights file at 'nowhere.pth'"),
         (["install", "cellprofiler", "LoadData.csv"], 1, "LoadData.csv' is a file; name a folder"),
         ([], 2, "COMMAND"),
     ],

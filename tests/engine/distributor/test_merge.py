@@ -8,12 +8,14 @@ import subprocess
 import sys
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from microsnoop_engine.cli.main import main
 from microsnoop_engine.distributor.merge import merge
 from microsnoop_engine.errors import InputError
 from microsnoop_engine.images.synthetic import write_screen
+from microsnoop_engine.tables.formats import open_table
 from microsnoop_engine.tables.parquet_files import read_table
 
 MODE = ["--mode", "image", "--channels", "DNA", "--quiet"]
@@ -163,3 +165,34 @@ def test_bad_shares_are_usage_errors(screen, tmp_path, text, capsys):
         main(["profile", str(screen), "--out", str(tmp_path), "--shard", text])
     assert stop.value.code == 2
     assert "such as 3/10" in capsys.readouterr().err
+
+
+def recompute(shard, **run):
+    """Let a share say that it was computed otherwise."""
+    path = shard / "manifest.jsonl"
+    first, *others = path.read_text().splitlines()
+    entry = json.loads(first)
+    entry["run"] |= run
+    path.write_text("\n".join([json.dumps(entry), *others]) + "\n")
+    for part in (shard / "profiles.parquet").glob("*.parquet"):
+        table = pq.read_table(part)
+        metadata = table.schema.metadata | {key.encode(): value.encode() for key, value in run.items()}
+        pq.write_table(table.replace_schema_metadata(metadata), part)
+
+
+def test_shares_of_different_precision_are_merged_with_a_warning(shares, caplog):
+    precision = json.loads((shares / "shard-0001-of-0003" / "manifest.jsonl").open().readline())["run"]["precision"]
+    other = {"float32": "bfloat16", "bfloat16": "float32"}[precision]
+    recompute(shares / "shard-0002-of-0003", precision=other)
+    merge(shares)
+    assert f"microsnoop-fast were computed in {precision} and {other}" in caplog.text
+    assert "by up to 0.02 standard deviations of the cells" in caplog.text
+    run = json.loads((shares / "manifest.jsonl").open().readline())["run"]
+    assert run["precision"] == f"{precision} and {other}"
+    assert open_table(shares).provenance[0].precision == f"{precision} and {other}"
+
+
+def test_shares_of_different_weights_are_not_merged(shares):
+    recompute(shares / "shard-0002-of-0003", weights="microsnoop-other 0a1b")
+    with pytest.raises(InputError, match="are of different runs: weights differ"):
+        merge(shares)

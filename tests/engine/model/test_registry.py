@@ -10,12 +10,14 @@ import torch.nn.functional as F
 
 from microsnoop_engine import Embedder, load_model
 from microsnoop_engine.errors import InputError, WeightsError
-from microsnoop_engine.model import registry
+from microsnoop_engine.model import architectures
+from microsnoop_engine.model.architectures import ARCHITECTURES, GROUP
 from microsnoop_engine.model.checkpoints import Card, save_weights
 from microsnoop_engine.model.network import Network
-from microsnoop_engine.model.registry import ARCHITECTURES, make_network
+from microsnoop_engine.model.registry import build, make_network
 from microsnoop_engine.model.vit import MaskedViT
 
+OURS = [name for name, architecture in ARCHITECTURES.items() if not architecture.imported]
 CROPS = torch.from_numpy(np.random.default_rng(0).random((3, 1, 64, 64), dtype=np.float32))
 
 
@@ -48,7 +50,7 @@ def test_the_compact_network_embeds_only():
         network(CROPS)
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("name", OURS)
 def test_weights_of_every_network_load_and_embed(name, tmp_path):
     network = make_network(name, decoder=False).eval()
     state = {k: v.numpy() for k, v in network.state_dict().items() if not k.endswith("num_batches_tracked")}
@@ -68,22 +70,35 @@ def test_openvino_refuses_other_networks(tmp_path):
 
 
 def test_a_network_of_another_package(monkeypatch):
-    point = EntryPoint("small", "torch.nn:LayerNorm", registry.GROUP)
-    monkeypatch.setattr(registry, "entry_points", lambda group: [point])
+    point = EntryPoint("small", "torch.nn:LayerNorm", GROUP)
+    monkeypatch.setattr(architectures, "entry_points", lambda group: [point])
     assert isinstance(make_network("small", 8, True), torch.nn.LayerNorm)
-    with pytest.raises(WeightsError, match="no architecture 'tiny'; there are unet, compact, vit, small"):
+    with pytest.raises(
+        WeightsError, match="no architecture 'tiny'; there are unet, compact, vit, timm, torchscript, small"
+    ):
         make_network("tiny")
+
+
+def test_an_imported_network_cannot_be_trained():
+    with pytest.raises(WeightsError, match="'timm' cannot be trained here: import their weights"):
+        make_network("timm")
+
+
+def test_options_that_do_not_fit():
+    state = {k: v.numpy() for k, v in make_network("vit", decoder=False).state_dict().items()}
+    with pytest.raises(WeightsError, match=r"the card of 'mine' has `options` that do not fit: .*'colour'"):
+        build(state, Card("mine", architecture="vit", options={"colour": 3}))
 
 
 def test_the_card_decides_the_network():
     state = {k: v.numpy() for k, v in make_network("vit", decoder=False).state_dict().items()}
     card = Card("mine", architecture="vit")
-    assert isinstance(registry.build(state, card), MaskedViT)
+    assert isinstance(build(state, card), MaskedViT)
     with pytest.raises(WeightsError, match=r"missing: encoder\.0"):
-        registry.build(state, dataclasses.replace(card, architecture="unet"))
+        build(state, dataclasses.replace(card, architecture="unet"))
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("name", OURS)
 def test_a_network_of_another_dimension(name, tmp_path):
     """The card's dimension decides how many numbers an embedding has, from the network to the embedder."""
     network = make_network(name, 64, decoder=False).eval()

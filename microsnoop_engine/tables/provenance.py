@@ -1,0 +1,216 @@
+"""Keep with a table by which weights, and in which precision, its learned features were computed."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+from ..storage.atomic import write_atomic
+from ..storage.paths import path_kind, read_if_there, remove
+from .columns import parse_feature
+
+log = logging.getLogger(__name__)
+
+KEYS = ("weights", "precision")
+"""Names in the metadata of a table: of the schema of Parquet, ``uns["microsnoop"]`` of AnnData, a file beside a CSV."""
+ENTRY = "microsnoop"
+"""The entry of ``uns`` of AnnData."""
+_SEPARATOR = "; "
+SHIFTS = {"microsnoop-fast": (0.024, 0.086), "microsnoop-base": (0.138, 1.047)}
+"""Largest shift of the mean between bfloat16 and float32 on a CPU, in standard deviations of the cells: of whole boxes,
+and with the mask ``object`` (benchmarks/results/precision.md)."""
+
+
+@dataclass(frozen=True)
+class Computed:
+    """Describe how learned features were computed.
+
+    Attributes
+    ----------
+    weights : str
+        Name and hash.
+    precision : str
+        Several, joined by ``and``, where rows differ.
+    """
+
+    weights: str
+    precision: str
+
+    @property
+    def name(self) -> str:
+        """Name of the weights, with the beginning of their hash."""
+        name, _, sha256 = self.weights.rpartition(" ")
+        return f"{name} ({sha256[:12]})" if name else self.weights
+
+
+Provenance = tuple[Computed, ...]
+"""One for each network whose features a table holds; empty if that is not known."""
+
+
+def as_metadata(provenance: Provenance) -> dict[str, str]:
+    """Return the entries of a table's metadata.
+
+    Examples
+    --------
+    >>> as_metadata((Computed("microsnoop-fast 0a1b", "float32"),))
+    {'weights': 'microsnoop-fast 0a1b', 'precision': 'float32'}
+    """
+    if not provenance:
+        return {}
+    return {key: _SEPARATOR.join(getattr(computed, key) for computed in provenance) for key in KEYS}
+
+
+def from_metadata(metadata: Mapping[Any, Any] | None) -> Provenance:
+    """Read the entries of a table's metadata, text or bytes; empty if there are none."""
+    found = []
+    for key in KEYS:
+        value = (metadata or {}).get(key, (metadata or {}).get(key.encode(), ""))
+        found.append((value.decode() if isinstance(value, bytes) else str(value)).split(_SEPARATOR))
+    if not (found[0][0] and found[1][0]) or len(found[0]) != len(found[1]):
+        return ()
+    return tuple(Computed(*pair) for pair in zip(*found, strict=True))
+
+
+def below_each_other(tables: Sequence[tuple[object, Provenance]]) -> Provenance:
+    """Return the provenance of the rows of several tables in the same columns.
+
+    Parameters
+    ----------
+    tables : sequence of (name, Provenance)
+        The name is for messages.
+
+    Returns
+    -------
+    Provenance
+
+    Raises
+    ------
+    InputError
+        If their weights differ: the numbers in a column would mean different things. Different precisions are logged as
+        a warning, with the distance that was measured between them.
+    """
+    known = [(name, provenance) for name, provenance in tables if provenance]
+    if not known:
+        return ()
+    first, expected = known[0]
+    for name, provenance in known[1:]:
+        if weights_of(provenance) != weights_of(expected):
+            raise InputError(
+                f"'{first}' and '{name}' were measured with different weights ({_names(expected)}; "
+                f"{_names(provenance)}), whose features cannot be compared: measure all with the same weights"
+            )
+    merged = []
+    for number, computed in enumerate(expected):
+        precisions = list(dict.fromkeys(provenance[number].precision for _, provenance in known))
+        if len(precisions) > 1:
+            log.warning("%s", precision_warning(computed.weights, precisions))
+        merged.append(Computed(computed.weights, " and ".join(precisions)))
+    return tuple(merged)
+
+
+def side_by_side(
+    first: tuple[object, Provenance, Iterable[str]], second: tuple[object, Provenance, Iterable[str]]
+) -> Provenance:
+    """Return the provenance of two tables whose columns are joined.
+
+    Parameters
+    ----------
+    first, second : (name, Provenance, columns)
+        The name is for messages.
+
+    Returns
+    -------
+    Provenance
+
+    Raises
+    ------
+    InputError
+        If both hold learned features of one object set, by different weights. Different precisions are logged as a
+        warning, with the distance that was measured between them.
+    """
+    (name_a, a, columns_a), (name_b, b, columns_b) = first, second
+    shared = _object_sets(columns_a) & _object_sets(columns_b)
+    if shared and a and b and weights_of(a) != weights_of(b):
+        raise InputError(
+            f"'{name_a}' and '{name_b}' hold features of {', '.join(sorted(shared))} by different weights "
+            f"({_names(a)}; {_names(b)}), which cannot be compared: measure all channels with the same weights"
+        )
+    for computed in a:
+        others = [other.precision for other in b if other.weights == computed.weights]
+        if others and others[0] != computed.precision:
+            log.warning("%s", precision_warning(computed.weights, [computed.precision, *others]))
+    return tuple(dict.fromkeys((*a, *b)))
+
+
+def precision_warning(weights: str, precisions: Sequence[str]) -> str:
+    """Describe how far features of the same weights lie apart that were computed in different precisions."""
+    name = weights.rpartition(" ")[0] or weights
+    kinds = " and ".join(precisions)
+    shifts = SHIFTS.get(name) if {*kinds.split(" and ")} == {"bfloat16", "float32"} else None
+    distance = "by how much was not measured for these weights"
+    if shifts:
+        distance = (
+            f"by up to {shifts[0]:.2f} standard deviations of the cells, with the mask object by up to {shifts[1]:.2f}"
+        )
+    return (
+        f"features by {name} were computed in {kinds}, which moves all cells together: {distance}. To be sure, measure "
+        "all in float32 (`precision`)"
+    )
+
+
+def weights_of(provenance: Provenance) -> tuple[str, ...]:
+    """Return the weights of a provenance."""
+    return tuple(computed.weights for computed in provenance)
+
+
+def describe(provenance: Provenance) -> str:
+    """Describe a provenance in a line, for a report; blank if it is not known."""
+    return ", ".join(f"{computed.name} in {computed.precision}" for computed in provenance)
+
+
+def write_beside(path: Path, provenance: Provenance) -> None:
+    """Write a provenance beside a table whose format has no metadata, as ``NAME.json``, or remove an old one.
+
+    It states the size of the table, so that it does not count for another table of that name.
+    """
+    companion = path.with_name(f"{path.name}.json")
+    if provenance:
+        content = {**as_metadata(provenance), "bytes": _size(path)}
+        write_atomic(companion, (json.dumps(content, indent=1) + "\n").encode())
+    elif _read(companion) is not None:
+        remove(companion)
+
+
+def read_beside(path: Path) -> Provenance:
+    """Read the provenance beside a table; empty if there is none, or it is that of another table."""
+    content = _read(path.with_name(f"{path.name}.json"))
+    return from_metadata(content) if content and content["bytes"] == _size(path) else ()
+
+
+def _read(companion: Path) -> dict[str, Any] | None:
+    """Read a companion; None for a file that is none."""
+    if not path_kind(companion):
+        return None
+    try:
+        content = json.loads(read_if_there(companion) or b"")
+    except ValueError:
+        return None
+    ours = isinstance(content, dict) and {*KEYS, "bytes"} <= content.keys()
+    return content if ours else None
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size
+
+
+def _object_sets(columns: Iterable[str]) -> set[str]:
+    return {feature.objects for name in columns if (feature := parse_feature(str(name)))}
+
+
+def _names(provenance: Provenance) -> str:
+    return ", ".join(computed.name for computed in provenance)
