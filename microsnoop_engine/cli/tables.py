@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import listing
-from .options import names_argument, path_argument
+from .options import names_argument, path_argument, positive_int
 
 TABLE_HELP = (
     "a folder of microsnoop profile; .parquet, .csv, .csv.gz, .h5ad; a folder of CellProfiler's ExportToSpreadsheet or "
@@ -108,10 +108,23 @@ def _add_sphere(commands: Any) -> None:
     )
     _add_table(parser)
     parser.add_argument(
-        "--controls", required=True, metavar="QUERY", help="the control rows, \"Metadata_role == 'negative'\""
+        "--controls",
+        required=True,
+        metavar="QUERY",
+        help="the control rows, \"Metadata_role == 'negative'\", or all: every row, where a screen has no controls",
     )
     parser.add_argument("--by", metavar="COLUMN", help="sphere each group (plate) on its own controls")
-    parser.add_argument("--method", choices=("zca-cor", "zca", "pca-cor", "pca"), default="zca-cor")
+    parser.add_argument(
+        "--method",
+        choices=("zca-cor", "zca", "pca-cor", "pca"),
+        help="default: zca-cor (the paper's); with --components pca",
+    )
+    parser.add_argument(
+        "--components",
+        type=positive_int,
+        metavar="N",
+        help="keep the N directions in which the controls vary most, as columns PC1, PC2, ...",
+    )
     parser.add_argument(
         "--regularization",
         type=_regularization,
@@ -268,6 +281,7 @@ def run_sphere(options: argparse.Namespace) -> int:
             by=options.by,
             method=options.method,
             regularization=options.regularization,
+            components=options.components,
             replicates=options.replicates,
             weights=options.weights,
             missing=options.missing,
@@ -276,6 +290,8 @@ def run_sphere(options: argparse.Namespace) -> int:
             out=options.out,
             save=options.save,
         )
+    if options.controls == "all":
+        _say(options, "every row counts as a control: what most rows have in common is whitened, too")
     for group, sphering in result.spherings.items():
         _say(options, f"{group}: {sphering.diagnostics_}")
         if warning := sphering.diagnostics_.warning:

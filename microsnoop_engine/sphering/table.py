@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from sklearn.base import clone
 
 from ..errors import InputError, require_columns
 from ..evaluation.metrics import knn_correct
@@ -27,7 +28,7 @@ from .handcrafted import constant_over_controls, robust_z, uninformative
 from .spherize import SpheringWarning, Spherize, save_spherings
 
 ALL_ROWS = "all"
-"""The name of the only group of a global fit."""
+"""The name of the only group of a global fit, and in place of a query: every row is a control."""
 MISSING = ("drop-row", "drop-feature", "impute")
 DOMINANT = 0.9
 """Share of the squared length of a row above which one feature dominates it."""
@@ -71,8 +72,9 @@ def sphere(
     *,
     features: str | Sequence[str] = "all",
     by: str | None = None,
-    method: str = "zca-cor",
+    method: str | None = None,
     regularization: str | float = "knee",
+    components: int | None = None,
     replicates: str | None = None,
     weights: Mapping[str, float] | None = None,
     missing: str = "drop-row",
@@ -88,10 +90,10 @@ def sphere(
     table : str, Path, DataFrame or TableSource
         See :func:`.open_table`.
     controls : str
-        Query of the control rows, such as ``Metadata_role == 'negative'`` (see :func:`.select_rows`).
+        Query of the control rows, such as ``Metadata_role == 'negative'`` (see :func:`.select_rows`), or ``all``.
     features : str or sequence of str
         See :func:`.select_features`.
-    by, method, regularization, replicates, weights, missing, clip
+    by, method, regularization, components, replicates, weights, missing, clip
         See :func:`.sphere_frame`.
     objects : str, optional
         Object set of a CellProfiler export.
@@ -128,6 +130,7 @@ def sphere(
             by=by,
             method=method,
             regularization=regularization,
+            components=components,
             replicates=replicates,
             weights=weights,
             missing=missing,
@@ -146,8 +149,9 @@ def sphere_frame(
     controls: str,
     *,
     by: str | None = None,
-    method: str = "zca-cor",
+    method: str | None = None,
     regularization: str | float = "knee",
+    components: int | None = None,
     replicates: str | None = None,
     weights: Mapping[str, float] | None = None,
     missing: str = "drop-row",
@@ -157,19 +161,20 @@ def sphere_frame(
 
     Learned features enter as they are. Classical ones first become robust z-scores on the controls; those that are
     constant or near-duplicates are dropped. With ``pca`` and ``pca-cor``, the columns of the result are called ``PC1``,
-    ``PC2``, ...: each is a mixture of all features.
+    ``PC2``, ...: each is a mixture of all features, those in which the controls vary most come first.
 
     Parameters
     ----------
     frame : DataFrame
     features : sequence of str
     controls : str
-        Query of the control rows.
+        Query of the control rows, or ``all``: the features are whitened on all rows, where a screen has no controls.
     by : str, optional
         Column of the groups (plates) that are sphered on their own controls; by default all rows form one group.
-    method, regularization
-        Of :class:`.Spherize`. With ``auto``, the regularization is the value of a grid with which most treated rows
-        have a row of the same ``replicates`` as nearest neighbor.
+    method, regularization, components
+        Of :class:`.Spherize`; the method is ``zca-cor`` by default, with ``components`` ``pca``. With ``auto``, the
+        regularization is the value of a grid with which most treated rows (or all, if all are controls) have a row of
+        the same ``replicates`` as nearest neighbor.
     replicates : str, optional
         Column of what is replicated (the treatment), for ``auto``.
     weights : mapping of str to float, optional
@@ -202,6 +207,7 @@ def sphere_frame(
         raise InputError(f"`missing` is '{missing}': choose one of {', '.join(MISSING)}")
     if clip is not None and not clip > 0:
         raise InputError(f"`clip` is {clip}: it must be above 0")
+    method = method or ("zca-cor" if components is None else "pca")
     if weights is not None and method.startswith("pca"):
         raise InputError("`weights` need `method` zca or zca-cor: principal components mix both kinds of features")
     values = frame[list(features)].to_numpy(np.float64, copy=True)
@@ -233,13 +239,17 @@ def sphere_frame(
         if replicates is None:
             raise InputError("`regularization` auto needs `replicates`, the column of what is replicated")
         labels = frame[replicates].astype(str).to_numpy()
-        regularization = best_regularization(values, is_control, groups, labels, method, present & ~is_control)
-    sphered, spherings = _sphere(values, is_control, groups, method, regularization)
+        compared = present if controls == ALL_ROWS else present & ~is_control
+        regularization = best_regularization(
+            values, is_control, groups, labels, method, compared, components=components
+        )
+    sphered, spherings = _sphere(values, is_control, groups, Spherize(method, regularization, components))
     for name, sphering in spherings.items():
         if sphering.diagnostics_.warning:
             warnings.warn(f"{name}: {sphering.diagnostics_.warning}", SpheringWarning, stacklevel=2)
     if method.startswith("pca"):
-        names = [f"PC{number + 1}" for number in range(len(names))]
+        names = [f"PC{number + 1}" for number in range(sphered.shape[1])]
+        learned = np.zeros(len(names), bool)
     dominant = _dominant(sphered, names)
     sphered *= _block_weights(learned, weights)
     result = frame.drop(columns=list(features))
@@ -291,6 +301,7 @@ def best_regularization(
     method: str = "zca-cor",
     compared: NDArray[np.bool_] | None = None,
     grid: Sequence[float] = GRID,
+    components: int | None = None,
 ) -> float:
     """Find the regularization with which most rows have a row of their own label as nearest neighbor by cosine.
 
@@ -308,6 +319,8 @@ def best_regularization(
         Rows that are compared, usually the treated ones; by default all.
     grid : sequence of float
         Regularizations to try, from 0, in rising order.
+    components : int, optional
+        Of :class:`.Spherize`.
 
     Returns
     -------
@@ -326,7 +339,7 @@ def best_regularization(
         raise InputError("no treatment has two rows: the regularization cannot be chosen by replicates")
     shares = []
     for regularization in grid:
-        sphered, _ = _sphere(values, is_control, groups, method, regularization)
+        sphered, _ = _sphere(values, is_control, groups, Spherize(method, regularization, components))
         shares.append(_nearest_alike(sphered[compared], labels[compared]))
     return grid[len(grid) - 1 - int(np.argmax(shares[::-1]))]
 
@@ -341,7 +354,7 @@ def _nearest_alike(values: NDArray[Any], labels: NDArray[Any]) -> float:
 
 def _control_rows(frame: pd.DataFrame, controls: str, present: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Find the control rows (n,) that have features."""
-    selected = select_rows(frame, controls)
+    selected = np.ones(len(frame), bool) if controls == ALL_ROWS else select_rows(frame, controls)
     if not selected.any():
         raise InputError(f'no row is a control by "{controls}": check names and spelling')
     is_control: NDArray[np.bool_] = selected & present
@@ -371,11 +384,11 @@ def _sphere(
     values: NDArray[Any],
     is_control: NDArray[np.bool_],
     groups: Mapping[str, NDArray[np.intp]],
-    method: str,
-    regularization: str | float,
+    sphering: Spherize,
 ) -> tuple[NDArray[Any], dict[str, Spherize]]:
     """Sphere each group on its own controls; rows outside of all groups become NaN."""
-    sphered, spherings = np.full_like(values, np.nan), {}
+    sphered = np.full((len(values), sphering.components or values.shape[1]), np.nan)
+    spherings: dict[str, Spherize] = {}
     for name, rows in groups.items():
         controls = rows[is_control[rows]]
         if len(controls) < 2:
@@ -386,7 +399,7 @@ def _sphere(
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", SpheringWarning)  # the caller warns once, with the group's name
-                spherings[name] = Spherize(method, regularization).fit(values[controls])
+                spherings[name] = clone(sphering).fit(values[controls])
         except InputError as error:
             raise InputError(f"group '{name}': {error}") from None
         sphered[rows] = spherings[name].transform(values[rows])
