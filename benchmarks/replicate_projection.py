@@ -32,8 +32,8 @@ GRID = (0.01, 0.1, 1.0, 10.0)
 HEAD = """\
 # A projection learned from replicates
 
-`python benchmarks/replicate_projection.py --plate out/bbbc013/fast/aggregated.parquet --out benchmarks/results`: points of
-the share of rows whose nearest row (cosine) has the same label, over the rows as they are. Only rows of treatments that
+`python benchmarks/replicate_projection.py --plate out/bbbc013/fast/aggregated.parquet --out benchmarks/results`: points
+of the share of rows whose nearest row (cosine) has the same label, over the rows as they are. Only rows of treatments that
 the projection has not seen are compared (five folds of treatments); paired 95 % intervals over treatments.
 *Replicates*: whitening of the differences between replicates of the training treatments. *Own*: whitening of the
 training rows, as `--controls all --regularization 1`.

@@ -23,6 +23,7 @@ _MODULES = {
     "find_image_sets": "images.inputs",
     "load_model": "model.registry",
     "measure": "modes.measure",
+    "normalize": "sphering.normalized_table",
     "open_table": "tables.formats",
     "profile": "distributor.run",
     "report": "reporting.page",
@@ -43,6 +44,7 @@ __all__ = [
     "find_image_sets",
     "load_model",
     "measure",
+    "normalize",
     "open_table",
     "profile",
     "report",
@@ -60,6 +62,7 @@ if TYPE_CHECKING:
     from .modes.settings import CropSettings
     from .reporting.page import report
     from .reporting.roles import ColumnRoles
+    from .sphering.normalized_table import normalize
     from .sphering.spherize import Spherize
     from .sphering.table import sphere
     from .tables.aggregation import aggregate

@@ -21,19 +21,12 @@ from ..storage.paths import as_path
 from ..tables.features import is_microsnoop, select_features
 from ..tables.formats import open_table, write_table
 from ..tables.outputs import check_output
-from ..tables.queries import select_rows
 from ..tables.source import FeatureTable, TableSource, name_in_errors, read_frame
-from ..tables.wells import is_well_column, well_names
 from .handcrafted import constant_over_controls, robust_z, uninformative
+from .rows import ALL_ROWS, control_rows, dominant_features, group_rows
 from .spherize import SpheringWarning, Spherize, save_spherings
 
-ALL_ROWS = "all"
-"""The name of the only group of a global fit, and in place of a query: every row is a control."""
 MISSING = ("drop-row", "drop-feature", "impute")
-DOMINANT = 0.9
-"""Share of the squared length of a row above which one feature dominates it."""
-FEWEST = 5
-"""Number of features from which none should dominate."""
 GRID = tuple(float(value) for value in np.logspace(-6, 1, 15))
 """Regularizations that ``auto`` tries."""
 
@@ -215,7 +208,7 @@ def sphere_frame(
     some = np.isfinite(values).any(1)
     present, lacking = _complete(values, some, missing)
     incomplete = int((some & ~np.isfinite(values[:, ~lacking]).all(1)).sum())
-    is_control = _control_rows(frame, controls, present)
+    is_control = control_rows(frame, controls, present)
     if missing == "impute":
         _impute(values, ~lacking, some, is_control)
     learned = np.array([is_microsnoop(name) for name in features])
@@ -234,7 +227,7 @@ def sphere_frame(
     if not kept:
         raise InputError("no feature is left: all are constant over the controls or have missing values")
     values, learned, names = values[:, kept], learned[kept], [features[column] for column in kept]
-    groups = _groups(frame, by, present)
+    groups = group_rows(frame, by, present)
     if regularization == "auto":
         if replicates is None:
             raise InputError("`regularization` auto needs `replicates`, the column of what is replicated")
@@ -250,7 +243,7 @@ def sphere_frame(
     if method.startswith("pca"):
         names = [f"PC{number + 1}" for number in range(sphered.shape[1])]
         learned = np.zeros(len(names), bool)
-    dominant = _dominant(sphered, names)
+    dominant = dominant_features(sphered, names)
     sphered *= _block_weights(learned, weights)
     result = frame.drop(columns=list(features))
     result = result.join(pd.DataFrame(sphered.astype(np.float32), columns=names, index=frame.index))
@@ -280,17 +273,6 @@ def _impute(
         if gaps.any():
             known = values[is_control & ~gaps, column]
             values[gaps, column] = np.median(known if len(known) else values[rows & ~gaps, column])
-
-
-def _dominant(sphered: NDArray[Any], names: Sequence[str]) -> dict[str, int]:
-    """Count the rows of which one feature makes up nearly all of the length."""
-    squares = sphered[np.isfinite(sphered).all(1)] ** 2
-    if len(names) < FEWEST or not len(squares):
-        return {}
-    first = squares.argmax(1)
-    rows = squares.max(1) > DOMINANT * squares.sum(1)
-    counts = np.bincount(first[rows], minlength=len(names))
-    return {names[column]: int(counts[column]) for column in np.argsort(-counts, kind="stable") if counts[column]}
 
 
 def best_regularization(
@@ -350,34 +332,6 @@ def _nearest_alike(values: NDArray[Any], labels: NDArray[Any]) -> float:
     names, counts = np.unique(labels[rows], return_counts=True)
     rows &= np.isin(labels, names[counts > 1])
     return float(knn_correct(values[rows], labels[rows], k=1).sum() / len(values)) if rows.any() else 0.0
-
-
-def _control_rows(frame: pd.DataFrame, controls: str, present: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Find the control rows (n,) that have features."""
-    selected = np.ones(len(frame), bool) if controls == ALL_ROWS else select_rows(frame, controls)
-    if not selected.any():
-        raise InputError(f'no row is a control by "{controls}": check names and spelling')
-    is_control: NDArray[np.bool_] = selected & present
-    if is_control.sum() < 2:
-        count = f"{is_control.sum()} of the {selected.sum()} control rows"
-        raise InputError(f'{count} by "{controls}" have features: sphering needs two, better more than features')
-    return is_control
-
-
-def _groups(frame: pd.DataFrame, by: str | None, present: NDArray[np.bool_]) -> dict[str, NDArray[np.intp]]:
-    """Find the rows of each group that have features."""
-    rows_present = np.flatnonzero(present)
-    if by is None:
-        return {ALL_ROWS: rows_present}
-    if (without := frame[by].isna().to_numpy()).any():
-        raise InputError(f"{without.sum()} rows have no '{by}' (the first is row {without.argmax() + 1}): fill it in")
-    return {str(name): np.intersect1d(rows, rows_present) for name, rows in _by_value(frame[by]).items()}
-
-
-def _by_value(column: pd.Series) -> dict[Any, NDArray[np.intp]]:
-    """Return the rows of each value; of wells, whatever their spelling."""
-    values = well_names(column) if is_well_column(str(column.name)) else column
-    return {name: np.asarray(rows) for name, rows in column.groupby(values, observed=True).indices.items()}
 
 
 def _sphere(
