@@ -33,8 +33,8 @@ HEAD = """\
 # A projection learned from replicates
 
 `python benchmarks/replicate_projection.py --plate out/bbbc013/fast/aggregated.parquet --out benchmarks/results`: points
-of the share of rows whose nearest row (cosine) has the same label, over the rows as they are. Only rows of treatments that
-the projection has not seen are compared (five folds of treatments); paired 95 % intervals over treatments.
+of the share of rows whose nearest row (cosine) has the same label, over the rows as they are. Only rows of treatments
+that the projection has not seen are compared (five folds of treatments); paired 95 % intervals over treatments.
 *Replicates*: whitening of the differences between replicates of the training treatments. *Own*: whitening of the
 training rows, as `--controls all --regularization 1`.
 

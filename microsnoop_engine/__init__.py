@@ -18,6 +18,7 @@ _MODULES = {
     "CropSettings": "modes.settings",
     "Embedder": "model.embedder",
     "Spherize": "sphering.spherize",
+    "activity": "tables.activity",
     "aggregate": "tables.aggregation",
     "evaluate": "tables.evaluation",
     "find_image_sets": "images.inputs",
@@ -39,6 +40,7 @@ __all__ = [
     "Embedder",
     "Spherize",
     "__version__",
+    "activity",
     "aggregate",
     "evaluate",
     "find_image_sets",
@@ -65,6 +67,7 @@ if TYPE_CHECKING:
     from .sphering.normalized_table import normalize
     from .sphering.spherize import Spherize
     from .sphering.table import sphere
+    from .tables.activity import activity
     from .tables.aggregation import aggregate
     from .tables.evaluation import evaluate
     from .tables.formats import open_table
