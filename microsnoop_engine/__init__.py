@@ -18,11 +18,13 @@ _MODULES = {
     "CropSettings": "modes.settings",
     "Embedder": "model.embedder",
     "Spherize": "sphering.spherize",
+    "activity": "tables.activity",
     "aggregate": "tables.aggregation",
     "evaluate": "tables.evaluation",
     "find_image_sets": "images.inputs",
     "load_model": "model.registry",
     "measure": "modes.measure",
+    "normalize": "sphering.normalized_table",
     "open_table": "tables.formats",
     "profile": "distributor.run",
     "report": "reporting.page",
@@ -38,11 +40,13 @@ __all__ = [
     "Embedder",
     "Spherize",
     "__version__",
+    "activity",
     "aggregate",
     "evaluate",
     "find_image_sets",
     "load_model",
     "measure",
+    "normalize",
     "open_table",
     "profile",
     "report",
@@ -60,8 +64,10 @@ if TYPE_CHECKING:
     from .modes.settings import CropSettings
     from .reporting.page import report
     from .reporting.roles import ColumnRoles
+    from .sphering.normalized_table import normalize
     from .sphering.spherize import Spherize
     from .sphering.table import sphere
+    from .tables.activity import activity
     from .tables.aggregation import aggregate
     from .tables.evaluation import evaluate
     from .tables.formats import open_table

@@ -14,6 +14,8 @@ from typing import Any
 from .. import __version__
 from ..errors import MicrosnoopError, torch_needed
 from ..storage.paths import quiet_stores
+from .activity import add_activity_command
+from .corrections import add_correction_commands
 from .inputs import add_inputs_command
 from .install import add_install_command
 from .options import Parse, add_compute_options, add_quiet_option, make_embedder, memory_bytes
@@ -100,6 +102,8 @@ def build_parser() -> argparse.ArgumentParser:
     add_inputs_command(commands)
     add_quality_command(commands)
     add_table_commands(commands)
+    add_correction_commands(commands)
+    add_activity_command(commands)
     add_screen_commands(commands, parser.parse_args)
     add_train_command(commands)
     add_weights_commands(commands)

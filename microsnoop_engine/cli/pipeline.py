@@ -21,6 +21,8 @@ from .options import Parse
 
 STEPS = ("profile", "aggregate", "sphere", "evaluate", "report")
 STATE = "steps.json"
+ALL_ROWS = "all"
+"""Control rows of a screen without controls."""
 INHERITED = {"controls": "sphere", **dict.fromkeys(("label", "compound", "batch", "groups", "neighbors"), "evaluate")}
 """Settings that the report takes from the section of another step unless its own section has them."""
 
@@ -224,7 +226,10 @@ def _profile_input(settings: dict[str, Any], path: Path) -> Path:
 
 
 def _inherited(sections: dict[str, Any]) -> dict[str, Any]:
-    return {key: sections[step][key] for key, step in INHERITED.items() if key in sections.get(step, {})}
+    found = {key: sections[step][key] for key, step in INHERITED.items() if key in sections.get(step, {})}
+    if found.get("controls") == ALL_ROWS:  # a fit on every row names no controls
+        del found["controls"]
+    return found
 
 
 def _report_arguments(sections: dict[str, Any], out: Path, before: Path | None) -> list[str]:

@@ -1,15 +1,12 @@
-"""The commands that turn tables into tables and scores: aggregate, combine, sphere, evaluate."""
+"""The commands that turn tables into tables and scores: aggregate, combine, evaluate."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import sys
-import warnings
 from pathlib import Path
 from typing import Any
 
-from ..errors import listing
 from .options import names_argument, path_argument
 
 TABLE_HELP = (
@@ -23,7 +20,6 @@ def add_table_commands(commands: Any) -> None:
     """Add the commands to the parser."""
     _add_aggregate(commands)
     _add_combine(commands)
-    _add_sphere(commands)
     _add_evaluate(commands)
 
 
@@ -31,7 +27,7 @@ def _add_aggregate(commands: Any) -> None:
     parser = commands.add_parser(
         "aggregate", help="aggregate objects to images, wells or treatments", description=run_aggregate.__doc__
     )
-    _add_table(parser)
+    add_table(parser)
     parser.add_argument("--level", choices=("image", "well", "treatment"), default="well", help="default: well")
     parser.add_argument(
         "--treatment", type=names_argument, default=(), metavar="A,B", help="columns that define a treatment"
@@ -74,7 +70,7 @@ def _add_aggregate(commands: Any) -> None:
         help="columns to join the platemap on, Plate=Metadata_Plate where it has another name there; default: "
         "Metadata_Plate,Metadata_Well",
     )
-    _add_out(parser, None, "wells.parquet, images.parquet or treatments.parquet")
+    add_out(parser, None, "wells.parquet, images.parquet or treatments.parquet")
     parser.set_defaults(run=run_aggregate)
 
 
@@ -103,53 +99,15 @@ def _add_combine(commands: Any) -> None:
         help="how far the centers of one object may be apart; default: 2",
     )
     parser.add_argument("--objects", metavar="NAME", help="of CellProfiler exports: the object set whose rows to read")
-    _add_out(parser, "combined.parquet")
+    add_out(parser, "combined.parquet")
     parser.set_defaults(run=run_combine)
-
-
-def _add_sphere(commands: Any) -> None:
-    parser = commands.add_parser(
-        "sphere", help="correct batch effects by whitening on the negative controls", description=run_sphere.__doc__
-    )
-    _add_table(parser)
-    parser.add_argument(
-        "--controls", required=True, metavar="QUERY", help="the control rows, \"Metadata_role == 'negative'\""
-    )
-    parser.add_argument("--by", metavar="COLUMN", help="sphere each group (plate) on its own controls")
-    parser.add_argument("--method", choices=("zca-cor", "zca", "pca-cor", "pca"), default="zca-cor")
-    parser.add_argument(
-        "--regularization",
-        type=_regularization,
-        default="knee",
-        metavar="RULE",
-        help="knee (default, the paper's), ledoit-wolf, a number from 0, or auto: the number with which replicates are "
-        "nearest to each other",
-    )
-    parser.add_argument("--replicates", metavar="COLUMN", help="what is replicated (treatment), for auto")
-    parser.add_argument(
-        "--weights",
-        type=_weights,
-        metavar="microsnoop=X,classical=Y",
-        help="weights of the two kinds in distances",
-    )
-    parser.add_argument(
-        "--missing",
-        choices=("drop-row", "drop-feature", "impute"),
-        default="drop-row",
-        help="a row with missing numbers: leave it without features (default), drop the features that it lacks, or "
-        "take the median of the controls",
-    )
-    parser.add_argument("--clip", type=float, metavar="Z", help="largest robust z-score of a classical feature")
-    parser.add_argument("--save", type=Path, metavar="FILE.safetensors", help="write the transform")
-    _add_out(parser, "sphered.parquet")
-    parser.set_defaults(run=run_sphere)
 
 
 def _add_evaluate(commands: Any) -> None:
     parser = commands.add_parser(
         "evaluate", help="score how well features separate labels", description=run_evaluate.__doc__
     )
-    _add_table(parser)
+    add_table(parser)
     parser.add_argument("--label", required=True, metavar="COLUMN", help="column of the labels, Metadata_MoA")
     parser.add_argument(
         "--task",
@@ -173,7 +131,8 @@ def _add_evaluate(commands: Any) -> None:
     parser.set_defaults(run=run_evaluate)
 
 
-def _add_table(parser: argparse.ArgumentParser) -> None:
+def add_table(parser: argparse.ArgumentParser) -> None:
+    """Add the table, ``--features`` and ``--objects``."""
     parser.add_argument("table", type=path_argument, metavar="TABLE", help=TABLE_HELP)
     parser.add_argument(
         "--features",
@@ -184,7 +143,8 @@ def _add_table(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--objects", metavar="NAME", help="of a CellProfiler export: the object set whose rows to read")
 
 
-def _add_out(parser: argparse.ArgumentParser, default: str | None, shown: str = "") -> None:
+def add_out(parser: argparse.ArgumentParser, default: str | None, shown: str = "") -> None:
+    """Add ``--out`` for a table, and ``--quiet``."""
     parser.add_argument(
         "-o",
         "--out",
@@ -194,20 +154,6 @@ def _add_out(parser: argparse.ArgumentParser, default: str | None, shown: str = 
         help=f"{OUT_HELP}; default: {shown or default}",
     )
     parser.add_argument("--quiet", action="store_true", help="print errors only")
-
-
-def _regularization(text: str) -> str | float:
-    try:
-        return float(text)
-    except ValueError:
-        return text
-
-
-def _weights(text: str) -> dict[str, float]:
-    try:
-        return {name: float(value) for name, value in (part.split("=") for part in text.split(","))}
-    except ValueError:
-        raise argparse.ArgumentTypeError("write microsnoop=1,classical=1") from None
 
 
 def run_aggregate(options: argparse.Namespace) -> int:
@@ -233,7 +179,7 @@ def run_aggregate(options: argparse.Namespace) -> int:
         out=options.out,
     )
     count = int(result.frame[COUNT].sum())
-    _say(options, f"{len(result.frame)} rows of {count} objects, {len(result.features)} features: {options.out}")
+    say(options, f"{len(result.frame)} rows of {count} objects, {len(result.features)} features: {options.out}")
     return 0
 
 
@@ -253,64 +199,11 @@ def run_combine(options: argparse.Namespace) -> int:
     )
     for path, count in zip(options.tables, result.unmatched, strict=True):
         if count:
-            _say(options, f"{count} rows of {path} have no partner and are left out")
+            say(options, f"{count} rows of {path} have no partner and are left out")
     if result.distance is not None:
-        _say(options, f"centers of joined rows are at most {result.distance:.2f} pixels apart")
-    _say(options, f"{len(result.frame)} rows, {len(result.features)} features: {options.out}")
+        say(options, f"centers of joined rows are at most {result.distance:.2f} pixels apart")
+    say(options, f"{len(result.frame)} rows, {len(result.features)} features: {options.out}")
     return 0
-
-
-def run_sphere(options: argparse.Namespace) -> int:
-    """Whiten features on control rows, so that directions in which controls differ among themselves count less."""
-    from ..sphering.spherize import SpheringWarning
-    from ..sphering.table import sphere
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", SpheringWarning)  # printed below, group by group
-        result = sphere(
-            options.table,
-            options.controls,
-            features=options.features,
-            by=options.by,
-            method=options.method,
-            regularization=options.regularization,
-            replicates=options.replicates,
-            weights=options.weights,
-            missing=options.missing,
-            clip=options.clip,
-            objects=options.objects,
-            out=options.out,
-            save=options.save,
-        )
-    for group, sphering in result.spherings.items():
-        _say(options, f"{group}: {sphering.diagnostics_}")
-        if warning := sphering.diagnostics_.warning:
-            print(f"WARNING: {group}: {warning}", file=sys.stderr)
-    for reason, names in _by_reason(result.dropped).items():
-        _say(options, f"{len(names)} columns left out ({reason}): {listing(names)}")
-    if result.missing:
-        _say(options, f"{result.missing} rows have no features and stay without")
-    if result.incomplete:
-        done = "are imputed" if options.missing == "impute" else "stay without features (--missing)"
-        _say(options, f"{result.incomplete} rows lack some features and {done}")
-    for name, rows in list(result.dominant.items())[:5]:
-        print(
-            f"WARNING: {name} makes up more than 90 % of {rows} rows: check it, and leave it out or use --clip",
-            file=sys.stderr,
-        )
-    _say(options, f"{len(result.frame)} rows, {len(result.features)} features: {options.out}")
-    return 0
-
-
-def _by_reason(dropped: dict[str, str]) -> dict[str, list[str]]:
-    """Group dropped columns by reason, near-duplicates together."""
-    from ..sphering.handcrafted import DUPLICATE_OF
-
-    names: dict[str, list[str]] = {}
-    for name, reason in dropped.items():
-        kind = "near-duplicate of another" if reason.startswith(DUPLICATE_OF) else reason
-        names.setdefault(kind, []).append(name)
-    return names
 
 
 def run_evaluate(options: argparse.Namespace) -> int:
@@ -341,6 +234,7 @@ def run_evaluate(options: argparse.Namespace) -> int:
     return 0
 
 
-def _say(options: argparse.Namespace, text: str) -> None:
+def say(options: argparse.Namespace, text: str) -> None:
+    """Print a line unless ``--quiet``."""
     if not options.quiet:
         print(text)

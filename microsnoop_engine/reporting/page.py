@@ -33,13 +33,14 @@ from ..tables.outputs import refuse_inputs
 from ..tables.plates import plate_columns, replicate_columns
 from ..tables.provenance import Provenance, below_each_other, describe
 from ..tables.source import in_memory, read_frame
-from . import panels
+from . import answers, panels
 from .roles import ColumnRoles
 from .scores import screen_scores
 from .screen import Screen, counted, short_name
 from .thumbnails import thumbnails
 
 PACKAGES = ("numpy", "pandas", "scikit-learn", "plotly", "umap-learn", "copairs")
+SCRIPTS = ("page.js", "answers.js", "start.js")
 KEYS = ((IMAGE_NUMBER, OBJECT_NUMBER), (PLATE, WELL), (WELL,), (IMAGE_NUMBER,))
 """Columns that match the rows of two tables: the first of these that both have."""
 
@@ -221,6 +222,8 @@ def make_page(
         "doses": panels.doses(after),
         "replicates": panels.replicates(after, earlier),
         "nearest": panels.nearest_treatments(after),
+        "activity": answers.activity(after, earlier),
+        "clusters": answers.clusters(after),
         "sphering": [
             {
                 "group": group,
@@ -378,12 +381,13 @@ def _versions() -> str:
 def _fill_template(title: str, data: dict[str, Any]) -> str:
     from plotly.offline import get_plotlyjs
 
-    parts = {name: (files(__package__) / "assets" / f"page.{name}").read_text("utf-8") for name in ("css", "js")}
-    template = (files(__package__) / "assets" / "page.html").read_text("utf-8")
-    return Template(template).substitute(
+    def asset(name: str) -> str:
+        return (files(__package__) / "assets" / name).read_text("utf-8")
+
+    return Template(asset("page.html")).substitute(
         title=escape(title),
-        style=parts["css"],
-        script=parts["js"],
+        style=asset("page.css"),
+        script="".join(map(asset, SCRIPTS)),
         plotly=get_plotlyjs(),
         data=json.dumps(data, allow_nan=False).replace("<", "\\u003c"),
     )

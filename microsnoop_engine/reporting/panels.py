@@ -28,7 +28,7 @@ MOST_WELLS = 30_000
 MOST_NUMBERS = 8_000_000
 """Feature values that can be shown on plates, one byte each."""
 MOST_COLORS = 40
-"""Distinct values of a text column by which points can be colored."""
+"""Most frequent values of a text column by which points are colored; the rest are the others."""
 NEAREST = 8
 """Similar treatments listed for each treatment."""
 FITTED = ". Sphering that is fitted on fewer controls than features makes them look nearer than they are"
@@ -90,7 +90,10 @@ def draw_plates(frame: pd.DataFrame) -> NDArray[np.intp]:
 
 
 def colors(screen: Screen) -> list[Panel]:
-    """List the columns by which points can be colored: ``name``, and ``numbers`` or ``words`` of the rows."""
+    """List the columns by which points can be colored: ``name``, and ``numbers`` or ``words`` of the rows.
+
+    Columns of words that differ in most rows, such as names of files, are left out.
+    """
     roles = screen.roles
     first = [roles.label, *roles.treatment, roles.dose, roles.batch, roles.compound, PLATE]
     others = [name for name in map(str, screen.frame) if name.startswith(METADATA)]
@@ -102,8 +105,10 @@ def colors(screen: Screen) -> list[Panel]:
         distinct = column.nunique()
         if pd.api.types.is_numeric_dtype(column) and distinct > 1:
             columns.append({"name": short_name(name), "numbers": rounded(column.to_numpy(np.float64))})
-        elif 1 < distinct <= MOST_COLORS:
+        elif 1 < distinct <= max(MOST_COLORS, len(column) // 2):
             words = column.astype(str).where(has_word(column), "(none)")
+            frequent = words.value_counts().index[:MOST_COLORS]
+            words = words.where(words.isin(frequent), "(others)")
             columns.append({"name": short_name(name), "words": words.tolist()})
     return columns
 

@@ -1,4 +1,4 @@
-"""Correct batch effects by whitening features on control wells.
+"""Correct features: normalize them, whiten them on control wells.
 
 May import: tables, evaluation, storage, errors.
 """

@@ -33,6 +33,8 @@ SMALLEST_VARIANCE = 1e-3
 """Smallest variance of a column that is divided by, with the paper's rule."""
 BLOCK = 4096
 """Number of rows that are multiplied together."""
+ROWS_PER_COMPONENT = 5
+"""Number of rows per component from which the last components are trusted."""
 _ARRAYS = ("mean_", "matrix_", "inverse_")
 
 
@@ -60,6 +62,8 @@ class Diagnostics:
         shrinkage (ledoit-wolf).
     variance_kept : float
         Share of the controls' variance in directions that are whitened to at least 90 %, from 0 to 1.
+    components : int, optional
+        Number of directions that are kept; None for all.
     """
 
     n: int
@@ -69,12 +73,21 @@ class Diagnostics:
     regularization: str
     epsilon: float
     variance_kept: float
+    components: int | None = None
 
     @property
     def warning(self) -> str:
-        """A warning if there are no more rows than columns, else ''."""
+        """A warning if there are no more rows than columns, or few for the components, else ''."""
         if self.n > self.p:
             return ""
+        if self.components is not None:
+            few = self.n < ROWS_PER_COMPONENT * self.components
+            return (
+                f"{self.components} components of {self.n} controls: the last ones are mostly chance. Keep at most "
+                f"{max(self.n // ROWS_PER_COMPONENT, 1)}, or fit on more rows"
+                if few
+                else ""
+            )
         return (
             f"only {self.n} controls for {self.p} features (rank {self.rank}): {self.p - self.rank} directions are "
             "unknown and depend on the regularization alone. Use more controls (of all plates; images instead of "
@@ -82,8 +95,9 @@ class Diagnostics:
         )
 
     def __str__(self) -> str:
+        kept = "" if self.components is None else f"{self.components} components, "
         return (
-            f"{self.n} controls, {self.p} features, rank {self.rank}, condition {self.condition:.3g}, "
+            f"{self.n} controls, {self.p} features, rank {self.rank}, {kept}condition {self.condition:.3g}, "
             f"{self.regularization}: epsilon {self.epsilon:.3g}, {100 * self.variance_kept:.1f} % of the controls' "
             "variance whitened"
         )
@@ -111,14 +125,17 @@ class Spherize(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit
         least 0.001. ``ledoit-wolf``: the correlations (covariances) are shrunk by that formula. A number from 0: it is
         added to the eigenvalues, as a share of their mean; with 0, directions without variance are treated as the one
         with the smallest.
+    components : int, optional
+        Number of directions to keep, those in which the controls vary most, with ``pca`` and ``pca-cor``; default: all.
 
     Attributes
     ----------
     mean_ : array (p,), float64
-    matrix_ : array (p, p), float64
-        ``(X - mean_) @ matrix_`` is the result. With no more rows than columns, it is made when it is asked for.
-    inverse_ : array (p, p), float64
-        ``Z @ inverse_ + mean_`` undoes it.
+    matrix_ : array (p, q), float64
+        ``(X - mean_) @ matrix_`` is the result; q is p, or ``components``. With no more rows than columns, it is made
+        when it is asked for.
+    inverse_ : array (q, p), float64
+        ``Z @ inverse_ + mean_`` undoes it; with ``components``, up to what the other directions held.
     n_features_in_ : int
         p.
     diagnostics_ : Diagnostics
@@ -131,9 +148,12 @@ class Spherize(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit
     True
     """
 
-    def __init__(self, method: str = "zca-cor", regularization: str | float = "knee") -> None:
+    def __init__(
+        self, method: str = "zca-cor", regularization: str | float = "knee", components: int | None = None
+    ) -> None:
         self.method = method
         self.regularization = regularization
+        self.components = components
 
     def fit(self, X: ArrayLike, y: object = None) -> Spherize:
         """Fit on the rows of controls.
@@ -153,7 +173,8 @@ class Spherize(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit
         Raises
         ------
         InputError
-            If there are fewer than two rows, columns have missing values or are constant, or a setting is unknown.
+            If there are fewer than two rows, columns have missing values or are constant, a setting is unknown, or
+            the rows do not vary in as many directions as ``components``.
 
         Warns
         -----
@@ -163,6 +184,8 @@ class Spherize(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit
         X = self._validated(X, reset=True, ensure_min_samples=2)
         if self.method not in METHODS:
             raise InputError(f"`method` is '{self.method}': choose one of {', '.join(METHODS)}")
+        if self.components is not None and not self.method.startswith("pca"):
+            raise InputError(f"`components` need `method` pca or pca-cor, not {self.method}")
         n, p = X.shape
         self.mean_ = X.mean(0, dtype=np.float64)
         covariance = None if n <= p else _scatter(X, self.mean_) / (n - 1)
@@ -180,9 +203,16 @@ class Spherize(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit
             values, vectors = values[::-1].clip(min=0), vectors[:, ::-1]
         rank = int((values > values[0] * max(n, p) * np.finfo(X.dtype).eps).sum())
         rank = min(rank, n - 1)
+        if self.components is not None and not 1 <= self.components <= rank:
+            raise InputError(
+                f"`components` is {self.components}: {n} rows of {p} features vary in {rank} directions, keep 1 to "
+                f"{rank}"
+            )
         regularized, epsilon = self._regularize(values, rank, X, scale)
         for name in ("matrix_", "inverse_"):  # of an earlier fit
             self.__dict__.pop(name, None)
+        total, kept = values.sum(), slice(self.components)
+        values, vectors, regularized = values[kept], vectors[:, kept], regularized[kept]
         self._parts: _Parts | None = _Parts(vectors, 1 / np.sqrt(regularized), scale)
         if n > p:
             self.matrix_, self.inverse_, self._parts = self.matrix_, self.inverse_, None
@@ -194,7 +224,8 @@ class Spherize(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit
             condition=float(regularized.max() / regularized.min()),
             regularization=str(self.regularization),
             epsilon=float(epsilon),
-            variance_kept=float(values[whitened].sum() / values.sum()),
+            variance_kept=float(values[whitened].sum() / total),
+            components=self.components,
         )
         if self.diagnostics_.warning:
             warnings.warn(self.diagnostics_.warning, SpheringWarning, stacklevel=2)
@@ -205,14 +236,18 @@ class Spherize(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit
         vectors, gain, scale = self._of_fit()
         if self.method.startswith("zca"):
             return _rotated_back(gain, vectors) / scale[:, None]
-        return _completed(vectors) * gain / scale[:, None]
+        return self._directions(vectors) * gain / scale[:, None]
 
     @cached_property
     def inverse_(self) -> NDArray[np.float64]:
         vectors, gain, scale = self._of_fit()
         if self.method.startswith("zca"):
             return _rotated_back(1 / gain, vectors) * scale
-        return (_completed(vectors) / gain).T * scale
+        return (self._directions(vectors) / gain).T * scale
+
+    def _directions(self, vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the vectors (p, q) of the columns of the result."""
+        return _completed(vectors) if self.components is None else vectors
 
     def _of_fit(self) -> _Parts:
         check_is_fitted(self)
@@ -252,7 +287,7 @@ class Spherize(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit
 
         Returns
         -------
-        array (n, p)
+        array (n, q)
             float32 for float32, else float64.
 
         Raises
@@ -273,7 +308,7 @@ class Spherize(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit
 
         Parameters
         ----------
-        X : array (n, p)
+        X : array (n, q)
             Sphered rows.
 
         Returns
@@ -288,7 +323,10 @@ class Spherize(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit
             If there are missing values, or the number of columns differs.
         """
         check_is_fitted(self)
-        X = self._validated(X, reset=False, ensure_min_samples=0)
+        if self.components is None:
+            X = self._validated(X, reset=False, ensure_min_samples=0)
+        elif (X := np.asarray(X, np.float64)).shape[1:] != (self.components,) or not np.isfinite(X).all():
+            raise InputError(f"`X` of shape {X.shape} must hold {self.components} components per row, without gaps")
         return _multiply(X, self.inverse_, after=self.mean_)
 
     def _validated(self, X: ArrayLike, reset: bool, ensure_min_samples: int) -> NDArray[Any]:
@@ -313,7 +351,7 @@ def _multiply(
 ) -> NDArray[Any]:
     """Multiply rows by a matrix, block by block; subtract a row ``before``, or add one ``after``."""
     matrix = matrix.astype(X.dtype)
-    result = np.empty_like(X)
+    result = np.empty((len(X), matrix.shape[1]), X.dtype)
     for start in range(0, len(X), BLOCK):
         rows = slice(start, start + BLOCK)
         part = X[rows] if before is None else (X[rows] - before).astype(X.dtype)
@@ -399,7 +437,7 @@ def load_spherings(path: Path) -> tuple[dict[str, Spherize], list[str]]:
         description = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         spherings = {}
         for number, entry in enumerate(description["groups"]):
-            sphering = Spherize(entry["method"], entry["regularization"])
+            sphering = Spherize(entry["method"], entry["regularization"], entry.get("components"))
             for name in _ARRAYS:
                 setattr(sphering, name, arrays[f"{number}.{name}"])
             sphering.diagnostics_ = Diagnostics(**entry["diagnostics"])

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from sklearn.base import clone
 
 from ..errors import InputError, require_columns
 from ..evaluation.metrics import knn_correct
@@ -20,19 +21,12 @@ from ..storage.paths import as_path
 from ..tables.features import is_microsnoop, select_features
 from ..tables.formats import open_table, write_table
 from ..tables.outputs import check_output
-from ..tables.queries import select_rows
 from ..tables.source import FeatureTable, TableSource, name_in_errors, read_frame
-from ..tables.wells import is_well_column, well_names
 from .handcrafted import constant_over_controls, robust_z, uninformative
+from .rows import ALL_ROWS, control_rows, dominant_features, group_rows
 from .spherize import SpheringWarning, Spherize, save_spherings
 
-ALL_ROWS = "all"
-"""The name of the only group of a global fit."""
 MISSING = ("drop-row", "drop-feature", "impute")
-DOMINANT = 0.9
-"""Share of the squared length of a row above which one feature dominates it."""
-FEWEST = 5
-"""Number of features from which none should dominate."""
 GRID = tuple(float(value) for value in np.logspace(-6, 1, 15))
 """Regularizations that ``auto`` tries."""
 
@@ -71,8 +65,9 @@ def sphere(
     *,
     features: str | Sequence[str] = "all",
     by: str | None = None,
-    method: str = "zca-cor",
+    method: str | None = None,
     regularization: str | float = "knee",
+    components: int | None = None,
     replicates: str | None = None,
     weights: Mapping[str, float] | None = None,
     missing: str = "drop-row",
@@ -88,10 +83,10 @@ def sphere(
     table : str, Path, DataFrame or TableSource
         See :func:`.open_table`.
     controls : str
-        Query of the control rows, such as ``Metadata_role == 'negative'`` (see :func:`.select_rows`).
+        Query of the control rows, such as ``Metadata_role == 'negative'`` (see :func:`.select_rows`), or ``all``.
     features : str or sequence of str
         See :func:`.select_features`.
-    by, method, regularization, replicates, weights, missing, clip
+    by, method, regularization, components, replicates, weights, missing, clip
         See :func:`.sphere_frame`.
     objects : str, optional
         Object set of a CellProfiler export.
@@ -128,6 +123,7 @@ def sphere(
             by=by,
             method=method,
             regularization=regularization,
+            components=components,
             replicates=replicates,
             weights=weights,
             missing=missing,
@@ -146,8 +142,9 @@ def sphere_frame(
     controls: str,
     *,
     by: str | None = None,
-    method: str = "zca-cor",
+    method: str | None = None,
     regularization: str | float = "knee",
+    components: int | None = None,
     replicates: str | None = None,
     weights: Mapping[str, float] | None = None,
     missing: str = "drop-row",
@@ -157,19 +154,20 @@ def sphere_frame(
 
     Learned features enter as they are. Classical ones first become robust z-scores on the controls; those that are
     constant or near-duplicates are dropped. With ``pca`` and ``pca-cor``, the columns of the result are called ``PC1``,
-    ``PC2``, ...: each is a mixture of all features.
+    ``PC2``, ...: each is a mixture of all features, those in which the controls vary most come first.
 
     Parameters
     ----------
     frame : DataFrame
     features : sequence of str
     controls : str
-        Query of the control rows.
+        Query of the control rows, or ``all``: the features are whitened on all rows, where a screen has no controls.
     by : str, optional
         Column of the groups (plates) that are sphered on their own controls; by default all rows form one group.
-    method, regularization
-        Of :class:`.Spherize`. With ``auto``, the regularization is the value of a grid with which most treated rows
-        have a row of the same ``replicates`` as nearest neighbor.
+    method, regularization, components
+        Of :class:`.Spherize`; the method is ``zca-cor`` by default, with ``components`` ``pca``. With ``auto``, the
+        regularization is the value of a grid with which most treated rows (or all, if all are controls) have a row of
+        the same ``replicates`` as nearest neighbor.
     replicates : str, optional
         Column of what is replicated (the treatment), for ``auto``.
     weights : mapping of str to float, optional
@@ -202,6 +200,7 @@ def sphere_frame(
         raise InputError(f"`missing` is '{missing}': choose one of {', '.join(MISSING)}")
     if clip is not None and not clip > 0:
         raise InputError(f"`clip` is {clip}: it must be above 0")
+    method = method or ("zca-cor" if components is None else "pca")
     if weights is not None and method.startswith("pca"):
         raise InputError("`weights` need `method` zca or zca-cor: principal components mix both kinds of features")
     values = frame[list(features)].to_numpy(np.float64, copy=True)
@@ -209,7 +208,7 @@ def sphere_frame(
     some = np.isfinite(values).any(1)
     present, lacking = _complete(values, some, missing)
     incomplete = int((some & ~np.isfinite(values[:, ~lacking]).all(1)).sum())
-    is_control = _control_rows(frame, controls, present)
+    is_control = control_rows(frame, controls, present)
     if missing == "impute":
         _impute(values, ~lacking, some, is_control)
     learned = np.array([is_microsnoop(name) for name in features])
@@ -228,19 +227,23 @@ def sphere_frame(
     if not kept:
         raise InputError("no feature is left: all are constant over the controls or have missing values")
     values, learned, names = values[:, kept], learned[kept], [features[column] for column in kept]
-    groups = _groups(frame, by, present)
+    groups = group_rows(frame, by, present)
     if regularization == "auto":
         if replicates is None:
             raise InputError("`regularization` auto needs `replicates`, the column of what is replicated")
         labels = frame[replicates].astype(str).to_numpy()
-        regularization = best_regularization(values, is_control, groups, labels, method, present & ~is_control)
-    sphered, spherings = _sphere(values, is_control, groups, method, regularization)
+        compared = present if controls == ALL_ROWS else present & ~is_control
+        regularization = best_regularization(
+            values, is_control, groups, labels, method, compared, components=components
+        )
+    sphered, spherings = _sphere(values, is_control, groups, Spherize(method, regularization, components))
     for name, sphering in spherings.items():
         if sphering.diagnostics_.warning:
             warnings.warn(f"{name}: {sphering.diagnostics_.warning}", SpheringWarning, stacklevel=2)
     if method.startswith("pca"):
-        names = [f"PC{number + 1}" for number in range(len(names))]
-    dominant = _dominant(sphered, names)
+        names = [f"PC{number + 1}" for number in range(sphered.shape[1])]
+        learned = np.zeros(len(names), bool)
+    dominant = dominant_features(sphered, names)
     sphered *= _block_weights(learned, weights)
     result = frame.drop(columns=list(features))
     result = result.join(pd.DataFrame(sphered.astype(np.float32), columns=names, index=frame.index))
@@ -272,17 +275,6 @@ def _impute(
             values[gaps, column] = np.median(known if len(known) else values[rows & ~gaps, column])
 
 
-def _dominant(sphered: NDArray[Any], names: Sequence[str]) -> dict[str, int]:
-    """Count the rows of which one feature makes up nearly all of the length."""
-    squares = sphered[np.isfinite(sphered).all(1)] ** 2
-    if len(names) < FEWEST or not len(squares):
-        return {}
-    first = squares.argmax(1)
-    rows = squares.max(1) > DOMINANT * squares.sum(1)
-    counts = np.bincount(first[rows], minlength=len(names))
-    return {names[column]: int(counts[column]) for column in np.argsort(-counts, kind="stable") if counts[column]}
-
-
 def best_regularization(
     values: NDArray[Any],
     is_control: NDArray[np.bool_],
@@ -291,6 +283,7 @@ def best_regularization(
     method: str = "zca-cor",
     compared: NDArray[np.bool_] | None = None,
     grid: Sequence[float] = GRID,
+    components: int | None = None,
 ) -> float:
     """Find the regularization with which most rows have a row of their own label as nearest neighbor by cosine.
 
@@ -308,6 +301,8 @@ def best_regularization(
         Rows that are compared, usually the treated ones; by default all.
     grid : sequence of float
         Regularizations to try, from 0, in rising order.
+    components : int, optional
+        Of :class:`.Spherize`.
 
     Returns
     -------
@@ -326,7 +321,7 @@ def best_regularization(
         raise InputError("no treatment has two rows: the regularization cannot be chosen by replicates")
     shares = []
     for regularization in grid:
-        sphered, _ = _sphere(values, is_control, groups, method, regularization)
+        sphered, _ = _sphere(values, is_control, groups, Spherize(method, regularization, components))
         shares.append(_nearest_alike(sphered[compared], labels[compared]))
     return grid[len(grid) - 1 - int(np.argmax(shares[::-1]))]
 
@@ -339,43 +334,15 @@ def _nearest_alike(values: NDArray[Any], labels: NDArray[Any]) -> float:
     return float(knn_correct(values[rows], labels[rows], k=1).sum() / len(values)) if rows.any() else 0.0
 
 
-def _control_rows(frame: pd.DataFrame, controls: str, present: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Find the control rows (n,) that have features."""
-    selected = select_rows(frame, controls)
-    if not selected.any():
-        raise InputError(f'no row is a control by "{controls}": check names and spelling')
-    is_control: NDArray[np.bool_] = selected & present
-    if is_control.sum() < 2:
-        count = f"{is_control.sum()} of the {selected.sum()} control rows"
-        raise InputError(f'{count} by "{controls}" have features: sphering needs two, better more than features')
-    return is_control
-
-
-def _groups(frame: pd.DataFrame, by: str | None, present: NDArray[np.bool_]) -> dict[str, NDArray[np.intp]]:
-    """Find the rows of each group that have features."""
-    rows_present = np.flatnonzero(present)
-    if by is None:
-        return {ALL_ROWS: rows_present}
-    if (without := frame[by].isna().to_numpy()).any():
-        raise InputError(f"{without.sum()} rows have no '{by}' (the first is row {without.argmax() + 1}): fill it in")
-    return {str(name): np.intersect1d(rows, rows_present) for name, rows in _by_value(frame[by]).items()}
-
-
-def _by_value(column: pd.Series) -> dict[Any, NDArray[np.intp]]:
-    """Return the rows of each value; of wells, whatever their spelling."""
-    values = well_names(column) if is_well_column(str(column.name)) else column
-    return {name: np.asarray(rows) for name, rows in column.groupby(values, observed=True).indices.items()}
-
-
 def _sphere(
     values: NDArray[Any],
     is_control: NDArray[np.bool_],
     groups: Mapping[str, NDArray[np.intp]],
-    method: str,
-    regularization: str | float,
+    sphering: Spherize,
 ) -> tuple[NDArray[Any], dict[str, Spherize]]:
     """Sphere each group on its own controls; rows outside of all groups become NaN."""
-    sphered, spherings = np.full_like(values, np.nan), {}
+    sphered = np.full((len(values), sphering.components or values.shape[1]), np.nan)
+    spherings: dict[str, Spherize] = {}
     for name, rows in groups.items():
         controls = rows[is_control[rows]]
         if len(controls) < 2:
@@ -386,7 +353,7 @@ def _sphere(
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", SpheringWarning)  # the caller warns once, with the group's name
-                spherings[name] = Spherize(method, regularization).fit(values[controls])
+                spherings[name] = clone(sphering).fit(values[controls])
         except InputError as error:
             raise InputError(f"group '{name}': {error}") from None
         sphered[rows] = spherings[name].transform(values[rows])

@@ -12,7 +12,7 @@ from pathlib import Path
 from browser import browser
 from PIL import Image
 
-WIDTH, HEIGHT, ROW = 1280, 1040, 8
+WIDTH, HEIGHT, ROW = 1280, 1300, 8
 
 
 def main(page: Path, target: Path) -> None:

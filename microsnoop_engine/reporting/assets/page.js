@@ -109,9 +109,10 @@ function drawMaps() {
     const all = layout({ title: { text: title, font: { size: NARROW ? 13 : 14 }, x: 0.06, xanchor: "left" }, height: 460, xaxis: axis(points.axes[0]),
       yaxis: axis(points.axes[1]), margin: { l: 32, r: 8, t: 44, b: 40 } });
     all.legend = { orientation: "h", y: -0.1, font: { size: 11 } };
-    Plotly.react(plots[number], traces(points, data.colors[byId("map-color").value]), all, CONFIG);
+    Plotly.react(plots[number], [...traces(points, data.colors[byId("map-color").value]), ...rings(points)], all, CONFIG);
   });
   draw();
+  drawMaps.again = draw;
   plots.forEach((plot) => plot.on("plotly_click", (event) => select(event.points[0].customdata)));
   byId("map-color").onchange = draw;
   byId("map-kind").onchange = draw;
@@ -142,6 +143,7 @@ function select(row) {
     details.append(element("p", `Most similar to ${treatment}: ` +
       data.nearest[treatment].slice(0, 4).map(([name, cosine]) => `${name} (${cosine.toFixed(2)})`).join(", "), "note"));
   }
+  if (treatment && activityOf(treatment)) details.append(element("p", `${treatment}: ${activityOf(treatment, true)}`, "note"));
   details.dataset.row = row;
 }
 
@@ -170,20 +172,23 @@ function drawPlates() {
   if (!data.plates.length) return;
   show("plates");
   const quantity = byId("plate-quantity"), feature = byId("plate-feature");
-  fill(quantity, [...data.quantities.map((q) => q.name), ...(data.features ? ["A feature"] : [])]);
+  const worded = data.colors.filter((color) => color.words);
+  fill(quantity, [...data.quantities.map((q) => q.name), ...(data.features ? ["A feature"] : []), ...worded.map((color) => color.name)]);
   if (data.features) data.features.names.forEach((name) => byId("feature-names").append(new Option(name)));
   const plots = data.plates.map(() => byId("plate-plots").appendChild(element("div")));
   const chosen = () => {
-    const one = data.quantities[quantity.value];
+    const first = data.quantities.length + (data.features ? 1 : 0);
+    const one = data.quantities[quantity.value] || worded[quantity.value - first];
     byId("plate-feature-label").hidden = Boolean(one);
-    if (one) return one;
+    if (one) return one.words ? codes(one) : one;
     const number = Math.max(data.features.names.indexOf(feature.value), 0);
     feature.value = data.features.names[number];
     return { name: feature.value, numbers: featureValues(number), note: "a single feature; to a 255th of its range" };
   };
   const draw = () => {
     const one = chosen();
-    byId("plate-note").textContent = one.note;
+    byId("plate-note").replaceChildren(...(one.legend ? one.legend.map(legendEntry) : [one.note]));
+    drawPlates.shown = one;
     const known = one.numbers.filter((value) => value !== null);
     const range = [Math.min(...known), Math.max(...known)];
     data.plates.forEach((plate, number) => {
@@ -191,18 +196,19 @@ function drawPlates() {
       const z = grid(), text = grid(), members = grid();
       for (const well of plate.wells) {
         const values = well.members.map((member) => one.numbers[member]).filter((value) => value !== null);
-        const mean = values.length ? values.reduce((a, b) => a + b) / values.length : null;
+        const mean = !values.length ? null : one.legend ? values[0] : values.reduce((a, b) => a + b) / values.length;
         z[well.row][well.column] = mean;
         members[well.row][well.column] = well.members[0];
         text[well.row][well.column] = `${data.names[well.members[0]]}<br>${one.name}: ` +
-          (mean === null ? "no features" : mean.toPrecision(4)) +
+          (one.legend ? wordOf(one, well) : mean === null ? "no features" : mean.toPrecision(4)) +
           (data.treatment && data.treatment[well.members[0]] ? `<br>${data.treatment[well.members[0]]}` : "");
       }
       const step = plate.columns > 24 ? 4 : plate.columns > 12 ? 2 : 1;
       Plotly.react(plots[number], [{
         type: "heatmap", z, text, customdata: members, hovertemplate: "%{text}<extra></extra>", hoverongaps: false,
         x: z[0].map((_, column) => column + 1), y: z.map((_, row) => letters(row)), xgap: 1, ygap: 1,
-        colorscale: "Viridis", zmin: range[0], zmax: range[1], colorbar: { thickness: 10, len: 0.9 },
+        colorscale: one.scale || "Viridis", zmin: one.legend ? 0 : range[0], zmax: one.legend ? one.legend.length : range[1],
+        showscale: !one.legend, colorbar: { thickness: 10, len: 0.9 },
       }], layout({
         title: { text: plateTitle(plate), font: { size: 14 } }, height: Math.min(Math.max(150 + 220 * plate.rows / plate.columns * 1.5, 240), 460),
         xaxis: { side: "top", dtick: step, tick0: 1, constrain: "domain", showgrid: false, zeroline: false, fixedrange: true },
@@ -287,10 +293,11 @@ function drawNearest() {
       const row = element("tr"), cell = element("td"), bar = element("span", undefined, "bar");
       bar.style.width = `${Math.max(cosine, 0) * 8}em`;
       cell.append(bar, cosine.toFixed(2));
-      row.append(element("td", name), cell, element("td", `mean of ${count(members, data.rows)}`));
+      row.append(element("td", name), cell, element("td", activityOf(name)), element("td", `mean of ${count(members, data.rows)}`));
       return row;
     });
     byId("nearest-table").replaceChildren(...rows);
+    byId("nearest-own").textContent = activityOf(names[choice.value], true);
   };
   byId("nearest-note").textContent = data.sample;
   const treated = data.treatment.find((name, row) => name && !data.negative[row]);
@@ -320,20 +327,3 @@ function drawSphering() {
   data.sphering.filter((entry) => entry.warning).forEach((entry) =>
     byId("sphering-warnings").append(element("p", `${entry.group}: ${entry.warning}`, "warning")));
 }
-
-byId("summary").textContent = data.summary;
-byId("commands").textContent = data.commands.join("\n");
-byId("versions").textContent = data.versions;
-drawScores();
-drawMaps();
-drawPlates();
-drawDoses();
-drawReplicates();
-drawNearest();
-drawSphering();
-for (const section of document.querySelectorAll("main > section:not([hidden])")) {
-  const link = element("a", section.querySelector("h2").textContent);
-  link.href = `#${section.id}`;
-  byId("contents").append(link);
-}
-document.body.dataset.ready = "yes";

@@ -127,3 +127,13 @@ def test_mistakes_in_a_file_are_named(folder, capsys, text, message):
 def test_no_file(tmp_path, capsys):
     assert main(["run", str(tmp_path / "screen.yaml")]) == 1
     assert "there is no file" in capsys.readouterr().err
+
+
+def test_a_fit_on_all_rows_names_no_controls_of_the_report(folder):
+    path = folder / "screen.yaml"
+    path.write_text(SCREEN.replace("\"Metadata_Role == 'negative'\", regularization: 0.3", "all, components: 3"))
+    sphere, _, report = plan_steps(read_sections(path), path, build_parser().parse_args)
+    assert {"--controls=all", "--components=3"} <= set(sphere.arguments)
+    assert not [word for word in report.arguments if word.startswith("--controls")]
+    assert main(["run", str(path)]) == 0
+    assert {"PC1", "PC2", "PC3"} <= set(pd.read_parquet(folder / "found" / "sphered.parquet"))

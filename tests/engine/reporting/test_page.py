@@ -1,5 +1,6 @@
 """Test the report of a screen, also in a real browser."""
 
+import io
 import json
 import re
 from dataclasses import replace
@@ -268,12 +269,13 @@ def test_the_page_in_a_browser(page_file, width):
         assert page.execute_script("return document.documentElement.scrollWidth") <= width
         assert page.execute_script("return performance.getEntriesByType('resource').length") == 0
         headings = [link.text for link in page.find_elements(By.CSS_SELECTOR, "nav a")]
-        assert len(headings) == 8
+        assert headings[3:5] == ["Active treatments", "Dose curves"]
+        assert len(headings) == 11
         assert len(page.find_elements(By.CSS_SELECTOR, "#map-plots .js-plotly-plot")) == 2
         points = page.find_elements(By.CSS_SELECTOR, "#map-plots .js-plotly-plot:last-child .scatterlayer path.point")
         assert len(points) == 48
         assert len(page.find_elements(By.CSS_SELECTOR, "#plate-plots .js-plotly-plot .heatmaplayer image")) == 2
-        for plot in ("dose-plot", "replicate-plot"):
+        for plot in ("activity-plot", "curve-plot", "dose-plot", "replicate-plot"):
             assert page.find_elements(By.CSS_SELECTOR, f"#{plot} .scatterlayer path.point")
 
         _click_a_point(page)
@@ -287,7 +289,39 @@ def test_the_page_in_a_browser(page_file, width):
         stored = pd.read_parquet(page_file.with_name("sphered.parquet"))
         well = stored.query("Metadata_Plate == 'P1' and Metadata_Well == 'B03'")[FEATURES[5]].item()
         assert shown == pytest.approx(well, abs=float(np.ptp(stored[FEATURES[5]])) / 254)
+        _search(page, stored)
         assert [entry for entry in page.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+def _search(page, stored):
+    """A treatment is found, ringed, and its nearest ones are named with their activity; every section has a CSV."""
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.support.ui import Select
+
+    box = page.find_element(By.ID, "search")
+    page.execute_script("arguments[0].value = 'C 0.5'; arguments[0].onchange()", box)
+    assert Select(page.find_element(By.ID, "nearest-choice")).first_selected_option.text == "c 0.5"
+    assert page.find_element(By.ID, "nearest-own").text.startswith(("active (p ", "not active (p "))
+    cells = [
+        row.find_elements(By.TAG_NAME, "td")[2].text for row in page.find_elements(By.CSS_SELECTOR, "#nearest-table tr")
+    ]
+    assert {re.sub(r"[<=] 0[.]\d+", "", text) for text in cells} <= {"active (p )", "not active (p )", ""}
+    rings = page.execute_script("return document.querySelector('#map-plots .js-plotly-plot').data.at(-1).x.length")
+    assert rings == 2
+    page.execute_script("arguments[0].value = 'nothing'; arguments[0].onchange()", box)
+    assert not page.execute_script("return arguments[0].checkValidity()", box)
+    Select(page.find_element(By.ID, "plate-quantity")).select_by_visible_text("Role")
+    legend = [entry.text for entry in page.find_elements(By.CSS_SELECTOR, "#plate-note .legend")]
+    assert legend == ["negative", "positive", "treated"]
+    tables = page.execute_script(
+        "return Object.fromEntries(Object.entries(TABLES).map(([id, rows]) => [id, csv(rows())]))"
+    )
+    assert len(page.find_elements(By.CSS_SELECTOR, "section:not([hidden]) > .csv")) == len(tables) == 9
+    read = {name: pd.read_csv(io.StringIO(text)) for name, text in tables.items()}
+    assert read["map"]["Plate"].tolist() == stored["Metadata_Plate"].tolist()
+    assert read["plates"]["Number of objects"].tolist() == stored["Metadata_Object_Count"].tolist()
+    assert len(read["activity"]) == 17
+    assert (read["clusters"].shape, len(read["curves"])) == ((18, 19), 32)
 
 
 def _click_a_point(page):

@@ -3,10 +3,13 @@
 import base64
 
 import numpy as np
+import pandas as pd
 import pytest
 from wells import FEATURES, screen_table
 
-from microsnoop_engine.reporting.panels import feature_bytes, plates, well_position
+from microsnoop_engine.reporting.panels import MOST_COLORS, colors, feature_bytes, plates, well_position
+from microsnoop_engine.reporting.roles import ColumnRoles
+from microsnoop_engine.reporting.screen import Screen
 
 
 @pytest.fixture(scope="module")
@@ -39,3 +42,16 @@ def test_features_survive_their_bytes(frame):
     back = low + steps / 254 * (high - low)
     error = np.abs(back - values) / (high - low)
     assert np.nanmax(error) <= 0.5 / 254 + 1e-4
+
+
+def test_columns_of_many_words_are_colors_too(frame):
+    many = pd.concat([frame] * 4, ignore_index=True)
+    many["Metadata_Gene"] = [f"g{number // 3:02d}" if number > 9 else "common" for number in range(len(many))]
+    many["Metadata_File"] = [f"file {number}" for number in range(len(many))]
+    screen = Screen(many.drop(columns=FEATURES), many[FEATURES].to_numpy(), ColumnRoles())
+    found = {entry["name"]: entry for entry in colors(screen)}
+    assert "File" not in found
+    words = found["Gene"]["words"]
+    assert len(set(words)) == MOST_COLORS + 1
+    assert words[:10] == ["common"] * 10
+    assert words.count("(others)") == len(many) - 10 - 3 * (MOST_COLORS - 1)

@@ -83,8 +83,35 @@ def test_rows_in_blocks_are_the_same(monkeypatch):
     np.testing.assert_allclose(Spherize(regularization=0.0).fit(CONTROLS).transform(TREATED), whole, atol=1e-9)
 
 
+@pytest.mark.parametrize("method", ["pca", "pca-cor"])
+@pytest.mark.parametrize("rows", [CONTROLS, CONTROLS[:9]], ids=["many", "fewer than columns"])
+@pytest.mark.filterwarnings("ignore:(only 9 controls|4 components of 9 controls)")
+def test_components_are_the_directions_in_which_controls_vary_most(method, rows):
+    whole, kept = Spherize(method, 0.1).fit(rows), Spherize(method, 0.1, components=4).fit(rows)
+    np.testing.assert_allclose(kept.transform(TREATED), whole.transform(TREATED)[:, :4], atol=1e-8)
+    assert kept.matrix_.shape == (12, 4)
+    near = kept.inverse_transform(kept.transform(rows))
+    np.testing.assert_allclose(kept.transform(near), kept.transform(rows), atol=1e-8)
+    scale = rows.std(0, ddof=1) if method == "pca-cor" else 1
+    values = np.linalg.svd((rows - rows.mean(0)) / scale, compute_uv=False) ** 2
+    assert (((near - rows) / scale) ** 2).sum() == pytest.approx(values[4:].sum())  # the best of rank 4
+
+
+def test_components_that_rows_cannot_have_are_refused():
+    with pytest.raises(InputError, match="`components` need `method` pca or pca-cor, not zca-cor"):
+        Spherize(components=4).fit(CONTROLS)
+    with pytest.raises(InputError, match="`components` is 8: 8 rows of 12 features vary in 7 directions, keep 1 to 7"):
+        Spherize("pca", components=8).fit(CONTROLS[:8])
+    with pytest.raises(InputError, match="`components` is 0"):
+        Spherize("pca", components=0).fit(CONTROLS)
+    with pytest.raises(InputError, match=r"`X` of shape \(40, 12\) must hold 4 components per row"):
+        Spherize("pca", components=4).fit(CONTROLS).inverse_transform(TREATED)
+    with pytest.warns(SpheringWarning, match="4 components of 12 controls: the last ones are mostly chance. Keep at m"):
+        Spherize("pca", components=4).fit(CONTROLS[:12])
+
+
 def test_saved_transforms_are_the_same(tmp_path):
-    spherings = {"P1": Spherize("pca", 0.1).fit(CONTROLS), "P2": Spherize().fit(TREATED)}
+    spherings = {"P1": Spherize("pca", 0.1, 5).fit(CONTROLS), "P2": Spherize().fit(TREATED)}
     columns = [f"f{k}" for k in range(12)]
     save_spherings(tmp_path / "s.safetensors", spherings, columns)
     again, names = load_spherings(tmp_path / "s.safetensors")

@@ -122,6 +122,22 @@ def test_principal_components_are_not_called_by_features():
         sphere_frame(FRAME, DEEP, QUERY, method="pca-cor", weights={"microsnoop": 1})
 
 
+def test_a_screen_without_controls_is_whitened_on_all_rows():
+    frame = FRAME.copy()
+    frame.loc[[0, 5], DEEP] = np.nan
+    found = sphere_frame(frame, DEEP, "all", components=4, regularization=0.0)
+    assert found.features == ["PC1", "PC2", "PC3", "PC4"]
+    rows = found.frame[found.features]
+    assert rows.isna().all(axis=1).sum() == found.missing == 2
+    np.testing.assert_allclose(rows.cov(), np.eye(4), atol=1e-4)
+    assert found.spherings["all"].diagnostics_.n == 118
+    plates = sphere_frame(frame, DEEP, "all", by="Metadata_Plate", regularization=0.0)
+    for _, plate in plates.frame.groupby("Metadata_Plate"):
+        np.testing.assert_allclose(plate[DEEP].cov(), np.eye(6), atol=1e-4)
+    chosen = sphere_frame(frame, DEEP, "all", regularization="auto", replicates="Metadata_T", components=4)
+    assert len(chosen.features) == 4
+
+
 def test_blocks_have_the_weights_that_are_set():
     found = sphere_frame(FRAME, [*DEEP, *HAND], QUERY, regularization=0.0, weights={"microsnoop": 1, "classical": 3})
     controls = found.frame[found.frame["Metadata_T"] == "DMSO"]

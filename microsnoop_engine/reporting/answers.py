@@ -1,0 +1,128 @@
+"""Prepare the answers of the report: active treatments, dose curves, and treatments that resemble each other."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from ..errors import InputError
+from ..evaluation.dose_response import DoseCurve
+from ..tables.activity import Activity, find_activity
+from ..tables.columns import OBJECT_NUMBER
+from ..tables.plates import plate_columns
+from .panels import Panel, rounded
+from .scores import treatment_means
+from .screen import Screen
+
+MOST_TREATMENTS = 1000
+"""Treatments that are tested for activity; of more, the command ``activity`` tests all."""
+MOST_CLUSTERED = 300
+"""Treatments of a heatmap."""
+CURVE_POINTS = 60
+"""Points of a drawn dose curve."""
+
+
+def activity(after: Screen, before: Screen | None) -> Panel | None:
+    """Test which treatments differ from the negative controls, on the features before a correction where there are any.
+
+    Parameters
+    ----------
+    after, before : Screen
+
+    Returns
+    -------
+    dict or None
+        ``message`` where nothing can be tested; else ``when`` the features were tested, and lists with an entry per
+        treatment. None without negative controls, without treatments, and for objects.
+    """
+    screen = after if before is None else before
+    roles = screen.roles
+    columns = list(roles.treatment) or [name for name in (roles.label,) if name]
+    if not screen.negative.any() or not columns or OBJECT_NUMBER in screen.frame:
+        return None
+    assert screen.treatment is not None
+    count = len(np.unique(screen.treatment[screen.annotated & ~screen.negative]))
+    if count > MOST_TREATMENTS:
+        return {"message": f"Not tested here: {count:,} treatments. The command 'microsnoop activity' tests them."}
+    names = [f"feature {number}" for number in range(screen.values.shape[1])]
+    frame = screen.frame.reset_index(drop=True).join(pd.DataFrame(screen.values, columns=names))
+    apart = [name for name in plate_columns(list(map(str, screen.frame))) if screen.frame[name].nunique() > 1]
+    if apart:
+        frame["plate of the row"] = frame[apart].astype(str).agg(" ".join, axis=1)
+    try:
+        found = find_activity(
+            frame,
+            names,
+            str(roles.controls),
+            columns,
+            compound=roles.compound,
+            dose=roles.dose if roles.compound else None,
+            positive=roles.positive if screen.positive.any() else None,
+            by="plate of the row" if apart else None,
+        )
+    except InputError as error:
+        return {"message": f"Not tested: {str(error).replace('`', '')}."}
+    return _panel(found) | {"when": "before the correction" if before is not None else ""}
+
+
+def _panel(found: Activity) -> Panel:
+    """Turn the activity of treatments into JSON values."""
+    frame = found.frame
+    panel: Panel = {"names": found.names, "fdr": found.fdr, "response": found.response}
+    for key, column in (
+        *(("rows", "Rows"), ("controls", "Controls"), ("map", "Activity_mAP"), ("p", "Activity_p")),
+        *(("q", "Activity_q"), ("distinct_p", "Distinct_p"), ("distinct_q", "Distinct_q")),
+        *(("distance", "Distance_From_Controls"), ("cells", "Object_Count_Change")),
+    ):
+        panel[key] = rounded(frame[column].to_numpy(np.float64)) if column in frame else None
+    for key, column in (("active", "Active"), ("distinct", "Distinct")):
+        panel[key] = [None if value is None else bool(value) for value in frame[column]]
+    panel["note"] = frame["Note"].tolist()
+    panel["curves"] = [_curve(name, curve, found) for name, curve in found.curves.items()]
+    return panel
+
+
+def _curve(name: str, curve: DoseCurve, found: Activity) -> Panel:
+    """Turn a dose curve and the rows it was fitted to into JSON values."""
+    rows = (found.compounds == name) & (found.doses > 0) & np.isfinite(found.responses)
+    doses = found.doses[rows]
+    entry: Panel = {"name": name, "kind": curve.kind, "note": curve.note, "rows": curve.rows, "doses": curve.doses}
+    entry |= {"x": rounded(doses), "y": rounded(found.responses[rows]), "line": None}
+    entry |= dict(zip(("ec50", "low", "high"), rounded(np.array([curve.ec50, curve.low, curve.high])), strict=True))
+    if curve.kind != "flat":
+        grid = np.geomspace(doses.min(), doses.max(), CURVE_POINTS) if curve.kind == "hill" else np.unique(doses)
+        entry["line"] = {"x": rounded(grid), "y": rounded(curve.at(grid))}
+    return entry
+
+
+def clusters(screen: Screen) -> Panel | None:
+    """Order treatments such that those of similar mean features lie side by side (average linkage of cosines).
+
+    Parameters
+    ----------
+    screen : Screen
+
+    Returns
+    -------
+    dict or None
+        ``names`` and their ``cosines``, in percent, row after row; None for fewer than three treatments or more than
+        ``MOST_CLUSTERED``.
+    """
+    from scipy.cluster.hierarchy import leaves_list, linkage, optimal_leaf_ordering
+    from scipy.spatial.distance import squareform
+
+    if screen.treatment is None:
+        return None
+    rows = np.flatnonzero(screen.present & screen.annotated)
+    names = np.unique(screen.treatment[rows])
+    if not 3 <= len(names) <= MOST_CLUSTERED:
+        return None
+    means, _, _ = treatment_means(screen.values[rows], screen.treatment[rows])
+    means /= np.maximum(np.linalg.norm(means, axis=1, keepdims=True), np.finfo(float).tiny)
+    cosines = (means @ means.T).clip(-1, 1)
+    distances = squareform(1 - cosines, checks=False).clip(min=0)
+    order = leaves_list(optimal_leaf_ordering(linkage(distances, "average"), distances))
+    return {
+        "names": names[order].tolist(),
+        "cosines": [np.rint(100 * row).astype(int).tolist() for row in cosines[np.ix_(order, order)]],
+    }

@@ -1,0 +1,212 @@
+
+// ---- active treatments -----------------------------------------------------------------------------------------------
+function tested() { return data.activity && !data.activity.message ? data.activity : null; }
+
+function shortP(p) { return p < 0.001 ? "p < 0.001" : `p = ${p.toFixed(3)}`; }
+
+function activityOf(name, long) {
+  const found = tested(), n = found ? found.names.indexOf(name) : -1;
+  if (n < 0) return "";
+  if (found.active[n] === null) return `not tested: ${found.note[n]}`;
+  const rate = long ? `, false discovery rate ${found.q[n].toPrecision(2)}` : "";
+  return `${found.active[n] ? "active" : "not active"} (${shortP(found.p[n])}${rate})`;
+}
+
+function drawActivity() {
+  if (!data.activity) return;
+  show("activity");
+  if (data.activity.message) {
+    byId("activity-lead").replaceWith(element("p", data.activity.message, "warning"));
+    return;
+  }
+  const found = data.activity, at = found.names.map((_, n) => n).filter((n) => found.active[n] !== null);
+  const active = at.filter((n) => found.active[n]), when = found.when ? ` Tested on the features ${found.when}.` : "";
+  byId("activity-lead").textContent = `Replicates of an active treatment are more like each other than like the negative controls ` +
+    `(permutation test of the mean average precision, false discovery rate at most ${found.fdr}).${when}`;
+  const untested = found.names.length - at.length, few = found.note.filter((note) => note.startsWith("so few")).length;
+  byId("activity-note").textContent = [
+    untested ? `${count(untested, "treatments")} not tested: ${[...new Set(found.note.filter((_, n) => found.active[n] === null))].join("; ")}.` : "",
+    few ? `${count(few, "treatments")} have so few rows that they cannot become active.` : "",
+    "A treatment far from the controls without replicates that agree is not active; one near to them can be.",
+  ].filter(Boolean).join(" ");
+  const trace = (name, members, color) => ({
+    type: "scatter", mode: "markers", name: `${name} (${members.length})`, x: members.map((n) => found.distance[n]),
+    y: members.map((n) => -Math.log10(found.p[n])), customdata: members.map((n) => data.treatment.indexOf(found.names[n])),
+    text: members.map((n) => `${found.names[n]}<br>${shortP(found.p[n])}, mAP ${found.map[n].toFixed(2)}, ${count(found.rows[n], data.rows)}` +
+      (found.cells && found.cells[n] !== null ? `<br>objects ${found.cells[n] > 0 ? "+" : ""}${found.cells[n].toFixed(0)} %` : "")),
+    hovertemplate: "%{text}<extra></extra>", marker: { size: 9, opacity: 0.85, color },
+  });
+  Plotly.newPlot("activity-plot", [
+    trace("active", active, PALETTE[4]), trace("not active", at.filter((n) => !found.active[n]), "#9aa5b1"),
+  ], layout({
+    height: 420, title: counted(`${count(at.length, "treatments")}, ${count(at.reduce((sum, n) => sum + found.rows[n], 0), data.rows)}`),
+    xaxis: { title: { text: NARROW ? "distance from the controls" : "distance from the controls (1: a usual control)" }, type: "log" },
+    yaxis: { title: { text: "−log10 p" }, rangemode: "tozero" }, margin: { l: 50, r: 12, t: 34, b: 50 }, legend: { orientation: "h", y: -0.22 },
+  }), CONFIG);
+  byId("activity-plot").on("plotly_click", (event) => { if (event.points[0].customdata >= 0) select(event.points[0].customdata); });
+}
+
+function number3(value) { return value === null ? "" : String(Number(value.toPrecision(3))); }
+
+function drawCurves() {
+  const found = tested();
+  if (!found || !found.curves.length) return;
+  show("curves");
+  const { curves } = found, choice = byId("curve-choice");
+  byId("curve-lead").textContent = `${found.response} against the dose. Hill's curve where it fits, with the dose of half the effect ` +
+    `(EC50) and its 95 % interval; else the best monotone curve, without an EC50.${found.when ? ` From the features ${found.when}.` : ""}`;
+  fill(choice, curves.map((curve) => curve.name));
+  const draw = () => {
+    const curve = curves[choice.value], ec50 = curve.ec50 === null ? "" :
+      `EC50 ${number3(curve.ec50)} (${number3(curve.low)} to ${number3(curve.high)}). `;
+    byId("curve-note").textContent = `${ec50}${curve.note ? `${curve.note}. ` : ""}${count(curve.rows, data.rows)} at ${count(curve.doses, "doses")}.`;
+    const shapes = curve.ec50 === null ? [] : [
+      { type: "rect", x0: curve.low, x1: curve.high, y0: 0, y1: 1, yref: "paper", fillcolor: PALETTE[1], opacity: 0.18, line: { width: 0 } },
+      { type: "line", x0: curve.ec50, x1: curve.ec50, y0: 0, y1: 1, yref: "paper", line: { color: PALETTE[1], dash: "dot", width: 1.5 } },
+    ];
+    const points = { type: "scatter", mode: "markers", name: data.rows, x: curve.x, y: curve.y, marker: { size: 8, color: PALETTE[0], opacity: 0.8 },
+      hovertemplate: "%{x}: %{y:.3g}<extra></extra>" };
+    const line = curve.line && { type: "scatter", mode: "lines", name: curve.kind === "hill" ? "Hill's curve" : "monotone curve",
+      x: curve.line.x, y: curve.line.y, line: { color: PALETTE[4], width: 2 }, hoverinfo: "skip" };
+    Plotly.react("curve-plot", line ? [points, line] : [points], layout({
+      height: 380, shapes, title: counted(`${curve.name}: ${count(curve.rows, data.rows)}`), yaxis: { title: { text: found.response } },
+      xaxis: { type: "log", title: { text: "dose" } }, legend: { orientation: "h", y: -0.22 },
+    }), CONFIG);
+  };
+  const head = element("tr");
+  ["compound", "curve", "EC50", "95 % interval", "rows", "note"].forEach((text) => head.append(element("th", text)));
+  byId("curve-table").replaceChildren(head, ...curves.map((curve) => {
+    const row = element("tr"), interval = curve.ec50 === null ? "" : `${number3(curve.low)} to ${number3(curve.high)}`;
+    [curve.name, curve.kind, number3(curve.ec50), interval, String(curve.rows), curve.note].forEach((text) => row.append(element("td", text)));
+    return row;
+  }));
+  choice.value = Math.max(curves.findIndex((curve) => curve.kind === "hill"), 0);
+  choice.onchange = draw;
+  draw();
+}
+
+// ---- clusters --------------------------------------------------------------------------------------------------------
+function drawClusters() {
+  if (!data.clusters) return;
+  show("clusters");
+  const { names, cosines } = data.clusters, few = names.length <= (NARROW ? 25 : 60), place = names.map((_, n) => n);
+  const ticks = few ? { tickvals: place, ticktext: names.map((name) => name.length > 22 ? `${name.slice(0, 21)}…` : name) } : { showticklabels: false };
+  Plotly.newPlot("cluster-plot", [{
+    type: "heatmap", z: cosines.map((row) => row.map((value) => value / 100)), x: place, y: place, zmin: -1, zmax: 1,
+    colorscale: "RdBu", reversescale: false, colorbar: { thickness: 10, len: 0.9 },
+    text: names.map((a) => names.map((b) => `${a}<br>${b}`)), hovertemplate: "%{text}<br>%{z:.2f}<extra></extra>",
+  }], layout({
+    height: Math.min(few ? 170 + 16 * names.length : 640, 900), title: counted(count(names.length, "treatments")),
+    xaxis: { ...ticks, tickangle: -60, showgrid: false, constrain: "domain", automargin: few && !NARROW, showticklabels: few && !NARROW },
+    yaxis: { ...ticks, autorange: "reversed", showgrid: false, automargin: few, tickfont: { size: 10 } }, margin: { l: few ? 90 : 20, r: 8, t: 34, b: NARROW ? 20 : 44 },
+  }), { ...CONFIG, displayModeBar: false });
+}
+
+// ---- wells colored by words ------------------------------------------------------------------------------------------
+function codes(color) {
+  const words = [...new Set(color.words)].sort((a, b) => a.localeCompare(b, undefined, { numeric: true }));
+  const shade = (n) => PALETTE[n % PALETTE.length], steps = words.length;
+  return {
+    name: color.name, note: "", numbers: color.words.map((word) => words.indexOf(word) + 0.5), words: color.words,
+    scale: words.flatMap((_, n) => [[n / steps, shade(n)], [(n + 1) / steps, shade(n)]]),
+    legend: words.map((word, n) => ({ word, color: shade(n) })),
+  };
+}
+
+function legendEntry({ word, color }) {
+  const entry = element("span", undefined, "legend"), chip = element("i");
+  chip.style.background = color;
+  entry.append(chip, word);
+  return entry;
+}
+
+function wordOf(color, well) { return [...new Set(well.members.map((member) => color.words[member]))].join(", "); }
+
+// ---- search ----------------------------------------------------------------------------------------------------------
+const chosen = { rows: new Set() };
+
+function rings(points) {
+  const at = data.map_rows.map((row, n) => n).filter((n) => chosen.rows.has(data.map_rows[n]));
+  return !at.length ? [] : [{ type: "scatter", mode: "markers", name: chosen.name, x: at.map((n) => points.x[n]), y: at.map((n) => points.y[n]),
+    hoverinfo: "skip", marker: { size: 17, color: "rgba(0,0,0,0)", symbol: "circle", line: { width: 2.5, color: "#1c2733" } } }];
+}
+
+function drawSearch() {
+  const treatments = data.treatment ? [...new Set(data.treatment.filter(Boolean))] : [];
+  const known = [...treatments, ...data.names];
+  if (!known.length) return;
+  show("search-label");
+  known.slice(0, 5000).forEach((name) => byId("search-names").append(new Option(name)));
+  byId("search").onchange = () => {
+    const word = byId("search").value.trim().toLowerCase();
+    const matching = (values) => values.map((value, row) => row).filter((row) => values[row] && values[row].toLowerCase() === word);
+    const containing = (values) => values.map((value, row) => row).filter((row) => values[row] && values[row].toLowerCase().includes(word));
+    const of = [matching(data.treatment || []), matching(data.names), containing(data.treatment || []), containing(data.names)];
+    const rows = word ? of.find((found) => found.length) || [] : [];
+    chosen.rows = new Set(rows);
+    chosen.name = byId("search").value;
+    byId("search").setCustomValidity(word && !rows.length ? "no treatment and no well has this name" : "");
+    byId("search").reportValidity();
+    if (drawMaps.again) drawMaps.again();
+    if (!rows.length) return;
+    select(rows[0]);
+    const treatment = data.treatment && data.treatment[rows[0]], nearest = data.nearest ? Object.keys(data.nearest) : [];
+    if (nearest.includes(treatment)) { byId("nearest-choice").value = nearest.indexOf(treatment); byId("nearest-choice").onchange(); }
+    const curves = tested() ? tested().curves : [], curve = curves.findIndex(({ name }) => treatment && treatment.startsWith(name));
+    if (curve >= 0) { byId("curve-choice").value = curve; byId("curve-choice").onchange(); }
+    byId(data.maps.length ? "map" : "nearest").scrollIntoView({ block: "start" });
+  };
+}
+
+// ---- the numbers of each section as CSV ------------------------------------------------------------------------------
+function csv(rows) {
+  const cell = (value) => value === null || value === undefined ? "" : /[",\n]/.test(String(value)) ? `"${String(value).replace(/"/g, '""')}"` : String(value);
+  const heads = Object.keys(rows[0] || {});
+  return [heads, ...rows.map((row) => heads.map((head) => row[head]))].map((row) => row.map(cell).join(",")).join("\n") + "\n";
+}
+
+function described(row) {
+  return { name: data.names[row], treatment: data.treatment ? data.treatment[row] : null,
+    ...Object.fromEntries(Object.entries(data.metadata).map(([name, values]) => [name, values[row]])) };
+}
+
+const TABLES = {
+  scores: () => data.scores.map(({ name, after, before }) => ({ score: name, value: after.value, low: after.low, high: after.high,
+    counted: after.counted, before: before && before.value, before_low: before && before.low, before_high: before && before.high })),
+  map: () => data.map_rows.map((row, n) => ({ ...described(row), ...Object.fromEntries(data.maps.flatMap((map, number) =>
+    Object.entries(map.kinds).flatMap(([kind, { x, y }]) => [[`map ${number + 1} ${kind} x`, x[n]], [`map ${number + 1} ${kind} y`, y[n]]]))) })),
+  plates: () => data.names.map((_, row) => ({ ...described(row), ...Object.fromEntries(data.quantities.map((q) => [q.name, q.numbers[row]])),
+    ...(data.quantities.includes(drawPlates.shown) || drawPlates.shown.words ? {} : { [drawPlates.shown.name]: drawPlates.shown.numbers[row] }) })),
+  activity: () => !tested() ? [] : tested().names.map((name, n) => Object.fromEntries([["treatment", name],
+    ...["rows", "controls", "map", "p", "q", "active", "distinct_p", "distinct_q", "distinct", "distance", "cells", "note"].map(
+      (key) => [key, tested()[key] ? tested()[key][n] : null])])),
+  curves: () => !tested() ? [] : tested().curves.flatMap((curve) => curve.x.map((x, n) => ({ compound: curve.name, dose: x, response: curve.y[n],
+    curve: curve.kind, EC50: curve.ec50, low: curve.low, high: curve.high, note: curve.note }))),
+  dose: () => data.doses.x.map((x, row) => ({ name: data.names[row], kind: data.doses.kind[row], dose: x, [data.doses.what]: data.doses.y[row] })),
+  replicates: () => data.replicates.after.names.map((name, n) => ({ treatment: name, cosine: data.replicates.after.similarity[n],
+    threshold: data.replicates.after.threshold })),
+  nearest: () => Object.entries(data.nearest).flatMap(([name, others]) => others.map(([other, cosine, members]) => (
+    { treatment: name, nearest: other, cosine, rows: members, activity: activityOf(other) }))),
+  clusters: () => data.clusters.names.map((name, row) => ({ treatment: name,
+    ...Object.fromEntries(data.clusters.names.map((other, column) => [other, data.clusters.cosines[row][column] / 100])) })),
+};
+
+function addCsvLinks() {
+  for (const [id, table] of Object.entries(TABLES)) {
+    const section = byId(id);
+    if (section.hidden || (id === "activity" && !tested())) continue;
+    const link = element("a", "CSV", "csv");
+    link.href = "#";
+    link.title = "the numbers of this section";
+    link.onclick = (event) => {
+      event.preventDefault();
+      const file = element("a");
+      file.href = URL.createObjectURL(new Blob([csv(table())], { type: "text/csv" }));
+      file.download = `${id}.csv`;
+      file.click();
+      URL.revokeObjectURL(file.href);
+    };
+    section.prepend(link);
+  }
+}
+

@@ -1,0 +1,21 @@
+byId("summary").textContent = data.summary;
+byId("commands").textContent = data.commands.join("\n");
+byId("versions").textContent = data.versions;
+drawScores();
+drawMaps();
+drawPlates();
+drawDoses();
+drawReplicates();
+drawActivity();
+drawCurves();
+drawNearest();
+drawClusters();
+drawSphering();
+drawSearch();
+addCsvLinks();
+for (const section of document.querySelectorAll("main > section:not([hidden])")) {
+  const link = element("a", section.querySelector("h2").textContent);
+  link.href = `#${section.id}`;
+  byId("contents").append(link);
+}
+document.body.dataset.ready = "yes";
