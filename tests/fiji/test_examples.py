@@ -1,5 +1,6 @@
 """The example macro over a folder of images, by one command, against ``microsnoop profile`` on the same nuclei."""
 
+import os
 import re
 import subprocess
 import sys
@@ -8,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
-from imagej_host import CHANNELS, IJ_JAR, REPOSITORY, save_hyperstack
+from imagej_host import CHANNELS, IJ_JAR, NEW_IJ_JAR, REPOSITORY, maven_jars, save_hyperstack
 from real_crops import FIELDS, real_field
 
 from microsnoop_engine.cli.main import main
@@ -114,3 +115,34 @@ def test_the_python_script(field):
     assert done.returncode == 0, done.stderr
     assert re.search(r"\n(?:[5-9]|1\d) nuclei x 768 features, weights microsnoop-fast\n", done.stdout)
     assert "field.tif:0001" in done.stdout
+
+
+def with_gateway(script, arguments, tmp_path, classpath):
+    """Run an example with a stand-in for PyImageJ, whose gateway cannot start here."""
+    helpers = REPOSITORY / "tests" / "helpers"
+    (tmp_path / "imagej.py").write_bytes((helpers / "imagej_gateway.py").read_bytes())
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]),
+        "GATEWAY_CLASSPATH": os.pathsep.join(map(str, classpath)),
+        "MICROSNOOP_PYTHON": sys.executable,
+    }
+    command = [sys.executable, str(REPOSITORY / "examples" / "fiji" / script), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=REPOSITORY, env=environment)
+
+
+def test_the_python_script_ends_with_a_gateway(field, tmp_path):
+    """Where a thread of Java never ends, Python would wait for it."""
+    done = with_gateway("pyimagej_measure.py", [field[0]], tmp_path, [IJ_JAR])
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"\n(?:[5-9]|1\d) nuclei x 768 features", done.stdout)
+
+
+def test_the_tour_of_a_gateway(jar, stand_ins, tmp_path):
+    pytest.importorskip("xarray")
+    classpath = [NEW_IJ_JAR, jar, stand_ins, *maven_jars("imglib2")]
+    done = with_gateway("check_gateway.py", [], tmp_path, classpath)
+    lines = done.stdout.splitlines()
+    assert lines[-1] == "all is well", done.stdout + done.stderr
+    assert len([line for line in lines if line.startswith("ok ")]) == 16
+    assert done.returncode == 0

@@ -4,11 +4,10 @@ ImageJ2's gateway is on no registry that tests reach: a small one stands for it,
 Images of ImgLib2 are the real ones.
 """
 
-from types import SimpleNamespace
-
 import jpype
 import numpy as np
 import pytest
+from imagej_gateway import Gateway, to_imglib
 from imagej_host import feature_names, maven_jars, save_hyperstack
 
 from cellprofiler_plugins._microsnoop_client import close_engines
@@ -47,21 +46,13 @@ def image(java, tmp_path):
     return opened
 
 
-def copy(img):
-    """An image of ImgLib2 as an array, whole, as PyImageJ copies it."""
-    shape = tuple(int(img.dimension(axis)) for axis in reversed(range(img.numDimensions())))
-    values = memoryview(img.update(None).getCurrentStorageArray())
-    return np.frombuffer(values, f"u{values.itemsize}").reshape(shape)
-
-
 def imglib(array):
     """An array as an image of ImgLib2."""
     maven_jars("imglib2")
-    storage = jpype.JArray(jpype.JShort)(array.astype(np.int16).ravel())
-    return jpype.JClass("net.imglib2.img.array.ArrayImgs").unsignedShorts(storage, *reversed(array.shape))
+    return to_imglib(array)
 
 
-GATEWAY = SimpleNamespace(py=SimpleNamespace(from_java=copy))
+GATEWAY = Gateway()
 
 
 def features(rows):
@@ -138,7 +129,7 @@ def labeling(sets):
     """The stand-in of an ImgLabeling with these labels behind its indices."""
     java = jpype.java.util
     behind = java.ArrayList([java.HashSet(java.ArrayList(list(labels))) for labels in sets])
-    return jpype.JClass("net.imglib2.roi.labeling.ImgLabeling")(imglib(SINGLE), behind)
+    return jpype.JClass("net.imglib2.roi.labeling.ImgLabeling").fromImageAndLabelSets(imglib(SINGLE), behind)
 
 
 def test_a_labeling_of_objects_that_overlap_is_refused(java, image):
@@ -167,10 +158,9 @@ def test_rois_as_pyimagej_holds_them(java, image, embedder, kind):
         "java list": lambda: jpype.java.util.ArrayList([roi]),
         "array": lambda: overlay.toArray(),
         "overlay": lambda: overlay,
-        "tree": lambda: jpype.JClass("net.imagej.roi.ROITree")(),
+        "tree": lambda: GATEWAY.convert().convert(overlay, jpype.JClass("net.imagej.roi.ROITree")),
     }[kind]()
-    gateway = SimpleNamespace(convert=lambda: SimpleNamespace(convert=lambda tree, kind: overlay))
-    rows = measure(gateway, imp, rois)
+    rows = measure(GATEWAY, imp, rois)
     assert rows["Label"].tolist() == ["image.tif:0001"]
     np.testing.assert_allclose(features(rows), expected(embedder, IMAGE[0, 0], np.where(SINGLE == 7, 1, 0)), atol=1e-4)
 

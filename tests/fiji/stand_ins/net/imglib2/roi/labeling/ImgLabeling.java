@@ -6,11 +6,15 @@ import java.util.Set;
 /** Stands for ImgLib2's class, which is on no registry that tests reach: an index image, and labels behind each index. */
 public final class ImgLabeling {
     private final Object index;
-    private final List<Set<String>> sets;
+    private final List<Set<Object>> sets;
 
-    public ImgLabeling(Object index, List<Set<String>> sets) {
+    private ImgLabeling(Object index, List<Set<Object>> sets) {
         this.index = index;
         this.sets = sets;
+    }
+
+    public static ImgLabeling fromImageAndLabelSets(Object index, List<Set<Object>> sets) {
+        return new ImgLabeling(index, sets);
     }
 
     public Object getIndexImg() {
@@ -26,7 +30,7 @@ public final class ImgLabeling {
             return sets.size();
         }
 
-        public Set<String> labelsAtIndex(int i) {
+        public Set<Object> labelsAtIndex(int i) {
             return sets.get(i);
         }
     }
