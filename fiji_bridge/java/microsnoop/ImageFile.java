@@ -6,6 +6,7 @@ import ij.io.Opener;
 import ij.io.TiffDecoder;
 import java.io.File;
 import java.io.IOException;
+import java.io.RandomAccessFile;
 import java.util.Locale;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -16,6 +17,9 @@ import java.util.regex.Pattern;
  */
 public class ImageFile {
     private static final Pattern IMAGES = Pattern.compile("^images=(\\d{1,9})$", Pattern.MULTILINE);
+    /** The version of TIFF files of up to 4 GB, the only one that ImageJ reads. */
+    private static final int CLASSIC = 42;
+    private static final int MOST_PLANES = 1000000;
 
     /**
      * For macros: call("microsnoop.ImageFile.open", path).
@@ -48,15 +52,16 @@ public class ImageFile {
     /** ImageJ fills what a file lacks with zeros, or leaves planes out. */
     private static void checkLength(File file, ImagePlus imp) throws Problem {
         FileInfo[] infos;
+        long end;
         try {
             infos = new TiffDecoder(file.getParent() + File.separator, file.getName()).getTiffInfo();
+            end = endOfDirectories(file);
         } catch (IOException e) {
             throw new Problem("\"" + file.getName() + "\" cannot be read: " + e.getMessage() + ".");
         }
         if (infos == null || infos.length == 0) {
             return;
         }
-        long end = 0;
         for (FileInfo info : infos) {
             end = Math.max(end, end(info));
         }
@@ -78,5 +83,36 @@ public class ImageFile {
             end = Math.max(end, (info.stripOffsets[i] & 0xffffffffL) + info.stripLengths[i]);
         }
         return end;
+    }
+
+    /** Where the directories of a TIFF file end, the farthest of them; each one points to the next. */
+    private static long endOfDirectories(File file) throws IOException {
+        try (RandomAccessFile in = new RandomAccessFile(file, "r")) {
+            boolean little = in.read() == 'I';
+            if (number(in, 2, 2, little) != CLASSIC) {
+                return 0;
+            }
+            long farthest = 0;
+            long offset = number(in, 4, 4, little);
+            for (int i = 0; offset != 0 && i < MOST_PLANES; i++) {
+                long end = offset + 2;
+                if (end <= in.length()) {
+                    end += 12L * number(in, offset, 2, little) + 4;
+                }
+                offset = end <= in.length() ? number(in, end - 4, 4, little) : 0;
+                farthest = Math.max(farthest, end);
+            }
+            return farthest;
+        }
+    }
+
+    private static long number(RandomAccessFile in, long offset, int bytes, boolean little) throws IOException {
+        in.seek(offset);
+        long value = 0;
+        for (int i = 0; i < bytes; i++) {
+            long next = in.readUnsignedByte();
+            value = little ? value | next << 8 * i : value << 8 | next;
+        }
+        return value;
     }
 }
