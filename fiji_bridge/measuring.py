@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,10 @@ import pandas as pd
 # this client of the worker needs no CellProfiler
 from cellprofiler_plugins._microsnoop_client import Engine, find_engine, get_engine
 
-from .imagej import ImageJError, at, channel_names, check_image, java_class, outlines, pixels, places, roi_masks
+from .imagej import ImageJError, channel_names, check_image, image_name, java_class, pixels, places
+from .objects import Labels, Outlines, find_objects
+
+log = logging.getLogger(__name__)
 
 MOST_CHANNELS = 16
 """More than these are measured only if asked for: a color image of NumPy taken for channels has hundreds."""
@@ -24,7 +28,7 @@ WHOLE = {"tile": "tile", "rescale": "image"}
 def measure(
     ij: Any,
     imp: Any,
-    rois: str | np.ndarray | Sequence[Any] | None = "manager",
+    rois: Any = "auto",
     channels: str | Sequence[str | int] | Mapping[str | int, str] | None = None,
     *,
     mode: str | None = None,
@@ -39,10 +43,14 @@ def measure(
     Parameters
     ----------
     ij : object
-        The gateway from ``imagej.init()``, or None: only classes of original ImageJ are used, which any gateway has.
+        The gateway from ``imagej.init()``, or None: only objects of ImageJ2 need it, to be converted.
     imp : ij.ImagePlus
-    rois : {'manager', 'overlay'}, array (h, w), sequence of ij.gui.Roi, or None
-        The objects: of the ROI Manager, of the image's overlay, labels (0 is background), ROIs; None: the whole image.
+    rois : str, labels, ROIs or None
+        The objects. ``'manager'`` or ``'overlay'``: the ROIs of the ROI Manager, of the image's overlay; ``'auto'``: of
+        the ROI Manager, or headless, where there is none, of the overlay. Labels (0 is background): an array (h, w) or
+        with a plane for each frame and slice, xarray.DataArray, ij.ImagePlus, ImageProcessor, Dataset,
+        RandomAccessibleInterval, ImgLabeling. ROIs: one ij.gui.Roi, a sequence of them, an Overlay, a ROITree. None:
+        the whole image.
     channels : str, sequence of str or int, or mapping, optional
         Names, or numbers from 1, or one text with commas as in macros (``'all'``, ``'DNA,3'``, ``'1=DNA'``). A mapping
         gives names to channels: ``{1: 'DNA'}``. By default all, of which there may be 16.
@@ -55,20 +63,22 @@ def measure(
         Longer side of a typical object in pixels: all boxes (and the tiles of a whole image) are scaled by one factor,
         so that its box fills what the network sees. By default every box is scaled to fill it.
     slices : {'current', 'all'}
+        The slice and frame that are shown, or all of them. Labels of a stack go with it plane by plane; a ROI with a
+        position is measured there alone, and a warning tells how many slices had ROIs.
     weights, device : str
         Of the engine.
 
     Returns
     -------
     pandas.DataFrame
-        A row per object (and slice): Label, ObjectNumber, Slice and Frame of a stack, Center_X, Center_Y, then
-        Microsnoop_E000_<channel> to E255 (or as many as the weights make), channel after channel.
-        ``attrs['microsnoop']`` holds version, weights and sha256 of the engine.
+        A row per object (and slice): Label, ObjectNumber, Slice and Frame of a stack, Group and Roi_<property> of ROIs
+        that have them, Center_X, Center_Y, then Microsnoop_E000_<channel> to E255 (or as many as the weights make),
+        channel after channel. ``attrs['microsnoop']`` holds version, weights and sha256 of the engine.
 
     Raises
     ------
     ImageJError
-        If image, ROIs or options cannot be used.
+        If image, objects or options cannot be used.
     EngineError
         If the engine is missing, stopped or refuses.
 
@@ -80,77 +90,56 @@ def measure(
     (114, 260)
     """
     imp = check_image(imp)
-    whole = rois is None
-    modes = WHOLE if whole else MASKS
+    modes = WHOLE if rois is None else MASKS
     mode = mode or next(iter(modes))
     if mode not in modes:
         raise ImageJError(f"mode is '{mode}': it must be one of {', '.join(modes)}")
     names = channel_names(imp)
     chosen = _channels(channels, names)
-    labels = rois if isinstance(rois, np.ndarray) else None
-    found = outlines(imp, rois) if labels is None and not whole else []
-    scale = {} if diameter is None else {"diameter": float(diameter)}
+    objects = None if rois is None else find_objects(ij, imp, rois)
+    options: dict[str, Any] = {} if diameter is None or mode == "rescale" else {"diameter": float(diameter)}
+    if objects is None:
+        options["mode"] = WHOLE[mode]
+    else:
+        options |= {"mask": MASKS[mode], "rescale_constant": float(rescale_constant)}
     engine = _engine(weights, device)
     frames = []
-    for place in places(imp, slices):
-        here = [(number, roi) for number, roi in found if at(imp, roi, place)]
-        if found and not here:
-            continue
-        image = pixels(imp, list(chosen), place)
-        if whole:
-            tiles = scale if WHOLE[mode] == "tile" else {}
-            result = engine.run("measure_image", image=image, mode=WHOLE[mode], **tiles)
-        else:
-            options = {"mask": MASKS[mode], "rescale_constant": float(rescale_constant), **scale}
-            result = _measure_objects(engine, image, labels, here, options)
-        frames.append(_frame(imp, place, here, result, list(chosen.values()), whole, engine.info["dimension"]))
-    if not frames:
-        raise ImageJError(f"all {len(found)} ROIs belong to other slices: use slices='all'")
+    chosen_places = places(imp, slices)
+    for place in chosen_places:
+        inputs = {} if objects is None else objects.inputs(place)
+        if inputs is not None:
+            task = "measure_image" if objects is None else objects.task
+            result = engine.run(task, image=pixels(imp, list(chosen), place), **inputs, **options)
+            frames.append(_frame(imp, place, objects, result, list(chosen.values()), engine.info["dimension"]))
+    if not frames and objects is not None:
+        raise ImageJError(objects.nothing())
+    if len(frames) < len(chosen_places):
+        title = image_name(imp)
+        log.warning("%s: measured %d of %d slices: the others have no objects", title, len(frames), len(chosen_places))
     frame = pd.concat(frames, ignore_index=True)
     frame.attrs["microsnoop"] = {key: engine.info[key] for key in ("version", "weights", "sha256")}
     return frame
 
 
-def _measure_objects(
-    engine: Engine, image: np.ndarray, labels: np.ndarray | None, here: list[tuple[int, Any]], options: dict[str, Any]
-) -> dict[str, Any]:
-    """Run the task for labels or for outlines."""
-    if labels is not None:
-        return engine.run("measure_objects", image=image, labels=np.ascontiguousarray(labels), **options)
-    masks = list(roi_masks(here))
-    return engine.run(
-        "measure_rois",
-        image=image,
-        boxes=np.array([mask.box for mask in masks], np.int32),
-        masks=np.concatenate([mask.mask.ravel() for mask in masks]),
-        **options,
-    )
-
-
 def _frame(
     imp: Any,
     place: tuple[int, int],
-    here: list[tuple[int, Any]],
+    objects: Labels | Outlines | None,
     result: dict[str, Any],
     channels: list[str],
-    whole: bool,
     dimension: int,
 ) -> pd.DataFrame:
     """Arrange the outputs of a task as rows of a table."""
-    title, count = str(imp.getTitle()), len(result["features"])
-    numbers = np.ones(1, int) if whole else result["object_number"]
-    if here:
-        names = [mask.name for mask in roi_masks(here)]
-        labels = [f"{title}:{names[number - 1]}" for number in numbers]
-        numbers = np.array([here[number - 1][0] for number in numbers])
-    else:
-        labels = [title] if whole else [f"{title}:{number}" for number in numbers]
-    columns: dict[str, Any] = {"Label": labels, "ObjectNumber": numbers}
+    title, count = image_name(imp), len(result["features"])
+    described = {"ObjectNumber": [1]} if objects is None else objects.columns(place, result["object_number"])
+    labels = [title] if objects is None else [f"{title}:{name}" for name in described.pop("name")]
+    columns: dict[str, Any] = {"Label": labels, "ObjectNumber": described.pop("ObjectNumber")}
     if int(imp.getNSlices()) > 1:
         columns["Slice"] = np.full(count, place[0])
     if int(imp.getNFrames()) > 1:
         columns["Frame"] = np.full(count, place[1])
-    if not whole:
+    columns |= described
+    if objects is not None:
         columns["Center_X"], columns["Center_Y"] = result["center"][:, 1], result["center"][:, 0]
     names = [f"Microsnoop_E{index:03d}_{channel}" for channel in channels for index in range(dimension)]
     return pd.concat([pd.DataFrame(columns), pd.DataFrame(result["features"], columns=names)], axis=1)

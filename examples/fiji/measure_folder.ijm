@@ -5,40 +5,57 @@
 //
 // Images are TIFF files with several channels, or one file per channel, named alike but for the channel at the end
 // (A01_s1_DNA.tif, A01_s1_ER.tif). In the results folder, cells.csv has a row per nucleus with 256 numbers per channel;
-// labels/ has the nuclei as label images, rois/ as ROI files to look at in ImageJ.
+// labels/ has the nuclei as label images, rois/ as ROI files to look at in ImageJ. An image that cannot be measured is
+// named with the reason, and the next one follows.
 
 smallest = 40; // nuclei have at least so many pixels
 blur = 2;      // smooths noise before the threshold, in pixels
 
-arguments = split(getArgument(), ",");
-if (arguments.length >= 2) {
-    images = arguments[0];
-    results = arguments[1];
+nuclei = "DNA";
+if (getArgument() != "") {
+    folders = foldersOf(getArgument());
+    images = folders[0];
+    results = folders[1];
+    if (folders.length == 3)
+        nuclei = folders[2];
 } else {
     images = getDirectory("Folder with the images");
     results = getDirectory("Folder for the results");
+    nuclei = getString("Channel of the nuclei (name or number)", nuclei);
 }
-nuclei = "DNA";
-if (arguments.length >= 3)
-    nuclei = arguments[2];
 if (!endsWith(images, "/")) images = images + "/";
 if (!endsWith(results, "/")) results = results + "/";
-if (!File.isDirectory(images))
-    exit("There is no folder " + images);
 File.makeDirectory(results);
 File.makeDirectory(results + "labels");
 File.makeDirectory(results + "rois");
 
 setBatchMode(true);
-setOption("BlackBackground", true);
+run("Options...", "iterations=1 count=1 black"); // the first run() lets -batch find plugins, which call() needs
 setOption("ScaleConversions", true);
 measured = 0;
 empty = 0;
 failed = 0;
+skipped = 0;
 started = getTime();
 walk("");
 print("Measured " + measured + " images in " + (getTime() - started) / 1000 + " s (" + empty + " without nuclei, "
-    + failed + " failed): " + results + "cells.csv");
+    + failed + " failed, " + skipped + " files skipped that are no TIFF images): " + results + "cells.csv");
+
+// The parts of "IMAGES,RESULTS,CHANNEL": folders may have commas in their names.
+function foldersOf(argument) {
+    border = -1;
+    for (i = 0; i < lengthOf(argument); i++)
+        if (substring(argument, i, i + 1) == "," && File.isDirectory(substring(argument, 0, i)))
+            border = i;
+    if (border < 0)
+        exit("No folder of images and folder of results, with a comma between them: " + argument);
+    images = substring(argument, 0, border);
+    results = substring(argument, border + 1);
+    comma = lastIndexOf(results, ",");
+    if (comma < 0 || indexOf(substring(results, comma), "/") >= 0)
+        return newArray(images, results);
+    return newArray(images, substring(results, 0, comma), substring(results, comma + 1));
+}
 
 // Measures the images of a folder and of the folders in it.
 function walk(folder) {
@@ -46,62 +63,106 @@ function walk(folder) {
     for (i = 0; i < names.length; i++) {
         if (endsWith(names[i], "/")) {
             walk(folder + names[i]);
-        } else if (endsWith(toLowerCase(names[i]), ".tif") || endsWith(toLowerCase(names[i]), ".tiff")) {
-            title = openField(folder, names[i], names);
-            if (title != "")
-                measureNuclei(title, folder);
+        } else if (isImage(names[i]) == false) {
+            skipped++;
+        } else if (isOtherChannel(names[i], names) == false) {
+            problem = measureFile(folder, names[i], names);
+            if (problem != "") {
+                print("Failed: " + folder + names[i] + " (" + problem + ")");
+                failed++;
+            }
             close("*");
         }
     }
 }
 
-// Opens an image with all its channels; "" for a file that belongs to another one.
-function openField(folder, name, names) {
-    ending = substring(name, lastIndexOf(name, "."));
-    stem = substring(name, 0, lengthOf(name) - lengthOf(ending));
-    if (endsWith(stem, "_" + nuclei)) {
-        field = substring(stem, 0, lengthOf(stem) - lengthOf(nuclei));
-        channels = newArray(0);
-        for (j = 0; j < names.length; j++)
-            if (startsWith(names[j], field) && endsWith(names[j], ending))
-                channels = Array.concat(channels, names[j]);
-        for (j = 0; j < channels.length; j++) {
-            open(images + folder + channels[j]);
-            rename(substring(channels[j], lengthOf(field), lengthOf(channels[j]) - lengthOf(ending)));
-        }
-        if (channels.length > 1) {
-            run("Images to Stack", "use");
-            run("Properties...", "channels=" + channels.length + " slices=1 frames=1");
-        }
-        rename(stem);
-        return stem;
-    }
-    field = substring(stem, 0, maxOf(lastIndexOf(stem, "_"), 0));
-    if (File.exists(images + folder + field + "_" + nuclei + ending))
-        return "";
-    open(images + folder + name);
-    rename(stem);
-    return stem;
+function isImage(name) {
+    lower = toLowerCase(name);
+    return endsWith(lower, ".tif") || endsWith(lower, ".tiff");
 }
 
-// The number of the channel with this name, else the name as a number, else 1.
+// The ending of a file's name with its dot, and the name without it.
+function endingOf(name) {
+    return substring(name, lastIndexOf(name, "."));
+}
+function stemOf(name) {
+    return substring(name, 0, lastIndexOf(name, "."));
+}
+
+// The files of the channels of a field, if this is the file of its nuclei, else none.
+function channelFiles(name, names) {
+    found = newArray(0);
+    if (endsWith(stemOf(name), "_" + nuclei)) {
+        field = substring(name, 0, lengthOf(stemOf(name)) - lengthOf(nuclei));
+        for (j = 0; j < names.length; j++)
+            if (startsWith(names[j], field) && endsWith(names[j], endingOf(name)))
+                found = Array.concat(found, names[j]);
+    }
+    return found;
+}
+
+// Is this the file of a channel that is opened together with that of the nuclei?
+function isOtherChannel(name, names) {
+    for (j = 0; j < names.length; j++)
+        if (names[j] == nucleiFile(name) && names[j] != name)
+            return true;
+    return false;
+}
+function nucleiFile(name) {
+    return substring(name, 0, maxOf(lastIndexOf(stemOf(name), "_"), 0)) + "_" + nuclei + endingOf(name);
+}
+
+// Opens an image with all its channels and measures its nuclei; "" or what is wrong.
+function measureFile(folder, name, names) {
+    files = channelFiles(name, names);
+    if (files.length == 0) {
+        files = newArray(name);
+        for (j = 0; j < names.length; j++)
+            if (isImage(names[j]) && endsWith(stemOf(names[j]), "_" + nuclei))
+                return "there is no " + nucleiFile(name) + " beside it";
+    }
+    for (j = 0; j < files.length; j++) {
+        problem = call("microsnoop.ImageFile.open", images + folder + files[j]);
+        if (problem != "")
+            return problem;
+        if (j == 0)
+            getDimensions(width, height, channels, slices, frames);
+        if (getWidth() != width || getHeight() != height || (files.length > 1 && nSlices > 1))
+            return files[j] + " is not one plane of " + width + " x " + height + " pixels as " + files[0];
+        if (files.length > 1)
+            rename(substring(stemOf(files[j]), lengthOf(stemOf(name)) - lengthOf(nuclei)));
+    }
+    if (files.length > 1) {
+        run("Images to Stack", "use");
+        run("Properties...", "channels=" + files.length + " slices=1 frames=1");
+    }
+    title = replace(folder, "/", "_") + stemOf(name);
+    rename(title);
+    problem = measureNuclei(title);
+    return problem;
+}
+
+// The number of the channel of the nuclei: by its name or number; 0 if there is none.
 function channelOf(name) {
     getDimensions(width, height, channels, slices, frames);
     for (c = 1; c <= channels; c++) {
         setSlice(c);
-        label = getInfo("slice.label");
-        if (label == name)
+        if (channels == 1 || getInfo("slice.label") == name)
             return c;
     }
-    if (matches(name, "\\d+") && parseInt(name) <= channels)
+    if (matches(name, "\\d+") && parseInt(name) >= 1 && parseInt(name) <= channels)
         return parseInt(name);
-    return 1;
+    return 0;
 }
 
 // Otsu's threshold, holes filled, touching nuclei divided; then every outline is measured in all channels.
-function measureNuclei(title, folder) {
+function measureNuclei(title) {
     field = getImageID();
     channel = channelOf(nuclei);
+    if (bitDepth() == 24)
+        return "a color picture: split its channels, or save it as a composite";
+    if (channel == 0)
+        return "no channel \"" + nuclei + "\": give its number";
     roiManager("reset");
     setSlice(channel);
     run("Duplicate...", "title=nuclei");
@@ -109,7 +170,7 @@ function measureNuclei(title, folder) {
     if (min == max) {
         print("No nuclei: " + title + " (nothing in channel " + channel + ")");
         empty++;
-        return;
+        return "";
     }
     run("Gaussian Blur...", "sigma=" + blur);
     setAutoThreshold("Otsu dark");
@@ -117,25 +178,20 @@ function measureNuclei(title, folder) {
     run("Fill Holes");
     run("Watershed");
     run("Analyze Particles...", "size=" + smallest + "-Infinity pixel show=[Count Masks] clear add");
-    subfolder = replace(folder, "/", "_");
-    saveAs("Tiff", results + "labels/" + subfolder + title + ".tif");
+    saveAs("Tiff", results + "labels/" + title + ".tif");
     if (roiManager("count") == 0) {
         print("No nuclei: " + title);
         empty++;
-        return;
+        return "";
     }
-    roiManager("save", results + "rois/" + subfolder + title + ".zip");
+    roiManager("save", results + "rois/" + title + ".zip");
     selectImage(field);
-    rename(subfolder + title);
     options = "objects=[ROI Manager] channels=all name=Nuclei table=Microsnoop clear csv=[" + results + "cells.csv]";
     if (measured > 0)
         options = options + " append";
     // a run("Measure Microsnoop Features", options) would end this macro at the first image that cannot be measured
     problem = call("microsnoop.MeasureCommand.macro", options);
-    if (problem == "") {
+    if (problem == "")
         measured++;
-    } else {
-        print("Failed: " + subfolder + title + " (" + problem + ")");
-        failed++;
-    }
+    return problem;
 }

@@ -18,12 +18,12 @@ from fiji_bridge import measure, show
 
 def start_imagej(ij_jar=None):
     """A gateway to ImageJ: PyImageJ's, or None for original ImageJ alone."""
+    # ImageJ's threads outlive their work; without this line, Python waits for them and does not end
+    jpype.config.destroy_jvm = False
     if ij_jar is None:
         import imagej
 
         return imagej.init(mode="headless")
-    # ImageJ's threads rest for a minute after their work; Python need not wait for them at its end
-    jpype.config.destroy_jvm = False
     scyjava.config.set_java_constraints(fetch="never")
     scyjava.config.endpoints.clear()
     scyjava.config.add_classpath(ij_jar)

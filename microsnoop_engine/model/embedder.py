@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -142,6 +143,7 @@ class Embedder:
         self.card = cards[0] if len(cards) == 1 else joint_card(cards)
         backends = [_choose_backend(state, card, device, precision, backend, threads) for state, card in weights]
         self.backend: Backend = backends[0] if len(backends) == 1 else SideBySide(backends)
+        self._backend_lock = threading.Lock()
         self.batch_size = batch_size or (CPU_BATCH if self.device == "cpu" else GPU_BATCH)
         log.info("%s on %s, %s, %s", self.card.name, self.device, self.backend.name, self.precision)
 
@@ -224,7 +226,8 @@ class Embedder:
         start = 0
         while start < len(batch):  # the batch size shrinks where memory runs out
             part = batch[start : start + self.batch_size]
-            with device_lock(self.device):
+            # a measurement that was canceled may still run its last batch in another thread
+            with device_lock(self.device), self._backend_lock:
                 result[start : start + len(part)], size = halving(self.backend.embed, part)
             if size < len(part):
                 self.batch_size = size

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-import shutil
-import tempfile
 from collections.abc import Callable
-from contextlib import suppress
-from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..images.npz_arrays import read_header
+from .leftovers import PrivateFolder, appose_shared_memory
 
 NUMBERS = "uifb"
 """Kinds of NumPy types that an array may have."""
@@ -37,7 +34,8 @@ class ArrayTransport:
     """
 
     def __init__(self, memory: int) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="microsnoop-worker-"))
+        self._private = PrivateFolder()
+        self.folder = self._private.path
         self._memory = memory
         self._numbers = itertools.count()
         self._results: list[Any] = []
@@ -45,15 +43,9 @@ class ArrayTransport:
 
     def close(self) -> None:
         """Remove the folder, and the shared memory of results."""
-        # Renamed first: a result that is being written meanwhile would be left in a folder of the old name.
-        doomed = self.folder.with_name(self.folder.name + "-ended")
-        try:
-            self.folder.rename(doomed)
-        except OSError:
-            doomed = self.folder
-        shutil.rmtree(doomed, ignore_errors=True)
         for memory in [*self._results, *(memory for _, memory in self._sent)]:
-            _unlink(memory)
+            self._private.unlink_memory(memory)
+        self._private.remove()
 
     def mark_sent(self, requests: int) -> None:
         """Note that the results of a task have been sent.
@@ -77,7 +69,7 @@ class ArrayTransport:
         for sent, memory in self._sent:
             if requests - sent >= 2:
                 memory.close()
-                _unlink(memory)
+                self._private.unlink_memory(memory)
         self._sent = [(sent, memory) for sent, memory in self._sent if requests - sent < 2]
 
     def receive(self, name: str, value: Any) -> NDArray[Any]:
@@ -120,7 +112,7 @@ class ArrayTransport:
     def _receive_shared(self, name: str, value: dict[str, Any]) -> NDArray[Any]:
         from appose import NDArray as SharedArray
 
-        shared_memory = _appose_shared_memory()
+        shared_memory = appose_shared_memory()
         try:
             dtype, shape = np.dtype(value["dtype"]), tuple(int(length) for length in value["shape"])
             memory_name, size = str(value["shm"]["name"]), int(value["shm"]["rsize"])
@@ -179,26 +171,8 @@ class ArrayTransport:
     def _send_shared(self, name: str, array: NDArray[Any]) -> Any:
         from appose import NDArray as SharedArray
 
-        shared_memory = _appose_shared_memory()
-        memory = shared_memory(create=True, rsize=max(array.nbytes, 1))
+        memory = self._private.create_memory(max(array.nbytes, 1))
         self._results.append(memory)
         result = SharedArray(array.dtype.name, list(array.shape), memory)
         result.ndarray()[...] = array
         return result
-
-
-def _unlink(memory: Any) -> None:
-    """Remove shared memory; its pages go when the host, too, has closed it."""
-    with suppress(Exception):
-        # Unlinking unregisters the memory, which Appose has unregistered already: Python would complain.
-        resource_tracker.register(memory._name, "shared_memory")
-        memory.unlink()
-
-
-def _appose_shared_memory() -> Any:
-    """Return Appose's class of shared memory, set up for a worker: the host removes what it has created."""
-    from appose import SharedMemory
-    from appose.util import message
-
-    message._worker_mode = True
-    return SharedMemory

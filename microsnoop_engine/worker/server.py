@@ -20,6 +20,7 @@ import numpy  # noqa: F401
 from ..errors import Cancelled, InputError, MicrosnoopError
 from ..model.embedder import Embedder
 from .arrays import ArrayTransport
+from .leftovers import sweep
 from .tasks import Tasks
 
 log = logging.getLogger(__name__)
@@ -211,6 +212,7 @@ def serve(make_embedder: Callable[[], Embedder], memory: int) -> None:
         Bytes of the largest array that is accepted.
     """
     requests, responses = take_over_standard_streams()
+    sweep()
     exchange = ArrayTransport(memory)
     leaving = threading.Lock()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from imagej_host import CHANNELS, IJ_JAR, REPOSITORY, TABLE, command_of, java_options, save_hyperstack
+from imagej_host import CHANNELS, IJ_JAR, JARS, NEW_IJ_JAR, REPOSITORY, TABLE, command_of, java_options, save_hyperstack
 
 from microsnoop_engine.cli.install import install_fiji
 from microsnoop_engine.images.synthetic import render_field
@@ -103,7 +103,16 @@ def field(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def java(home, display):
+def stand_ins(tmp_path_factory):
+    """Classes that stand for those of ImageJ2, which are on no registry that tests reach."""
+    classes = tmp_path_factory.mktemp("stand-ins")
+    sources = map(str, (Path(__file__).parent / "stand_ins").rglob("*.java"))
+    subprocess.run(["javac", "-d", str(classes), *sources], check=True, timeout=60)
+    return classes
+
+
+@pytest.fixture(scope="session")
+def java(home, display, stand_ins):
     """scyjava with a JVM in this process: original ImageJ only, windows on the virtual screen."""
     import jpype.config
     import scyjava
@@ -112,7 +121,7 @@ def java(home, display):
     jpype.config.destroy_jvm = False
     scyjava.config.set_java_constraints(fetch="never")
     scyjava.config.endpoints.clear()
-    scyjava.config.add_classpath(IJ_JAR)
+    scyjava.config.add_classpath(NEW_IJ_JAR, str(stand_ins), *map(str, JARS.glob("imglib2-*.jar")))
     for option in java_options(home):
         scyjava.config.add_option(option)
     (home / "tmp").mkdir()

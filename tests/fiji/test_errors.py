@@ -38,6 +38,16 @@ ERRORS = {
         "objects=[Label image]",
         '"other" is a black-and-white mask, not a label image: all objects have the same number. Run Analyze',
     ),
+    "label image of several channels": (
+        'newImage("two", "16-bit color-mode", 64, 64, 2, 1, 1);\nnewImage("gray", "8-bit ramp", 64, 64, 1);\n',
+        "objects=[Label image] labels=two",
+        'The label image "two" has 2 channels, 1 slices and 1 frames, but "gray" has 1 slices and 1 frames. Give one',
+    ),
+    "label image of fewer slices": (
+        'newImage("few", "16-bit black", 64, 64, 2);\nnewImage("deep", "8-bit ramp", 64, 64, 3);\n',
+        "objects=[Label image] labels=few",
+        'The label image "few" has 1 channels, 2 slices and 1 frames, but "deep" has 3 slices and 1 frames.',
+    ),
     "ROIs of another slice": (TWO_SLICES, "objects=[ROI Manager]", "None of the ROIs (1) belongs to the slice"),
     "unknown channel": (
         OPEN,
@@ -67,29 +77,28 @@ def test_a_mistake_ends_the_macro_and_says_what_to_do(batch, field, tmp_path, ca
     before, options, message = ERRORS[case]
     text = (before + MEASURE.replace("{options}", options)).format(folder=field[0].parent, out=tmp_path)
     done = batch(text, timeout=30)
-    assert message in done.stderr
-    assert message.split("\n")[0] in done.stdout
+    assert (done.stdout + done.stderr).count(message) == 1
     assert not (tmp_path / "went-on.txt").exists()
 
 
 WHOLE = OPEN + MEASURE.replace("{options}", "objects=[Whole image]")
 
 
-def stderr_of(batch, field, tmp_path, python):
+def log_of(batch, field, tmp_path, python):
     done = batch(WHOLE.format(folder=field[0].parent, out=tmp_path), timeout=60, MICROSNOOP_PYTHON=str(python))
     assert not (tmp_path / "went-on.txt").exists()
-    return done.stderr
+    return done.stdout
 
 
 def test_a_missing_engine(batch, field, tmp_path):
-    said = stderr_of(batch, field, tmp_path, "/nowhere/python")
+    said = log_of(batch, field, tmp_path, "/nowhere/python")
     assert 'the environment variable MICROSNOOP_PYTHON says "/nowhere/python"' in said
     assert '"pip install ."' in said
     assert '"microsnoop install fiji"' in said
 
 
 def test_a_python_without_the_engine(batch, field, tmp_path):
-    said = stderr_of(batch, field, tmp_path, "/usr/bin/python3")
+    said = log_of(batch, field, tmp_path, "/usr/bin/python3")
     assert "No module named microsnoop_engine" in said
     assert "stopped during info (exit code 1)" in said
     assert '"pip install ."' in said
@@ -100,7 +109,7 @@ def test_where_the_engine_was_looked_for(home, batch, field, tmp_path):
     engine = record.read_text()
     record.unlink()
     try:
-        said = stderr_of(batch, field, tmp_path, "")
+        said = log_of(batch, field, tmp_path, "")
     finally:
         record.write_text(engine)
     assert 'Looked for it in: the setting "Engine" (blank)' in said
@@ -118,26 +127,26 @@ def test_an_engine_of_another_protocol(batch, field, tmp_path):
         "print(json.dumps({'task': task, 'responseType': 'COMPLETION', 'outputs': outputs}), flush=True)\n"
         "sys.stdin.read()",
     )
-    said = stderr_of(batch, field, tmp_path, stub)
+    said = log_of(batch, field, tmp_path, stub)
     assert "engine 9.0 speaks another protocol (99) than this plugin (1)" in said
     assert '"pip install .", then "microsnoop install fiji", then restart ImageJ' in said
 
 
 def test_an_engine_that_dies_says_its_last_words(batch, field, tmp_path):
     stub = engine_stub(tmp_path, "import sys\nsys.exit('out of memory, says the kernel')")
-    said = stderr_of(batch, field, tmp_path, stub)
+    said = log_of(batch, field, tmp_path, stub)
     assert "Its last lines:\nout of memory, says the kernel" in said
 
 
 def test_wrong_weights_and_what_the_engine_says_of_them(batch, field, tmp_path):
     text = 'run("Microsnoop Settings", "weights={weights} test");\nFile.saveString("went on", "{out}/went-on.txt");'
     done = batch(text.format(weights="no-such-weights", out=tmp_path))
-    assert "no-such-weights" in done.stderr
+    assert "no-such-weights" in done.stdout
     assert not (tmp_path / "went-on.txt").exists()
     # the last ones are kept in the preferences of the tests' ImageJ
     for name in ("base", "fast"):
         done = batch(text.format(weights=name, out=tmp_path))
-        assert f"The engine works: microsnoop {__version__}, weights microsnoop-{name} (sha256" in done.stderr
+        assert f"The engine works: microsnoop {__version__}, weights microsnoop-{name} (sha256" in done.stdout
     assert (tmp_path / "went-on.txt").exists()
 
 

@@ -1,5 +1,6 @@
 """The example macro over a folder of images, by one command, against ``microsnoop profile`` on the same nuclei."""
 
+import os
 import re
 import subprocess
 import sys
@@ -8,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
-from imagej_host import CHANNELS, IJ_JAR, REPOSITORY, save_hyperstack
+from imagej_host import CHANNELS, IJ_JAR, NEW_IJ_JAR, REPOSITORY, maven_jars, save_hyperstack
 from real_crops import FIELDS, real_field
 
 from microsnoop_engine.cli.main import main
@@ -73,9 +74,60 @@ def test_images_that_cannot_be_measured_are_counted(home, screen, tmp_path):
     save_hyperstack(screen / "A02.tif", image[:2], "CYX", ["DNA", "Tubulin"])
     said = run_macro(home, screen, tmp_path / "results")
     assert "Measured 1 images" in said
-    assert "(1 without nuclei, 1 failed)" in said
-    assert re.search(r"Failed: A02 \(.*cells.csv' has other columns than the new rows", said)
+    assert "(1 without nuclei, 1 failed, 0 files skipped" in said
+    assert re.search(r"Failed: A02.tif \(.*cells.csv' has other columns than the new rows", said)
     assert pd.read_csv(tmp_path / "results" / "cells.csv")["Metadata_Image"].unique().tolist() == ["A01"]
+
+
+def test_one_bad_image_does_not_stop_the_batch(home, screen, tmp_path):
+    """Files that are broken, cut off, no images or of another channel come before and after the good ones."""
+    good = (screen / "A01.tif").read_bytes()
+    (screen / "A00 broken.tif").write_bytes(b"no image")
+    (screen / "A01 empty.tif").write_bytes(b"")
+    (screen / "A04 cut.tif").write_bytes(good[: len(good) // 2])
+    tifffile.imwrite(screen / "A05 cut.tif", np.full((3, 200, 200), 7, np.uint16), photometric="minisblack")
+    whole = (screen / "A05 cut.tif").read_bytes()
+    (screen / "A05 cut.tif").write_bytes(whole[: len(whole) * 2 // 3])
+    tifffile.imwrite(screen / "A06 color.tif", np.zeros((200, 200, 3), np.uint8), photometric="rgb")
+    save_hyperstack(screen / "A07 other.tif", np.zeros((2, 200, 200), np.uint16), "CYX", ["ER", "Actin"])
+    for name in ("notes.txt", "table.csv", "._A01.tif"):
+        (screen / name).write_bytes(b"stray")
+    said = run_macro(home, screen, tmp_path / "results")
+    assert "Measured 2 images" in said
+    assert "(1 without nuclei, 6 failed, 2 files skipped that are no TIFF images)" in said, said
+    for name, why in (
+        ("A00 broken.tif", '"A00 broken.tif" cannot be read as an image'),
+        ("A01 empty.tif", '"A01 empty.tif" cannot be read as an image'),
+        ("A04 cut.tif", '"A04 cut.tif" is cut off: it lacks pixels. Copy it again.'),
+        ("A05 cut.tif", '"A05 cut.tif" is cut off: it lacks pixels. Copy it again.'),
+        ("A06 color.tif", "a color picture"),
+        ("A07 other.tif", 'no channel "DNA": give its number'),
+    ):
+        assert said.count(f"Failed: {name} ({why}") == 1, said
+    assert pd.read_csv(tmp_path / "results" / "cells.csv")["Metadata_Image"].unique().tolist() == ["A01", "A02"]
+
+
+def test_commas_and_blanks_in_the_names_of_folders(home, screen, tmp_path):
+    images, results = tmp_path / "a, b" / "1,2", tmp_path / "results, all"
+    images.mkdir(parents=True)
+    screen.rename(images / "images, mine")
+    said = run_macro(home, images / "images, mine", results, "2")
+    assert "Measured 2 images" in said
+    assert len(pd.read_csv(results / "cells.csv")) > 4
+
+
+def test_a_channel_that_does_not_belong(home, tmp_path):
+    """A file of another channel without that of the nuclei, and one of another size."""
+    images = tmp_path / "images"
+    images.mkdir()
+    image, _ = render_field("control", 0, np.random.default_rng(3), shape=(200, 200), n_cells=6)
+    for name, plane in (("A01_DNA", image[0]), ("A01_ER", image[1]), ("A02_DNA", image[0]), ("A02_ER", image[1, 9:])):
+        tifffile.imwrite(images / f"{name}.tif", plane)
+    tifffile.imwrite(images / "A03_ER.tif", image[1])
+    said = run_macro(home, images, tmp_path / "results")
+    assert "Measured 1 images" in said
+    assert "Failed: A02_DNA.tif (A02_ER.tif is not one plane of 200 x 200 pixels as A02_DNA.tif)" in said
+    assert "Failed: A03_ER.tif (there is no A03_DNA.tif beside it)" in said
 
 
 def test_a_file_per_channel_gives_the_same_rows(home, screen, tmp_path):
@@ -114,3 +166,34 @@ def test_the_python_script(field):
     assert done.returncode == 0, done.stderr
     assert re.search(r"\n(?:[5-9]|1\d) nuclei x 768 features, weights microsnoop-fast\n", done.stdout)
     assert "field.tif:0001" in done.stdout
+
+
+def with_gateway(script, arguments, tmp_path, classpath):
+    """Run an example with a stand-in for PyImageJ, whose gateway cannot start here."""
+    helpers = REPOSITORY / "tests" / "helpers"
+    (tmp_path / "imagej.py").write_bytes((helpers / "imagej_gateway.py").read_bytes())
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]),
+        "GATEWAY_CLASSPATH": os.pathsep.join(map(str, classpath)),
+        "MICROSNOOP_PYTHON": sys.executable,
+    }
+    command = [sys.executable, str(REPOSITORY / "examples" / "fiji" / script), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=REPOSITORY, env=environment)
+
+
+def test_the_python_script_ends_with_a_gateway(field, tmp_path):
+    """Where a thread of Java never ends, Python would wait for it."""
+    done = with_gateway("pyimagej_measure.py", [field[0]], tmp_path, [IJ_JAR])
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"\n(?:[5-9]|1\d) nuclei x 768 features", done.stdout)
+
+
+def test_the_tour_of_a_gateway(jar, stand_ins, tmp_path):
+    pytest.importorskip("xarray")
+    classpath = [NEW_IJ_JAR, jar, stand_ins, *maven_jars("imglib2")]
+    done = with_gateway("check_gateway.py", [], tmp_path, classpath)
+    lines = done.stdout.splitlines()
+    assert lines[-1] == "all is well", done.stdout + done.stderr
+    assert len([line for line in lines if line.startswith("ok ")]) == 16
+    assert done.returncode == 0

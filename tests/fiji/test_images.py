@@ -200,6 +200,8 @@ def test_names_of_channels(java, ij, tmp_path):
         (["c:1/2 - DAPI", "c:2/2 - GFP"], ["DAPI", "GFP"]),
         (["same", "same"], ["C1", "C2"]),
         (["dna.tif", "er.tif"], ["dna", "er"]),
+        (["1", "2"], ["C1", "C2"]),
+        (["405", "488"], ["405", "488"]),
         (None, ["C1", "C2"]),
     ):
         save_hyperstack(tmp_path / "image.tif", STACK[0, 0], "CYX", names)

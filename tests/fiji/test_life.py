@@ -228,12 +228,19 @@ def test_headless_by_a_call_of_the_core(batch, embedder, tmp_path):
         "Overlay.drawEllipse(20, 30, 40, 60);\nOverlay.show;\n"
         f'said = call("microsnoop.MeasureCommand.macro", "objects=Overlay table=Results csv=[{path}]");\n'
         'print("said:" + said);\nprint("rows:" + nResults);\n'
-        'print(call("microsnoop.MeasureCommand.macro", "objects=[Active selection]"));\n',
+        'print(call("microsnoop.MeasureCommand.macro", "channels=all") + ":nothing said");\n'
+        'print(call("microsnoop.MeasureCommand.macro", "objects=[Active selection]"));\n'
+        'call("microsnoop.MeasureCommand.macro", "objects=[ROI Manager]");\n',
         headless=True,
     )
     assert "said:\n" in done.stdout, done.stdout + done.stderr
     assert "rows:1" in done.stdout
+    # the default objects are those of the overlay
+    assert "\n:nothing said\n" in done.stdout
     assert 'There is no selection in "drawn"' in done.stdout
+    alone = "Microsnoop: There is no ROI Manager without a window. Put the outlines into the overlay"
+    assert (done.stdout + done.stderr).count(alone) == 1
+    assert "Exception" not in done.stdout + done.stderr
     from microsnoop_engine.images.imagej_roi import oval
 
     y, x = np.mgrid[:100, :100]
@@ -259,12 +266,15 @@ imp = scyjava.jimport("ij.IJ").openImage(sys.argv[2])
 imp.setRoi(100, 100, 40, 40)
 frame = measure(None, imp, [imp.getRoi()], channels=["ER", 1])
 frame.to_csv(sys.argv[3], index=False)
-table = show(None, frame)
+table = show(None, frame, table="Cells")
 print("table", table.size(), str(table.getLabel(0)), table.getValue("Microsnoop_E003_ER", 0))
-try:
-    measure(None, imp)
-except ValueError as error:
-    print(error)
+for objects in ({}, {"rois": "manager"}):
+    try:
+        measure(None, imp, **objects)
+    except ValueError as error:
+        print(error)
+imp.setOverlay(scyjava.jimport("ij.gui.Overlay")(imp.getRoi()))
+print("overlay", measure(None, imp, channels=["ER", 1]).equals(frame))
 """
 
 
@@ -280,4 +290,36 @@ def test_headless_from_python(field, embedder, tmp_path):
     want = measuring.measure(embedder, field[1][[1, 0]], labels, FITTED).features
     np.testing.assert_allclose(frame[feature_names("ER", "DNA")], want, atol=1e-4)
     assert re.search(r"table 1 field.tif:0001 -?0\.\d+", done.stdout)
+    assert "there are no ROIs in the overlay: add some" in done.stdout
     assert "there is no ROI Manager without a window: put the ROIs into the overlay" in done.stdout
+    assert "overlay True" in done.stdout
+
+
+EARLY = """
+import sys
+import scyjava
+from fiji_bridge import measure, show
+import pandas as pd
+for call in (lambda: measure(None, None), lambda: show(None, pd.DataFrame())):
+    try:
+        call()
+    except ValueError as error:
+        print(error, scyjava.jvm_started())
+scyjava.config.set_java_constraints(fetch="never")
+scyjava.config.endpoints.clear()
+scyjava.start_jvm()
+try:
+    measure(None, None)
+except ValueError as error:
+    print(error)
+"""
+
+
+def test_python_without_imagej(field):
+    """A call before imagej.init() starts no Java, which would spoil the gateway; add_legacy=False lacks the classes."""
+    done = subprocess.run([sys.executable, "-c", EARLY], capture_output=True, text=True, timeout=60, cwd=REPOSITORY)
+    early = "no ImageJ runs in this Python: start one first, for example ij = imagej.init() False\n"
+    without = (
+        "this ImageJ lacks the class ij.ImagePlus: start it with the original ImageJ, as imagej.init() does without"
+    )
+    assert done.stdout == f"{early * 2}{without} add_legacy=False\n", done.stderr

@@ -7,12 +7,25 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+import pytest
 import tifffile
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 IJ_JAR = os.environ.get("IJ_JAR", "/usr/share/java/ij.jar")
+JARS = REPOSITORY / ".fiji-jars"
+"""Jars of Maven Central, where scripts/make-fiji-env.sh could get them."""
+NEW_IJ_JAR = IJ_JAR if "IJ_JAR" in os.environ else str(next(JARS.glob("ij-[0-9]*.jar"), IJ_JAR))
+"""ImageJ as Fiji has it, for the tests with windows and from Python; where it is missing, Debian's, which is older."""
 TABLE = "Microsnoop Results"
 CHANNELS = ["DNA", "ER", "Actin"]
+
+
+def maven_jars(*names):
+    """Paths of downloaded jars; the test is skipped where there are none."""
+    paths = [next(JARS.glob(f"{name}-[0-9]*.jar"), None) for name in names]
+    if None in paths:
+        pytest.skip("the jars of Maven Central are missing: run scripts/make-fiji-env.sh where mvn reaches it")
+    return [str(path) for path in paths]
 
 
 def java_options(home):

@@ -1,5 +1,6 @@
 package microsnoop;
 
+import ij.IJ;
 import ij.ImagePlus;
 import ij.WindowManager;
 import ij.process.ImageProcessor;
@@ -13,6 +14,7 @@ final class LabelImage {
     private static final int LARGEST_OF_16_BITS = 65535;
 
     final ImagePlus imp;
+    private final boolean swapped;
     private boolean warned;
 
     /** @param title of the label image; blank: the only other open image of the same size */
@@ -43,10 +45,14 @@ final class LabelImage {
         }
         boolean single = imp.getStackSize() == 1;
         boolean same = imp.getNSlices() == measured.getNSlices() && imp.getNFrames() == measured.getNFrames();
-        if (!single && !same) {
-            throw new Problem("The label image \"" + imp.getTitle() + "\" has " + imp.getNSlices() + " slices and "
-                    + imp.getNFrames() + " frames, but \"" + measured.getTitle() + "\" has " + measured.getNSlices()
-                    + " and " + measured.getNFrames() + ". Give one plane, or as many as the image has.");
+        // the pages of a TIFF file are opened as slices, also where they are times
+        swapped = !same && imp.getNSlices() == measured.getNFrames() && imp.getNFrames() == measured.getNSlices()
+                && (imp.getNSlices() == 1 || imp.getNFrames() == 1);
+        if (imp.getNChannels() > 1 || !(single || same || swapped)) {
+            throw new Problem("The label image \"" + imp.getTitle() + "\" has " + imp.getNChannels() + " channels, "
+                    + imp.getNSlices() + " slices and " + imp.getNFrames() + " frames, but \"" + measured.getTitle() + "\" has "
+                    + measured.getNSlices() + " slices and " + measured.getNFrames() + " frames. Give one plane, or one for each "
+                    + "slice and frame (Image > Properties says which is which).");
         }
     }
 
@@ -66,7 +72,8 @@ final class LabelImage {
 
     /** The numbers at a depth and time (from 1). */
     int[] plane(int slice, int frame) throws Problem {
-        int index = imp.getStackSize() == 1 ? 1 : imp.getStackIndex(1, slice, frame);
+        int index = swapped ? imp.getStackIndex(1, frame, slice) : imp.getStackIndex(1, slice, frame);
+        index = imp.getStackSize() == 1 ? 1 : index;
         ImageProcessor processor = imp.getStack().getProcessor(index);
         int[] values = new int[imp.getWidth() * imp.getHeight()];
         boolean mask = imp.getBitDepth() == 8;
@@ -91,7 +98,7 @@ final class LabelImage {
         }
         if (full && imp.getBitDepth() == 16 && !warned) {
             warned = true;
-            Reporter.log("Microsnoop: the label image \"" + imp.getTitle() + "\" holds the largest number of a 16-bit image, "
+            IJ.log("Microsnoop: the label image \"" + imp.getTitle() + "\" holds the largest number of a 16-bit image, "
                     + LARGEST_OF_16_BITS + ". Analyze Particles gives that number to all further objects: if there are "
                     + "more, that row is several objects. Use the ROI Manager, or a 32-bit label image.");
         }

@@ -52,7 +52,7 @@ public class MeasureCommand implements PlugIn {
             Recorder.record = recording;
         }
         if (rows.failed > 0) {
-            Reporter.log("Microsnoop: " + rows.failed + " crops of \"" + rows.image
+            IJ.log("Microsnoop: " + rows.failed + " crops of \"" + rows.image
                     + "\" could not be measured and are NaN; the first because: " + rows.firstReason);
         }
         IJ.showProgress(1.0);
@@ -81,7 +81,7 @@ public class MeasureCommand implements PlugIn {
             return "";
         } catch (Throwable error) {
             String message = Reporter.message(error);
-            Reporter.log("Microsnoop: " + message);
+            IJ.log("Microsnoop: " + message);
             return message;
         }
     }

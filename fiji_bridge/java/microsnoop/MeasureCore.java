@@ -26,7 +26,7 @@ final class MeasureCore {
         this.options = options;
         this.engine = engine;
         pixels = new Pixels(imp, options.channels);
-        rows = new Rows(imp.getTitle(), pixels.names, engine.dimension(), options.whole(), imp.getNSlices() > 1,
+        rows = new Rows(Pixels.title(imp), pixels.names, engine.dimension(), options.whole(), imp.getNSlices() > 1,
                 imp.getNFrames() > 1);
     }
 
@@ -62,6 +62,9 @@ final class MeasureCore {
 
         /** The error when there was no object at any of the places. */
         String nothing();
+
+        /** Why there are no objects at some of the places. */
+        String others();
     }
 
     private void run(Objects objects) throws Problem, IOException {
@@ -91,6 +94,10 @@ final class MeasureCore {
         }
         if (rows.rows.isEmpty() && objects != null) {
             throw new Problem(objects.nothing());
+        }
+        if (imageNumber < places.size()) {
+            IJ.log("Microsnoop: measured " + imageNumber + " of " + places.size() + " slices of \"" + rows.image + "\": "
+                    + objects.others());
         }
     }
 
@@ -224,12 +231,20 @@ final class MeasureCore {
             row.number = entry.number;
             row.name = entry.name;
             row.roi = entry.roi;
+            row.group = entry.roi.getGroup();
+            row.properties = entry.properties();
         }
 
         @Override
         public String nothing() {
             return "None of the ROIs (" + sources.entries.size() + ") belongs to the slice that is shown. Go to their slice, "
                     + "choose \"all\" slices, or remove their positions (ROI Manager: More > Remove Positions).";
+        }
+
+        @Override
+        public String others() {
+            return "no ROI has its position on the others. ROIs without positions (ROI Manager: More > Remove Positions) "
+                    + "are measured on every slice.";
         }
     }
 
@@ -275,6 +290,11 @@ final class MeasureCore {
         public String nothing() {
             return "The label image \"" + labels.imp.getTitle() + "\" is empty: all its pixels are 0 (background). Choose "
                     + "another, or check the segmentation.";
+        }
+
+        @Override
+        public String others() {
+            return "the label image has no objects on the others.";
         }
     }
 }

@@ -1,5 +1,6 @@
 package microsnoop;
 
+import java.awt.GraphicsEnvironment;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -28,7 +29,8 @@ final class Options {
     static final String TABLE = "Microsnoop Results";
     private static final List<String> FLAGS = Arrays.asList("clear", "append", "overlay");
 
-    String objects = ROI_MANAGER;
+    /** Without windows there is no ROI Manager. */
+    String objects = GraphicsEnvironment.isHeadless() ? OVERLAY : ROI_MANAGER;
     /** Title of the label image; blank: the only other image of the same size. */
     String labels = "";
     String channels = "all";

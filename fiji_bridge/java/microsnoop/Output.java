@@ -1,5 +1,6 @@
 package microsnoop;
 
+import ij.IJ;
 import ij.ImagePlus;
 import ij.WindowManager;
 import ij.gui.ImageRoi;
@@ -11,6 +12,7 @@ import ij.plugin.filter.Analyzer;
 import ij.process.ColorProcessor;
 import ij.text.TextPanel;
 import ij.text.TextWindow;
+import ij.util.Tools;
 import java.awt.Color;
 import java.awt.Frame;
 import java.awt.GraphicsEnvironment;
@@ -31,6 +33,10 @@ final class Output {
     /** Tables of a headless ImageJ, which has no windows to keep them. */
     private static final Map<String, ResultsTable> WINDOWLESS = new HashMap<>();
     static final String CLUSTER = "Microsnoop_Cluster";
+    /** As ImageJ's own measurements call it. */
+    private static final String GROUP = "Group";
+    /** Begins the columns of the properties of ROIs. */
+    private static final String PROPERTY = "Roi_";
     private static final int[] COLORS = {
         0x1f77b4, 0xff7f0e, 0x2ca02c, 0xd62728, 0x9467bd, 0x8c564b, 0xe377c2, 0xbcbd22, 0x17becf, 0x7f7f7f
     };
@@ -116,6 +122,14 @@ final class Output {
         if (options.cluster > 0) {
             headings.add(CLUSTER);
         }
+        boolean groups = rows.hasGroups();
+        if (groups) {
+            headings.add(GROUP);
+        }
+        List<String> properties = new ArrayList<>(rows.properties());
+        for (String property : properties) {
+            headings.add(PROPERTY + property);
+        }
         int before = headings.size();
         for (String channel : rows.channels) {
             for (int e = 0; e < rows.dimension; e++) {
@@ -128,7 +142,7 @@ final class Output {
         table.setNaNEmptyCells(true);
         if (results && (Analyzer.getMeasurements() & Measurements.NaN_EMPTY_CELLS) == 0) {
             Analyzer.setMeasurement(Measurements.NaN_EMPTY_CELLS, true);
-            Reporter.log("Microsnoop: switched on \"NaN empty cells\" (Analyze > Set Measurements). Without it, Area and the "
+            IJ.log("Microsnoop: switched on \"NaN empty cells\" (Analyze > Set Measurements). Without it, Area and the "
                     + "other measurements of ImageJ would be 0 in the rows of Microsnoop.");
         }
         List<Integer> others = columns(table);
@@ -163,16 +177,36 @@ final class Output {
             if (options.cluster > 0) {
                 table.setValue(columns[place++], line, row.cluster);
             }
+            if (groups) {
+                table.setValue(columns[place++], line, row.group);
+            }
+            for (String property : properties) {
+                set(table, columns[place++], line, row.properties.get(property));
+            }
             for (int i = 0; i < row.features.length; i++) {
                 table.setValue(columns[before + i], line, row.features[i]);
             }
         }
         for (int i = 0; i < columns.length; i++) {
             // the first value of a column sets them too, so they come last
-            table.setDecimalPlaces(columns[i], i >= before ? 9 : headings.get(i).startsWith("Center_") ? 3 : 0);
+            table.setDecimalPlaces(columns[i], i >= before ? 9 : places(headings.get(i)));
         }
         display(table, options.table, shown);
         return table;
+    }
+
+    private static int places(String heading) {
+        return heading.startsWith(PROPERTY) ? ResultsTable.AUTO_FORMAT : heading.startsWith("Center_") ? 3 : 0;
+    }
+
+    /** Sets a number, or a text that is none. */
+    private static void set(ResultsTable table, int column, int row, String value) {
+        double number = value == null ? Double.NaN : Tools.parseDouble(value);
+        if (value == null || !Double.isNaN(number)) {
+            table.setValue(column, row, number);
+        } else {
+            table.setValue(column, row, value);
+        }
     }
 
     /** The table with this title; a new one if there is none. */
@@ -222,6 +256,7 @@ final class Output {
         List<Object> slices = new ArrayList<>();
         List<Object> frames = new ArrayList<>();
         List<Object> clusters = new ArrayList<>();
+        List<Object> groups = new ArrayList<>();
         int[][] imageNumbers = new int[1][count];
         int[][] numbers = new int[1][count];
         int[][] boxes = new int[count][];
@@ -234,6 +269,7 @@ final class Output {
             slices.add(row.slice);
             frames.add(row.frame);
             clusters.add(row.cluster);
+            groups.add(row.group);
             imageNumbers[0][i] = row.imageNumber;
             numbers[0][i] = row.number;
             boxes[i] = row.box;
@@ -244,6 +280,14 @@ final class Output {
         metadata.put("Image", images);
         if (!rows.whole) {
             metadata.put("Roi", names);
+            metadata.put("Group", groups);
+        }
+        for (String property : rows.properties()) {
+            List<Object> values = new ArrayList<>();
+            for (Rows.Row row : rows.rows) {
+                values.add(row.properties.getOrDefault(property, ""));
+            }
+            metadata.put("Roi_" + property, values);
         }
         metadata.put("Slice", slices);
         metadata.put("Frame", frames);

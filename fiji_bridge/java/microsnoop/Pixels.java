@@ -60,6 +60,12 @@ final class Pixels {
                 + "are channels, say so with Image > Properties.");
     }
 
+    /** The title of an image; those from Python have none. */
+    static String title(ImagePlus imp) {
+        String title = imp.getTitle() == null ? "" : imp.getTitle().trim();
+        return title.isEmpty() ? "image" : title;
+    }
+
     /** Names of all channels: the labels of the slices where these tell them apart, else C1, C2, ... */
     static String[] names(ImagePlus imp) {
         if (imp.getType() == ImagePlus.COLOR_RGB) {
@@ -72,8 +78,11 @@ final class Pixels {
         String[] names = new String[count];
         String[] numbered = new String[count];
         for (int c = 0; c < count; c++) {
-            String label = imp.getStack().getSliceLabel(imp.getStackIndex(c + 1, 1, 1));
+            int index = imp.getStackIndex(c + 1, 1, 1);
+            String label = imp.getStack().getSliceLabel(index);
             names[c] = label == null ? "" : clean(label.split("\n")[0]);
+            // images of ImageJ2 have the places of their slices for labels
+            names[c] = names[c].equals(Integer.toString(index)) ? "" : names[c];
             numbered[c] = "C" + (c + 1);
         }
         boolean distinct = new HashSet<>(Arrays.asList(names)).size() == count && !Arrays.asList(names).contains("");

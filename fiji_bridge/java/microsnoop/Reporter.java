@@ -32,7 +32,7 @@ final class Reporter {
             IJ.error("Microsnoop", wrapped(message));
             return;
         }
-        log("Microsnoop: " + message);
+        IJ.log("Microsnoop: " + message);
         // in this order: on the thread of a script editor, Macro.abort() throws
         endMacro();
         Macro.abort();
@@ -69,13 +69,6 @@ final class Reporter {
         error.printStackTrace(new PrintWriter(trace));
         return "Something unexpected happened: " + error + "\nWhat to do: run the command again; if it happens again, "
                 + "please report these lines:\n" + trace;
-    }
-
-    static void log(String message) {
-        if (unattended()) {
-            System.err.println(message);
-        }
-        IJ.log(message);
     }
 
     /** Lines short enough for a message window. */

@@ -6,9 +6,12 @@ import ij.gui.Overlay;
 import ij.gui.Roi;
 import ij.gui.TextRoi;
 import ij.plugin.frame.RoiManager;
+import java.awt.GraphicsEnvironment;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 
 /** The outlines that the user means: those of the ROI Manager, of the overlay, or the active selection. */
 final class RoiSources {
@@ -25,6 +28,20 @@ final class RoiSources {
             this.number = number;
             this.name = name;
             this.roi = roi;
+        }
+
+        /** The properties that it was given, such as the class of a cell; keys are words. */
+        Map<String, String> properties() {
+            Map<String, String> found = new LinkedHashMap<>();
+            String lines = roi.getProperties();
+            for (String line : (lines == null ? "" : lines).split("\n")) {
+                int colon = line.indexOf(':');
+                String key = line.substring(0, Math.max(colon, 0)).trim().replaceAll("\\s+", "_");
+                if (!key.isEmpty() && !key.equals(DRAWN)) {
+                    found.put(key, line.substring(colon + 1).trim());
+                }
+            }
+            return found;
         }
 
         /** True if it belongs to this depth and time; one without a position belongs to all. */
@@ -65,6 +82,11 @@ final class RoiSources {
     }
 
     private void ofManager() throws Problem {
+        if (GraphicsEnvironment.isHeadless()) {
+            // Fiji would build the window
+            throw new Problem("There is no ROI Manager without a window. Put the outlines into the overlay of the image, and "
+                    + "choose objects=Overlay.");
+        }
         RoiManager manager = RoiManager.getInstance2();
         Roi[] rois = manager == null ? new Roi[0] : manager.getRoisAsArray();
         if (rois.length == 0) {

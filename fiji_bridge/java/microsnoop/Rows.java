@@ -2,7 +2,11 @@ package microsnoop;
 
 import ij.gui.Roi;
 import java.util.ArrayList;
+import java.util.Collections;
+import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Map;
+import java.util.Set;
 
 /** The measured rows: one per object (or image), as many numbers per channel as the weights make. */
 final class Rows {
@@ -23,6 +27,9 @@ final class Rows {
         int cluster;
         /** Its outline; null for label images and whole images. */
         Roi roi;
+        /** The group of its outline; 0: none. */
+        int group;
+        Map<String, String> properties = Collections.emptyMap();
     }
 
     final String image;
@@ -44,6 +51,24 @@ final class Rows {
         this.whole = whole;
         this.hasSlices = hasSlices;
         this.hasFrames = hasFrames;
+    }
+
+    boolean hasGroups() {
+        for (Row row : rows) {
+            if (row.group > 0) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    /** The names of the properties that any outline has. */
+    Set<String> properties() {
+        Set<String> names = new LinkedHashSet<>();
+        for (Row row : rows) {
+            names.addAll(row.properties.keySet());
+        }
+        return names;
     }
 
     String label(Row row) {

@@ -45,7 +45,7 @@ public class SettingsCommand implements PlugIn, ActionListener {
                             Options.choice("device", words.get("device"), now.device, Settings.DEVICES))
                     .save();
             if (words.containsKey("test")) {
-                Reporter.log("The engine works: " + Engine.get(Settings.load()).describe());
+                IJ.log("The engine works: " + Engine.get(Settings.load()).describe());
             }
         } catch (Throwable error) {
             Reporter.report(error, interactive);

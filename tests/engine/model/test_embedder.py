@@ -1,5 +1,7 @@
 """Every backend, precision and size of crop, compared with the plain float32 network over the whole frame."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -281,3 +283,14 @@ def test_networks_that_see_crops_differently(paper_weights, tmp_path, monkeypatc
     monkeypatch.chdir(paper_weights.parent)
     with pytest.raises(InputError, match=r"'microsnoop-fast' sees crops of 128 pixels .crop., 'paper' of 224 .zeros."):
         Embedder("fast+paper.safetensors", **THREADS)
+
+
+def test_threads_that_embed_at_the_same_time():
+    """Graphs of OpenVINO work on one batch at a time: others were refused, or got each other's results."""
+    embedder = Embedder(**THREADS)
+    crops = np.random.default_rng(4).random((6, 8, 1, 64, 64), np.float32)
+    want = [embedder.embed(part) for part in crops]
+    with ThreadPoolExecutor(6) as threads:
+        for _ in range(3):
+            for found, expected in zip(threads.map(embedder.embed, crops), want, strict=True):
+                np.testing.assert_allclose(found, expected, atol=1e-5)

@@ -1,5 +1,7 @@
 """Arrays that the worker refuses, and shared memory that it leaves to nobody."""
 
+import json
+import signal
 import sys
 from pathlib import Path
 
@@ -7,7 +9,8 @@ import appose
 import numpy as np
 import psutil
 import pytest
-from worker_process import COMMAND, IMAGE, shared
+from appose.util import message
+from worker_process import COMMAND, IMAGE, Raw, shared
 
 
 def header_only(path, shape, dtype="<f4", size=0):
@@ -77,3 +80,50 @@ def test_shared_results_go_with_the_worker():
         outputs["features"].shm.close()
     service.wait_for()
     assert not Path("/dev/shm", name).exists()
+
+
+def kill_with_results(folder, monkeypatch):
+    """Kill a worker between two tasks; its folder and the shared memory of its results."""
+    monkeypatch.setenv("TMPDIR", str(folder))
+    worker = Raw()
+    with shared(IMAGE) as image:
+        reply = worker.execute("measure_image", image=json.loads(message.encode(image)))
+        (left,) = folder.glob("microsnoop-worker-*")
+        (left / "image.npy").write_bytes(b"an input of the host")
+        worker.process.kill()
+        assert worker.process.wait(10) == -signal.SIGKILL
+        worker.process.stdout.close()
+        worker.process.stderr.close()
+        worker.process.stdin.close()
+    return left, Path("/dev/shm", reply["outputs"]["features"]["shm"]["name"])
+
+
+@LINUX
+def test_what_a_killed_worker_left_is_removed_by_the_next_one(tmp_path, monkeypatch):
+    folder, memory = kill_with_results(tmp_path, monkeypatch)
+    assert folder.exists()
+    assert memory.exists()
+    other = tmp_path / "microsnoop-worker-of-an-older-version"
+    other.mkdir()
+    with Raw() as living, Raw() as next_one:
+        kept = Path(living.execute("info")["outputs"]["folder"])
+        next_one.execute("info")
+        with Raw() as third:
+            third.execute("info")
+        assert kept.exists()
+        assert not folder.exists()
+        assert not memory.exists()
+        assert other.exists()
+    assert [path.name for path in tmp_path.iterdir()] == [other.name]
+
+
+@LINUX
+def test_links_and_folders_of_nobody_are_left_alone(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    aim = tmp_path / "aim"
+    aim.mkdir()
+    (aim / ".lock").touch()
+    (tmp_path / "microsnoop-worker-link").symlink_to(aim)
+    with Raw() as worker:
+        worker.execute("info")
+    assert (aim / ".lock").exists()
