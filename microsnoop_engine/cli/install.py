@@ -21,6 +21,8 @@ FILES = (
     "_microsnoop_columns.py",
     "_microsnoop_display.py",
     "_microsnoop_inputs.py",
+    "_microsnoop_settings.py",
+    "_microsnoop_window.py",
 )
 RECORD = "_microsnoop_engine.txt"
 """Names the interpreter that holds the engine; read by the module's client."""
