@@ -336,11 +336,12 @@ class Engine:
                     progress = reply.get("current", 0), reply.get("maximum", 0)
                 elif kind == "FAILURE":
                     raise EngineError(self._refusal(script, reply.get("error")))
-                elif kind == "CANCELATION":
-                    raise EngineCancelled("Cancelled.")
-                elif kind == "COMPLETION":
+                elif kind in ("COMPLETION", "CANCELATION"):
                     outputs = reply.get("outputs", {})
-                    return {name: self._received(script, value) for name, value in outputs.items()}
+                    received = {name: self._received(script, value) for name, value in outputs.items()}
+                    if cancelled:
+                        raise EngineCancelled("Cancelled.")
+                    return received
 
     def _write(self, script, request):
         """Send a request."""

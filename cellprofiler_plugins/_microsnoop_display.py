@@ -127,7 +127,7 @@ def object_panel(name, images, channels, planes, result, masked, note=""):
     }
 
 
-def draw(figure, panels):
+def draw(figure, panels, words=""):
     """Draw the panels below each other; a single one with its parts below each other.
 
     Parameters
@@ -136,11 +136,13 @@ def draw(figure, panels):
         CellProfiler's window, or anything with its `set_subplots` and `subplot`.
     panels : list of dict
         See `image_panel` and `object_panel`.
+    words : str
+        What to say when there are none.
     """
     shown = panels[:SHOWN_PANELS]
     figure.set_subplots((1, 2) if len(shown) < 2 else (2, len(shown)))
     if not shown:
-        say(figure.subplot(0, 0), "There are no objects in this image set.", FONT_SIZES[0][0])
+        say(figure.subplot(0, 0), words, FONT_SIZES[0][0])
         return
     sizes, channels = FONT_SIZES[len(shown) - 1], SHOWN_CHANNELS[len(shown) - 1]
     for row, panel in enumerate(shown):

@@ -135,7 +135,7 @@ of a size of its own.
 """,
         )
         self.suggest_button = DoSomething(
-            "Take sizes from objects",
+            "Sizes that suit the objects",
             "Suggest sizes",
             self.on_suggest_sizes,
             doc="""\

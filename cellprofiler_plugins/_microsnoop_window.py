@@ -7,6 +7,7 @@ import concurrent.futures
 import logging
 import time
 
+from cellprofiler_core.constants.workspace import DISPOSITION_SKIP
 from cellprofiler_core.pipeline import EndRun
 from cellprofiler_core.preferences import get_headless
 
@@ -111,6 +112,22 @@ def choose_folder(title):
 
     with wx.DirDialog(None, title, style=wx.DD_DEFAULT_STYLE | wx.DD_DIR_MUST_EXIST) as dialog:
         return dialog.GetPath() if dialog.ShowModal() == wx.ID_OK else None
+
+
+def cancel_step(workspace):
+    """Stop at a module in test mode without an error.
+
+    CellProfiler 4.2 has a handler for this that fails; the rest of the image set is skipped instead.
+
+    Parameters
+    ----------
+    workspace : cellprofiler_core.workspace.Workspace
+        The workspace of the step.
+    """
+    try:
+        workspace.cancel_request()
+    except (IndexError, ValueError):
+        workspace.disposition = DISPOSITION_SKIP
 
 
 def at_end_of_test_mode(pipeline, function):

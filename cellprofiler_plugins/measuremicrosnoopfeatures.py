@@ -349,7 +349,9 @@ class MeasureMicrosnoopFeatures(Settings, Module):
             self._run(workspace, testing)
         except _microsnoop_client.EngineCancelled:
             LOGGER.info("%s: cancelled", self.module_name)
-            workspace.cancel_request()
+            workspace.display_data.panels = []
+            workspace.display_data.words = "Cancelled: nothing was measured."
+            _microsnoop_window.cancel_step(workspace)
 
     def _run(self, workspace, testing):
         began = time.monotonic()
@@ -383,6 +385,7 @@ class MeasureMicrosnoopFeatures(Settings, Module):
         )
         if self.show_window:
             workspace.display_data.panels = panels
+            workspace.display_data.words = "There are no objects in this image set."
 
     def _started(self, pipeline, testing):
         """The engine; in test mode the window shows that it starts, and the settings follow it."""
@@ -479,7 +482,7 @@ class MeasureMicrosnoopFeatures(Settings, Module):
 
     def display(self, workspace, figure):
         """Show crops of some objects and a map of their embeddings."""
-        _microsnoop_display.draw(figure, workspace.display_data.panels)
+        _microsnoop_display.draw(figure, workspace.display_data.panels, workspace.display_data.words)
 
 
 def _same_boxes(groups, pipeline):

@@ -13,7 +13,10 @@ NOTES = {
     "MeasureObjectIntensity": "A classical module, to show that both kinds of features go into the same tables.",
     "MeasureMicrosnoopFeatures": "256 numbers per channel for each nucleus with its surroundings, and for each image.",
     "ExportToSpreadsheet": "Nuclei.csv and Image.csv in the Default Output Folder.",
-    "ExportToDatabase": "The same in SQLite: one table per object type, because a table holds 2000 columns at most.",
+    "ExportToDatabase": (
+        "The same in SQLite: one table per object type, because a table holds 2000 columns at most. "
+        "The yellow triangle only says that CellProfiler Analyst then opens the objects of one type at a time."
+    ),
 }
 
 SHOWN = ("IdentifyPrimaryObjects", "MeasureMicrosnoopFeatures")
