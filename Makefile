@@ -1,4 +1,4 @@
-.PHONY: help setup setup-test demo test fiji lint docs bench bench-representation browser cellprofiler-env
+.PHONY: help setup setup-test demo test fiji lint docs bench bench-representation browser cellprofiler-env cellprofiler-window
 
 help:
 	@echo "make setup   the environment .venv, with the engine in it, without PyTorch"
@@ -25,10 +25,14 @@ browser:
 cellprofiler-env:
 	@scripts/make-cellprofiler-env.sh
 
+cellprofiler-window: cellprofiler-env
+	@scripts/make-cellprofiler-window.sh
+
 test: setup-test browser cellprofiler-env lint
 	@scripts/make-fiji-env.sh || test "$$CI" != true
 	@scripts/make-zarr-writers-env.sh
 	@scripts/make-napari-env.sh
+	@scripts/make-cellprofiler-window.sh --if-wheel
 	.venv/bin/python -m pytest tests/engine
 	@if [ -f .venv-cellprofiler/complete ]; then \
 		set -x; .venv-cellprofiler/bin/python -m pytest tests/cellprofiler; \

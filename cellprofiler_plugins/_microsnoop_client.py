@@ -11,9 +11,12 @@ import json
 import logging
 import os
 import queue
+import re
 import shutil
+import signal
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 
@@ -25,6 +28,8 @@ LOGGER = logging.getLogger(__name__)
 PROTOCOL = 1
 START_SECONDS = 180
 CLOSE_SECONDS = 10
+SHOWN_LINES, SHOWN_WIDTH = 8, 96
+"""Size of a message that fits into the dialogs of a host."""
 INTERPRETERS = (("bin", "python"), ("Scripts", "python.exe"), ("python.exe",))
 ENVIRONMENT_VARIABLE = "MICROSNOOP_PYTHON"
 RECORD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_microsnoop_engine.txt")
@@ -38,8 +43,67 @@ INSTALL_HELP = (
 )
 
 
+TELLING = re.compile(r"Error\b|Exception\b|\berror\b|\bFatal\b|[Mm]emory|Killed")
+"""Lines of an engine that ended which may say why."""
+WORK = {"info": "started", "measure_objects": "measured objects", "measure_image": "measured a whole image"}
+"""What the engine does in a task, in the words of a user."""
+
+
 class EngineError(RuntimeError):
     """Report an engine that is missing, stopped, or refuses a request; the message says what to do."""
+
+    def __init__(self, message):
+        super().__init__(shortened(message))
+
+
+class EngineCancelled(EngineError):
+    """Report a task that the user cancelled."""
+
+
+def shortened(message):
+    """Cut a message where a dialog would get taller than `SHOWN_LINES` lines of `SHOWN_WIDTH` characters.
+
+    Parameters
+    ----------
+    message : str
+        Any number of lines of any length.
+
+    Returns
+    -------
+    str
+    """
+    room, lines = SHOWN_LINES, message.splitlines()
+    for number, line in enumerate(lines):
+        needed = len(textwrap.wrap(line, SHOWN_WIDTH)) or 1
+        last = number == len(lines) - 1
+        if needed > room - (not last):
+            line = line[: SHOWN_WIDTH * max(room - 2, 0)]
+            return "\n".join([*lines[:number], *([line + " ..."] if line else []), "(The log has the rest.)"])
+        room -= needed
+    return message
+
+
+def explained_exit(code):
+    """Say in words how a process ended.
+
+    Parameters
+    ----------
+    code : int
+        Its exit code: -N where signal N ended it; on Windows, errors of the system are 0xC....... .
+
+    Returns
+    -------
+    str
+        Without a full stop.
+    """
+    if code in (-int(getattr(signal, "SIGKILL", 9)), 137):
+        return "it was ended from outside, usually because memory ran out: run fewer workers at once, or close programs"
+    if code < 0 or code >= 0xC0000000:
+        shown = "0x%X" % code if code > 0 else "signal %d" % -code
+        return "it crashed (%s): press Test engine, and install the engine again if it crashes there too" % shown
+    if code == 0:
+        return "it ended at once, as a program that is not the engine would"
+    return "it ended with an error"
 
 
 def find_engine(setting=""):
@@ -154,6 +218,8 @@ class Engine:
         Options of ``microsnoop worker``.
     start_seconds : float
         Time limit for the start; requests have none.
+    watch : callable, optional
+        See `run`; watches the start.
 
     Attributes
     ----------
@@ -166,7 +232,7 @@ class Engine:
         If the engine does not start or speaks another protocol.
     """
 
-    def __init__(self, command, options=(), start_seconds=START_SECONDS):
+    def __init__(self, command, options=(), start_seconds=START_SECONDS, watch=None):
         self._command = [*command, "worker", *options]
         self._lock = threading.Lock()
         self._numbers = itertools.count()
@@ -186,7 +252,7 @@ class Engine:
                 )
         except OSError as error:
             raise EngineError(
-                "The microsnoop engine could not be started with %s: %s. %s" % (self._shown(), error, INSTALL_HELP)
+                "The microsnoop engine could not be started with %s: %s.\n%s" % (command[0], error, INSTALL_HELP)
             ) from error
         self._threads = [
             threading.Thread(target=target, daemon=True) for target in (self._read_replies, self._read_last_lines)
@@ -194,12 +260,12 @@ class Engine:
         for thread in self._threads:
             thread.start()
         try:
-            self.info = self.run("info", deadline=began + start_seconds)
+            self.info = self.run("info", deadline=began + start_seconds, watch=watch)
             if self.info.get("protocol") != PROTOCOL:
                 raise EngineError(
-                    "The microsnoop engine %s speaks protocol %s, but this program protocol %d. Update the older of "
-                    'them: "pip install ." in its folder, then "microsnoop install cellprofiler" or "microsnoop '
-                    'install fiji".' % (self.info.get("version"), self.info.get("protocol"), PROTOCOL)
+                    "The microsnoop engine %s and this program are of different versions (protocol %s and %d).\n"
+                    'Update both: "pip install ." in the folder of microsnoop, then "microsnoop install cellprofiler" '
+                    'or "microsnoop install fiji".' % (self.info.get("version"), self.info.get("protocol"), PROTOCOL)
                 )
         except BaseException:
             self.close()
@@ -224,7 +290,7 @@ class Engine:
         """Process id of the engine."""
         return self._process.pid
 
-    def run(self, script, deadline=None, **inputs):
+    def run(self, script, deadline=None, watch=None, **inputs):
         """Run one task of the engine.
 
         Parameters
@@ -233,6 +299,9 @@ class Engine:
             Name of the task.
         deadline : float, optional
             Time of `time.monotonic` at which to give up and stop the engine.
+        watch : callable, optional
+            Called twice a second and after every batch with the number of crops done and of all crops (0 while
+            unknown); cancels the task if it returns True.
         **inputs
             Inputs of the task; arrays travel as files.
 
@@ -245,28 +314,55 @@ class Engine:
         ------
         EngineError
             If the engine refuses the request or is gone.
+        EngineCancelled
+            If `watch` cancelled the task.
         """
         with self._lock, contextlib.ExitStack() as stack:
             for name, value in inputs.items():
                 if isinstance(value, numpy.ndarray):
                     inputs[name] = stack.enter_context(self.shared(value))
             task = str(next(self._numbers))
-            request = {"requestType": "EXECUTE", "task": task, "script": script, "inputs": inputs}
-            try:
-                self._process.stdin.write(json.dumps(request).encode("utf-8") + b"\n")
-                self._process.stdin.flush()
-            except (OSError, ValueError) as error:
-                raise self._gone(script) from error
+            self._write(script, {"requestType": "EXECUTE", "task": task, "script": script, "inputs": inputs})
+            progress, cancelled = (0, 0), False
             while True:
+                if watch is not None and not cancelled and watch(*progress):
+                    cancelled = True
+                    self._cancel(script, task)
                 reply = self._next_reply(script, deadline)
-                if reply.get("task") != task:
+                if reply is None or reply.get("task") != task:
                     continue
                 kind = reply.get("responseType")
-                if kind == "FAILURE":
-                    raise EngineError("The microsnoop engine could not do %s: %s" % (script, reply.get("error")))
-                if kind == "COMPLETION":
+                if kind == "UPDATE":
+                    progress = reply.get("current", 0), reply.get("maximum", 0)
+                elif kind == "FAILURE":
+                    raise EngineError(self._refusal(script, reply.get("error")))
+                elif kind in ("COMPLETION", "CANCELATION"):
                     outputs = reply.get("outputs", {})
-                    return {name: self._received(value) for name, value in outputs.items()}
+                    received = {name: self._received(script, value) for name, value in outputs.items()}
+                    if cancelled:
+                        raise EngineCancelled("Cancelled.")
+                    return received
+
+    def _write(self, script, request):
+        """Send a request."""
+        try:
+            self._process.stdin.write(json.dumps(request).encode("utf-8") + b"\n")
+            self._process.stdin.flush()
+        except (OSError, ValueError) as error:
+            raise self._gone(script) from error
+
+    def _cancel(self, script, task):
+        """Ask the engine to stop a task at its next batch; an engine that has not started is ended."""
+        if not self.info:
+            self.close(patience=0)
+            raise EngineCancelled("Cancelled.")
+        self._write(script, {"requestType": "CANCEL", "task": task})
+
+    @staticmethod
+    def _refusal(script, error):
+        if script == "info":
+            return "The microsnoop engine cannot work with these settings:\n%s" % error
+        return "The microsnoop engine refused a request (%s):\n%s" % (script.replace("_", " "), error)
 
     @contextlib.contextmanager
     def shared(self, array):
@@ -313,46 +409,57 @@ class Engine:
             self._process.wait()
         for thread in self._threads:
             thread.join(CLOSE_SECONDS)
+        self._remove_folder()
+
+    def _remove_folder(self):
+        """Remove what an engine that was killed, even an idle one, has left."""
         if "folder" in self.info:
             shutil.rmtree(self.info["folder"], ignore_errors=True)
 
-    @staticmethod
-    def _received(value):
+    def _received(self, script, value):
         if not (isinstance(value, dict) and set(value) == {"npy"}):
             return value
-        array = numpy.load(value["npy"], allow_pickle=False)
-        os.remove(value["npy"])
+        try:
+            array = numpy.load(value["npy"], allow_pickle=False)
+            os.remove(value["npy"])
+        except FileNotFoundError as error:
+            raise self._gone(script) from error
         return array
 
     def _next_reply(self, script, deadline):
-        while True:
-            try:
-                reply = self._replies.get(timeout=0.5)
-            except queue.Empty:
-                reply = None
-                if self.alive:
-                    if deadline is not None and time.monotonic() > deadline:
-                        self.close(patience=0)
-                        raise self._gone(script, "did not answer in time") from None
-                    continue
-            if reply is None:
-                raise self._gone(script)
-            return reply
+        """Wait half a second for a reply; None if there is none yet."""
+        try:
+            reply = self._replies.get(timeout=0.5)
+        except queue.Empty:
+            if not self.alive:
+                raise self._gone(script) from None
+            if deadline is not None and time.monotonic() > deadline:
+                self.close(patience=0)
+                raise self._gone(script, "it did not answer in time") from None
+            return None
+        if reply is None:
+            raise self._gone(script)
+        return reply
 
-    def _gone(self, script, what="stopped"):
+    def _gone(self, script, cause=None):
+        """Make the error of an engine that is gone: the cause first, everything else into the log."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(CLOSE_SECONDS)
         self.close()
-        message = "The microsnoop engine %s during %s (exit code %s). It was run with %s." % (
-            what,
-            script,
-            self._process.returncode,
-            self._shown(),
+        code, lines = self._process.returncode, [line for line in self._last_lines if line.strip()]
+        LOGGER.error("The engine ended with exit code %s. It was run with %s", code, self._shown())
+        for line in lines:
+            LOGGER.error("engine: %s", line)
+        telling = [line for line in lines if TELLING.search(line)] or lines
+        last = telling[-1].strip()[:300] if telling else ""
+        message = "The microsnoop engine stopped while it %s: %s." % (
+            WORK.get(script, "worked"),
+            cause or explained_exit(code),
         )
-        if self._last_lines:
-            message += " Its last lines:\n" + "\n".join(self._last_lines)
+        if last:
+            message += "\nIts last words: %s" % last
         if not self.info:
-            message += "\n" + INSTALL_HELP
+            message += "\n%s" % INSTALL_HELP
         return EngineError(message)
 
     def _shown(self):
@@ -370,6 +477,7 @@ class Engine:
                 else:
                     self._last_lines.append(line.decode("utf-8", "replace").rstrip())
         self._replies.put(None)
+        self._remove_folder()
 
     def _read_last_lines(self):
         with self._process.stderr as stderr:
@@ -404,13 +512,15 @@ _engines = {}
 _engines_lock = threading.Lock()
 
 
-def get_engine(command, options=()):
+def get_engine(command, options=(), watch=None):
     """Return the engine of this process for a command and its options; start it if it is not running.
 
     Parameters
     ----------
     command, options : sequence of str
         See `Engine`.
+    watch : callable, optional
+        See `Engine.run`; watches the start.
 
     Returns
     -------
@@ -420,17 +530,23 @@ def get_engine(command, options=()):
     with _engines_lock:
         engine = _engines.get(key)
         if engine is None or not engine.alive:
-            _engines.pop(key, None)
-            engine = _engines[key] = Engine(*key)
+            if engine is not None:
+                _engines.pop(key).close()
+            engine = _engines[key] = Engine(*key, watch=watch)
         return engine
 
 
-def close_engines():
-    """End all engines of this process."""
+def close_engines(keep=()):
+    """End the engines of this process.
+
+    Parameters
+    ----------
+    keep : collection of tuple
+        Commands and options, ``(command, options)``, of engines that are still needed.
+    """
     with _engines_lock:
-        for engine in _engines.values():
-            engine.close()
-        _engines.clear()
+        for key in [key for key in _engines if key not in keep]:
+            _engines.pop(key).close()
 
 
 atexit.register(close_engines)

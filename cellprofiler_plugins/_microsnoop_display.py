@@ -3,16 +3,55 @@
 Python 3.8, standard library and numpy only: this file runs inside CellProfiler.
 """
 
+import collections
+
 import numpy
 
 IMAGE = "Image"
+SHOWN_PANELS = 4
+"""As many as can be read in a window of CellProfiler's default size, 640 x 480 pixels."""
 SHOWN_OBJECTS = 6
+SHOWN_CHANNELS = (6, 5, 4, 3)
+"""Channels that are drawn when there are 1, 2, 3 or 4 panels."""
+FONT_SIZES = ((9, 8), (8, 7), (7, 6), (7, 6))
+"""Sizes of titles and of other texts when there are 1, 2, 3 or 4 panels, in points."""
 SHOWN_POINTS = 500
 CROP_SIZE = 96
 IMAGE_SIZE = 192
+COLORS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+"""Colors of the objects that are shown, which all eyes can tell apart (Okabe and Ito)."""
+REASONS = {
+    "constant": "no contrast in the box",
+    "constant but for less than 1 % of its pixels": "hardly any contrast in the box",
+}
+"""Reasons of the engine in the words of a user; others are shown as they are."""
 
 
-def image_panel(images, channels, features):
+def failures(failed, images):
+    """Say in one line what is NaN, and why.
+
+    Parameters
+    ----------
+    failed : list of dict
+        As the engine reports them: ``object_number``, ``channel`` (from 0), ``reason``.
+    images : list of str
+        Names of the channels.
+
+    Returns
+    -------
+    str
+        Blank if nothing failed.
+    """
+    if not failed:
+        return ""
+    reason, count = collections.Counter(item["reason"] for item in failed).most_common(1)[0]
+    channels = sorted({item["channel"] for item in failed if item["reason"] == reason})
+    others = " and %d for other reasons" % (len(failed) - count) if count < len(failed) else ""
+    shown = ", ".join(images[channel] for channel in channels)
+    return "%d NaN%s: %s (%s)" % (count, others, REASONS.get(reason, reason.replace("`", "")), shown)
+
+
+def image_panel(images, channels, features, note=""):
     """Prepare what is drawn of whole images.
 
     Parameters
@@ -23,6 +62,8 @@ def image_panel(images, channels, features):
         Their pixels (c, h, w).
     features : numpy.ndarray
         Their embeddings, one after the other.
+    note : str
+        What to say about them.
 
     Returns
     -------
@@ -34,10 +75,11 @@ def image_panel(images, channels, features):
         "channels": images,
         "crops": numpy.array([[thumbnail(plane, IMAGE_SIZE) for plane in channels]]),
         "embedding": features.reshape(len(channels), -1),
+        "note": note,
     }
 
 
-def object_panel(name, images, channels, planes, result, masked):
+def object_panel(name, images, channels, planes, result, masked, note=""):
     """Prepare what is drawn of an object set.
 
     Parameters
@@ -52,6 +94,8 @@ def object_panel(name, images, channels, planes, result, masked):
         Outputs of the engine: ``object_number``, ``box``, ``features``.
     masked : bool
         Whether everything outside the object was set to zero.
+    note : str
+        What to say about the objects.
 
     Returns
     -------
@@ -73,6 +117,8 @@ def object_panel(name, images, channels, planes, result, masked):
     return {
         "name": name,
         "channels": images,
+        "count": len(numbers),
+        "note": note,
         "crops": numpy.array(crops),
         "numbers": numbers[shown],
         "points": points,
@@ -81,8 +127,8 @@ def object_panel(name, images, channels, planes, result, masked):
     }
 
 
-def draw(figure, panels):
-    """Draw the panels below each other.
+def draw(figure, panels, words=""):
+    """Draw the panels below each other; a single one with its parts below each other.
 
     Parameters
     ----------
@@ -90,17 +136,36 @@ def draw(figure, panels):
         CellProfiler's window, or anything with its `set_subplots` and `subplot`.
     panels : list of dict
         See `image_panel` and `object_panel`.
+    words : str
+        What to say when there are none.
     """
-    figure.set_subplots((2, max(1, len(panels))))
-    if not panels:
-        figure.subplot(0, 0).set_axis_off()
-        figure.subplot(0, 0).text(0.5, 0.5, "There are no objects in this image set.", ha="center", va="center")
-    for row, panel in enumerate(panels):
-        draw_crops(figure.subplot(0, row), panel)
-        if panel["name"] == IMAGE:
-            draw_embedding(figure.subplot(1, row), panel)
-        else:
-            draw_map(figure.subplot(1, row), panel)
+    shown = panels[:SHOWN_PANELS]
+    figure.set_subplots((1, 2) if len(shown) < 2 else (2, len(shown)))
+    if not shown:
+        say(figure.subplot(0, 0), words, FONT_SIZES[0][0])
+        return
+    sizes, channels = FONT_SIZES[len(shown) - 1], SHOWN_CHANNELS[len(shown) - 1]
+    for row, panel in enumerate(shown):
+        left, right = ((0, 0), (0, 1)) if len(shown) == 1 else ((0, row), (1, row))
+        draw_crops(figure.subplot(*left), panel, channels, sizes)
+        draw_features = draw_embedding if panel["name"] == IMAGE else draw_map
+        draw_features(figure.subplot(*right), panel, channels, sizes)
+    if len(panels) > len(shown):
+        more = ", ".join(panel["name"] for panel in panels[len(shown) :])
+        figure.subplot(1, len(shown) - 1).set_xlabel(short("Not shown: " + more, 50), fontsize=sizes[1])
+
+
+def short(text, length):
+    """Cut a text to a length."""
+    return text if len(text) <= length else text[: length - 1] + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def style(axes, title, note, sizes):
+    """Give axes their title, the note below, and small texts."""
+    axes.set_title(short(title, 48), fontsize=sizes[0])
+    axes.tick_params(length=0, labelsize=sizes[1])
+    if note:
+        axes.set_xlabel(short(note, 62), fontsize=sizes[1], color="#b22222")
 
 
 def spread(count, limit):
@@ -152,53 +217,64 @@ def principal_components(features):
     return points, [float(value**2 / total) for value in singular[:2]]
 
 
-def draw_crops(axes, panel):
+def say(axes, text, size):
+    """Show a text in place of a picture."""
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.set_axis_off()
+    axes.text(0.5, 0.5, text, ha="center", va="center", transform=axes.transAxes, fontsize=size)
+
+
+def draw_crops(axes, panel, channels, sizes):
     """Draw the crops as a grid, one channel per row and one object per column; whole images side by side."""
     whole = panel["name"] == IMAGE
-    crops = panel["crops"] if whole else panel["crops"].swapaxes(0, 1)
+    names = panel["channels"][:channels]
+    crops = panel["crops"][:, :channels]
+    crops = crops if whole else crops.swapaxes(0, 1)
     rows, columns, size = crops.shape[:3]
-    step = size + size // 24
-    sheet = numpy.full((rows * step, columns * step), numpy.nan)
+    step, wide = size + size // 12, size + size // (2 if channels == SHOWN_CHANNELS[-1] else 12)
+    sheet = numpy.full((rows * step, columns * wide), numpy.nan)
     for row in range(rows):
         for column in range(columns):
-            sheet[row * step : row * step + size, column * step : column * step + size] = crops[row, column]
+            sheet[row * step : row * step + size, column * wide : column * wide + size] = crops[row, column]
     axes.imshow(sheet, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-    axes.set_xticks([column * step + size / 2 for column in range(columns)])
-    axes.set_xticklabels(panel["channels"] if whole else [str(number) for number in panel["numbers"]])
+    axes.set_xticks([column * wide + size / 2 for column in range(columns)])
+    axes.set_xticklabels([short(name, 30 // columns) for name in names] if whole else panel["numbers"])
     axes.xaxis.tick_top()
     axes.set_yticks([] if whole else [row * step + size / 2 for row in range(rows)])
-    axes.set_yticklabels([] if whole else panel["channels"])
-    axes.set_title("Whole image" if whole else "%s, by object number" % panel["name"])
-    axes.tick_params(length=0)
+    axes.set_yticklabels([] if whole else [short(name, 10) for name in names])
+    left_out = len(panel["channels"]) - len(names)
+    more = ", %d more channels" % left_out if left_out else ""
+    title = "Whole images" if whole else "%s by number" % short(panel["name"], 24)
+    style(axes, title + more, panel["note"], sizes)
+    if not whole:
+        for label, color in zip(axes.get_xticklabels(), COLORS):
+            label.set_color(color)
+            label.set_fontweight("bold")
     for spine in axes.spines.values():
         spine.set_visible(False)
 
 
-def draw_map(axes, panel):
-    """Draw the first two principal components of the embeddings, and mark the objects whose crops are shown."""
+def draw_map(axes, panel, channels, sizes):
+    """Draw the first two principal components of the embeddings; the objects whose crops are shown in their colors."""
     points, shown = numpy.asarray(panel["points"]), numpy.asarray(panel["shown_points"])
-    axes.set_title("%s, map of the embeddings" % panel["name"])
     if not numpy.isfinite(points).any():
-        axes.set_axis_off()
-        axes.text(0.5, 0.5, "A map needs three objects or more.", ha="center", va="center", transform=axes.transAxes)
+        say(axes, "A map needs three objects or more.", sizes[1])
         return
-    axes.scatter(points[:, 0], points[:, 1], s=18, color="0.6", linewidths=0)
-    axes.scatter(shown[:, 0], shown[:, 1], s=30, color="tab:orange", edgecolors="black", linewidths=0.6)
-    for (x, y), number in zip(shown, panel["numbers"]):
-        if numpy.isfinite(x):
-            axes.annotate(str(number), (x, y), xytext=(5, 3), textcoords="offset points")
-    axes.set_xlabel("Principal component 1 (%.0f %%)" % (100 * panel["explained"][0]))
-    axes.set_ylabel("Principal component 2 (%.0f %%)" % (100 * panel["explained"][1]))
+    axes.scatter(points[:, 0], points[:, 1], s=12, color="0.65", linewidths=0)
+    axes.scatter(shown[:, 0], shown[:, 1], s=36, color=COLORS[: len(shown)], edgecolors="black", linewidths=0.6)
+    explained = "%.0f and %.0f %% of the variance" % tuple(100 * share for share in panel["explained"])
+    style(axes, "Map of %d objects, %s" % (panel["count"], explained), "", sizes)
     axes.set_xticks([])
     axes.set_yticks([])
 
 
-def draw_embedding(axes, panel):
+def draw_embedding(axes, panel, channels, sizes):
     """Draw the embedding of the whole image, one strip per channel."""
-    axes.imshow(panel["embedding"], aspect="auto", cmap="viridis", interpolation="nearest")
-    axes.set_yticks(range(len(panel["channels"])))
-    axes.set_yticklabels(panel["channels"])
+    names = panel["channels"][:channels]
+    axes.imshow(panel["embedding"][: len(names)], aspect="auto", cmap="viridis", interpolation="nearest")
+    axes.set_yticks(range(len(names)))
+    axes.set_yticklabels([short(name, 10) for name in names])
     last = panel["embedding"].shape[1] - 1
     axes.set_xticks(sorted({round(last * part / 4) for part in range(5)}))
-    axes.set_xlabel("Feature (E000 to E%03d)" % last)
-    axes.set_title("Whole image, its embedding")
+    style(axes, "Embedding of the whole images, E000 to E%03d" % last, "", sizes)

@@ -85,8 +85,8 @@ def read_labels(objects, name, channels, image):
     return planes[0] if len(planes) == 1 else planes
 
 
-def typical_diameter(objects):
-    """Compute the median of the longer sides of objects.
+def typical_sizes(objects):
+    """Compute the medians of the longer sides and of the areas of objects.
 
     Parameters
     ----------
@@ -95,13 +95,17 @@ def typical_diameter(objects):
 
     Returns
     -------
-    float
+    diameter, area : float
         In pixels.
     """
     from scipy.ndimage import find_objects
 
-    boxes = [box for labels, _ in objects.get_labels() for box in find_objects(labels) if box]
-    return float(numpy.median([max(part.stop - part.start for part in box) for box in boxes]))
+    sides, areas = [], []
+    for labels, _ in objects.get_labels():
+        sides += [max(part.stop - part.start for part in box) for box in find_objects(labels) if box]
+        counts = numpy.bincount(labels.ravel())[1:]
+        areas += counts[counts > 0].tolist()
+    return float(numpy.median(sides)), float(numpy.median(areas))
 
 
 def _size(array):

@@ -28,7 +28,8 @@ What do I need as input?
    measured by itself. Split color images with **ColorToGray** first.
 -  To measure objects: one or more sets of objects found in these images,
    for example by **IdentifyPrimaryObjects**. A few pixels more or less of
-   outline hardly matter, the object only says where to look.
+   outline hardly matter, the object only says where to look. Each set has a
+   box of a size of its own: large around nuclei, tight around whole cells.
 -  The Microsnoop engine. It needs a Python of its own (3.10 or newer),
    because CellProfiler's cannot hold it. In that Python, once, in the
    folder of microsnoop::
@@ -48,12 +49,13 @@ available to the modules that follow, and go into the tables of
 **ExportToSpreadsheet** and **ExportToDatabase**.
 
 An object that cannot be measured (no pixels, or an image without any
-contrast there) gets *NaN*, never zeros; the log says how many there were.
+contrast there) gets *NaN*, never zeros; the module's window and the log say
+how many there were, and why.
 
-**ExportToDatabase** and many columns: a SQLite table holds 2000. Choose
-*One table per object type* when you measure several object sets, and do
-not ask for per-image means there. This module warns when a table would get
-too wide.
+**ExportToDatabase** and many columns: a SQLite table holds 2000, and 256
+columns times images times object sets are soon more. Choose *One table per
+object type* when you measure several object sets, and do not ask for
+per-image means there. This module warns when a table would get too wide.
 
 Measurements made by this module
 ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
@@ -85,285 +87,50 @@ import time
 import _microsnoop_client
 import _microsnoop_columns
 import _microsnoop_display
+import _microsnoop_window
 import numpy
-from _microsnoop_inputs import read_channels, read_labels, typical_diameter
+from _microsnoop_inputs import read_channels, read_labels, typical_sizes
+from _microsnoop_settings import (
+    CROP_BOX,
+    CROP_OBJECT,
+    IMAGE_RESCALE,
+    IMAGE_TILE,
+    SCALE_DIAMETER,
+    SCALE_EACH,
+    SCALE_NONE,
+    VERSION,
+    Settings,
+    suggested_box,
+)
 from cellprofiler_core.constants.measurement import COLTYPE_FLOAT, COLTYPE_VARCHAR_FORMAT, EXPERIMENT, IMAGE
 from cellprofiler_core.module import Module
 from cellprofiler_core.preferences import get_headless
-from cellprofiler_core.setting import Divider, ValidationError
-from cellprofiler_core.setting.choice import Choice
-from cellprofiler_core.setting.do_something import DoSomething
-from cellprofiler_core.setting.subscriber import ImageListSubscriber, LabelListSubscriber
-from cellprofiler_core.setting.text import Float, Integer, Pathname, Text
+from cellprofiler_core.setting import ValidationError
 
 LOGGER = logging.getLogger(__name__)
 
 CATEGORY = "Microsnoop"
 EXPERIMENT_FEATURES = {"Version": "version", "Weights": "weights", "WeightsSHA256": "sha256"}
 
-S_OBJECTS = "Objects"
-S_IMAGE = "Whole image"
-S_BOTH = "Both"
-
-CROP_BOX = "Box"
-CROP_OBJECT = "Masked object"
 CROPS = {CROP_BOX: "box", CROP_OBJECT: "object"}
-
-SCALE_EACH = "Fit every box to the view"
-SCALE_DIAMETER = "The same for all, by a typical diameter"
-SCALE_NONE = "Leave the pixels as they are"
 SCALES = {SCALE_EACH: "each", SCALE_NONE: "none"}
-
-IMAGE_TILE = "Tile"
-IMAGE_RESCALE = "Rescale"
 IMAGE_MODES = {IMAGE_TILE: "tile", IMAGE_RESCALE: "image"}
 
 
-class EnginePath(Pathname):
-    """A path with a browse button that may be blank."""
-
-    def test_valid(self, pipeline):
-        """Whether the path leads to an engine is a warning of the module: a batch may run on another computer."""
-
-
-class MeasureMicrosnoopFeatures(Module):
+class MeasureMicrosnoopFeatures(Settings, Module):
     module_name = "MeasureMicrosnoopFeatures"
     category = "Measurement"
-    variable_revision_number = 4
-
-    def create_settings(self):
-        """Make the settings with their defaults and help."""
-        self.images_list = ImageListSubscriber(
-            "Select images to measure",
-            [],
-            doc="""\
-Select the grayscale images to measure. Each is a channel: it gives 256
-measurements of its own, whatever other images are selected.
-""",
-        )
-        self.scope = Choice(
-            "Measure objects, whole images, or both?",
-            [S_OBJECTS, S_IMAGE, S_BOTH],
-            doc="""\
--  *{objects}:* each object is measured in a box around it.
--  *{image}:* each image is measured as a whole. No segmentation is needed.
--  *{both}:* both of them.
-""".format(objects=S_OBJECTS, image=S_IMAGE, both=S_BOTH),
-        )
-        self.objects_list = LabelListSubscriber(
-            "Select objects to measure",
-            [],
-            doc="""\
-*(Used only when objects are measured)*
-
-Select the object sets to measure. Nuclei are usually found best; with a
-box of twice their size, the cell around them is measured too.
-""",
-        )
-        self.crop = Choice(
-            "What to show the network",
-            [CROP_BOX, CROP_OBJECT],
-            doc="""\
-*(Used only when objects are measured)*
-
--  *{box}:* everything in the box around the object, neighbors and
-   background included. The default, and how the network was trained.
--  *{masked}:* everything outside the object is set to zero, so that
-   neighbors cannot leak into the measurement. Choose it for crowded cells
-   whose outlines you trust.
-""".format(box=CROP_BOX, masked=CROP_OBJECT),
-        )
-        self.rescale_constant = Float(
-            "Rescale constant",
-            2.0,
-            minval=0.1,
-            maxval=20,
-            doc="""\
-*(Used only when objects are measured)*
-
-How large the box around an object is: **half** its width, in units of the
-object's longer side. The default 2.0 suits **nuclei**: the box is four
-nuclei wide and takes in the cell around. For **whole cells** choose 0.6: the
-box is 1.2 cells wide.
-""",
-        )
-        self.scale = Choice(
-            "How to scale the boxes",
-            [SCALE_EACH, SCALE_DIAMETER, SCALE_NONE],
-            doc="""\
-The network knows objects of some size best.
-
--  *{each}:* every box fills what the network sees, so that how large an
-   object is does not count. Keep **MeasureObjectSizeShape** in the pipeline
-   for that. The default.
--  *{diameter}:* all boxes (and the tiles of whole images) are scaled by the
-   same factor, so that the box around an object of the typical diameter fills
-   the view. Large objects stay larger than small ones.
--  *{none}:* the pixels are left as they are.
-
-Tiles of whole images are scaled with *{diameter}* only; a whole image that is
-rescaled never is.
-
-Features of different scales cannot be compared: choose one for all images of
-a screen.
-""".format(each=SCALE_EACH, diameter=SCALE_DIAMETER, none=SCALE_NONE),
-        )
-        self.diameter = Float(
-            "Typical diameter of an object, in pixels",
-            40.0,
-            minval=1,
-            maxval=10000,
-            doc="""\
-*(Used only with "{diameter}")*
-
-The longer side of a typical object. Run this module once in test mode and
-press *Measure the typical diameter* to take it from the objects of that image.
-Use the same number for all images that you want to compare.
-""".format(diameter=SCALE_DIAMETER),
-        )
-        self.diameter_button = DoSomething(
-            "",
-            "Measure the typical diameter",
-            self.on_measure_diameter,
-            doc="""\
-*(Used only with "{diameter}")*
-
-Takes the median of the objects that this module measured last in test mode;
-of several object sets, those of the first one.
-""".format(diameter=SCALE_DIAMETER),
-        )
-        self.last_diameters = {}
-        self.image_mode = Choice(
-            "How to measure whole images",
-            [IMAGE_TILE, IMAGE_RESCALE],
-            doc="""\
-*(Used only when whole images are measured)*
-
--  *{tile}:* the image is cut into overlapping tiles of 224 x 224 pixels,
-   and their embeddings are averaged. Details count. The default.
--  *{rescale}:* the image is scaled down to 224 x 224 pixels. Faster; only
-   what is still visible at that size counts.
-""".format(tile=IMAGE_TILE, rescale=IMAGE_RESCALE),
-        )
-        self.divider = Divider()
-        self.weights = Text(
-            "Weights",
-            "fast",
-            doc="""\
-The network that turns boxes into numbers. Features of different networks
-cannot be compared.
-
--  *fast:* the compact network, the default. It costs about a nineteenth of
-   the other one and tells cells apart as well.
--  *base:* the network of the Microsnoop paper, trained on the same images.
--  the path of a weights file of your own (.safetensors).
-""",
-        )
-        self.dimension = Integer(
-            "Features per channel",
-            256,
-            minval=1,
-            doc="""\
-How many numbers the weights make for each channel: 256 for the weights that
-come with the engine. You need not type it: *Test engine* and the start of a
-run take it from the weights.
-""",
-        )
-        self.device = Choice(
-            "Device",
-            ["auto", "cpu", "cuda", "mps"],
-            doc="""\
-Where the network runs. *auto* takes the graphics card where there is one
-(*cuda*: NVIDIA, *mps*: Apple), and the processor otherwise.
-""",
-        )
-        self.engine_path = EnginePath(
-            "Engine",
-            "",
-            doc="""\
-Leave blank to let CellProfiler find the engine. Otherwise the Python that
-holds it, its environment's folder, or the ``microsnoop`` command. When
-blank, these are tried in turn: the environment variable
-``MICROSNOOP_PYTHON``, the Python recorded by
-``microsnoop install cellprofiler``, and ``microsnoop`` on the PATH.
-""",
-        )
-        self.test_button = DoSomething(
-            "",
-            "Test engine",
-            self.on_test_engine,
-            doc="""\
-Starts the engine with the settings above, and shows its version, weights
-and device, or what is wrong.
-""",
-        )
-
-    def settings(self):
-        """Settings as stored in a pipeline file."""
-        return [
-            self.images_list,
-            self.scope,
-            self.objects_list,
-            self.crop,
-            self.rescale_constant,
-            self.scale,
-            self.diameter,
-            self.image_mode,
-            self.weights,
-            self.device,
-            self.engine_path,
-            self.dimension,
-        ]
-
-    def visible_settings(self):
-        """Settings that matter for the chosen scope."""
-        result = [self.images_list, self.scope]
-        if self.measures_objects:
-            result += [self.objects_list, self.crop, self.rescale_constant]
-        result += [self.scale]
-        if self.scale == SCALE_DIAMETER:
-            result += [self.diameter]
-            if self.measures_objects:
-                result += [self.diameter_button]
-        if self.measures_images:
-            result += [self.image_mode]
-        result += [self.divider, self.weights, self.dimension, self.device, self.engine_path]
-        return [*result, self.test_button]
-
-    def help_settings(self):
-        """Settings in the help page."""
-        return [*self.settings(), self.diameter_button, self.test_button]
-
-    def upgrade_settings(self, setting_values, variable_revision_number, module_name):
-        """Adapt the settings of older versions of this module."""
-        if variable_revision_number == 1:
-            setting_values = [*setting_values[:5], "No", *setting_values[5:]]
-            variable_revision_number = 2
-        if variable_revision_number == 2:
-            setting_values = [*setting_values, "256"]
-            variable_revision_number = 3
-        if variable_revision_number == 3:
-            scale = SCALE_EACH if setting_values[5] == "Yes" else SCALE_NONE
-            setting_values = [*setting_values[:5], scale, "40.0", *setting_values[6:]]
-            variable_revision_number = 4
-        return setting_values, variable_revision_number
-
-    @property
-    def measures_objects(self):
-        """Whether objects are measured."""
-        return self.scope.value in (S_OBJECTS, S_BOTH)
-
-    @property
-    def measures_images(self):
-        """Whether whole images are measured."""
-        return self.scope.value in (S_IMAGE, S_BOTH)
+    variable_revision_number = VERSION
 
     @property
     def measured(self):
         """Names of the object sets that get columns, with "Image" for whole images."""
-        return (list(self.objects_list.value) if self.measures_objects else []) + (
-            [IMAGE] if self.measures_images else []
-        )
+        return list(self.object_settings) + ([IMAGE] if self.measures_images else [])
+
+    @property
+    def object_settings(self):
+        """The settings of each object set that is measured, by its name."""
+        return {group.name.value: group for group in self.object_sets} if self.measures_objects else {}
 
     @property
     def features(self):
@@ -386,9 +153,9 @@ and device, or what is wrong.
 
     def validate_module(self, pipeline):
         """Refuse settings that cannot work."""
-        self._validate_names(self.images_list, "image")
+        self._validate_images()
         if self.measures_objects:
-            self._validate_names(self.objects_list, "object set")
+            self._validate_object_sets()
         for other in pipeline.modules():
             if other.module_name != self.module_name or other.module_num >= self.module_num:
                 continue
@@ -400,24 +167,40 @@ and device, or what is wrong.
                         self.images_list,
                     )
 
-    @staticmethod
-    def _validate_names(setting, what):
-        names = setting.value
+    def _validate_images(self):
+        names = self.images_list.value
         if not names:
-            raise ValidationError(f'No {what} is selected in "{setting.text}": select one or more.', setting)
+            raise ValidationError(
+                f'No image is selected in "{self.images_list.text}": select one or more.', self.images_list
+            )
         for name in names:
             if names.count(name) > 1:
                 raise ValidationError(
-                    f'The {what} "{name}" is selected more than once in "{setting.text}".',
-                    setting,
+                    f'The image "{name}" is selected more than once in "{self.images_list.text}".', self.images_list
                 )
 
+    def _validate_object_sets(self):
+        if not self.object_sets:
+            raise ValidationError(f'No objects are measured: press "{self.add_button.label}".', self.scope)
+        names = [group.name.value for group in self.object_sets]
+        for group in self.object_sets:
+            if group.name.value in ("", "None"):
+                raise ValidationError(f'No objects are selected in "{group.name.text}": select some.', group.name)
+            if names.count(group.name.value) > 1:
+                raise ValidationError(f'The objects "{group.name.value}" are selected more than once.', group.name)
+
     def validate_module_warnings(self, pipeline):
-        """Warn of a missing engine and of exports that cannot hold the columns."""
+        """Warn of a missing engine, of identical boxes, and of exports that cannot hold the columns."""
         try:
             _microsnoop_client.find_engine(self.engine_path.value)
         except _microsnoop_client.EngineError as error:
             raise ValidationError(str(error), self.engine_path) from error
+        for first, second in _same_boxes(self.object_settings, pipeline):
+            raise ValidationError(
+                f"{second.name.value} have the same outlines as {first.name.value}, so the same boxes and the same "
+                f'features: choose "{CROP_OBJECT}" or another size of the box, or remove one of them.',
+                second.rescale_constant,
+            )
         for export in pipeline.modules():
             if export.module_name == "ExportToDatabase" and export.module_num > self.module_num:
                 self._warn_of_columns(export, pipeline)
@@ -455,44 +238,73 @@ and device, or what is wrong.
             return []
         return list(self.images_list.value)
 
-    def engine(self):
-        """The engine of this process, started when it is not running."""
+    def engine(self, pipeline=None, watch=None):
+        """The engine of this process, started when it is not running; those that no module needs any more are ended."""
+        modules = pipeline.modules() if pipeline is not None else []
+        others = [other for other in modules if other.module_name == self.module_name and other is not self]
+        needed = set()
+        for other in others:
+            with contextlib.suppress(_microsnoop_client.EngineError):
+                needed.add(other.engine_key())
+        key = self.engine_key()
+        _microsnoop_client.close_engines(keep={*needed, key})
+        return _microsnoop_client.get_engine(*key, watch=watch)
+
+    def engine_key(self):
+        """Command and options of the engine, as the settings have them."""
         options = ["--device", self.device.value, *_microsnoop_client.thread_options()]
         if self.weights.value.strip():
             options += ["--model", self.weights.value.strip()]
-        return _microsnoop_client.get_engine(_microsnoop_client.find_engine(self.engine_path.value), options)
+        return tuple(_microsnoop_client.find_engine(self.engine_path.value)), tuple(options)
 
-    def on_measure_diameter(self):
-        """Take the typical diameter from the objects that were measured last, of the first object set that has any."""
-        name = next((name for name in self.measured if name in self.last_diameters), None)
-        if name is None:
-            text = "No objects were measured yet: start test mode, run this module once, and press the button again."
-        else:
-            self.diameter.value = self.last_diameters[name]
-            text = f"The typical diameter of {name} is {self.diameter.value:g} pixels (median of the last image set)."
-        if get_headless():
-            LOGGER.info(text)
+    def on_suggest_sizes(self):
+        """Enter typical diameters and sizes of boxes that suit the objects that were measured last."""
+        known = [group for group in self.object_sets if group.name.value in self.last_sizes]
+        if not known:
+            _microsnoop_window.tell(
+                "No objects were measured yet: start test mode, run this module once, and press the button again."
+            )
             return
-        import wx
+        smallest = min(area for _, area in self.last_sizes.values())
+        lines = []
+        for group in known:
+            name = group.name.value
+            diameter, area = self.last_sizes[name]
+            group.diameter.value = diameter
+            group.rescale_constant.value = suggested_box(name, area / smallest)
+            lines.append(
+                f"{name}: typical diameter {diameter:g} pixels, size of the box {group.rescale_constant.value:g}"
+            )
+        _microsnoop_window.tell(_microsnoop_client.shortened("\n".join(lines)))
 
-        wx.MessageBox(text, "Microsnoop")
+    def on_choose_weights(self):
+        """Choose a weights file in a dialog."""
+        path = _microsnoop_window.choose_file("Choose a weights file", "Weights (*.safetensors)|*.safetensors")
+        self.weights.value = path or self.weights.value
+
+    def on_choose_engine(self):
+        """Choose the engine's program in a dialog."""
+        path = _microsnoop_window.choose_file("Choose the Python that holds the engine, or the microsnoop command")
+        self.engine_path.value = path or self.engine_path.value
+
+    def on_choose_engine_folder(self):
+        """Choose the folder of the engine's environment in a dialog."""
+        path = _microsnoop_window.choose_folder("Choose the folder into which microsnoop was installed")
+        self.engine_path.value = path or self.engine_path.value
 
     def on_test_engine(self):
         """Show version, weights and device of the engine, or why it does not work."""
         try:
-            engine = self.engine()
+            engine = _microsnoop_window.with_progress(
+                lambda watch: self.engine(watch=watch), "Starting the engine. The first start takes longest."
+            )
             self.dimension.value = engine.info["dimension"]
             text = "The engine works: " + engine.describe()
         except _microsnoop_client.EngineError as error:
             text = str(error)
         finally:
             _microsnoop_client.close_engines()
-        if get_headless():
-            LOGGER.info(text)
-            return
-        import wx
-
-        wx.MessageBox(text, "Microsnoop engine")
+        _microsnoop_window.tell(text, "Microsnoop engine")
 
     def prepare_run(self, workspace):
         """Check before the first image set that the engine works, note which it is, and declare as many features.
@@ -501,18 +313,17 @@ and device, or what is wrong.
         """
         pipeline = workspace.pipeline
         try:
-            engine = self.engine()
+            engine = _microsnoop_window.with_progress(
+                lambda watch: self.engine(pipeline, watch), "Starting the engine, to see that it works."
+            )
         except _microsnoop_client.EngineError as error:
             if pipeline.has_create_batch_module() and not pipeline.in_batch_mode():
                 LOGGER.warning("The batch needs an engine where it runs; there is none here: %s", error)
                 return True
-            message = f"{self.module_name} (module #{self.module_num}): {error}"
-            LOGGER.error(message)
-            pipeline.report_prepare_run_error(self, message)
+            LOGGER.error("%s (module #%d): %s", self.module_name, self.module_num, error)
+            pipeline.report_prepare_run_error(self, str(error))
             return False
-        if self.dimension.value != engine.info["dimension"]:
-            LOGGER.info("%s: %d features per channel, as the weights make", self.module_name, engine.info["dimension"])
-            self.dimension.value = engine.info["dimension"]
+        self._follow(engine)
         for name, key in self.experiment_names(pipeline).items():
             workspace.measurements.add_experiment_measurement(name, str(engine.info[key]))
         if not get_headless() and not pipeline.test_mode:
@@ -523,13 +334,31 @@ and device, or what is wrong.
         """End the engine of this process."""
         _microsnoop_client.close_engines()
 
+    def _follow(self, engine):
+        """Declare as many features as the engine's weights make."""
+        if self.dimension.value != engine.info["dimension"]:
+            LOGGER.info("%s: %d features per channel, as the weights make", self.module_name, engine.info["dimension"])
+            self.dimension.value = engine.info["dimension"]
+
     def run(self, workspace):
         """Measure one image set."""
+        testing = workspace.pipeline.test_mode
+        if testing:
+            _microsnoop_window.at_end_of_test_mode(workspace.pipeline, _microsnoop_client.close_engines)
+        try:
+            self._run(workspace, testing)
+        except _microsnoop_client.EngineCancelled:
+            LOGGER.info("%s: cancelled", self.module_name)
+            workspace.display_data.panels = []
+            workspace.display_data.words = "Cancelled: nothing was measured."
+            _microsnoop_window.cancel_step(workspace)
+
+    def _run(self, workspace, testing):
         began = time.monotonic()
         channels = read_channels(workspace.image_set, self.images_list.value)
         engine = image = None
         seconds = 0.0
-        panels = []
+        panels, boxes = [], {}
         with contextlib.ExitStack() as stack:
             for name in self.measured:
                 count, task, inputs = self._request(workspace, name, channels)
@@ -537,15 +366,16 @@ and device, or what is wrong.
                     self._write(workspace, name, numpy.zeros((0, len(self.feature_names())), numpy.float32))
                     continue
                 if engine is None:
-                    engine = self.engine()
+                    engine = self._started(workspace.pipeline, testing)
                     image = stack.enter_context(engine.shared(channels))
                 asked = time.monotonic()
-                result = engine.run(task, image=image, **inputs)
+                result = self._measured(engine, name, task, {"image": image, **inputs}, testing)
                 seconds += time.monotonic() - asked
                 self._report_failures(workspace, name, result)
                 self._write(workspace, name, self._rows(result, name, count))
+                same = self._same_box_as(name, result, boxes)
                 if self.show_window:
-                    panels.append(self._panel(name, channels, inputs.get("labels"), result))
+                    panels.append(self._panel(name, channels, inputs.get("labels"), result, same))
         LOGGER.info(
             "%s: image set %d took %.2f s, of which the engine %.2f s",
             self.module_name,
@@ -555,23 +385,60 @@ and device, or what is wrong.
         )
         if self.show_window:
             workspace.display_data.panels = panels
+            workspace.display_data.words = "There are no objects in this image set."
+
+    def _started(self, pipeline, testing):
+        """The engine; in test mode the window shows that it starts, and the settings follow it."""
+        if not testing:
+            return self.engine(pipeline)
+        engine = _microsnoop_window.with_progress(lambda watch: self.engine(pipeline, watch), "Starting the engine.")
+        self._follow(engine)
+        return engine
+
+    @staticmethod
+    def _measured(engine, name, task, inputs, testing):
+        """Outputs of a task; in test mode the window shows its progress."""
+        if not testing:
+            return engine.run(task, **inputs)
+        what = "Measuring whole images." if name == IMAGE else "Measuring %s." % name
+        return _microsnoop_window.with_progress(lambda watch: engine.run(task, watch=watch, **inputs), what)
 
     def _request(self, workspace, name, channels):
         """Number of rows, and the engine's task with its inputs, for an object set or the whole images."""
+        by_diameter = self.scale == SCALE_DIAMETER
         if name == IMAGE:
             mode = IMAGE_MODES[self.image_mode.value]
-            tiles_scaled = self.scale == SCALE_DIAMETER and mode == "tile"
-            return 1, "measure_image", {"mode": mode, **({"diameter": self.diameter.value} if tiles_scaled else {})}
-        objects = workspace.object_set.get_objects(name)
-        inputs = {"rescale_constant": self.rescale_constant.value, "mask": CROPS[self.crop.value]}
-        if self.scale == SCALE_DIAMETER:
-            inputs["diameter"] = self.diameter.value
+            scaled = {"diameter": self.image_diameter.value} if by_diameter and mode == "tile" else {}
+            return 1, "measure_image", {"mode": mode, **scaled}
+        group = self.object_settings[name]
+        inputs = {"rescale_constant": group.rescale_constant.value, "mask": CROPS[group.crop.value]}
+        if by_diameter:
+            inputs["diameter"] = group.diameter.value
         else:
             inputs["scale"] = SCALES[self.scale.value]
+        objects = workspace.object_set.get_objects(name)
         if objects.count:
             inputs["labels"] = read_labels(objects, name, channels, self.images_list.value[0])
-            self.last_diameters[name] = typical_diameter(objects)
+            self.last_sizes[name] = typical_sizes(objects)
         return objects.count, "measure_objects", inputs
+
+    def _same_box_as(self, name, result, boxes):
+        """The object set that has had the same boxes before, which are warned of; ``boxes`` are those until now."""
+        group = self.object_settings.get(name)
+        if group is None or group.crop == CROP_OBJECT:
+            return None
+        key = result["object_number"].tobytes() + result["box"].tobytes()
+        same = boxes.setdefault(key, name)
+        if same == name:
+            return None
+        LOGGER.warning(
+            "%s: %s have the same boxes as %s, so the same features: choose %s, or remove one of them",
+            self.module_name,
+            name,
+            same,
+            CROP_OBJECT,
+        )
+        return same
 
     def _rows(self, result, name, count):
         """Features with one row per object number, NaN where the engine measured nothing."""
@@ -592,25 +459,38 @@ and device, or what is wrong.
         failed = result.get("failed") or []
         if failed:
             LOGGER.warning(
-                "%s: %d measurements of %s in image set %d are NaN; the first because: %s",
+                "%s: %s in image set %d: %s",
                 self.module_name,
-                len(failed),
                 name,
                 workspace.measurements.image_set_number,
-                failed[0].get("reason"),
+                _microsnoop_display.failures(failed, self.images_list.value),
             )
 
     def _write(self, workspace, name, values):
         columns = (values[0] if name == IMAGE else values).T
         _microsnoop_columns.write_measurements(workspace.measurements, name, self.feature_names(), columns)
 
-    def _panel(self, name, channels, planes, result):
+    def _panel(self, name, channels, planes, result, same):
         images = list(self.images_list.value)
+        note = _microsnoop_display.failures(result.get("failed") or [], images)
+        if same:
+            note = f"The same boxes as {same}: the same features. {note}".strip()
         if name == IMAGE:
-            return _microsnoop_display.image_panel(images, channels, result["features"])
-        masked = self.crop.value == CROP_OBJECT
-        return _microsnoop_display.object_panel(name, images, channels, planes, result, masked)
+            return _microsnoop_display.image_panel(images, channels, result["features"], note)
+        masked = self.object_settings[name].crop.value == CROP_OBJECT
+        return _microsnoop_display.object_panel(name, images, channels, planes, result, masked, note)
 
     def display(self, workspace, figure):
         """Show crops of some objects and a map of their embeddings."""
-        _microsnoop_display.draw(figure, workspace.display_data.panels)
+        _microsnoop_display.draw(figure, workspace.display_data.panels, workspace.display_data.words)
+
+
+def _same_boxes(groups, pipeline):
+    """Yield pairs of object sets whose boxes are the same: a cytoplasm has the outline of the cell it is cut from."""
+    for module in pipeline.modules():
+        if module.module_name != "IdentifyTertiaryObjects":
+            continue
+        whole, rest = groups.get(module.secondary_objects_name.value), groups.get(module.subregion_objects_name.value)
+        sets = [group for group in (whole, rest) if group and group.crop.value == CROP_BOX]
+        if len(sets) == 2 and whole.rescale_constant.value == rest.rescale_constant.value:
+            yield whole, rest

@@ -38,7 +38,8 @@ class _Block:
 class Batcher:
     """Collect windows of equal size until a batch is full, and write each embedding into its row.
 
-    Windows are embedded while the next ones are cut: their embeddings come one batch later.
+    Windows are embedded while the next ones are cut: their embeddings come one batch later. A batcher that is left
+    in the middle of its work (``with``) waits for the network, which runs one batch at a time.
 
     Parameters
     ----------
@@ -64,6 +65,12 @@ class Batcher:
             from .device_crops import DeviceCropper
 
             self.cropper = DeviceCropper(embedder.device, embedder.frame)
+
+    def __enter__(self) -> Batcher:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._thread.shutdown(cancel_futures=True)
 
     @property
     def frame(self) -> Frame:

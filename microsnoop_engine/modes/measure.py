@@ -121,9 +121,9 @@ def measure(
     pixels = check_image(image)
     objects = None if labels is None else check_labels(labels, pixels.shape[1:])
     settings = with_diameter(settings, typical_sides(pixels, objects, settings))
-    batcher = Batcher(embedder)
-    measurement = start_measurement(batcher, pixels, objects, settings, embedder.card.dimension, on_batch=on_batch)
-    batcher.flush()
+    with Batcher(embedder) as batcher:
+        measurement = start_measurement(batcher, pixels, objects, settings, embedder.card.dimension, on_batch=on_batch)
+        batcher.flush()
     return mean_of_rows(measurement) if settings.mode == "tile" and reduce == "mean" else measurement
 
 

@@ -69,9 +69,8 @@ def measure_rois(
     if settings.needs_diameter:
         sides = longer_sides(outline_bounds(boxes, outlines, (height, width))[0])
         settings = with_diameter(settings, sides[sides > 0])
-    batcher = Batcher(embedder)
-    check_frame(settings, batcher.frame)
-    limit = box_limit(settings.factor(batcher.frame))
+    check_frame(settings, embedder.frame)
+    limit = box_limit(settings.factor(embedder.frame))
     regions = outline_regions(boxes, outlines, (height, width), settings.rescale_constant, limit)
     if settings.drop_border:
         regions = regions[~regions.border]
@@ -79,6 +78,7 @@ def measure_rois(
     if not settings.pad_first:
         pixels = without_offset(pixels)
     dimension = embedder.card.dimension
-    measurement = embed_regions(batcher, pixels, regions, inside, settings, dimension, on_batch=on_batch)
-    batcher.flush()
+    with Batcher(embedder) as batcher:
+        measurement = embed_regions(batcher, pixels, regions, inside, settings, dimension, on_batch=on_batch)
+        batcher.flush()
     return measurement

@@ -4,7 +4,9 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 import threading
+import time
 from pathlib import Path
 
 import _microsnoop_client as client
@@ -90,16 +92,59 @@ def test_the_bundled_application_restores_the_library_path(monkeypatch):
 @pytest.mark.parametrize(
     ("body", "seconds", "message"),
     [
-        ("import sys; sys.exit('No module named microsnoop_engine')", 20, "exit code 1.*No module named microsnoop"),
-        ("print('hello, I am no engine')", 20, "exit code 0.*hello, I am no engine"),
-        ("import time; time.sleep(60)", 1, "did not answer in time"),
-        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", 20, "exit code -11"),
+        (
+            "import sys; sys.exit('No module named microsnoop_engine')",
+            20,
+            "it ended with an error.*No module named microsnoop_engine",
+        ),
+        ("print('hello, I am no engine')", 20, "it ended at once, as a program that is not the engine.*hello, I am"),
+        ("import time; time.sleep(60)", 1, "it did not answer in time"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", 20, r"it crashed \(signal 11\)"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", 20, "ended from outside, usually because memory"),
+        ("import sys; print('line\\n' * 500, file=sys.stderr); [][0]", 20, "IndexError: list index out of range"),
     ],
 )
-def test_a_program_that_is_no_engine(stub, body, seconds, message):
-    with pytest.raises(client.EngineError, match=f"(?s){message}.*microsnoop install cellprofiler"):
-        client.Engine([stub(body)], start_seconds=seconds)
+def test_a_program_that_is_no_engine(stub, body, seconds, message, caplog):
+    path = stub(body)
+    with pytest.raises(client.EngineError, match=f"(?s)stopped while it started: .*{message}") as caught:
+        client.Engine([path, "--device", "cpu"], start_seconds=seconds)
+    assert "microsnoop install cellprofiler" in str(caught.value)
+    assert lines_of(caught.value) <= 8
+    assert "--device" not in str(caught.value)
+    assert f"{path} --device cpu worker" in caplog.text, "the log says how it was run"
     assert not engines_of(os.getpid())
+
+
+def lines_of(error):
+    """Lines that a message takes in a dialog."""
+    return sum(max(1, len(textwrap.wrap(line, 96))) for line in str(error).splitlines())
+
+
+@pytest.mark.parametrize(
+    "text", ["short", "\n".join("abcdefgh"), "a\n" * 30, "word " * 500, "x" * 3000, "a\n" * 6 + "b " * 900]
+)
+def test_a_message_fits_into_a_dialog(text):
+    error = client.EngineError(text)
+    assert lines_of(error) <= 8
+    assert str(error) == text or "The log has the rest" in str(error)
+    assert str(error)[:5] == text[:5]
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [(-9, "memory ran out"), (137, "memory ran out"), (-11, "signal 11"), (0xC0000005, "0xC0000005"), (3, "an error")],
+)
+def test_exit_codes_are_explained(code, words):
+    assert words in client.explained_exit(code)
+
+
+@pytest.mark.parametrize("options", [("--device", "mps"), ("--device", "cpu", "--model", "no-such-weights")])
+def test_settings_that_the_engine_refuses_are_named_in_the_words_of_a_user(engine_command, options):
+    with pytest.raises(client.EngineError, match=options[-1]) as caught:
+        client.Engine(engine_command, options)
+    assert "--" not in str(caught.value)
+    assert " info" not in str(caught.value)
+    assert lines_of(caught.value) <= 8
 
 
 def test_a_file_that_is_no_program(tmp_path):
@@ -118,7 +163,7 @@ def test_an_engine_of_another_protocol(stub):
         "    outputs = {'version': '9.9', 'protocol': 2}\n"
         "    print(json.dumps({'task': task, 'responseType': 'COMPLETION', 'outputs': outputs}), flush=True)"
     )
-    with pytest.raises(client.EngineError, match=r"9\.9 speaks protocol 2, but this program protocol 1\. Update"):
+    with pytest.raises(client.EngineError, match=r"9\.9 and this program are of different versions .*\nUpdate both"):
         client.Engine([path])
 
 
@@ -155,7 +200,7 @@ def test_the_engine_starts_no_processes_and_calls_nobody(engine_python):
 
 def test_a_refused_request_leaves_the_engine_usable_and_no_files(engine_command):
     engine = client.get_engine(engine_command, ["--device", "cpu"])
-    with pytest.raises(client.EngineError, match="could not do measure_nothing"):
+    with pytest.raises(client.EngineError, match=r"refused a request \(measure nothing\)"):
         engine.run("measure_nothing", image=IMAGE)
     result = engine.run("measure_objects", image=IMAGE, labels=LABELS)
     assert result["features"].shape == (1, 256)
@@ -164,7 +209,7 @@ def test_a_refused_request_leaves_the_engine_usable_and_no_files(engine_command)
 
 def test_an_error_of_the_engine_is_in_plain_words(engine_command):
     engine = client.get_engine(engine_command, ["--device", "cpu"])
-    with pytest.raises(client.EngineError, match="measure_objects: rescale constant is 50: it must be a number"):
+    with pytest.raises(client.EngineError, match=r"\nrescale constant is 50: it must be a number"):
         engine.run("measure_objects", image=IMAGE, labels=LABELS, rescale_constant=50)
 
 
@@ -172,7 +217,7 @@ def test_a_killed_engine_is_an_error_and_the_next_one_works(engine_command):
     engine = client.get_engine(engine_command, ["--device", "cpu"])
     folder = engine.info["folder"]
     os.kill(engine.pid, signal.SIGKILL)
-    with pytest.raises(client.EngineError, match=r"(?s)stopped during .*exit code -9.*worker --device cpu"):
+    with pytest.raises(client.EngineError, match="stopped while it measured objects: it was ended from outside"):
         engine.run("measure_objects", image=IMAGE, labels=LABELS)
     assert not engine.alive
     again = client.get_engine(engine_command, ["--device", "cpu"])
@@ -185,10 +230,51 @@ def test_an_engine_killed_in_the_middle_of_a_request_leaves_no_files(engine_comm
     engine = client.get_engine(engine_command, ["--device", "cpu"])
     killer = threading.Thread(target=kill_once_busy, args=(engine.pid, engine.info["folder"]))
     killer.start()
-    with pytest.raises(client.EngineError, match=r"(?s)stopped during measure_objects.*exit code -9"):
+    with pytest.raises(client.EngineError, match="stopped while it measured objects: it was ended from outside"):
         engine.run("measure_objects", **long_request.LONG)
     killer.join()
     assert not os.path.exists(engine.info["folder"])
+
+
+def test_an_idle_engine_that_is_killed_leaves_no_files(engine_command):
+    engine = client.get_engine(engine_command, ["--device", "cpu"])
+    assert os.path.isdir(engine.info["folder"])
+    os.kill(engine.pid, signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while os.path.exists(engine.info["folder"]):
+        assert time.monotonic() < deadline, "the folder stays until somebody asks for the engine"
+        time.sleep(0.05)
+
+
+def test_engines_that_are_no_longer_needed_are_ended(engine_command):
+    needed = client.get_engine(engine_command, ["--device", "cpu"])
+    other = client.get_engine(engine_command, ["--device", "auto"])
+    client.close_engines(keep=[(tuple(engine_command), ("--device", "cpu"))])
+    assert needed.alive
+    assert not other.alive
+    assert [process.pid for process in engines_of(os.getpid())] == [needed.pid]
+
+
+def test_a_task_is_watched_and_cancelled(engine_command):
+    engine = client.get_engine(engine_command, ["--device", "cpu"])
+    seen = []
+
+    def watch(done, total):
+        seen.append((done, total))
+        return done > 0
+
+    with pytest.raises(client.EngineCancelled):
+        engine.run("measure_objects", watch=watch, **long_request.LONG)
+    assert seen[0] == (0, 0)
+    done, total = seen[-1]
+    assert 0 < done < total
+    assert engine.run("measure_objects", image=IMAGE, labels=LABELS)["features"].shape == (1, 256)
+
+
+def test_a_start_is_cancelled(stub):
+    with pytest.raises(client.EngineCancelled):
+        client.Engine([stub("import time; time.sleep(60)")], watch=lambda done, total: True)
+    assert not engines_of(os.getpid())
 
 
 @pytest.mark.parametrize("busy", [False, True])

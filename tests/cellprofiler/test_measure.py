@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from cellprofiler_core.image import Image
 from cellprofiler_core.object import Objects
+from cellprofiler_core.pipeline import Pipeline
 from cellprofiler_host import (
-    FigureStandIn,
+    REPOSITORY,
     engines_of,
     features_of,
     kill_once_busy,
@@ -142,7 +143,8 @@ def test_settings_reach_the_engine():
     def values(scope, **settings):
         module = make_module(scope=scope)
         for name, value in settings.items():
-            getattr(module, name).value = value
+            owner = module if hasattr(module, name) else module.object_sets[0]
+            getattr(owner, name).value = value
         workspace = run(module, {"DNA": image}, {"Nuclei": labels})
         return written(workspace, "Image" if scope == "Whole image" else "Nuclei")
 
@@ -153,7 +155,7 @@ def test_settings_reach_the_engine():
     by_diameter = {"scale": "The same for all, by a typical diameter"}
     assert np.abs(default - values("Objects", **by_diameter, diameter=25)).max() > 1e-3
     np.testing.assert_allclose(values("Objects", **by_diameter, diameter=40), default, atol=1e-3)
-    assert np.abs(values("Whole image") - values("Whole image", **by_diameter, diameter=25)).max() > 1e-3
+    assert np.abs(values("Whole image") - values("Whole image", **by_diameter, image_diameter=25)).max() > 1e-3
     assert np.abs(values("Whole image") - values("Whole image", image_mode="Rescale")).max() > 1e-3
 
 
@@ -176,7 +178,7 @@ def test_every_scale_gives_what_the_engine_gives(engine_python, tmp_path):
     np.savez(tmp_path / "arrays.npz", image=image, labels=labels)
     run_engine_script(engine_python, SCALED, tmp_path / "arrays.npz", tmp_path / "found.npz")
     module = make_module(scope="Both")
-    module.diameter.value = 25
+    module.object_sets[0].diameter.value = module.image_diameter.value = 25
     scales = ("The same for all, by a typical diameter", "Fit every box to the view", "Leave the pixels as they are")
     with np.load(tmp_path / "found.npz") as expected:
         for scale, want in zip(scales, expected["found"]):
@@ -187,20 +189,88 @@ def test_every_scale_gives_what_the_engine_gives(engine_python, tmp_path):
                 np.testing.assert_allclose(written(workspace, "Image"), expected["tiles"][0], atol=1e-4)
 
 
-def test_the_button_takes_the_typical_diameter_from_the_first_object_set(caplog):
-    module = make_module(objects=("Nuclei", "Cells"))
+def test_every_object_set_has_a_box_of_its_own(engine_python, tmp_path):
+    image = field(200)
+    nuclei, cells = np.zeros((200, 200), int), np.zeros((200, 200), int)
+    nuclei[60:80, 60:84], nuclei[130:150, 130:144] = 1, 2
+    cells[50:110, 45:100], cells[115:170, 120:175] = 1, 2
+    sets = {"Nuclei": (nuclei, "Box", 2.0), "Cells": (cells, "Box", 0.6), "Cytoplasm": (cells, "Masked object", 0.6)}
+    apart = {}
+    for name, (labels, crop, size) in sets.items():
+        module = make_module(objects=(name,))
+        module.object_sets[0].crop.value, module.object_sets[0].rescale_constant.value = crop, size
+        apart[name] = written(run(module, {"DNA": image}, {name: labels}), name)
+    module = make_module(objects=tuple(sets))
+    for group, (_, crop, size) in zip(module.object_sets, sets.values()):
+        group.crop.value, group.rescale_constant.value = crop, size
+    workspace = run(module, {"DNA": image}, {name: labels for name, (labels, _, _) in sets.items()})
+    assert_written_as_declared(workspace)
+    for name in sets:
+        np.testing.assert_allclose(written(workspace, name), apart[name], atol=1e-5, err_msg=name)
+
+
+OLD_SETTINGS = """
+import sys
+import numpy as np
+from microsnoop_engine import CropSettings, Embedder, measure
+arrays, embedder = np.load(sys.argv[1]), Embedder("fast", device="cpu")
+chosen = {"scale": "each"} if sys.argv[3] in "23" else {"scale": "none"} if sys.argv[3] == "1" else {"diameter": 25.5}
+objects = CropSettings(rescale_constant=0.8, mask="object", **chosen)
+found = [measure(embedder, arrays["image"], arrays[name], objects).features for name in ("Nuclei", "Cells")]
+tiles = CropSettings(mode="tile", **(chosen if "diameter" in chosen else {}))
+image = measure(embedder, arrays["image"], settings=tiles).features[0]
+np.savez(sys.argv[2], Nuclei=found[0], Cells=found[1], Image=image)
+"""
+"""What the older versions of the module asked the engine for with the settings of tests/data/cellprofiler."""
+
+
+@pytest.mark.parametrize("version", [1, 2, 3, 4])
+def test_a_pipeline_of_an_older_version_gives_the_same_numbers(version, engine_python, tmp_path):
+    pipeline = Pipeline()
+    pipeline.load(str(REPOSITORY / "tests" / "data" / "cellprofiler" / f"version-{version}.cppipe"))
+    (module,) = pipeline.modules()
+    images = {name: field(260).astype(np.float32) for name in ("DNA", "GFP")}
+    objects = {"Nuclei": np.zeros((260, 260), np.int32), "Cells": np.zeros((260, 260), np.int32)}
+    objects["Nuclei"][40:60, 40:64], objects["Nuclei"][100:140, 120:150] = 1, 2
+    objects["Cells"][30:90, 30:94] = 1
+    np.savez(tmp_path / "arrays.npz", image=np.stack(list(images.values())), **objects)
+    run_engine_script(engine_python, OLD_SETTINGS, tmp_path / "arrays.npz", tmp_path / "found.npz", version)
+    workspace = make_workspace(module, images, objects, pipeline)
+    module.run(workspace)
+    with np.load(tmp_path / "found.npz") as expected:
+        for name in ("Nuclei", "Cells", "Image"):
+            np.testing.assert_allclose(written(workspace, name), expected[name], atol=1e-4, err_msg=name)
+
+
+def test_the_button_takes_sizes_from_the_objects(caplog):
+    module = make_module(objects=("Nuclei", "Blobs", "Spots"))
     with caplog.at_level(logging.INFO):
-        module.diameter_button.on_event_fired()
+        module.suggest_button.on_event_fired()
     assert "No objects were measured yet: start test mode" in caplog.text
-    assert module.diameter.value == 40
-    nuclei, cells = np.zeros((120, 120), int), np.zeros((120, 120), int)
+    assert [group.diameter.value for group in module.object_sets] == [40, 40, 40]
+    nuclei, blobs = np.zeros((120, 120), int), np.zeros((120, 120), int)
     nuclei[5:15, 5:25], nuclei[40:71, 40:60], nuclei[80:86, 90:100] = 1, 2, 3
-    cells[2:90, 2:90] = 1
-    run(module, {"DNA": field(120)}, {"Nuclei": nuclei, "Cells": cells})
+    blobs[2:90, 2:90] = 1
+    run(module, {"DNA": field(120)}, {"Nuclei": nuclei, "Blobs": blobs, "Spots": nuclei})
     with caplog.at_level(logging.INFO):
-        module.diameter_button.on_event_fired()
-    assert module.diameter.value == 20
-    assert "The typical diameter of Nuclei is 20 pixels (median of the last image set)." in caplog.text
+        module.suggest_button.on_event_fired()
+    assert [group.diameter.value for group in module.object_sets] == [20, 88, 20]
+    assert [group.rescale_constant.value for group in module.object_sets] == [2.0, 0.6, 2.0], "by name, then by area"
+    assert "Blobs: typical diameter 88 pixels, size of the box 0.6" in caplog.text
+
+
+@pytest.mark.parametrize(("crop", "warned"), [("Box", True), ("Masked object", False)])
+def test_object_sets_with_identical_boxes_are_warned_of(crop, warned, caplog):
+    module = make_module(objects=("Cells", "Cytoplasm"))
+    module.object_sets[1].crop.value = crop
+    module.show_window = True
+    cells = squares([1, 2])
+    cytoplasm = cells.copy()
+    cytoplasm[14:18, 12:16] = cytoplasm[14:18, 32:36] = 0
+    with caplog.at_level(logging.WARNING):
+        workspace = run(module, {"DNA": field()}, {"Cells": cells, "Cytoplasm": cytoplasm})
+    assert ("Cytoplasm have the same boxes as Cells, so the same features" in caplog.text) is warned
+    assert ("The same boxes as Cells" in workspace.display_data.panels[1]["note"]) is warned
 
 
 @pytest.mark.parametrize("offset", [0, 0.5])
@@ -229,13 +299,15 @@ def test_what_cannot_be_measured_is_nan_and_logged(caplog):
     labels[20:60, 140:180] = 2
     labels[150:151, 20:21] = 3
     module = make_module()
-    module.rescale_constant.value = 0.6
+    module.object_sets[0].rescale_constant.value = 0.6
+    module.show_window = True
     with caplog.at_level(logging.WARNING):
         workspace = run(module, {"DNA": image}, {"Nuclei": labels})
     values = written(workspace, "Nuclei")
     assert np.isfinite(values[0]).all()
     assert np.isnan(values[1:]).all()
-    assert "2 measurements of Nuclei in image set 1 are NaN; the first because: constant" in caplog.text
+    assert "Nuclei in image set 1: 2 NaN: no contrast in the box (DNA)" in caplog.text
+    assert workspace.display_data.panels[0]["note"] == "2 NaN: no contrast in the box (DNA)"
 
 
 @pytest.mark.parametrize(
@@ -263,13 +335,13 @@ def test_images_that_cannot_be_measured_are_refused(images, labels, message):
 def test_an_engine_that_crashes_fails_one_image_set_and_the_next_recovers():
     module = make_module()
     module.device.value = "cpu"
-    module.rescale_constant.value = 20
+    module.object_sets[0].rescale_constant.value = 20
     many = np.kron(np.arange(1, 2501).reshape(50, 50), np.ones((6, 6), int))
     workspace = make_workspace(module, {"DNA": field(300)}, {"Nuclei": many})
     crashing = module.engine()
     killer = threading.Thread(target=kill_once_busy, args=(crashing.pid, crashing.info["folder"]))
     killer.start()
-    with pytest.raises(_microsnoop_client.EngineError, match=r"(?s)exit code -9.*worker --device cpu"):
+    with pytest.raises(_microsnoop_client.EngineError, match="while it measured objects: it was ended from outside"):
         module.run(workspace)
     killer.join()
     workspace = run(module, {"DNA": field()}, {"Nuclei": squares([1])})
@@ -375,17 +447,3 @@ def test_columns_are_written_without_hdf5_dict_too():
     measurements = Plain()
     _microsnoop_columns.write_measurements(measurements, "Nuclei", ["A", "B"], np.array([[1, 2], [3, 4]]))
     assert [list(values) for values in measurements.added.values()] == [[1, 2], [3, 4]]
-
-
-@pytest.mark.parametrize("numbers", [[], [1], [1, 2, 3, 4], [2, 5, 3]])
-@pytest.mark.parametrize("crop", ["Box", "Masked object"])
-def test_display(numbers, crop, tmp_path):
-    module = make_module(("DNA", "GFP"), scope="Both" if crop == "Box" else "Objects")
-    module.crop.value = crop
-    module.show_window = True
-    workspace = run(module, {"DNA": field(), "GFP": field()}, {"Nuclei": squares(numbers)})
-    shown = workspace.display_data.panels
-    assert sum(value.nbytes for panel in shown for value in panel.values() if isinstance(value, np.ndarray)) < 1e6
-    figure = FigureStandIn()
-    module.display(workspace, figure)
-    figure.figure.savefig(tmp_path / "display.png")

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from cellprofiler_core.constants.measurement import COLTYPE_FLOAT
 from cellprofiler_core.pipeline import Pipeline
-from cellprofiler_core.setting import ValidationError
+from cellprofiler_core.setting import Divider, ValidationError
 from cellprofiler_core.utilities.core.modules import instantiate_module
-from cellprofiler_host import make_module, make_pipeline, make_workspace
+from cellprofiler_host import REPOSITORY, make_module, make_pipeline, make_workspace
 
 
 @pytest.fixture
@@ -29,10 +29,13 @@ def make_export(objects_table="One table per object type", number=2, means=False
 
 def test_settings_survive_a_pipeline_file():
     module = make_module(("DNA", "GFP"), ("Nuclei", "Cells"), "Both")
-    module.crop.value = "Masked object"
-    module.rescale_constant.value = 0.6
+    nuclei, cells = module.object_sets
+    nuclei.diameter.value = 33.5
+    cells.crop.value = "Masked object"
+    cells.rescale_constant.value = 0.6
+    cells.diameter.value = 90.25
     module.scale.value = "The same for all, by a typical diameter"
-    module.diameter.value = 33.5
+    module.image_diameter.value = 30
     module.image_mode.value = "Rescale"
     module.weights.value = "my weights.safetensors"
     module.dimension.value = 64
@@ -43,69 +46,71 @@ def test_settings_survive_a_pipeline_file():
     loaded = Pipeline()
     loaded.loadtxt(io.StringIO(file.getvalue()), raise_on_error=True)
     (again,) = loaded.modules()
-    assert again.variable_revision_number == 4
+    assert again.variable_revision_number == 5
+    assert [group.name.value for group in again.object_sets] == ["Nuclei", "Cells"]
     assert [setting.get_value() for setting in again.settings()] == [
         setting.get_value() for setting in module.settings()
     ]
     assert again.engine_path.value == module.engine_path.value
 
 
-OLD_PIPELINE = """\
-CellProfiler Pipeline: http://www.cellprofiler.org
-Version:5
-DateRevision:428
-GitHash:
-ModuleCount:1
-HasImagePlaneDetails:False
-
-MeasureMicrosnoopFeatures:[module_num:1|svn_version:'Unknown'|variable_revision_number:{version}|show_window:False|\
-notes:[]|batch_state:array([], dtype=uint8)|enabled:True|wants_pause:False]
-    Select images to measure:DNA, GFP
-    Measure objects, whole images, or both?:Both
-    Select objects to measure:Nuclei
-    What to show the network:Masked object
-    Rescale constant:0.6
-{same_size}    How to measure whole images:Rescale
-    Weights:microsnoop-base
-    Device:cpu
-    Engine:
-{dimension}"""
-"""A pipeline file as the module wrote it before it could scale by a typical diameter."""
+OLD = REPOSITORY / "tests" / "data" / "cellprofiler"
+"""Pipeline files as the older versions of the module wrote them."""
+OLD_SCALES = {
+    1: "Leave the pixels as they are",
+    2: "Fit every box to the view",
+    3: "Fit every box to the view",
+    4: "The same for all, by a typical diameter",
+}
 
 
-@pytest.mark.parametrize(
-    ("version", "same_size", "scale"),
-    [
-        (1, "", "Leave the pixels as they are"),
-        (2, "No", "Leave the pixels as they are"),
-        (2, "Yes", "Fit every box to the view"),
-        (3, "No", "Leave the pixels as they are"),
-        (3, "Yes", "Fit every box to the view"),
-    ],
-)
-def test_a_pipeline_of_an_older_version_is_read(version, same_size, scale):
-    text = OLD_PIPELINE.format(
-        version=version,
-        same_size=f"    Resize all boxes to the same size?:{same_size}\n" if version > 1 else "",
-        dimension="    Features per channel:64\n" if version > 2 else "",
-    )
-    loaded = Pipeline()
-    loaded.loadtxt(io.StringIO(text), raise_on_error=True)
-    (module,) = loaded.modules()
-    assert module.scale.value == scale
-    assert module.crop.value == "Masked object"
-    assert module.rescale_constant.value == 0.6
-    assert module.image_mode.value == "Rescale"
+def read_old(version, *changes):
+    """The module of a pipeline file of an older version; changes are pairs of texts."""
+    text = (OLD / f"version-{version}.cppipe").read_text()
+    for before, after in changes:
+        assert before in text
+        text = text.replace(before, after)
+    pipeline = Pipeline()
+    pipeline.loadtxt(io.StringIO(text), raise_on_error=True)
+    (module,) = pipeline.modules()
+    return module
+
+
+@pytest.mark.parametrize("version", OLD_SCALES)
+def test_a_pipeline_of_an_older_version_is_read(version):
+    module = read_old(version)
+    diameter = 25.5 if version == 4 else 40
+    assert module.scale.value == OLD_SCALES[version]
+    assert [group.name.value for group in module.object_sets] == ["Nuclei", "Cells"]
+    for group in module.object_sets:
+        assert group.crop.value == "Masked object"
+        assert group.rescale_constant.value == 0.8
+        assert group.diameter.value == diameter
+    assert module.images_list.value == ["DNA", "GFP"]
+    assert (module.scope.value, module.image_mode.value) == ("Both", "Tile")
+    assert module.image_diameter.value == diameter
+    assert (module.weights.value, module.device.value, module.engine_path.value) == ("fast", "cpu", "")
+    assert module.dimension.value == 256
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_boxes_that_were_not_resized_are_not(version):
+    module = read_old(version, ("to the same size?:Yes", "to the same size?:No"))
+    assert module.scale.value == "Leave the pixels as they are"
+
+
+def test_an_older_pipeline_keeps_its_weights_and_may_have_no_objects():
+    module = read_old(3, ("Weights:fast", "Weights:microsnoop-base"), ("to measure:Nuclei, Cells", "to measure:"))
     assert module.weights.value == "microsnoop-base"
-    assert module.device.value == "cpu"
-    assert module.dimension.value == (64 if version > 2 else 256)
-    assert (module.diameter in module.visible_settings()) is False
+    assert module.object_sets == []
+    assert module.visible_settings()
 
 
 def test_defaults():
     module = instantiate_module("MeasureMicrosnoopFeatures")
-    assert (module.scope.value, module.crop.value, module.image_mode.value) == ("Objects", "Box", "Tile")
-    assert module.rescale_constant.value == 2.0
+    (group,) = module.object_sets
+    assert (module.scope.value, group.crop.value, module.image_mode.value) == ("Objects", "Box", "Tile")
+    assert group.rescale_constant.value == 2.0
     assert module.scale.value == "Fit every box to the view"
     assert module.weights.value == "fast"
     assert module.engine_path.value == ""
@@ -115,14 +120,51 @@ def test_defaults():
 def test_only_settings_that_matter_are_visible(scope, objects, images):
     module = make_module(scope=scope)
     visible = module.visible_settings()
-    for setting in (module.objects_list, module.crop, module.rescale_constant):
+    (group,) = module.object_sets
+    for setting in (group.name, group.crop, group.rescale_constant, module.add_button, module.suggest_button):
         assert (setting in visible) == objects
     assert (module.image_mode in visible) == images
     assert module.test_button in visible
-    assert module.diameter not in visible
+    assert group.remove_button not in visible
+    assert group.diameter not in visible
     module.scale.value = "The same for all, by a typical diameter"
-    assert module.diameter in module.visible_settings()
-    assert (module.diameter_button in module.visible_settings()) == objects
+    assert (group.diameter in module.visible_settings()) == objects
+    assert (module.image_diameter in module.visible_settings()) == images
+    module.image_mode.value = "Rescale"
+    assert module.image_diameter not in module.visible_settings()
+
+
+def test_object_sets_are_added_and_removed():
+    module = make_module(("DNA",), ("Nuclei", "Cells"))
+    module.add_button.on_event_fired()
+    assert len(module.settings()) == 10 + 3 * 4
+    nuclei, cells, third = module.object_sets
+    assert all(group.remove_button in module.visible_settings() for group in module.object_sets)
+    cells.remove_button.on_event_fired()
+    assert module.object_sets == [nuclei, third]
+    assert module.measured == ["Nuclei", "None"]
+
+
+@pytest.mark.parametrize(
+    ("name", "crop", "size"),
+    [
+        ("Nuclei", "Box", 2.0),
+        ("CellNuclei", "Box", 2.0),
+        ("Cells", "Box", 0.6),
+        ("Cytoplasm", "Masked object", 0.6),
+        ("Blobs", "Box", 2.0),
+    ],
+)
+def test_selecting_objects_enters_the_box_that_suits_them(name, crop, size):
+    module = make_module()
+    (group,) = module.object_sets
+    group.name.value = name
+    module.on_setting_changed(group.name, None)
+    assert (group.crop.value, group.rescale_constant.value) == (crop, size)
+    group.rescale_constant.value = 1.1
+    group.name.value = "Nuclei"
+    module.on_setting_changed(group.name, None)
+    assert group.rescale_constant.value == 1.1, "what the user entered stays"
 
 
 def test_help_is_valid_rest_with_the_usual_sections():
@@ -136,9 +178,21 @@ def test_help_is_valid_rest_with_the_usual_sections():
         assert section in text
     for source in [text, *(doc for _, doc in settings)]:
         docutils.core.publish_parts(source, writer_name="html", settings_overrides={"halt_level": 2})
-    assert "half" in module.rescale_constant.doc
-    assert "0.6" in module.rescale_constant.doc
+    assert "half" in module.object_sets[0].rescale_constant.doc
+    assert "0.6" in module.object_sets[0].rescale_constant.doc
     assert module.get_help()
+
+
+def test_every_setting_has_a_heading_and_a_text_in_the_help():
+    module = make_module(scope="Both")
+    module.scale.value = "The same for all, by a typical diameter"
+    for setting in module.visible_settings():
+        if not isinstance(setting, Divider):
+            assert setting in module.help_settings()
+    headings = [text for text, _ in module.get_help_text()[1]]
+    assert len(set(headings)) == len(headings)
+    assert all(text.strip() and doc.strip() for text, doc in module.get_help_text()[1])
+    assert not [text for text in headings if ":" in text], "a pipeline file has the value after the first colon"
 
 
 def test_declared_columns():
@@ -201,10 +255,11 @@ def test_a_second_module_has_experiment_names_of_its_own():
     ("images", "objects", "scope", "message"),
     [
         ((), ("Nuclei",), "Objects", 'No image is selected in "Select images to measure"'),
+        (("DNA",), ("None",), "Objects", 'No objects are selected in "Select objects to measure"'),
         (("DNA", "GFP", "DNA"), ("Nuclei",), "Objects", 'The image "DNA" is selected more than once'),
-        (("DNA",), (), "Objects", 'No object set is selected in "Select objects to measure"'),
-        (("DNA",), (), "Both", "No object set"),
-        (("DNA",), ("Nuclei", "Nuclei"), "Objects", 'The object set "Nuclei" is selected more than once'),
+        (("DNA",), (), "Objects", 'No objects are measured: press "Add another object set"'),
+        (("DNA",), (), "Both", "No objects are measured"),
+        (("DNA",), ("Nuclei", "Nuclei"), "Objects", 'The objects "Nuclei" are selected more than once'),
     ],
 )
 def test_settings_that_cannot_work_are_refused(images, objects, scope, message):
@@ -230,9 +285,10 @@ def test_measuring_the_same_twice_is_refused():
 @pytest.mark.parametrize("value", ["0", "-1", "50", "two"])
 def test_rescale_constant_out_of_range_is_refused(value):
     module = make_module()
-    module.rescale_constant.set_value_text(value)
+    setting = module.object_sets[0].rescale_constant
+    setting.set_value_text(value)
     with pytest.raises(ValidationError):
-        module.rescale_constant.test_valid(make_pipeline(module))
+        setting.test_valid(make_pipeline(module))
 
 
 @pytest.mark.usefixtures("some_engine")
@@ -240,6 +296,26 @@ class TestWarnings:
     def test_none_for_a_sound_pipeline(self):
         module, export = make_module(("DNA", "GFP"), ("Nuclei", "Cells"), "Both"), make_export()
         module.validate_module_warnings(make_pipeline(module, export))
+
+    @pytest.mark.parametrize(
+        ("crop", "size", "warned"), [("Box", 0.6, True), ("Masked object", 0.6, False), ("Box", 0.7, False)]
+    )
+    def test_identical_boxes_of_a_cell_and_its_cytoplasm(self, crop, size, warned):
+        tertiary = instantiate_module("IdentifyTertiaryObjects")
+        tertiary.secondary_objects_name.value = "Cells"
+        tertiary.primary_objects_name.value = "Nuclei"
+        tertiary.subregion_objects_name.value = "Rest"
+        tertiary.set_module_num(1)
+        module = make_module(("DNA",), ("Nuclei", "Cells", "Rest"), number=2)
+        module.object_sets[1].rescale_constant.value = 0.6
+        module.object_sets[2].rescale_constant.value = size
+        module.object_sets[2].crop.value = crop
+        pipeline = make_pipeline(tertiary, module)
+        if not warned:
+            module.validate_module_warnings(pipeline)
+            return
+        with pytest.raises(ValidationError, match=r'Rest have the same outlines as Cells.*choose "Masked object"'):
+            module.validate_module_warnings(pipeline)
 
     @pytest.mark.parametrize(
         ("images", "objects", "table", "means", "message"),

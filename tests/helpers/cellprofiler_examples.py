@@ -4,7 +4,7 @@ import contextlib
 
 from cellprofiler_core.pipeline import Pipeline
 from cellprofiler_core.utilities.core.modules import instantiate_module
-from cellprofiler_host import REPOSITORY
+from cellprofiler_host import REPOSITORY, set_objects
 
 EXAMPLES = REPOSITORY / "examples" / "cellprofiler"
 NOTES = {
@@ -13,8 +13,14 @@ NOTES = {
     "MeasureObjectIntensity": "A classical module, to show that both kinds of features go into the same tables.",
     "MeasureMicrosnoopFeatures": "256 numbers per channel for each nucleus with its surroundings, and for each image.",
     "ExportToSpreadsheet": "Nuclei.csv and Image.csv in the Default Output Folder.",
-    "ExportToDatabase": "The same in SQLite: one table per object type, because a table holds 2000 columns at most.",
+    "ExportToDatabase": (
+        "The same in SQLite: one table per object type, because a table holds 2000 columns at most. "
+        "The yellow triangle only says that CellProfiler Analyst then opens the objects of one type at a time."
+    ),
 }
+
+SHOWN = ("IdentifyPrimaryObjects", "MeasureMicrosnoopFeatures")
+"""Modules whose windows show whether the settings suit the images."""
 
 
 def build(channels, diameter):
@@ -37,6 +43,7 @@ def build(channels, diameter):
         module = instantiate_module(name)
         module.set_module_num(len(pipeline.modules()) + 1)
         module.notes = [NOTES[name]]
+        module.show_window = name in SHOWN
         for setting, value in settings.items():
             getattr(module, setting).value = value
         pipeline.add_module(module)
@@ -47,7 +54,7 @@ def build(channels, diameter):
     find = add("IdentifyPrimaryObjects", x_name="DNA", y_name="Nuclei")
     find.size_range.value = diameter
     add("MeasureObjectIntensity", images_list=", ".join(channels), objects_list="Nuclei")
-    add("MeasureMicrosnoopFeatures", images_list=", ".join(channels), objects_list="Nuclei", scope="Both")
+    set_objects(add("MeasureMicrosnoopFeatures", images_list=", ".join(channels), scope="Both"), ["Nuclei"])
     add("ExportToSpreadsheet", wants_prefix="No", wants_overwrite_without_warning="Yes", add_metadata="Yes")
     add(
         "ExportToDatabase",

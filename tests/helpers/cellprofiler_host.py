@@ -39,11 +39,19 @@ def make_module(images=("DNA",), objects=("Nuclei",), scope="Objects", number=1)
     """A MeasureMicrosnoopFeatures module with these settings."""
     module = instantiate_module("MeasureMicrosnoopFeatures")
     module.images_list.value = ", ".join(images)
-    module.objects_list.value = ", ".join(objects)
+    set_objects(module, objects)
     module.scope.value = scope
     module.set_module_num(number)
     module.show_window = False
     return module
+
+
+def set_objects(module, names):
+    """Let a module measure these object sets, with the settings of a new one."""
+    del module.object_sets[:]
+    for name in names:
+        module.add_object_set()
+        module.object_sets[-1].name.value = name
 
 
 def make_pipeline(*modules):
@@ -87,7 +95,8 @@ class FigureStandIn:
     """CellProfiler's figure window, as far as `display` uses it, on a plain matplotlib figure."""
 
     def __init__(self):
-        self.figure = Figure(figsize=(10, 5.6), constrained_layout=True)
+        self.figure = Figure(figsize=(6.4, 4.8), constrained_layout=True)  # 640 x 480 pixels, as new windows have
+        self.figure.set_constrained_layout_pads(w_pad=0.1, h_pad=0.05, wspace=0, hspace=0)
 
     def set_subplots(self, shape):
         self.grid = self.figure.add_gridspec(shape[1], shape[0])

@@ -255,6 +255,21 @@ def test_progress_and_stopping(embedder, field):
         measure(embedder, image, labels, PLAIN, on_batch=stop)
 
 
+def test_stopping_leaves_the_network_free(fast):
+    """The batch that was running has ended when the error comes: OpenVINO runs one at a time."""
+    rng = np.random.default_rng(0)
+    image = rng.random((1, 600, 600), dtype=np.float32)
+    labels = np.kron(np.arange(1, 901).reshape(30, 30), np.ones((20, 20), int))
+
+    def stop(done, count):
+        raise KeyboardInterrupt
+
+    for _ in range(3):
+        with pytest.raises(KeyboardInterrupt):
+            measure(fast, image, labels, PLAIN, on_batch=stop)
+        assert np.isfinite(measure(fast, image, np.where(labels == 435, 1, 0), PLAIN).features).all()
+
+
 def test_cells_without_labels(embedder):
     with pytest.raises(InputError, match="`mode` 'cells' needs the objects"):
         measure(embedder, np.zeros((30, 30)))
