@@ -13,23 +13,19 @@ from .options import names_argument, path_argument, positive_float
 
 def add_quality_command(commands: Any) -> None:
     """Add the command to the parser."""
-    from ..tables.columns import PLATE
-    from ..tables.image_flags import THRESHOLD
-
     parser = commands.add_parser("qc", help="find image sets of poor quality", description=run_qc.__doc__)
     parser.add_argument("results", type=path_argument, metavar="FOLDER", help="results folder of microsnoop profile")
     parser.add_argument(
         "--by",
         type=names_argument,
         metavar="A,B",
-        help=f"columns of the groups whose image sets are compared; default: {PLATE}, if it is there",
+        help="columns of the groups whose image sets are compared; default: Metadata_Plate, if it is there",
     )
     parser.add_argument(
         "--threshold",
         type=positive_float,
-        default=THRESHOLD,
         metavar="X",
-        help="flag what lies X robust standard deviations from the median of its plate; default: %(default)g",
+        help="flag what lies X robust standard deviations from the median of its plate; default: 5",
     )
     parser.set_defaults(run=run_qc)
 
@@ -43,7 +39,7 @@ def run_qc(options: argparse.Namespace) -> int:
     from ..storage.paths import path_kind
     from ..tables.columns import IMAGE_NUMBER, PLATE
     from ..tables.csv_files import open_csv
-    from ..tables.image_flags import FLAGS, MIN_GROUP, flag_images, groups_too_small
+    from ..tables.image_flags import FLAGS, MIN_GROUP, THRESHOLD, flag_images, groups_too_small
     from ..tables.selection import IMAGE_QUALITY
     from ..tables.source import read_frame
 
@@ -54,7 +50,7 @@ def run_qc(options: argparse.Namespace) -> int:
     images = images[images["Status"] == "done"]
     by = [PLATE] if options.by is None and PLATE in images else list(options.by or ())
     require_columns(images.columns, by, f"'{path}'")
-    flagged = flag_images(images, by, options.threshold)
+    flagged = flag_images(images, by, options.threshold or THRESHOLD)
     out = options.results / IMAGE_QUALITY
     with atomic_path(out) as temporary:
         flagged.to_csv(temporary, index=False)
