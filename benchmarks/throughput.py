@@ -145,6 +145,32 @@ def write(folder: Path, result: dict) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "throughput.json").write_text(json.dumps(result, indent=2) + "\n")
     (folder / "throughput.md").write_text(as_markdown(result))
+    if result["modes"]:
+        draw_modes(result, folder / "throughput.png")
+
+
+def draw_modes(result: dict, path: Path) -> None:
+    """Draw CPU time and memory of the whole command by mode (as Xun et al. 2023, Extended Data Fig. 6h-i)."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    costs = {mode: Cost(**values) for mode, values in result["modes"].items()}
+    panels = (
+        ("CPU time per field, s", [cost.cpu / result["fields"] for cost in costs.values()]),
+        ("CPU time per cell, ms", [1000 * cost.cpu / result["objects"] for cost in costs.values()]),
+        ("peak memory, GB", [cost.memory / 2**30 for cost in costs.values()]),
+    )
+    figure, axes = plt.subplots(1, len(panels), figsize=(9, 2.8), layout="constrained")
+    for axis, (title, values) in zip(axes, panels, strict=True):
+        bars = axis.bar(list(costs), values, color="#1f77b4")
+        axis.bar_label(bars, fmt="%.2g", padding=2)
+        axis.set_title(title, fontsize=10)
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.margins(y=0.15)
+    figure.savefig(path, dpi=130)
+    plt.close(figure)
 
 
 def read_fields(plate: Path, count: int) -> tuple[list[np.ndarray], str]:
@@ -368,7 +394,7 @@ def as_markdown(result: dict) -> str:
     if result["modes"]:
         lines += [
             "",
-            "The whole command by mode, its start included, two channels:",
+            "The whole command by mode, its start included, two channels (throughput.png):",
             "",
             "| mode | CPU s | ms of CPU per cell | s of CPU per field | best wall time, s | peak memory, GB |",
             "|---|---|---|---|---|---|",
