@@ -65,6 +65,11 @@ def _add_profile(commands: Any) -> None:
         "--channels", type=names_argument, metavar="A,B", help="channels in the order of the columns; default: all"
     )
     parser.add_argument(
+        "--where",
+        metavar="QUERY",
+        help="measure only these image sets, e.g. \"Metadata_Well in ['A01', 'A02']\"; default: all",
+    )
+    parser.add_argument(
         "--pattern",
         help="for a folder: pattern of the paths in it, e.g. '{Plate}/{Well}_s{Site}_{Channel}.tif'; {Channel} is the "
         "channel, the others become Metadata_ columns",
@@ -243,6 +248,7 @@ def run_profile(options: argparse.Namespace) -> int:
             segment=options.segment,
             segment_channel=options.segment_channel,
             **object_arguments(options),
+            where=options.where,
             compute=_compute_settings(options),
             memory=memory_bytes(options),
             shard=options.shard,

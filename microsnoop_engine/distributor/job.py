@@ -35,6 +35,8 @@ class Job:
     segment_channel : str, optional
         Channel that is segmented.
     segmentation : SegmentationSettings
+    where : str, optional
+        Query that chose the image sets.
     results : str, optional
         Results folder, where the segmented labels are to be saved.
     shared_folders : int
@@ -47,6 +49,7 @@ class Job:
     segment: str | None = None
     segment_channel: str | None = None
     segmentation: SegmentationSettings = field(default_factory=SegmentationSettings)
+    where: str | None = None
     results: str | None = None
     shared_folders: int = 0
 

@@ -25,6 +25,7 @@ from ..modes.settings import CropSettings
 from ..segmentation.settings import SegmentationSettings
 from ..storage.paths import as_path
 from ..tables.layout import Layout, metadata_types
+from .choosing import choose_image_sets
 from .compute import ComputeSettings
 from .diameter import find_diameter, read_diameter, write_diameter
 from .executors.executor import ExecutorFactory
@@ -59,6 +60,7 @@ def profile(
     segmentation: SegmentationSettings | None = None,
     label_mask: bool = False,
     save_labels: bool = False,
+    where: str | None = None,
     embedder: Embedder | None = None,
     compute: ComputeSettings | None = None,
     memory: int | None = None,
@@ -102,6 +104,8 @@ def profile(
     save_labels : bool
         Write the segmented labels to ``labels`` in the results folder, and some of them to look at as
         ``segmentation.png``.
+    where : str, optional
+        Query of the image sets to measure, by default all (see :func:`.choose_image_sets`).
     embedder : Embedder, optional
         Measure with this embedder, in this process.
     compute : ComputeSettings, optional
@@ -152,9 +156,12 @@ def profile(
         inputs = find_inputs(input, options)
         image_sets, left_out = inputs.image_sets, inputs.left_out
         folder = results_inside(input, image_sets) if out is None else as_path(out)
+    if where is not None:
+        image_sets = choose_image_sets(image_sets, where)
     if label_mask:
         image_sets = as_masks(image_sets)
     job = resolve_job(image_sets, settings, channels, objects, segment, segment_channel, segmentation)
+    job = replace(job, where=where)
     if save_labels:
         if not job.segment_channel:
             raise InputError("`save_labels` goes with a segmentation: set `segment`, or leave out label images")
