@@ -16,6 +16,7 @@ from ..errors import MicrosnoopError, torch_needed
 from ..storage.paths import quiet_stores
 from .activity import add_activity_command
 from .corrections import add_correction_commands
+from .illumination import add_illumination_command
 from .inputs import add_inputs_command
 from .install import add_install_command
 from .options import Parse, add_compute_options, add_quiet_option, make_embedder, memory_bytes
@@ -101,6 +102,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_profile_commands(commands)
     add_inputs_command(commands)
     add_quality_command(commands)
+    add_illumination_command(commands)
     add_table_commands(commands)
     add_correction_commands(commands)
     add_activity_command(commands)
