@@ -1,7 +1,15 @@
 #!/usr/bin/env bash
 # Builds .venv-napari: napari with Qt, for tests/napari (Python 3.11 or newer, Debian's libraries of Qt and a virtual screen).
-# Does nothing when it is complete. Where it cannot be built: one line on stderr, exit 0 (exit 1 with CI=true).
+# Does nothing when it is complete. With --libraries, it only names these libraries. Where it cannot be built: one line on
+# stderr, exit 0 (exit 1 with CI=true).
 set -euo pipefail
+
+libraries=(libdbus-1-3 libegl1 libfontconfig1 libgl1 libgl1-mesa-dri libglib2.0-0 libxcb-cursor0 libxcb-icccm4 libxcb-image0
+    libxcb-keysyms1 libxcb-render-util0 libxcb-shape0 libxcb-xinerama0 libxcb-xkb1 libxkbcommon-x11-0 xauth xvfb)
+if [ "${1:-}" = --libraries ]; then
+    echo "${libraries[@]}"
+    exit 0
+fi
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 env_dir=.venv-napari
@@ -28,8 +36,6 @@ for name in "${PYTHON:-python3.11}" python3.11 python3.12 python3.13 python3; do
 done
 if [ -z "$python" ]; then give_up "Python 3.11 to 3.13 with its venv module is needed"; fi
 
-libraries=(libdbus-1-3 libegl1 libfontconfig1 libgl1 libgl1-mesa-dri libglib2.0-0 libxcb-cursor0 libxcb-icccm4 libxcb-image0
-    libxcb-keysyms1 libxcb-render-util0 libxcb-shape0 libxcb-xinerama0 libxcb-xkb1 libxkbcommon-x11-0 xauth xvfb)
 if command -v dpkg-query >/dev/null; then
     missing=()
     for library in "${libraries[@]}"; do
