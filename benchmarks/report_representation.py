@@ -58,7 +58,10 @@ def as_markdown(result: dict) -> str:
                 pivot(result["classification"], score, measure),
             ]
     if result["differences"]:
-        parts.append("## Balanced accuracy minus that of the best ImageNet network (by the mean), and of ours, points")
+        parts.append(
+            "## Balanced accuracy minus that of the best ImageNet network (by the mean); of ours, also minus our "
+            "first, points"
+        )
     for score in dict.fromkeys(row["score"] for row in result["differences"]):
         rows = [row for row in result["differences"] if row["score"] == score]
         parts += [f"### {TITLES[score]}", plain_table([dict(list(row.items())[1:]) for row in rows])]

@@ -65,7 +65,10 @@ def _add_import(actions: Any) -> None:
 
 
 def _numbers(text: str) -> tuple[float, ...]:
-    return tuple(float(part) for part in text.split(","))
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError("write a number for each channel, such as 0.5,0.5,0.5") from None
 
 
 def run_weights_info(options: argparse.Namespace) -> int:

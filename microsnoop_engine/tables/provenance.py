@@ -176,10 +176,13 @@ def describe(provenance: Provenance) -> str:
 def write_beside(path: Path, provenance: Provenance) -> None:
     """Write a provenance beside a table whose format has no metadata, as ``NAME.json``, or remove an old one.
 
-    It states the size of the table, so that it does not count for another table of that name.
+    It states the size of the table, so that it does not count for another table of that name. A file of that name that
+    is none of ours stays, with a warning.
     """
     companion = path.with_name(f"{path.name}.json")
-    if provenance:
+    if provenance and path_kind(companion) and _read(companion) is None:
+        log.warning("'%s' is not ours and stays: '%s' does not keep weights and precision", companion, path.name)
+    elif provenance:
         content = {**as_metadata(provenance), "bytes": _size(path)}
         write_atomic(companion, (json.dumps(content, indent=1) + "\n").encode())
     elif _read(companion) is not None:

@@ -6,108 +6,27 @@ state dict whose network is defined by a Python file is refused, as are the othe
 
 from __future__ import annotations
 
-import hashlib
 import io
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 import torch
-import yaml
 
 from ...errors import WeightsError, listing
 from ..checkpoints import Card
 from ..registry import build
+from .package import Package
 from .presentation import Presentation
 from .state_dicts import State, read_state
 from .timm_weights import features_of, take_timm
 from .torchscript import PROGRAM, open_program
 
-DESCRIPTIONS = ("rdf.yaml", "bioimageio.yaml")
-KINDS = ("pytorch_state_dict", "torchscript")
 TOLERANCE = 1e-3
 """Largest difference from the package's own test output, in parts of its largest number."""
-
-
-@dataclass(frozen=True)
-class Package:
-    """A package: its description, and its files.
-
-    Attributes
-    ----------
-    path : Path
-    description : dict
-    read : callable
-        Returns the contents of a file by its name.
-    """
-
-    path: Path
-    description: dict[str, Any]
-    read: Callable[[str], bytes]
-
-    def file(self, described: Any) -> bytes:
-        """Return the contents of a file that the description names, after a check of its hash.
-
-        Raises
-        ------
-        WeightsError
-            If it is not in the package, or not the one that is described.
-        """
-        entry = described if isinstance(described, Mapping) else {"source": described}
-        source, sha256 = str(entry.get("source")), entry.get("sha256")
-        if "://" in source:
-            raise WeightsError(f"'{self.path}' names a file elsewhere: {source}. Download the package as a .zip")
-        name = PurePosixPath(source)
-        try:
-            if name.is_absolute() or ".." in name.parts:
-                raise FileNotFoundError(source)
-            data = self.read(str(name))
-        except (KeyError, OSError):
-            raise WeightsError(f"'{self.path}' lacks its file '{source}'") from None
-        if sha256 and hashlib.sha256(data).hexdigest() != sha256:
-            raise WeightsError(f"'{source}' in '{self.path}' is not the file that is described: download it again")
-        return data
-
-
-def is_package(path: Path) -> bool:
-    """Return whether a path is that of a package: a folder, a .zip or a .yaml file."""
-    return path.is_dir() or path.suffix in (".zip", ".yaml", ".yml")
-
-
-def open_package(path: Path) -> Package:
-    """Open a package.
-
-    Parameters
-    ----------
-    path : Path
-        A .zip file, a folder, or the .yaml file in it.
-
-    Returns
-    -------
-    Package
-
-    Raises
-    ------
-    WeightsError
-        If it is none.
-    """
-    try:
-        names, read = _zipped(path) if path.suffix == ".zip" else _in_folder(path)
-        described = [name for name in names if name in DESCRIPTIONS or name.endswith("bioimageio.yaml")]
-        name = names[0] if path.suffix in (".yaml", ".yml") else next(iter(described), "")
-        if not name:
-            raise WeightsError(f"'{path}' is no package of bioimage.io: it has no {' or '.join(DESCRIPTIONS)}")
-        description = yaml.safe_load(read(name))
-    except FileNotFoundError:
-        raise WeightsError(f"there is no package at '{path}'") from None
-    except (BadZipFile, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise WeightsError(f"'{path}' cannot be read as a package of bioimage.io: {error}") from None
-    if not isinstance(description, dict) or description.get("type", "model") != "model":
-        raise WeightsError(f"'{path}' describes no model of bioimage.io")
-    return Package(path, description, read)
 
 
 def take_package(package: Package, card: Card) -> tuple[State, Card]:
@@ -130,6 +49,28 @@ def take_package(package: Package, card: Card) -> tuple[State, Card]:
         If the package holds no encoder, weights of another kind, or does something to an image that is not known here.
     """
     source, target = _tensor(package, "inputs"), _tensor(package, "outputs")
+    _check_is_encoder(package, source, target)
+    presentation = _presentation(package, source)
+    kinds = package.description.get("weights") or {}
+    license = package.description.get("license")
+    card = replace(card, license=str(license)) if license and card.license == "not stated" else card
+    reasons = [f"{kind} cannot be run here" for kind in kinds if kind not in READERS]
+    for kind, read in READERS.items():
+        if kind in kinds:
+            try:
+                state, taken = read(package, kinds[kind], presentation, card)
+            except Refused as error:
+                reasons.append(str(error))
+                continue
+            _check_test(package, source, target, state, taken)
+            return state, taken
+    raise WeightsError(
+        f"'{package.path}' has no weights that microsnoop takes: {'; '.join(reasons) or 'none are described'}.\nTaken "
+        "are torchscript, and pytorch_state_dict of a model of timm"
+    )
+
+
+def _check_is_encoder(package: Package, source: Mapping[str, Any], target: Mapping[str, Any]) -> None:
     if _axes(source) != "bcyx":
         raise WeightsError(
             f"'{package.path}' takes images with the axes {_axes(source)}: microsnoop measures planes (bcyx)"
@@ -141,24 +82,6 @@ def take_package(package: Package, card: Card) -> tuple[State, Card]:
         )
     if steps := [_step(step)[0] for step in target.get("postprocessing") or [] if _step(step)[0] != "ensure_dtype"]:
         raise WeightsError(f"'{package.path}' changes its output by {listing(steps)}, which is not known here")
-    presentation = _presentation(package, source)
-    kinds = package.description.get("weights") or {}
-    license = package.description.get("license")
-    card = replace(card, license=str(license)) if license and card.license == "not stated" else card
-    reasons = []
-    for kind in KINDS:
-        if kind in kinds:
-            try:
-                state, taken = READERS[kind](package, kinds[kind], presentation, card)
-                _check_test(package, source, target, state, taken)
-                return state, taken
-            except Refused as error:
-                reasons.append(str(error))
-    reasons += [f"{kind} cannot be run here" for kind in kinds if kind not in KINDS]
-    raise WeightsError(
-        f"'{package.path}' has no weights that microsnoop takes: {'; '.join(reasons) or 'none are described'}.\nTaken "
-        "are torchscript, and pytorch_state_dict of a model of timm"
-    )
 
 
 class Refused(Exception):
@@ -194,7 +117,8 @@ def _from_state_dict(
     return take_timm(_read_bytes(package.file(weights)), str(model), presentation, card)
 
 
-READERS = {"torchscript": _from_program, "pytorch_state_dict": _from_state_dict}
+READERS = {"pytorch_state_dict": _from_state_dict, "torchscript": _from_program}
+"""What takes each kind of weights, the preferred kind first."""
 
 
 def _presentation(package: Package, source: Mapping[str, Any]) -> Presentation:
@@ -282,27 +206,7 @@ def _gray_range(tensor: Mapping[str, Any]) -> tuple[float | None, float | None]:
 
 
 def _read_bytes(data: bytes) -> State:
-    import tempfile
-
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "weights.pt"
         path.write_bytes(data)
         return read_state(path)
-
-
-def _zipped(path: Path) -> tuple[list[str], Callable[[str], bytes]]:
-    """Return the names of an archive's files, and a function that reads one."""
-
-    def read(name: str) -> bytes:
-        with ZipFile(path) as archive:
-            return archive.read(name)
-
-    with ZipFile(path) as archive:
-        return archive.namelist(), read
-
-
-def _in_folder(path: Path) -> tuple[list[str], Callable[[str], bytes]]:
-    """Return the names of the files of a folder, or the description that is named, and a function that reads one."""
-    folder = path if path.is_dir() else path.parent
-    names = [path.name] if path.is_file() else sorted(file.name for file in folder.iterdir())
-    return names, lambda name: (folder / name).read_bytes()

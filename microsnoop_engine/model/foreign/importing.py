@@ -13,7 +13,8 @@ from ...errors import InputError, WeightsError, first_line, listing
 from ..checkpoints import Card, check_sight, save_weights
 from ..reference_checkpoints import import_reference
 from ..registry import build
-from .bioimageio import is_package, open_package, take_package
+from .bioimageio import take_package
+from .package import is_package, open_package
 from .presentation import Presentation
 from .state_dicts import read_state
 from .timm_weights import is_dino, take_dino, take_timm

@@ -86,6 +86,12 @@ def test_settings_of_an_import_are_named_as_typed(package, capsys):
     assert "leave --timm, --part and --mean out" in capsys.readouterr().err
 
 
+def test_a_mean_that_is_no_number(capsys):
+    with pytest.raises(SystemExit):
+        main(["weights", "import", "a.pth", "--mean", "half"])
+    assert "argument --mean: write a number for each channel, such as 0.5,0.5,0.5" in capsys.readouterr().err
+
+
 def test_an_import_does_not_overwrite_its_source(tmp_path, capsys):
     (tmp_path / "model.safetensors").write_bytes(b"")
     assert main(["weights", "import", str(tmp_path / "model.safetensors")]) == 1

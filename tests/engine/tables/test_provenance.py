@@ -85,11 +85,13 @@ def test_a_csv_file_of_that_name_by_another_program_has_none(tmp_path):
     assert not (tmp_path / "a.csv.json").exists()
 
 
-def test_a_file_of_the_user_beside_a_csv_file_stays(tmp_path):
+@pytest.mark.parametrize("provenance", [FAST, ()])
+def test_a_file_of_the_user_beside_a_csv_file_stays(provenance, tmp_path, caplog):
     (tmp_path / "a.csv.json").write_text('{"mine": 1}')
-    path = save(tmp_path / "a.csv", ())
+    path = save(tmp_path / "a.csv", provenance)
     assert open_table(path).provenance == ()
     assert (tmp_path / "a.csv.json").read_text() == '{"mine": 1}'
+    assert ("does not keep weights and precision" in caplog.text) == bool(provenance)
 
 
 # tables that differ
