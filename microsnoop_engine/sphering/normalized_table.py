@@ -100,7 +100,7 @@ def normalize(
     with name_in_errors(table):
         result = normalize_frame(frame, names, method, controls=controls, by=by)
     if out is not None:
-        write_table(result.frame, out, result.features, table)
+        write_table(result.frame, out, result.features, table, provenance=source.provenance)
     return result
 
 

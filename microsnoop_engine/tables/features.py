@@ -153,9 +153,8 @@ def _without_image_constants(source: TableSource, names: list[str]) -> list[str]
     groups = first[several].groupby(keys, sort=False)[names]
     if groups.ngroups < 2:
         return names
-    images = (groups.max() > groups.min()).any()
-    varies = first[names].nunique() > 1
-    constant = list(varies.index[varies & ~images])
+    within = (groups.max() > groups.min()).any()
+    constant = [name for name in within.index[~within] if first[name].nunique() > 1]
     if constant:
         log.warning(
             "'%s': %d features are equal in all objects of an image and left out (%s): choose them with `features`",

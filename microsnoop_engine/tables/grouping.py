@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ..errors import InputError, listing
 from .columns import COUNT, METADATA
@@ -90,17 +92,16 @@ class _Groups:
     def add(self, chunk: pd.DataFrame) -> None:
         """Add the rows of a chunk."""
         self.rows += len(chunk)
-        chunk = _plain(chunk, [*self._by, *self._constant])
-        groups = chunk.groupby(self._by, dropna=False, sort=False)
+        described_by = [*self._by, *([COUNT] if self._counted else []), *self._constant]
+        groups = _plain(chunk[list(dict.fromkeys(described_by))]).groupby(self._by, dropna=False, sort=False)
         self._keep_constant(groups[self._constant].nunique(dropna=False))
         described = groups[self._constant].first().copy()  # one block: pandas warns of many
         described[COUNT] = groups[COUNT].sum() if self._counted else groups.size()
         self._metadata.append(described)
         if self._summed:
-            keys = [chunk[name] for name in self._by]
-            values = _numbers(chunk, self._summed, self._path).groupby(keys, dropna=False, sort=False)
-            self._sums.append(values.sum())
-            self._counts.append(values.count())
+            sums, counts = _sums(_numbers(chunk, self._summed, self._path), groups.ngroup().to_numpy())
+            self._sums.append(pd.DataFrame(sums, described.index, self._summed))
+            self._counts.append(pd.DataFrame(counts, described.index, self._summed))
         if len(self._metadata) >= PARTIALS:
             self._add_up()
 
@@ -137,22 +138,39 @@ def _medians(source: TableSource, by: list[str], features: list[str], rows: int)
     for start in range(0, len(features), size):
         names = features[start : start + size]
         chunks = source.chunks([*by, *names])
-        table = pd.concat([_plain(chunk, by)[by].join(_numbers(chunk, names, source.path)) for chunk in chunks])
+        table = pd.concat([_plain(chunk[by]).join(_frame(chunk, names, source.path)) for chunk in chunks])
         medians.append(table.groupby(by, dropna=False, sort=False)[names].median())
     return pd.concat(medians, axis=1)
 
 
-def _plain(chunk: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+def _plain(keys: pd.DataFrame) -> pd.DataFrame:
     """Turn categories into values: pandas would make a group of each of their combinations."""
-    kinds = {name: chunk[name].dtype for name in names}
-    return chunk.astype({n: k.categories.dtype for n, k in kinds.items() if isinstance(k, pd.CategoricalDtype)})
+    kinds = keys.dtypes.items()
+    return keys.astype({n: k.categories.dtype for n, k in kinds if isinstance(k, pd.CategoricalDtype)})
 
 
-def _numbers(chunk: pd.DataFrame, names: list[str], path: Path) -> pd.DataFrame:
-    """Convert columns to float64, infinite values to missing ones."""
+def _sums(values: NDArray[np.float64], groups: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return the sums and counts (g, p) of the values that are present, by the numbers of groups, from 0."""
+    order = np.argsort(groups, kind="stable")
+    starts = np.flatnonzero(np.diff(groups[order], prepend=-1))
+    values = values[order]
+    present = np.isfinite(values)
+    return (
+        np.add.reduceat(np.where(present, values, 0.0), starts),
+        np.add.reduceat(present, starts, dtype=np.int64),
+    )
+
+
+def _frame(chunk: pd.DataFrame, names: list[str], path: Path) -> pd.DataFrame:
+    """Return columns as numbers, with infinite values missing."""
+    values = _numbers(chunk, names, path)
+    return pd.DataFrame(np.where(np.isfinite(values), values, np.nan), chunk.index, names)
+
+
+def _numbers(chunk: pd.DataFrame, names: list[str], path: Path) -> NDArray[np.float64]:
+    """Return the values (n, p) of columns."""
     try:
-        values = chunk[names].astype(np.float64)
+        return chunk[names].to_numpy(np.float64, na_value=np.nan)
     except (ValueError, TypeError):
         text = [name for name in names if not pd.api.types.is_numeric_dtype(chunk[name])]
         raise InputError(f"'{path}': the columns {listing(text)} hold words: leave them out with `features`") from None
-    return values.where(np.isfinite(values))
