@@ -39,7 +39,12 @@ def _add_aggregate(commands: Any) -> None:
         metavar="A,B",
         help="with --level treatment: columns of the wells whose different values a treatment keeps, Metadata_Week",
     )
-    parser.add_argument("--statistic", choices=("mean", "median"), default="mean", help="default: mean (the paper's)")
+    parser.add_argument(
+        "--statistic",
+        choices=("mean", "median", "modz"),
+        default="mean",
+        help="default: mean (the paper's); modz: wells of a treatment that agree with the others count more",
+    )
     parser.add_argument(
         "--pool",
         choices=("images", "cells"),

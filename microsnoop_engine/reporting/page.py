@@ -53,6 +53,7 @@ def report(
     before: str | Path | pd.DataFrame | None = None,
     profiles: str | Path | None = None,
     transform: str | Path | None = None,
+    corrections: str | Path | pd.DataFrame | None = None,
     commands: Sequence[str] = (),
     title: str | None = None,
 ) -> Path:
@@ -74,6 +75,8 @@ def report(
         Results folder of :func:`microsnoop_engine.profile`, to show cells of each row.
     transform : str or Path, optional
         File of the sphering, to show its diagnostics.
+    corrections : str, Path or DataFrame, optional
+        Result of :func:`.compare_corrections`, to be shown.
     commands : sequence of str
         Command lines that led to the table, to be shown.
     title : str, optional
@@ -92,7 +95,7 @@ def report(
     out = as_path(out)
     if out.suffix not in (".html", ".htm"):
         raise InputError(f"`out`: '{out}' must end in .html")
-    refuse_inputs(out, (table, before, profiles, transform))
+    refuse_inputs(out, (table, before, profiles, transform, corrections))
     source = in_memory(table, Path("table")) if isinstance(table, pd.DataFrame) else open_table(table)
     if title is None:
         title = "Screen" if isinstance(table, pd.DataFrame) else as_path(table).stem
@@ -113,6 +116,7 @@ def report(
         None if transform is None else load_spherings(Path(transform))[0],
         commands,
         title,
+        None if corrections is None else answers.corrections(corrections),
     )
     make_folder(out.parent)
     write_atomic(out, page.encode())
@@ -129,6 +133,7 @@ def make_page(
     spherings: Mapping[str, Spherize] | None = None,
     commands: Sequence[str] = (),
     title: str = "Screen",
+    corrections: list[panels.Panel] | None = None,
 ) -> str:
     """Make the page of a screen.
 
@@ -151,6 +156,8 @@ def make_page(
     commands : sequence of str
         Command lines that led to the table.
     title : str
+    corrections : list of dict, optional
+        See :func:`.answers.corrections`.
 
     Returns
     -------
@@ -218,6 +225,7 @@ def make_page(
         "nearest": panels.nearest_treatments(after),
         "activity": answers.activity(after, earlier),
         "clusters": answers.clusters(after),
+        "corrections": corrections,
         "sphering": [
             {
                 "group": group,
