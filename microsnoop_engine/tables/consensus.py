@@ -37,7 +37,7 @@ def modz(values: NDArray[Any]) -> NDArray[np.float64]:
     Examples
     --------
     >>> modz(np.array([[1.0, 2.0, 3.0], [2.0, 4.0, 7.0], [9.0, 5.0, 1.0]])).round(2)
-    array([1.57, 3.02, 4.97])
+    array([1.57, 3.02, 4.96])
     """
     from scipy.stats import rankdata
 
