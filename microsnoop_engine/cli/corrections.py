@@ -66,7 +66,7 @@ def _add_select(commands: Any) -> None:
     )
     add_table(parser)
     parser.add_argument(
-        "--variance", type=float, default=1e-6, metavar="V", help="least variance, of the mean square; default: 1e-6"
+        "--variance", type=float, default=1e-8, metavar="V", help="least variance, of the mean square; default: 1e-8"
     )
     parser.add_argument(
         "--correlation", type=float, default=0.9, metavar="R", help="most of two features that stay; default: 0.9"

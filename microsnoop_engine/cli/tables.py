@@ -253,7 +253,7 @@ def run_evaluate(options: argparse.Namespace) -> int:
         of = f"{score['features']:16s} " if options.baseline else ""
         print(f"{of}{score['task']:24s} {score['value']:.3f} {interval}  {score['rows']} rows{units}{left_out}")
     if options.baseline:
-        for name in {"object count", "mean intensity"} - {str(score["features"]) for score in scores}:
+        for name in sorted({"object count", "mean intensity"} - {str(score["features"]) for score in scores}):
             print(f"{name:16s} not scored: no such column that varies, or none of the tasks knn, linear, mlp")
     if options.out:
         print(f"{len(scores)} scores: {options.out}")

@@ -84,7 +84,7 @@ class Harmony(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
         Raises
         ------
         InputError
-            If values are missing, there is one batch only, or a setting is out of its range.
+            If values are missing, there is one batch only, one has a single row, or a setting is out of its range.
         """
         values, names = np.asarray(X, np.float64), np.asarray(batches)
         self._check(values, names)
@@ -115,8 +115,11 @@ class Harmony(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
         bad = np.flatnonzero(~np.isfinite(values).all(1))
         if len(bad):
             raise InputError(f"rows {listing(bad)} hold NaN or infinite numbers: drop them")
-        if len(np.unique(names)) < 2:
+        batches, counts = np.unique(names, return_counts=True)
+        if len(batches) < 2:
             raise InputError("all rows are of one batch: there is nothing to correct")
+        if counts.min() < 2:
+            raise InputError(f"batch '{batches[counts.argmin()]}' has 1 row: two are needed at least, better dozens")
         if self.clusters is not None and not 1 < self.clusters <= len(values):
             raise InputError(f"`clusters` is {self.clusters}: it must be from 2 to the {len(values)} rows")
         if self.theta < 0 or self.sigma <= 0 or self.ridge <= 0 or self.rounds < 1:

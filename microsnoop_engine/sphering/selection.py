@@ -23,7 +23,7 @@ from ..tables.source import FeatureTable, TableSource, name_in_errors, read_fram
 
 log = logging.getLogger(__name__)
 
-VARIANCE = 1e-6
+VARIANCE = 1e-8
 """Smallest variance of a feature, as a share of its mean square."""
 CORRELATION = 0.9
 """Largest absolute correlation of two features that are kept."""

@@ -74,6 +74,7 @@ def test_the_objective_falls_until_it_settles(toy):
     [
         ({}, lambda x, b: (np.where(np.arange(5) == 2, np.nan, x), b), "rows 0, 1, 2, 3, 4, ... hold NaN"),
         ({}, lambda x, b: (x, np.zeros(len(x))), "all rows are of one batch"),
+        ({}, lambda x, b: (x, np.where(np.arange(240) == 7, 9, b)), "batch '9' has 1 row: two are needed"),
         ({}, lambda x, b: (x, b[:3]), r"`X` has shape \(240, 5\) and `batches` \(3,\)"),
         ({"clusters": 1}, lambda x, b: (x, b), "`clusters` is 1: it must be from 2 to the 240 rows"),
         ({"sigma": 0}, lambda x, b: (x, b), "`sigma` and `ridge` above 0"),
