@@ -158,7 +158,7 @@ def normalize_frame(
     kept = [column for column, name in enumerate(features) if name not in dropped]
     if not kept:
         raise InputError("no feature is left: all are constant or missing in a group")
-    values, names = values[:, kept], [features[column] for column in kept]
+    values, names = values[:, kept] if dropped else values, [features[column] for column in kept]
     result, without_mad = _normalized(values, method, groups, is_control, some)
     table = frame.drop(columns=list(features))
     table = table.join(pd.DataFrame(result.astype(np.float32), columns=names, index=frame.index))
@@ -189,10 +189,10 @@ def _unusable(
     dropped: dict[str, str] = {}
     for group, rows in groups.items():
         where = "" if len(groups) == 1 else f" of {group}"
-        part, chosen = values[rows], is_control[rows]
+        part, chosen = values if len(rows) == len(values) else values[rows], is_control[rows]
         empty = np.isfinite(part[chosen]).sum(0) < 2
         flat = np.zeros(len(features), bool)
-        flat[~empty] = constant_over_controls(part[:, ~empty], chosen)
+        flat[~empty] = constant_over_controls(part[:, ~empty] if empty.any() else part, chosen)
         for column in np.flatnonzero(empty | flat):
             reason = f"{'missing in' if empty[column] else 'constant over'} the {reference}"
             dropped.setdefault(features[column], reason + where)
