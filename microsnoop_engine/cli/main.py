@@ -18,6 +18,7 @@ from .activity import add_activity_command
 from .corrections import add_correction_commands
 from .inputs import add_inputs_command
 from .install import add_install_command
+from .normalizing import add_normalizing_commands
 from .options import Parse, add_compute_options, add_quiet_option, make_embedder, memory_bytes
 from .profile import add_profile_commands
 from .screen import add_screen_commands
@@ -97,6 +98,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_profile_commands(commands)
     add_inputs_command(commands)
     add_table_commands(commands)
+    add_normalizing_commands(commands)
     add_correction_commands(commands)
     add_activity_command(commands)
     add_screen_commands(commands, parser.parse_args)
