@@ -26,8 +26,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from microsnoop_engine.evaluation.table import evaluate_frame
+from microsnoop_engine.sphering.harmony import Harmony
+from microsnoop_engine.sphering.normalized_table import normalize_frame
 from microsnoop_engine.sphering.spherize import SpheringWarning, Spherize
 from microsnoop_engine.sphering.table import sphere_frame
+from microsnoop_engine.tables.activity import find_activity
 from microsnoop_engine.tables.columns import feature_columns
 from microsnoop_engine.tables.features import select_features
 from microsnoop_engine.tables.formats import open_table
@@ -36,7 +39,7 @@ from microsnoop_engine.tables.grouping import aggregate_groups
 CHANNELS = [f"C{k}" for k in range(5)]
 CELLS_PER_WELL = 500
 RATIO = "`ratio`: CPU seconds of pycytominer over ours."
-PARTS = ("sphering", "wide", "knn", "aggregation", "sqlite")
+PARTS = ("sphering", "wide", "normalize", "knn", "activity", "harmony", "aggregation", "sqlite")
 
 
 class Measured:
@@ -83,6 +86,49 @@ def wide_sphering(columns: int, peer: bool) -> dict[str, float]:
     with Measured() as measured, warnings.catch_warnings():
         warnings.simplefilter("ignore", SpheringWarning)
         sphere_frame(frame, names, "Metadata_Role == 'negative'", regularization=0.1)
+    return measured.found
+
+
+def normalization(rows: int, peer: bool) -> dict[str, float]:
+    """Robust z-scores of 1280 columns on a fifth of the rows."""
+    names = feature_columns("Cells", CHANNELS)
+    frame = pd.DataFrame(np.random.default_rng(0).standard_normal((rows, len(names)), dtype=np.float32), columns=names)
+    frame["Metadata_Role"] = np.resize(["negative", *["treated"] * 4], rows)
+    query = "Metadata_Role == 'negative'"
+    if peer:
+        from pycytominer import normalize
+
+        with Measured() as measured:
+            normalize(frame, names, ["Metadata_Role"], samples=query, method="mad_robustize")
+        return measured.found
+    with Measured() as measured:
+        normalize_frame(frame, names, controls=query)
+    return measured.found
+
+
+def active_treatments(wells: int) -> dict[str, float]:
+    """Activity of treatments of four wells on 16 controls of each plate of 384, 768 columns, 10,000 permutations."""
+    random = np.random.default_rng(0)
+    names = feature_columns("Cells", CHANNELS[:3])
+    frame = pd.DataFrame(random.standard_normal((wells, len(names)), dtype=np.float32), columns=names)
+    number = np.arange(wells)
+    frame["Metadata_Plate"] = number // 384
+    control = number % 384 < 16
+    frame["Metadata_Compound"] = np.where(control, "DMSO", np.char.add("c", (number // 4).astype(str)))
+    with Measured() as measured:
+        find_activity(frame, names, "Metadata_Compound == 'DMSO'", ["Metadata_Compound"], by="Metadata_Plate")
+    return measured.found
+
+
+def harmony(rows: int) -> dict[str, float]:
+    """Harmony of ten batches, 50 components."""
+    random = np.random.default_rng(0)
+    values, batch = random.standard_normal((rows, 50)), random.integers(0, 10, rows)
+    values += (
+        3 * random.standard_normal((20, 50))[random.integers(0, 20, rows)] + random.standard_normal((10, 50))[batch]
+    )
+    with Measured() as measured:
+        Harmony().fit_transform(values, batch)
     return measured.found
 
 
@@ -192,6 +238,16 @@ def main() -> None:
     if "knn" in parts:
         found = in_own_process(neighbors, options.wells)
         note("score of 11 neighbors, 768 columns", options.wells, found, options.wells * 768 * 4e-9)
+    if "normalize" in parts:
+        rows = options.rows // 5
+        found, peer = (in_own_process(normalization, rows, peer) for peer in (False, True))
+        note("robust z-scores, 1280 columns", rows, found, rows * 1280 * 4e-9, peer)
+    if "activity" in parts:
+        found = in_own_process(active_treatments, options.wells // 30)
+        note("activity, 768 columns, 10,000 permutations", options.wells // 30, found, options.wells // 30 * 768 * 4e-9)
+    if "harmony" in parts:
+        found = in_own_process(harmony, options.rows // 5)
+        note("Harmony, ten batches, 50 columns", options.rows // 5, found, options.rows // 5 * 50 * 8e-9)
     with tempfile.TemporaryDirectory() as folder:
         table = Path(folder) / "cells.parquet"
         if "aggregation" in parts:

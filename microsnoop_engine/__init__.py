@@ -20,6 +20,8 @@ _MODULES = {
     "Spherize": "sphering.spherize",
     "activity": "tables.activity",
     "aggregate": "tables.aggregation",
+    "compare_corrections": "sphering.comparison",
+    "correct": "sphering.corrected_table",
     "evaluate": "tables.evaluation",
     "find_image_sets": "images.inputs",
     "load_model": "model.registry",
@@ -28,6 +30,7 @@ _MODULES = {
     "open_table": "tables.formats",
     "profile": "distributor.run",
     "report": "reporting.page",
+    "select_informative": "sphering.selection",
     "sphere": "sphering.table",
     "train": "trainer.train",
 }
@@ -42,6 +45,8 @@ __all__ = [
     "__version__",
     "activity",
     "aggregate",
+    "compare_corrections",
+    "correct",
     "evaluate",
     "find_image_sets",
     "load_model",
@@ -50,6 +55,7 @@ __all__ = [
     "open_table",
     "profile",
     "report",
+    "select_informative",
     "sphere",
     "train",
 ]
@@ -64,7 +70,10 @@ if TYPE_CHECKING:
     from .modes.settings import CropSettings
     from .reporting.page import report
     from .reporting.roles import ColumnRoles
+    from .sphering.comparison import compare_corrections
+    from .sphering.corrected_table import correct
     from .sphering.normalized_table import normalize
+    from .sphering.selection import select_informative
     from .sphering.spherize import Spherize
     from .sphering.table import sphere
     from .tables.activity import activity

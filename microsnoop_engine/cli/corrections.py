@@ -1,4 +1,4 @@
-"""The commands that correct features: normalize and sphere."""
+"""The commands that correct batch effects: sphere, correct, and the comparison of corrections."""
 
 from __future__ import annotations
 
@@ -8,43 +8,20 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from ..errors import listing
-from .options import positive_int
-from .tables import add_out, add_table, say
+from .normalizing import say_dropped, warn_of_dominant
+from .options import names_argument, path_argument, positive_int
+from .tables import TABLE_HELP, add_out, add_table, say
 
-FEW_REFERENCES = 8
-"""Number of rows from which their spread is known to about a quarter."""
+SHOWN = 8
+"""Batches that are printed one by one."""
+SCORED = ("Replicates", "Batch")
 
 
 def add_correction_commands(commands: Any) -> None:
     """Add the commands to the parser."""
-    _add_normalize(commands)
     _add_sphere(commands)
-
-
-def _add_normalize(commands: Any) -> None:
-    parser = commands.add_parser(
-        "normalize",
-        help="express features as distances from the usual row, plate by plate",
-        description=run_normalize.__doc__,
-    )
-    add_table(parser)
-    parser.add_argument(
-        "--method",
-        choices=("mad-robust", "standardize", "rank-normal", "tvn"),
-        default="mad-robust",
-        help="mad-robust (default): median and median absolute deviation; standardize: mean and standard deviation; "
-        "rank-normal: ranks, turned to a normal distribution; tvn: typical variation of the controls of each plate",
-    )
-    parser.add_argument(
-        "--controls",
-        default="all",
-        metavar="QUERY",
-        help="the rows to measure distances from, \"Metadata_role == 'negative'\"; default: all",
-    )
-    parser.add_argument("--by", metavar="COLUMN", help="normalize each group (plate) on its own rows; tvn needs it")
-    add_out(parser, "normalized.parquet")
-    parser.set_defaults(run=run_normalize)
+    _add_correct(commands)
+    _add_compare(commands)
 
 
 def _add_sphere(commands: Any) -> None:
@@ -98,6 +75,52 @@ def _add_sphere(commands: Any) -> None:
     parser.set_defaults(run=run_sphere)
 
 
+def _add_correct(commands: Any) -> None:
+    parser = commands.add_parser(
+        "correct", help="correct batch effects by sphering or Harmony", description=run_correct.__doc__
+    )
+    add_table(parser)
+    parser.add_argument(
+        "--method",
+        choices=("sphering", "harmony", "none"),
+        required=True,
+        help="sphering: as the command sphere; harmony: soft clusters in which batches mix; none: as it is",
+    )
+    sphering = parser.add_argument_group("sphering (more with the command sphere)")
+    sphering.add_argument("--controls", metavar="QUERY", help="the control rows, or all")
+    sphering.add_argument("--by", metavar="COLUMN", help="sphere each group (plate) on its own controls")
+    sphering.add_argument(
+        "--regularization", type=_regularization, default="knee", metavar="RULE", help="knee, ledoit-wolf or a number"
+    )
+    sphering.add_argument("--components", type=positive_int, metavar="N", help="keep N principal components")
+    harmony = parser.add_argument_group("Harmony")
+    harmony.add_argument("--batch", metavar="COLUMN", help="the batches (plates)")
+    harmony.add_argument("--clusters", type=positive_int, metavar="N", help="default: rows / 30, at most 100")
+    harmony.add_argument("--theta", type=float, default=2.0, help="how much batches must mix; default: 2")
+    harmony.add_argument("--rounds", type=positive_int, default=10, metavar="N", help="at most; default: 10")
+    harmony.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
+    add_out(parser, "corrected.parquet")
+    parser.set_defaults(run=run_correct)
+
+
+def _add_compare(commands: Any) -> None:
+    parser = commands.add_parser(
+        "compare-corrections",
+        help="score normalizations, sphering and Harmony on a table",
+        description=run_compare_corrections.__doc__,
+    )
+    parser.add_argument("table", type=path_argument, metavar="TABLE", help=f"wells: {TABLE_HELP}")
+    parser.add_argument("--features", default="all", metavar="WHICH", help="see aggregate; default: all")
+    parser.add_argument("--batch", required=True, metavar="COLUMN", help="the batches (plates)")
+    parser.add_argument(
+        "--treatment", type=names_argument, required=True, metavar="A,B", help="columns that name a treatment"
+    )
+    parser.add_argument("--controls", metavar="QUERY", help="the negative controls, for corrections on them")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of Harmony; default: 0")
+    add_out(parser, "corrections.csv")
+    parser.set_defaults(run=run_compare_corrections)
+
+
 def _regularization(text: str) -> str | float:
     try:
         return float(text)
@@ -110,60 +133,6 @@ def _weights(text: str) -> dict[str, float]:
         return {name: float(value) for name, value in (part.split("=") for part in text.split(","))}
     except ValueError:
         raise argparse.ArgumentTypeError("write microsnoop=1,classical=1") from None
-
-
-def run_normalize(options: argparse.Namespace) -> int:
-    """Express each feature as distance from the center of the controls (or of all rows), in units of their spread."""
-    from ..sphering.normalized_table import normalize
-    from ..sphering.spherize import SpheringWarning
-
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", SpheringWarning)
-        result = normalize(
-            options.table,
-            options.method,
-            controls=options.controls,
-            by=options.by,
-            features=options.features,
-            objects=options.objects,
-            out=options.out,
-        )
-    for warning in caught:
-        if issubclass(warning.category, SpheringWarning):
-            print(f"WARNING: {warning.message}", file=sys.stderr)
-    for group, (rows, references) in result.groups.items():
-        say(options, f"{group}: {rows} rows, normalized on {references} of them")
-        if references < FEW_REFERENCES and options.method != "rank-normal":
-            uncertain = round(100 / (2 * (references - 1)) ** 0.5)
-            print(
-                f"WARNING: {group}: the spread of {references} rows is uncertain by about {uncertain} %",
-                file=sys.stderr,
-            )
-    say_dropped(options, result.dropped)
-    if result.without_mad:
-        say(
-            options,
-            f"{result.without_mad} features have a median absolute deviation of 0: the standard deviation is taken",
-        )
-    if result.missing:
-        say(options, f"{result.missing} rows have no features and stay without")
-    if result.incomplete:
-        say(options, f"{result.incomplete} rows lack some features, which stay missing")
-    warn_of_dominant(result.dominant, "check it, and leave it out")
-    say(options, f"{len(result.frame)} rows, {len(result.features)} features: {options.out}")
-    return 0
-
-
-def say_dropped(options: argparse.Namespace, dropped: dict[str, str]) -> None:
-    """Print the columns that were left out, by reason."""
-    for reason, names in _by_reason(dropped).items():
-        say(options, f"{len(names)} columns left out ({reason}): {listing(names)}")
-
-
-def warn_of_dominant(dominant: dict[str, int], remedy: str) -> None:
-    """Warn of features that make up nearly all of the length of rows."""
-    for name, rows in list(dominant.items())[:5]:
-        print(f"WARNING: {name} makes up more than 90 % of {rows} rows: {remedy}", file=sys.stderr)
 
 
 def run_sphere(options: argparse.Namespace) -> int:
@@ -206,12 +175,82 @@ def run_sphere(options: argparse.Namespace) -> int:
     return 0
 
 
-def _by_reason(dropped: dict[str, str]) -> dict[str, list[str]]:
-    """Group dropped columns by reason, near-duplicates together."""
-    from ..sphering.handcrafted import DUPLICATE_OF
+def run_correct(options: argparse.Namespace) -> int:
+    """Correct batch effects by sphering on controls, or by Harmony."""
+    from ..sphering.corrected_table import HarmonizedTable, correct
+    from ..sphering.spherize import SpheringWarning
+    from ..sphering.table import SpheredTable
 
-    names: dict[str, list[str]] = {}
-    for name, reason in dropped.items():
-        kind = "near-duplicate of another" if reason.startswith(DUPLICATE_OF) else reason
-        names.setdefault(kind, []).append(name)
-    return names
+    names = {
+        "sphering": ("controls", "by", "regularization", "components"),
+        "harmony": ("batch", "clusters", "theta", "rounds", "seed"),
+        "none": (),
+    }[options.method]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SpheringWarning)  # printed below, group by group
+        result = correct(
+            options.table,
+            options.method,
+            features=options.features,
+            objects=options.objects,
+            out=options.out,
+            **{name: getattr(options, name) for name in names},
+        )
+    if isinstance(result, SpheredTable):
+        for group, sphering in result.spherings.items():
+            say(options, f"{group}: {sphering.diagnostics_}")
+            if warning := sphering.diagnostics_.warning:
+                print(f"WARNING: {group}: {warning}", file=sys.stderr)
+        say_dropped(options, result.dropped)
+    elif isinstance(result, HarmonizedTable):
+        rows = ", ".join(f"{name} {count}" for name, count in list(result.batches.items())[:SHOWN])
+        say(options, f"{len(result.batches)} batches (rows: {rows}{', ...' if len(result.batches) > SHOWN else ''})")
+        settled = "" if result.converged else ", not settled yet (--rounds)"
+        say(options, f"Harmony: {result.rounds} rounds{settled}; the order of the rows changes nothing")
+        say(
+            options,
+            f"another seed moves the numbers by {result.seed_effect:.2f} standard deviations (root mean square), and "
+            f"gives {100 * result.seed_neighbors:.0f} % of the rows another nearest row",
+        )
+        say_dropped(options, result.dropped)
+        if result.missing:
+            say(options, f"{result.missing} rows have no batch or not all features and stay without features")
+    say(options, f"{len(result.frame)} rows, {len(result.features)} features: {options.out}")
+    return 0
+
+
+def run_compare_corrections(options: argparse.Namespace) -> int:
+    """Correct a table in many ways, and print how well replicates find each other and how far batches mix."""
+    from ..sphering.comparison import compare_corrections
+    from .console import Console
+
+    with Console(options.quiet).progress("corrections") as update:
+        result = compare_corrections(
+            options.table,
+            options.batch,
+            options.treatment,
+            controls=options.controls,
+            features=options.features,
+            seed=options.seed,
+            out=options.out,
+            on_step=lambda done, total, note: update(done, total, note) if done else None,
+        )
+    say(options, f"{'correction':36s} {'replicates (mAP)':24s} {'batch by neighbors':24s}")
+    for _, row in result.iterrows():
+        if row["Note"]:
+            say(options, f"{row['Correction']:36s} {row['Note']}")
+            continue
+        parts = [f"{row[name]:.2f} ({row[f'{name}_Low']:.2f} to {row[f'{name}_High']:.2f})" for name in SCORED]
+        say(options, f"{row['Correction']:36s} {parts[0]:24s} {parts[1]:24s}")
+    known = result[result["Note"] == ""]
+    if len(known):
+        wells, treatments, all_wells = (
+            f"{known[name].iloc[0]:.0f}" for name in ("Replicates_Rows", "Replicates_Treatments", "Batch_Rows")
+        )
+        say(
+            options,
+            f"replicates: {wells} wells of {treatments} treatments, more is better; batch: {all_wells} wells, "
+            f"{known['Batch_Chance'].iloc[0]:.2f} by chance, less is better. The best row is flattered by the choice",
+        )
+    say(options, f"{len(result)} corrections: {options.out}")
+    return 0

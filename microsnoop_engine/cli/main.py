@@ -19,6 +19,7 @@ from .corrections import add_correction_commands
 from .illumination import add_illumination_command
 from .inputs import add_inputs_command
 from .install import add_install_command
+from .normalizing import add_normalizing_commands
 from .options import Parse, add_compute_options, add_quiet_option, make_embedder, memory_bytes
 from .profile import add_profile_commands
 from .quality import add_quality_command
@@ -104,6 +105,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_quality_command(commands)
     add_illumination_command(commands)
     add_table_commands(commands)
+    add_normalizing_commands(commands)
     add_correction_commands(commands)
     add_activity_command(commands)
     add_screen_commands(commands, parser.parse_args)

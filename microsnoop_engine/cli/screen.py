@@ -49,6 +49,9 @@ def _add_report(commands: Any) -> None:
     )
     parser.add_argument("--transform", type=Path, metavar="FILE.safetensors", help="of sphere --save: its diagnostics")
     parser.add_argument(
+        "--corrections", type=path_argument, metavar="TABLE", help="of microsnoop compare-corrections, to be shown"
+    )
+    parser.add_argument(
         "--features",
         default="all",
         metavar="WHICH",
@@ -108,6 +111,7 @@ def run_report(options: argparse.Namespace) -> int:
         before=options.before,
         profiles=options.profiles,
         transform=options.transform,
+        corrections=options.corrections,
         commands=options.commands,
         title=options.title,
     )

@@ -39,7 +39,12 @@ def _add_aggregate(commands: Any) -> None:
         metavar="A,B",
         help="with --level treatment: columns of the wells whose different values a treatment keeps, Metadata_Week",
     )
-    parser.add_argument("--statistic", choices=("mean", "median"), default="mean", help="default: mean (the paper's)")
+    parser.add_argument(
+        "--statistic",
+        choices=("mean", "median", "modz"),
+        default="mean",
+        help="default: mean (the paper's); modz: wells of a treatment that agree with the others count more",
+    )
     parser.add_argument(
         "--pool",
         choices=("images", "cells"),
@@ -127,7 +132,21 @@ def _add_evaluate(commands: Any) -> None:
         default="cosine",
         help="distance to neighbors: cosine (default) for kinds of effect, euclidean for controls against the rest",
     )
+    parser.add_argument(
+        "--baseline",
+        action="store_true",
+        help="score the number of objects and mean intensities, too, by knn, linear and mlp",
+    )
+    parser.add_argument(
+        "--profiles",
+        type=path_argument,
+        metavar="FOLDER",
+        help="of microsnoop profile: with --baseline, mean intensities are those of its images",
+    )
     parser.add_argument("--json", action="store_true", help="print the scores as JSON")
+    parser.add_argument(
+        *("-o", "--out"), type=path_argument, metavar="FILE", help=f"write the scores; {OUT_HELP}; default: no file"
+    )
     parser.set_defaults(run=run_evaluate)
 
 
@@ -210,8 +229,13 @@ def run_evaluate(options: argparse.Namespace) -> int:
     """Score how well features separate labels: neighbors, classifiers, and the mechanism of action of treatments."""
     from ..tables.evaluation import evaluate
 
+    table = options.table
+    if options.profiles and options.baseline:
+        from .intensities import with_intensities
+
+        table = with_intensities(options.table, options.profiles, options.objects)
     scores = evaluate(
-        options.table,
+        table,
         options.label,
         options.tasks,
         features=options.features,
@@ -221,6 +245,8 @@ def run_evaluate(options: argparse.Namespace) -> int:
         neighbors=options.neighbors,
         metric=options.metric,
         objects=options.objects,
+        baseline=options.baseline,
+        out=options.out,
     )
     if options.json:
         known = [{key: None if value != value else value for key, value in score.items()} for score in scores]
@@ -230,7 +256,13 @@ def run_evaluate(options: argparse.Namespace) -> int:
         interval = "(no interval)" if score["low"] != score["low"] else f"({score['low']:.3f} to {score['high']:.3f})"
         units = "" if score["unit"] == "rows" else f", interval over {score['units']} {score['unit']}"
         left_out = f", {score['left_out']} left out" if score.get("left_out") else ""
-        print(f"{score['task']:24s} {score['value']:.3f} {interval}  {score['rows']} rows{units}{left_out}")
+        of = f"{score['features']:16s} " if options.baseline else ""
+        print(f"{of}{score['task']:24s} {score['value']:.3f} {interval}  {score['rows']} rows{units}{left_out}")
+    if options.baseline:
+        for name in sorted({"object count", "mean intensity"} - {str(score["features"]) for score in scores}):
+            print(f"{name:16s} not scored: no such column that varies, or none of the tasks knn, linear, mlp")
+    if options.out:
+        print(f"{len(scores)} scores: {options.out}")
     return 0
 
 

@@ -1,15 +1,19 @@
-"""Prepare the answers of the report: active treatments, dose curves, and treatments that resemble each other."""
+"""Prepare the answers of the report: active treatments, dose curves, similar treatments, corrections compared."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from ..errors import InputError
+from ..errors import InputError, require_columns
 from ..evaluation.dose_response import DoseCurve
 from ..tables.activity import Activity, find_activity
 from ..tables.columns import OBJECT_NUMBER
+from ..tables.formats import open_table
 from ..tables.plates import plate_columns
+from ..tables.source import in_memory, read_frame
 from .panels import Panel, rounded
 from .scores import treatment_means
 from .screen import Screen
@@ -126,3 +130,38 @@ def clusters(screen: Screen) -> Panel | None:
         "names": names[order].tolist(),
         "cosines": [np.rint(100 * row).astype(int).tolist() for row in cosines[np.ix_(order, order)]],
     }
+
+
+def corrections(table: str | Path | pd.DataFrame) -> list[Panel]:
+    """Read the comparison of corrections.
+
+    Parameters
+    ----------
+    table : str, Path or DataFrame
+        Result of :func:`.compare_corrections`.
+
+    Returns
+    -------
+    list of dict
+        By correction its ``name``, ``note``, and values and intervals of ``replicates`` and ``batch``, with the numbers
+        of rows and treatments.
+
+    Raises
+    ------
+    InputError
+        If it is another table.
+    """
+    source = in_memory(table, Path("corrections")) if isinstance(table, pd.DataFrame) else open_table(table)
+    frame = read_frame(source)
+    require_columns(frame, ["Correction", "Replicates", "Batch", "Note"], "`corrections`: the table")
+    rows = []
+    for _, row in frame.iterrows():
+        entry: Panel = {"name": str(row["Correction"]), "note": "" if pd.isna(row["Note"]) else str(row["Note"])}
+        for name in ("Replicates", "Batch"):
+            parts = rounded(row[[name, f"{name}_Low", f"{name}_High", f"{name}_Rows"]].to_numpy(np.float64))
+            entry[name.lower()] = dict(zip(("value", "low", "high", "rows"), parts, strict=True))
+        entry["treatments"], entry["chance"] = rounded(
+            row[["Replicates_Treatments", "Batch_Chance"]].to_numpy(np.float64)
+        )
+        rows.append(entry)
+    return rows

@@ -54,6 +54,7 @@ def report(
     before: str | Path | pd.DataFrame | None = None,
     profiles: str | Path | None = None,
     transform: str | Path | None = None,
+    corrections: str | Path | pd.DataFrame | None = None,
     commands: Sequence[str] = (),
     title: str | None = None,
 ) -> Path:
@@ -75,6 +76,8 @@ def report(
         Results folder of :func:`microsnoop_engine.profile`, to show cells of each row.
     transform : str or Path, optional
         File of the sphering, to show its diagnostics.
+    corrections : str, Path or DataFrame, optional
+        Result of :func:`.compare_corrections`, to be shown.
     commands : sequence of str
         Command lines that led to the table, to be shown.
     title : str, optional
@@ -93,7 +96,7 @@ def report(
     out = as_path(out)
     if out.suffix not in (".html", ".htm"):
         raise InputError(f"`out`: '{out}' must end in .html")
-    refuse_inputs(out, (table, before, profiles, transform))
+    refuse_inputs(out, (table, before, profiles, transform, corrections))
     source = in_memory(table, Path("table")) if isinstance(table, pd.DataFrame) else open_table(table)
     if title is None:
         title = "Screen" if isinstance(table, pd.DataFrame) else as_path(table).stem
@@ -116,6 +119,7 @@ def report(
         commands,
         title,
         source.provenance,
+        None if corrections is None else answers.corrections(corrections),
     )
     make_folder(out.parent)
     write_atomic(out, page.encode())
@@ -133,6 +137,7 @@ def make_page(
     commands: Sequence[str] = (),
     title: str = "Screen",
     provenance: Provenance = (),
+    corrections: list[panels.Panel] | None = None,
 ) -> str:
     """Make the page of a screen.
 
@@ -157,6 +162,8 @@ def make_page(
     title : str
     provenance : Provenance
         Weights and precision of its learned features.
+    corrections : list of dict, optional
+        See :func:`.answers.corrections`.
 
     Returns
     -------
@@ -224,6 +231,7 @@ def make_page(
         "nearest": panels.nearest_treatments(after),
         "activity": answers.activity(after, earlier),
         "clusters": answers.clusters(after),
+        "corrections": corrections,
         "sphering": [
             {
                 "group": group,

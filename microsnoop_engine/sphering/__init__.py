@@ -1,4 +1,4 @@
-"""Correct features: normalize them, whiten them on control wells.
+"""Correct features: normalize them, whiten them on control wells, mix batches; compare corrections.
 
 May import: tables, evaluation, storage, errors.
 """

@@ -75,9 +75,14 @@ def constant_over_controls(features: NDArray[Any], controls: NDArray[np.bool_]) 
     of_controls = _spread(features[controls])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # columns without numbers
-        low, high = np.nanpercentile(features, (5, 95), axis=0)
-    usual = (high - low) / WIDTH
-    return np.asarray((of_controls <= CONSTANT * usual) | (of_controls <= ROUNDING * _spread(features)))
+        extent = np.nanmax(features, axis=0) - np.nanmin(features, axis=0)
+        constant = np.asarray(of_controls <= CONSTANT * extent / WIDTH)  # no column that is constant is missed
+        if not constant.any():
+            return constant
+        low, high = np.nanpercentile(features[:, constant], (5, 95), axis=0)
+    few, usual = of_controls[constant], (high - low) / WIDTH
+    constant[constant] = (few <= CONSTANT * usual) | (few <= ROUNDING * _spread(features[:, constant]))
+    return constant
 
 
 def _median(values: NDArray[Any]) -> NDArray[np.float64]:

@@ -103,7 +103,9 @@ class Normalize(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         X = np.asarray(X, np.float64)
         if X.shape[1:] != self.center_.shape:
             raise InputError(f"`X` has shape {X.shape}: {len(self.center_)} columns are needed, as in the fit")
-        return np.asarray((X - self.center_) / self.scale_)
+        result = X - self.center_
+        result /= self.scale_
+        return np.asarray(result)
 
 
 def rank_to_normal(values: ArrayLike) -> NDArray[np.float64]:

@@ -153,11 +153,12 @@ def normalize_frame(
     for name, (_, count) in counts.items():
         if count < 2:
             raise InputError(f"group '{name}' has {count} control rows: two are needed at least, better a dozen")
-    dropped = _unusable(values, features, groups, is_control)
+    reference = "rows" if controls == ALL_ROWS else "controls"
+    dropped = _unusable(values, features, groups, is_control, reference)
     kept = [column for column, name in enumerate(features) if name not in dropped]
     if not kept:
-        raise InputError("no feature is left: all are constant over the controls of a group, or missing there")
-    values, names = values[:, kept], [features[column] for column in kept]
+        raise InputError("no feature is left: all are constant or missing in a group")
+    values, names = values[:, kept] if dropped else values, [features[column] for column in kept]
     result, without_mad = _normalized(values, method, groups, is_control, some)
     table = frame.drop(columns=list(features))
     table = table.join(pd.DataFrame(result.astype(np.float32), columns=names, index=frame.index))
@@ -178,18 +179,22 @@ def _check(frame: pd.DataFrame, method: str, controls: str, by: str | None) -> N
 
 
 def _unusable(
-    values: NDArray[Any], features: Sequence[str], groups: dict[str, NDArray[np.intp]], is_control: NDArray[np.bool_]
+    values: NDArray[Any],
+    features: Sequence[str],
+    groups: dict[str, NDArray[np.intp]],
+    is_control: NDArray[np.bool_],
+    reference: str,
 ) -> dict[str, str]:
     """Find the features that cannot be normalized in some group, with the reason."""
     dropped: dict[str, str] = {}
     for group, rows in groups.items():
         where = "" if len(groups) == 1 else f" of {group}"
-        part, chosen = values[rows], is_control[rows]
+        part, chosen = values if len(rows) == len(values) else values[rows], is_control[rows]
         empty = np.isfinite(part[chosen]).sum(0) < 2
         flat = np.zeros(len(features), bool)
-        flat[~empty] = constant_over_controls(part[:, ~empty], chosen)
+        flat[~empty] = constant_over_controls(part[:, ~empty] if empty.any() else part, chosen)
         for column in np.flatnonzero(empty | flat):
-            reason = "missing in the controls" if empty[column] else "constant over the controls"
+            reason = f"{'missing in' if empty[column] else 'constant over'} the {reference}"
             dropped.setdefault(features[column], reason + where)
     return dropped
 

@@ -47,7 +47,7 @@ def control_rows(frame: pd.DataFrame, controls: str, present: NDArray[np.bool_])
     is_control: NDArray[np.bool_] = selected & present
     if is_control.sum() < 2:
         count = f"{is_control.sum()} of the {selected.sum()} control rows"
-        raise InputError(f'{count} by "{controls}" have features: two are needed at least, better more than features')
+        raise InputError(f'{count} by "{controls}" have features: a fit needs two, better more than features')
     return is_control
 
 

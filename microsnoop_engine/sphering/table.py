@@ -216,7 +216,8 @@ def sphere_frame(
     usable = ~lacking
     flat = np.zeros(len(features), bool)
     flat[usable] = constant_over_controls(values[np.ix_(present, usable)], is_control[present])
-    dropped |= {features[column]: "constant over the controls" for column in np.flatnonzero(flat)}
+    constant = "constant" if controls == ALL_ROWS else "constant over the controls"
+    dropped |= {features[column]: constant for column in np.flatnonzero(flat)}
     classical = np.flatnonzero(usable & ~flat & ~learned)
     if len(classical):
         values[:, classical] = robust_z(values[:, classical], is_control)

@@ -12,17 +12,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..errors import InputError, require_columns
-from ..evaluation.activity import (
-    DRAWS,
-    false_discovery_rates,
-    replicates_among_controls,
-    replicates_among_treatments,
-)
-from ..evaluation.controls import between_controls, distance_from_controls
+from ..errors import InputError, listing, require_columns
+from ..evaluation.activity import DRAWS, false_discovery_rates
 from ..evaluation.dose_response import DoseCurve, fit_dose_curve
 from ..evaluation.missing import complete_part
-from ..evaluation.neighbors import has_direction
 from ..evaluation.table import has_word
 from ..storage.paths import as_path
 from .columns import COUNT, OBJECT_NUMBER
@@ -31,6 +24,7 @@ from .formats import open_table, write_table
 from .outputs import check_output
 from .queries import select_rows
 from .source import TableSource, name_in_errors, read_frame
+from .treated_wells import Wells, compare_treatments, known_mean, known_median
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +78,13 @@ class Activity:
             row |= {"Bottom": curve.bottom, "Top": curve.top, "Slope": curve.slope, "p": curve.p, "Note": curve.note}
             rows.append(row)
         return pd.DataFrame(rows)
+
+
+COLUMNS = (
+    *("Rows", "Rows_Left_Out", "Controls", "Activity_mAP", "Activity_p", "Activity_q", "Active", "Distinct_mAP"),
+    *("Distinct_p", "Distinct_q", "Distinct", "Distance_From_Controls", "Object_Count", "Object_Count_Change", "Note"),
+)
+"""Columns of the result, in their order."""
 
 
 def activity(
@@ -212,50 +213,35 @@ def find_activity(
         controls.
     """
     _check(frame, treatment, compound, dose, by, fdr, draws)
-    values = frame[list(features)].to_numpy(np.float64)
-    present, columns = complete_part(values)
-    values = values[:, columns]
-    negative = select_rows(frame, controls)
-    if (negative & present).sum() < 2:
-        raise InputError(f'{(negative & present).sum()} control rows by "{controls}" have features: two are needed')
-    plates = np.zeros(len(frame), int) if by is None else np.unique(frame[by].astype(str), return_inverse=True)[1]
-    _refuse_corrected(values, negative & present, plates)
-    names = _joined(frame, treatment)
-    treated = ~negative & (names != "")
-    if not (treated & present).any():
-        raise InputError(f"no row with features has a value in '{treatment[0]}' and is no control")
-    distance = _by_plate(plates, lambda rows: distance_from_controls(values[rows], negative[rows]), negative & present)
-    table = _test(values, present, negative, treated, names, plates, fdr, draws, seed)
-    first = {name: row for row, name in reversed(list(enumerate(names)))}
-    described = frame.iloc[[first[name] for name in table.index]][list(dict.fromkeys(treatment))]
-    table.insert(0, "Distance_From_Controls", [_median(distance[treated & (names == name)]) for name in table.index])
+    wells = _read_wells(frame, features, controls, treatment, by)
+    table = compare_treatments(wells, fdr, draws, seed)
+    distance = wells.distances()
+    members = [wells.treated & (wells.names == name) for name in table.index]
+    table["Distance_From_Controls"] = [known_median(distance[rows]) for rows in members]
     if COUNT in frame:
-        _add_counts(table, frame[COUNT].to_numpy(np.float64), negative, treated, names, plates)
+        counts = frame[COUNT].to_numpy(np.float64)
+        change = wells.count_changes(counts)
+        table["Object_Count"] = [known_mean(counts[rows]) for rows in members]
+        table["Object_Count_Change"] = [100 * (known_mean(change[rows]) - 1) for rows in members]
     for kind, flag in (("Activity", "Active"), ("Distinct", "Distinct")):
         table[f"{kind}_q"] = false_discovery_rates(table[f"{kind}_p"].to_numpy(np.float64))
         table[flag] = [None if np.isnan(q) else bool(q <= fdr) for q in table[f"{kind}_q"]]
+    described = frame.iloc[[int(rows.argmax()) for rows in members]][list(dict.fromkeys(treatment))]
     order = [name for name in COLUMNS if name in table]
     result = described.reset_index(drop=True).join(table[order].reset_index(drop=True))
-    curves: dict[str, DoseCurve] = {}
-    response, x, y, kinds = "", np.empty(0), np.empty(0), np.empty(0, str)
-    if dose is not None and compound is not None:
-        response, position = "Distance from controls", distance
-        if positive is not None:
-            position = _between(values, negative & present, select_rows(frame, positive) & present, plates)
-            response = "Position between controls"
-        rows = treated & has_word(frame[compound])
-        x, y = frame[dose].to_numpy(np.float64)[rows], position[rows]
-        kinds = frame[compound].astype(str).to_numpy()[rows]
-        for name in np.unique(kinds):
-            if len(np.unique(x[(kinds == name) & (x > 0)])) > 1:
-                curves[str(name)] = fit_dose_curve(x[kinds == name], y[kinds == name], position[negative & present])
-    return Activity(result, curves, response, x, y, kinds, [str(name) for name in table.index], fdr)
-
-
-COLUMNS = (
-    *("Rows", "Rows_Left_Out", "Controls", "Activity_mAP", "Activity_p", "Activity_q", "Active", "Distinct_mAP"),
-    *("Distinct_p", "Distinct_q", "Distinct", "Distance_From_Controls", "Object_Count", "Object_Count_Change", "Note"),
-)
+    names = [str(name) for name in table.index]
+    if dose is None or compound is None:
+        return Activity(result, {}, "", np.empty(0), np.empty(0), np.empty(0, str), names, fdr)
+    response = "Distance from controls" if positive is None else "Position between controls"
+    y = distance if positive is None else wells.positions(select_rows(frame, positive))
+    rows = wells.treated & has_word(frame[compound])
+    x, of = frame[dose].to_numpy(np.float64)[rows], frame[compound].astype(str).to_numpy()[rows]
+    curves = {
+        str(name): fit_dose_curve(x[of == name], y[rows][of == name], y[wells.controls])
+        for name in np.unique(of)
+        if len(np.unique(x[(of == name) & (x > 0)])) > 1
+    }
+    return Activity(result, curves, response, x, y[rows], of, names, fdr)
 
 
 def _check(
@@ -285,6 +271,35 @@ def _check(
         raise InputError(f"`draws` is {draws}: at least 100 are needed")
 
 
+def _read_wells(
+    frame: pd.DataFrame, features: Sequence[str], controls: str, treatment: Sequence[str], by: str | None
+) -> Wells:
+    """Choose the rows and features that can be compared."""
+    values = frame[list(features)].to_numpy(np.float64)
+    present, columns = complete_part(values)
+    if not columns.all():
+        lacking = [name for name, kept in zip(features, columns, strict=True) if not kept]
+        log.warning(
+            "%d features are missing in more than a fifth of the rows and left out: %s", len(lacking), listing(lacking)
+        )
+    values, negative = values[:, columns], select_rows(frame, controls)
+    count = int((negative & present).sum())
+    if count < 2:
+        raise InputError(f'{count} control rows by "{controls}" have features: two are needed')
+    plates = np.zeros(len(frame), np.intp)
+    if by is not None:
+        if (without := ~has_word(frame[by])).any():
+            first = without.argmax() + 1
+            raise InputError(f"`by`: {without.sum()} rows have no '{by}' (the first is row {first}): fill it in")
+        plates = np.unique(frame[by].astype(str), return_inverse=True)[1]
+    _refuse_corrected(values, negative & present, plates)
+    names = _joined(frame, treatment)
+    treated = ~negative & (names != "")
+    if not (treated & present).any():
+        raise InputError(f"no row with features has a value in '{treatment[0]}' and is no control")
+    return Wells(values, present, negative, treated, names, plates)
+
+
 def _refuse_corrected(values: NDArray[Any], negative: NDArray[np.bool_], plates: NDArray[np.intp]) -> None:
     """Refuse features whose mean over these controls is 0, as after sphering on them; warn if their median is."""
     for rows in (negative, *(negative & (plates == plate) for plate in np.unique(plates[negative]))):
@@ -309,112 +324,3 @@ def _joined(frame: pd.DataFrame, columns: Sequence[str]) -> NDArray[Any]:
     words = [np.where(has_word(frame[name]), frame[name].astype(str), "") for name in columns]
     rows = zip(*words, strict=True)
     return np.array([" ".join(filter(None, row)) if row[0] else "" for row in rows], dtype=object)
-
-
-def _by_plate(plates: NDArray[np.intp], compute: Any, needed: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Compute numbers (n,) plate by plate; NaN on plates without a needed row."""
-    result = np.full(len(plates), np.nan)
-    for plate in np.unique(plates):
-        rows = plates == plate
-        if (needed & rows).sum() > 1:
-            result[rows] = compute(rows)
-    return result
-
-
-def _between(
-    values: NDArray[Any], negative: NDArray[np.bool_], positive: NDArray[np.bool_], plates: NDArray[np.intp]
-) -> NDArray[np.float64]:
-    """Project rows between the controls of all plates, each plate centered on its negative controls."""
-    if not positive.any():
-        raise InputError("`positive`: no row with features is a positive control")
-    centered = np.full(values.shape, np.nan)
-    for plate in np.unique(plates):
-        rows = plates == plate
-        if (negative & rows).any():
-            centered[rows] = values[rows] - values[negative & rows].mean(0)
-    return between_controls(centered, negative, positive)
-
-
-def _test(
-    values: NDArray[Any],
-    present: NDArray[np.bool_],
-    negative: NDArray[np.bool_],
-    treated: NDArray[np.bool_],
-    names: NDArray[Any],
-    plates: NDArray[np.intp],
-    fdr: float,
-    draws: int,
-    seed: int,
-) -> pd.DataFrame:
-    """Test each treatment against controls and other treatments; a row per treatment."""
-    centered = _centered(values, plates, treated & present)
-    directed = treated & present
-    directed[directed] = has_direction(centered[directed])
-    distinct = replicates_among_treatments(
-        centered[directed], names[directed].astype(str), plates[directed], draws, seed
-    )
-    rows = {}
-    for name in pd.unique(names[treated]):
-        members = treated & (names == name)
-        own = members & present
-        others = negative & present & np.isin(plates, plates[own])
-        row: dict[str, Any] = {"Rows": int(own.sum()), "Rows_Left_Out": int((members & ~present).sum())}
-        row |= {"Controls": int(others.sum()), "Note": ""} | dict.fromkeys(COLUMNS[3:10], np.nan)
-        compared = np.flatnonzero(own | others)
-        part = _centered(values[compared], plates[compared], np.ones(len(compared), bool))
-        kept = has_direction(part)
-        part, compared = part[kept], compared[kept]
-        row["Rows"], row["Controls"] = int(own[compared].sum()), int(others[compared].sum())
-        row["Rows_Left_Out"] = int(members.sum()) - row["Rows"]
-        if row["Rows"] < 2 or row["Controls"] < 1:
-            row["Note"] = "no replicate" if row["Rows"] else "no row has features"
-            if row["Rows"] > 1:
-                row["Note"] = "no control on its plates"
-        else:
-            found = replicates_among_controls(part, own[compared], plates[compared], draws, seed)
-            row["Activity_mAP"], row["Activity_p"] = found.map, found.p
-            if found.smallest_p > fdr:
-                row["Note"] = f"so few rows allow no p below {found.smallest_p:.2g}"
-        if str(name) in distinct:
-            row["Distinct_mAP"], row["Distinct_p"] = distinct[str(name)].map, distinct[str(name)].p
-        rows[name] = row
-    return pd.DataFrame.from_dict(rows, orient="index")
-
-
-def _centered(values: NDArray[Any], plates: NDArray[np.intp], rows: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Subtract from each plate the mean of these of its rows."""
-    result = np.asarray(values, np.float64).copy()
-    for plate in np.unique(plates):
-        here = plates == plate
-        if (here & rows).any():
-            result[here] -= result[here & rows].mean(0)
-    return result
-
-
-def _add_counts(
-    table: pd.DataFrame,
-    counts: NDArray[np.float64],
-    negative: NDArray[np.bool_],
-    treated: NDArray[np.bool_],
-    names: NDArray[Any],
-    plates: NDArray[np.intp],
-) -> None:
-    """Add the mean number of objects of each treatment, and its change in percent of the controls of its plates."""
-    usual = np.full(len(counts), np.nan)
-    for plate in np.unique(plates):
-        typical = _mean(counts[(plates == plate) & negative])
-        if typical > 0:
-            usual[plates == plate] = typical
-    members = [treated & (names == name) for name in table.index]
-    table["Object_Count"] = [_mean(counts[rows]) for rows in members]
-    table["Object_Count_Change"] = [100 * (_mean(counts[rows] / usual[rows]) - 1) for rows in members]
-
-
-def _median(values: NDArray[np.float64]) -> float:
-    known = values[np.isfinite(values)]
-    return float(np.median(known)) if len(known) else float("nan")
-
-
-def _mean(values: NDArray[np.float64]) -> float:
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if len(known) else float("nan")

@@ -6,11 +6,13 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from ..errors import InputError, require_columns
 from ..storage.paths import as_path
 from .columns import IMAGE_NUMBER, PLATE, TABLE_NUMBER, WELL
+from .consensus import modz
 from .features import select_features
 from .formats import open_table, write_table
 from .grouping import aggregate_groups
@@ -61,7 +63,8 @@ def aggregate(
         a value in the first of them are not annotated: they are left out and counted.
     features : str or sequence of str
         See :func:`.select_features`.
-    statistic : {'mean', 'median'}
+    statistic : {'mean', 'median', 'modz'}
+        ``modz`` weights the wells of a treatment by their agreement (see :func:`.modz`); images and wells are means.
     pool : {'images', 'cells'}
         Rows whose mean a well is: its images, which count alike, or all its objects.
     min_objects : int
@@ -102,6 +105,8 @@ def aggregate(
         if pool not in POOLS:
             raise InputError(f"`pool` is '{pool}': choose one of {', '.join(POOLS)}")
         require_columns(source.columns, plates, f"`plates`: '{source.path}'")
+        if statistic == "modz" and level != "treatment":
+            raise InputError("`statistic` modz needs `level` treatment: it weights the wells of a treatment")
         apart = list(plates) or _plate_columns(source, names)
         least = 1 if level == "treatment" else min_objects
         frame = _images_or_wells(source, level, names, statistic, least, apart, pool)
@@ -150,6 +155,7 @@ def _images_or_wells(
     pool: str,
 ) -> pd.DataFrame:
     """Aggregate to images where the table knows them and, unless images are the level, on to wells."""
+    statistic = "mean" if statistic == "modz" else statistic
     rows = Rows(source, apart)
     well = list(dict.fromkeys([*apart, *(name for name in (WELL,) if name in source.columns)]))
     if IMAGE_NUMBER in source.columns:
@@ -190,8 +196,14 @@ def _treatments(
     if unannotated.any():
         log.warning("%d of %d wells have no %s and are left out", unannotated.sum(), len(wells), treatment[0])
     wells = wells[~unannotated]
-    result = aggregate_groups(in_memory(wells, path), treatment, features, statistic, min_objects)
+    plain = "mean" if statistic == "modz" else statistic
+    result = aggregate_groups(in_memory(wells, path), treatment, features, plain, min_objects)
     groups = wells.groupby(treatment, dropna=False)
     keys = pd.MultiIndex.from_frame(result[treatment]) if len(treatment) > 1 else pd.Index(result[treatment[0]])
     values = {name: groups[name].agg(lambda column: " ".join(sorted(set(map(str, column))))) for name in keep_values}
+    if statistic == "modz":
+        numbers, codes = wells[list(features)].to_numpy(np.float64), groups.ngroup().to_numpy()
+        consensus = [modz(numbers[codes == code]) for code in range(codes.max() + 1)]
+        table = pd.DataFrame(consensus, index=groups.size().index)
+        result[list(features)] = table.reindex(keys).to_numpy()
     return result.assign(**{name: column.reindex(keys).tolist() for name, column in values.items()})

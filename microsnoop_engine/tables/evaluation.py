@@ -8,8 +8,11 @@ from pathlib import Path
 import pandas as pd
 
 from ..evaluation.table import evaluate_frame
+from ..storage.paths import as_path
+from .baselines import evaluate_baselines
 from .features import select_features
-from .formats import open_table
+from .formats import open_table, write_table
+from .outputs import check_output
 from .plates import row_units
 from .source import TableSource, name_in_errors, read_frame
 from .spellings import one_spelling
@@ -27,6 +30,8 @@ def evaluate(
     neighbors: int = 11,
     metric: str = "cosine",
     objects: str | None = None,
+    baseline: bool = False,
+    out: str | Path | None = None,
 ) -> list[dict[str, float | str]]:
     """Score how well the features of a table separate labels.
 
@@ -45,22 +50,31 @@ def evaluate(
         See :func:`.evaluate_frame`.
     objects : str, optional
         Object set of a CellProfiler export.
+    baseline : bool
+        Score the number of objects and mean intensities, too (see :func:`.evaluate_baselines`).
+    out : str or Path, optional
+        File to write the scores to (see :func:`.write_table`).
 
     Returns
     -------
     list of dict
-        See :func:`.evaluate_frame`; ``pandas.DataFrame(evaluate(...))`` makes a table of it.
+        See :func:`.evaluate_frame`; ``pandas.DataFrame(evaluate(...))`` makes a table of it. With ``baseline`` each has
+        the name of what was scored as ``features``.
 
     Raises
     ------
     InputError
         If an argument or the table cannot be used.
     """
+    if out is not None:
+        check_output(as_path(out), inputs=(table,))
     source = one_spelling(open_table(table, objects))
     names = select_features(source, features)
     with name_in_errors(table):
-        return evaluate_frame(
-            read_frame(source),
+        frame = read_frame(source)
+        units = row_units([name for name in map(str, source.columns) if name not in set(names)])
+        scores = evaluate_frame(
+            frame,
             names,
             label,
             tasks,
@@ -69,5 +83,11 @@ def evaluate(
             groups=groups,
             neighbors=neighbors,
             metric=metric,
-            units=row_units([name for name in map(str, source.columns) if name not in set(names)]),
+            units=units,
         )
+        if baseline:
+            scores = [{"features": f"{len(names)} features", **score} for score in scores]
+            scores += evaluate_baselines(frame, label, tasks, names, groups=groups, neighbors=neighbors, units=units)
+    if out is not None:
+        write_table(pd.DataFrame(scores), out, [])
+    return scores

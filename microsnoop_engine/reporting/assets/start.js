@@ -10,6 +10,7 @@ drawActivity();
 drawCurves();
 drawNearest();
 drawClusters();
+drawCorrections();
 drawSphering();
 drawSearch();
 addCsvLinks();

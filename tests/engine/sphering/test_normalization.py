@@ -120,8 +120,8 @@ def test_gaps_stay_and_are_counted():
     frame["Nuclei_Gap"] = np.where(frame["Metadata_Plate"] == "P1", np.nan, RANDOM.random(len(frame)))
     found = normalize_frame(frame, [*FEATURES, "Nuclei_Flat", "Nuclei_Gap"], by="Metadata_Plate")
     assert found.dropped == {
-        "Nuclei_Flat": "constant over the controls of P2",
-        "Nuclei_Gap": "missing in the controls of P1",
+        "Nuclei_Flat": "constant over the rows of P2",
+        "Nuclei_Gap": "missing in the rows of P1",
     }
     assert (found.missing, found.incomplete) == (0, 2)
     assert found.frame[FEATURES].isna().to_numpy().sum() == 6

@@ -74,6 +74,18 @@ def test_rows_that_cannot_be_compared_are_counted(frame):
     assert found["Active"].sum() == 0
 
 
+def test_gaps_of_columns_and_plates_are_told(frame, caplog):
+    gaps = frame.copy()
+    gaps.loc[::3, FEATURES[2]] = np.nan
+    found = find_activity(gaps, FEATURES, **SETTINGS).frame
+    assert f"1 features are missing in more than a fifth of the rows and left out: {FEATURES[2]}" in caplog.text
+    others = [name for name in FEATURES if name != FEATURES[2]]
+    pd.testing.assert_frame_equal(found, find_activity(frame, others, **SETTINGS).frame)
+    gaps.loc[5, "Metadata_Plate"] = None
+    with pytest.raises(InputError, match=r"`by`: 1 rows have no 'Metadata_Plate' \(the first is row 6\)"):
+        find_activity(gaps, FEATURES, **SETTINGS)
+
+
 @pytest.mark.parametrize("by", [None, "Metadata_Plate"])
 @pytest.mark.filterwarnings("ignore::microsnoop_engine.sphering.spherize.SpheringWarning")
 def test_features_that_were_corrected_on_the_controls_are_refused(frame, by):

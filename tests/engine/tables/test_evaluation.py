@@ -54,3 +54,45 @@ def test_intervals_of_objects_are_over_wells_or_images(keys, unit):
     assert score["high"] - score["low"] > 3 * (alone["high"] - alone["low"])
     (found, _) = evaluate(frame.assign(Metadata_Site=np.arange(600) % 6), "Metadata_Role", groups="Metadata_Site")
     assert (found["unit"], found["units"]) == ("Metadata_Site", 6)
+
+
+def screen_of_wells(random, rows=60):
+    """Labels that the number of objects knows, and the features do not."""
+    label = np.resize(["a", "b", "c"], rows)
+    frame = pd.DataFrame({"Metadata_Well": [f"W{n}" for n in range(rows)], "Metadata_MoA": label})
+    frame["Metadata_Object_Count"] = np.select([label == "a", label == "b"], [10, 50], 200) + random.integers(
+        0, 5, rows
+    )
+    frame["Nuclei_Intensity_MeanIntensity_DNA"] = random.random(rows)
+    features = pd.DataFrame(random.normal(size=(rows, 8)), columns=[f"Nuclei_Microsnoop_E00{k}_DNA" for k in range(8)])
+    return frame.join(features)
+
+
+def test_simple_numbers_are_scored_beside_the_features(tmp_path):
+    frame = screen_of_wells(np.random.default_rng(1))
+    out = tmp_path / "scores.csv"
+    scores = evaluate(
+        frame, "Metadata_MoA", ("knn", "linear", "map"), features="microsnoop", neighbors=3, baseline=True, out=out
+    )
+    kinds = [score["features"] for score in scores]
+    assert kinds == ["8 features"] * 5 + ["object count"] * 4 + ["mean intensity"] * 4
+    by = {(score["features"], score["task"]): score for score in scores}
+    assert by["object count", "knn, accuracy"]["value"] == 1
+    assert by["8 features", "knn, accuracy"]["value"] < 0.6
+    assert by["mean intensity", "knn, accuracy"]["value"] < 0.6
+    assert all(score["rows"] == 60 and score["low"] <= score["value"] <= score["high"] for score in scores)
+    pd.testing.assert_frame_equal(pd.read_csv(out), pd.DataFrame(scores), check_dtype=False)
+    plain = evaluate(frame, "Metadata_MoA", ("knn",), features="microsnoop", neighbors=3)
+    assert "features" not in plain[0]
+    assert plain[0]["value"] == by["8 features", "knn, accuracy"]["value"]
+
+
+def test_simple_numbers_are_of_rows_that_have_features():
+    frame = screen_of_wells(np.random.default_rng(2))
+    names = [name for name in frame if "Microsnoop" in name]
+    frame.loc[:5, names] = np.nan
+    scores = evaluate(frame, "Metadata_MoA", features="microsnoop", neighbors=3, baseline=True)
+    assert {score["rows"] for score in scores} == {54}
+    frame = frame.drop(columns=["Metadata_Object_Count", "Nuclei_Intensity_MeanIntensity_DNA"])
+    alone = evaluate(frame, "Metadata_MoA", features="microsnoop", neighbors=3, baseline=True)
+    assert {score["features"] for score in alone} == {"8 features"}

@@ -110,3 +110,38 @@ def test_in_carta(tmp_path, capsys):
     assert sorted(wells[area]) == pytest.approx(sorted(images.groupby("WELL LABEL").mean()), rel=1e-12)
     assert not [name for name in wells if "border" in name or " cg " in name]
     through(tmp_path / "w.parquet", tmp_path, "Metadata_Row == 'C'", "Metadata_Row", capsys)
+
+
+@pytest.mark.parametrize("name", ["pycytominer.csv.gz", "in_carta.csv", "cellprofiler.sqlite"])
+def test_answers_from_wells_of_other_programs(name, tmp_path, capsys):
+    """Normalize, select, correct, compare and test wells; with made-up roles where the export has none."""
+    path, wells = DATA / name, tmp_path / "wells.parquet"
+    if name == "pycytominer.csv.gz":
+        frame = pd.read_csv(path, dtype={"Metadata_Well": str})
+        frame["Metadata_Half"] = frame["Metadata_Well"].str[1:].astype(int) % 2
+        treatment, controls = "Metadata_broad_sample", "Metadata_broad_sample == 'DMSO'"
+    else:
+        run("aggregate", path, "--out", wells)
+        frame = pd.read_parquet(wells)
+        frame["Metadata_Half"] = [number % 2 for number in range(len(frame))]
+        frame["Metadata_Drug"] = [f"d{number // 2 % 2}" for number in range(len(frame))]
+        treatment, controls = "Metadata_Drug", "Metadata_Drug == 'd0'"
+    frame.to_parquet(wells)
+    run("normalize", wells, "--by", "Metadata_Half", "--out", tmp_path / "n.parquet")
+    run("select-features", tmp_path / "n.parquet", "--out", tmp_path / "s.parquet", "--dropped", tmp_path / "d.csv")
+    kept = pd.read_parquet(tmp_path / "s.parquet")
+    reasons = pd.read_csv(tmp_path / "d.csv")
+    assert len(kept) == len(frame)
+    assert not set(reasons["Feature"]) & set(kept)
+    run("correct", wells, "--method", "harmony", "--batch", "Metadata_Half", "--out", tmp_path / "h.parquet")
+    assert pd.read_parquet(tmp_path / "h.parquet").notna().any(axis=None)
+    words = ("--treatment", treatment, "--controls", controls)
+    run("compare-corrections", wells, "--batch", "Metadata_Half", *words, "--out", tmp_path / "c.csv")
+    compared = pd.read_csv(tmp_path / "c.csv").set_index("Correction")
+    assert compared.loc["none", "Replicates_Low"] <= compared.loc["none", "Replicates"]
+    capsys.readouterr()
+    run("activity", wells, *words, "--draws", "500", "--out", tmp_path / "a.csv")
+    assert "distinct from other treatments (false discovery rate 0.05" in capsys.readouterr().out
+    active = pd.read_csv(tmp_path / "a.csv")
+    assert active["Activity_p"].dropna().between(0, 1).all()
+    assert active[treatment].nunique() == frame.loc[frame[treatment].notna(), treatment].nunique() - 1
