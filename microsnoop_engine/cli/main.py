@@ -14,6 +14,7 @@ from typing import Any
 from .. import __version__
 from ..errors import MicrosnoopError, torch_needed
 from ..storage.paths import quiet_stores
+from .classify import add_classify_commands
 from .inputs import add_inputs_command
 from .install import add_install_command
 from .options import Parse, add_compute_options, add_quiet_option, make_embedder, memory_bytes
@@ -97,6 +98,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_profile_commands(commands)
     add_inputs_command(commands)
     add_table_commands(commands)
+    add_classify_commands(commands)
     add_screen_commands(commands, parser.parse_args)
     add_training_commands(commands)
     add_install_command(commands)

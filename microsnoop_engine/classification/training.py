@@ -1,0 +1,199 @@
+"""Train a classifier on the labeled rows of a table."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from ..storage.paths import as_path
+from ..tables.columns import METADATA, OBJECT_NUMBER
+from ..tables.features import select_features
+from ..tables.formats import open_table
+from ..tables.outputs import check_output
+from ..tables.plates import row_units
+from ..tables.source import TableSource, name_in_errors, read_frame
+from ..tables.spellings import one_spelling
+from .classifier import Training, train_classifier
+from .folds import choose_groups
+from .labels import MOST_UNMATCHED, Labels, labels_of_column, read_labels
+from .model_file import SUFFIX, TableClassifier, save_classifier
+from .network import computed_by
+from .validation import Validation, validate
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TableTraining:
+    """A classifier of a table, and what it was trained on.
+
+    Attributes
+    ----------
+    model : TableClassifier
+    validation : Validation
+        Scores of cells in groups that were held out.
+    unit : str
+        What was held out: ``wells``, ``images`` or single ``cells``.
+    units : int
+        Number of these among the labeled cells.
+    labels : Labels
+    incomplete : int
+        Number of labeled rows with missing features, which took no part.
+    """
+
+    model: TableClassifier
+    validation: Validation
+    unit: str
+    units: int
+    labels: Labels
+    incomplete: int
+
+
+def train_on_table(
+    table: str | Path | pd.DataFrame | TableSource,
+    labels: Sequence[str | Path] = (),
+    label: str | None = None,
+    *,
+    on: Sequence[str] | None = None,
+    features: str | Sequence[str] = "microsnoop",
+    groups: str | None = None,
+    most_unmatched: float = MOST_UNMATCHED,
+    objects: str | None = None,
+    out: str | Path | None = None,
+    seed: int = 0,
+) -> TableTraining:
+    """Train a classifier on the labeled rows of a table.
+
+    Parameters
+    ----------
+    table : str, Path, DataFrame or TableSource
+        See :func:`.open_table`.
+    labels : sequence of str or Path
+        Files of labels (see :func:`.read_labels`). Without any, ``label`` is a column of the table.
+    label : str, optional
+        Column of the labels.
+    on, most_unmatched
+        See :func:`.read_labels`.
+    features : str or sequence of str
+        See :func:`.select_features`.
+    groups : str, optional
+        Column of the groups that are held out together. By default wells, or images where a class lies in a single
+        well.
+    objects : str, optional
+        Object set of a CellProfiler export.
+    out : str or Path, optional
+        File ending in .safetensors to write the classifier to.
+    seed : int
+        Of the folds.
+
+    Returns
+    -------
+    TableTraining
+
+    Raises
+    ------
+    InputError
+        If labels or features cannot be used, or there are too few of them.
+    """
+    if out is not None:
+        check_output(as_path(out), (SUFFIX,), inputs=(table, *labels))
+    if not labels and label is None:
+        raise InputError("`labels` is missing: pass files of labels, or a column of the table as `label`")
+    source = one_spelling(open_table(table, objects))
+    names = select_features(source, features)
+    chosen = set(names)
+    others = [name for name in source.columns if name not in chosen and _is_key(name)]
+    frame = read_frame(source, list(dict.fromkeys([*others, *([label] if label and not labels else [])])))
+    with name_in_errors(table):
+        known = read_labels(frame, labels, label, on, most_unmatched) if labels else labels_of_column(frame, str(label))
+        rows = np.flatnonzero(pd.notna(known.values))
+        if not len(rows):
+            raise InputError("no row has a label: label some cells")
+        values = _rows_of(source, names, rows)
+        complete = np.isfinite(values).all(1)
+        if not complete.any():
+            raise InputError("no labeled row has all features: choose others with `features`")
+        rows, values = rows[complete], values[complete]
+        words = known.values[rows].astype(str)
+        kinds = _group_kinds(frame.iloc[rows], groups)
+        unit, group_of = choose_groups(words, kinds)
+        if groups is not None and group_of is None:
+            raise InputError(f"`groups`: a class lies in a single '{groups}': choose another column")
+        _warn_of_groups(unit, group_of, kinds)
+        training = train_classifier(values, words, group_of, seed)
+    result = _described(training, names, table, words, unit, group_of, known, int((~complete).sum()))
+    if out is not None:
+        save_classifier(as_path(out), result.model)
+    return result
+
+
+def _is_key(name: str) -> bool:
+    """Return True for a column that may be a key, a group or the place of an object."""
+    return name.startswith(METADATA) or name.endswith("Number") or "Location_Center_" in name
+
+
+def _rows_of(source: TableSource, names: Sequence[str], rows: NDArray[Any]) -> NDArray[Any]:
+    """Read the features (n, p) of some rows, chunk by chunk."""
+    parts, start = [], 0
+    for chunk in source.chunks(names):
+        here = rows[(rows >= start) & (rows < start + len(chunk))] - start
+        parts.append(chunk.iloc[here].to_numpy(np.float64))
+        start += len(chunk)
+    return np.concatenate(parts)
+
+
+def _group_kinds(frame: pd.DataFrame, groups: str | None) -> dict[str, NDArray[Any]]:
+    """Return the groups of the rows by their kind, the largest first."""
+    if groups is not None:
+        if groups not in frame:
+            raise InputError(f"`groups`: the table has no column '{groups}'")
+        return {groups: frame.groupby(groups, dropna=False).ngroup().to_numpy()}
+    columns = list(map(str, frame))
+    kinds = row_units(columns)
+    if OBJECT_NUMBER in columns:
+        kinds |= row_units([name for name in columns if not name.startswith(METADATA)])
+    return {name: frame.groupby(of, dropna=False).ngroup().to_numpy() for name, of in kinds.items()}
+
+
+def _warn_of_groups(unit: str, group_of: NDArray[Any] | None, kinds: dict[str, NDArray[Any]]) -> None:
+    """Warn where cells of one well or image are both trained and tested on."""
+    if unit == next(iter(kinds), "cells"):
+        return
+    first = next(iter(kinds))
+    log.warning(
+        "a class has labels in one of the %s only: the scores are those of %s that were held out, which are better "
+        "than those of other %s. Label cells of each class in two or more %s",
+        first,
+        "other images" if group_of is not None else "single cells of known images",
+        first,
+        first,
+    )
+
+
+def _described(
+    training: Training,
+    names: Sequence[str],
+    table: object,
+    words: NDArray[Any],
+    unit: str,
+    group_of: NDArray[Any] | None,
+    labels: Labels,
+    incomplete: int,
+) -> TableTraining:
+    validation = validate(training.classifier.classes, words, training.held_out, {unit: group_of})
+    scores = {
+        "balanced_accuracy": validation.balanced_accuracy.value,
+        "calibration_error": validation.calibration_error,
+        "cells": len(words),
+    }
+    model = TableClassifier(training.classifier, tuple(names), computed_by(table), scores)
+    units = len(words) if group_of is None else len(np.unique(group_of))
+    return TableTraining(model, validation, unit, units, labels, incomplete)
