@@ -110,8 +110,9 @@ def train_on_table(
     source = one_spelling(open_table(table, objects))
     names = select_features(source, features)
     chosen = set(names)
-    others = [name for name in source.columns if name not in chosen and _is_key(name)]
-    frame = read_frame(source, list(dict.fromkeys([*others, *([label] if label and not labels else [])])))
+    named = {label, groups, *(on or ())}
+    others = [name for name in source.columns if name not in chosen and (_is_key(name) or name in named)]
+    frame = read_frame(source, others)
     with name_in_errors(table):
         known = read_labels(frame, labels, label, on, most_unmatched) if labels else labels_of_column(frame, str(label))
         rows = np.flatnonzero(pd.notna(known.values))
