@@ -122,6 +122,11 @@ def _add_profile(commands: Any) -> None:
     )
     add_object_options(cells)
     cells.add_argument("--drop-border", action="store_true", help="leave out objects that touch the image's edge")
+    cells.add_argument(
+        "--classical",
+        action="store_true",
+        help="also measure shape, intensity, texture, ... of the objects, under CellProfiler's names (extra classical)",
+    )
     crops = parser.add_argument_group("crops")
     crops.add_argument(
         "--normalize",
@@ -243,6 +248,7 @@ def run_profile(options: argparse.Namespace) -> int:
             segment=options.segment,
             segment_channel=options.segment_channel,
             **object_arguments(options),
+            classical=options.classical,
             compute=_compute_settings(options),
             memory=memory_bytes(options),
             shard=options.shard,

@@ -11,9 +11,10 @@ from ..errors import ImageError, InputError, MicrosnoopError
 from ..images.image_set import ImageSet
 from ..model.embedder import Embedder
 from ..modes.batcher import Batcher
+from ..modes.classical import measure_classical
 from ..modes.measure import Measurement, mean_of_rows, start_measurement
 from .job import Job
-from .reading import Image, Pixels
+from .reading import Image, Pixels, attempt
 
 LONGEST_WAIT = 20.0
 """Seconds after which a batch is run although it is not full."""
@@ -102,5 +103,11 @@ class ImageSetBatcher:
             )
         except (ImageError, InputError) as error:
             return error
+        if self._job.classical and labels is not None:
+            numbers, channels = measurement.regions.object_number, self._job.channels
+            classical = attempt(image_set, lambda: measure_classical(image, labels, numbers, channels))
+            if isinstance(classical, MicrosnoopError):
+                return classical
+            measurement.classical = classical
         crops = measurement.features.size // self._dimension
         return ImageSetResult(measurement, crops - len(measurement.problems) * len(settings.magnifications))
