@@ -14,11 +14,9 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..storage.paths import as_path
-from ..tables.columns import METADATA, OBJECT_NUMBER
 from ..tables.features import select_features
 from ..tables.formats import open_table
 from ..tables.outputs import check_output
-from ..tables.plates import row_units
 from ..tables.source import TableSource, name_in_errors, read_frame
 from ..tables.spellings import one_spelling
 from .classifier import Training, train_classifier
@@ -26,6 +24,7 @@ from .folds import choose_groups
 from .labels import MOST_UNMATCHED, Labels, labels_of_column, read_labels
 from .model_file import SUFFIX, TableClassifier, save_classifier
 from .network import computed_by
+from .rows import group_kinds, is_key, rows_of, warn_of_groups
 from .validation import Validation, validate
 
 log = logging.getLogger(__name__)
@@ -111,72 +110,29 @@ def train_on_table(
     names = select_features(source, features)
     chosen = set(names)
     named = {label, groups, *(on or ())}
-    others = [name for name in source.columns if name not in chosen and (_is_key(name) or name in named)]
+    others = [name for name in source.columns if name not in chosen and (is_key(name) or name in named)]
     frame = read_frame(source, others)
     with name_in_errors(table):
         known = read_labels(frame, labels, label, on, most_unmatched) if labels else labels_of_column(frame, str(label))
         rows = np.flatnonzero(pd.notna(known.values))
         if not len(rows):
             raise InputError("no row has a label: label some cells")
-        values = _rows_of(source, names, rows)
+        values = rows_of(source, names, rows)
         complete = np.isfinite(values).all(1)
         if not complete.any():
             raise InputError("no labeled row has all features: choose others with `features`")
         rows, values = rows[complete], values[complete]
         words = known.values[rows].astype(str)
-        kinds = _group_kinds(frame.iloc[rows], groups)
+        kinds = group_kinds(frame.iloc[rows], groups)
         unit, group_of = choose_groups(words, kinds)
         if groups is not None and group_of is None:
             raise InputError(f"`groups`: a class lies in a single '{groups}': choose another column")
-        _warn_of_groups(unit, group_of, kinds)
+        warn_of_groups(unit, group_of, kinds)
         training = train_classifier(values, words, group_of, seed)
     result = _described(training, names, table, words, unit, group_of, known, int((~complete).sum()))
     if out is not None:
         save_classifier(as_path(out), result.model)
     return result
-
-
-def _is_key(name: str) -> bool:
-    """Return True for a column that may be a key, a group or the place of an object."""
-    return name.startswith(METADATA) or name.endswith("Number") or "Location_Center_" in name
-
-
-def _rows_of(source: TableSource, names: Sequence[str], rows: NDArray[Any]) -> NDArray[Any]:
-    """Read the features (n, p) of some rows, chunk by chunk."""
-    parts, start = [], 0
-    for chunk in source.chunks(names):
-        here = rows[(rows >= start) & (rows < start + len(chunk))] - start
-        parts.append(chunk.iloc[here].to_numpy(np.float64))
-        start += len(chunk)
-    return np.concatenate(parts)
-
-
-def _group_kinds(frame: pd.DataFrame, groups: str | None) -> dict[str, NDArray[Any]]:
-    """Return the groups of the rows by their kind, the largest first."""
-    if groups is not None:
-        if groups not in frame:
-            raise InputError(f"`groups`: the table has no column '{groups}'")
-        return {groups: frame.groupby(groups, dropna=False).ngroup().to_numpy()}
-    columns = list(map(str, frame))
-    kinds = row_units(columns)
-    if OBJECT_NUMBER in columns:
-        kinds |= row_units([name for name in columns if not name.startswith(METADATA)])
-    return {name: frame.groupby(of, dropna=False).ngroup().to_numpy() for name, of in kinds.items()}
-
-
-def _warn_of_groups(unit: str, group_of: NDArray[Any] | None, kinds: dict[str, NDArray[Any]]) -> None:
-    """Warn where cells of one well or image are both trained and tested on."""
-    if unit == next(iter(kinds), "cells"):
-        return
-    first = next(iter(kinds))
-    log.warning(
-        "a class has labels in one of the %s only: the scores are those of %s that were held out, which are better "
-        "than those of other %s. Label cells of each class in two or more %s",
-        first,
-        "other images" if group_of is not None else "single cells of known images",
-        first,
-        first,
-    )
 
 
 def _described(

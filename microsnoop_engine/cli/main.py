@@ -15,6 +15,7 @@ from .. import __version__
 from ..errors import MicrosnoopError, torch_needed
 from ..storage.paths import quiet_stores
 from .classify import add_classify_commands
+from .explain import add_explain_command
 from .inputs import add_inputs_command
 from .install import add_install_command
 from .options import Parse, add_compute_options, add_quiet_option, make_embedder, memory_bytes
@@ -99,6 +100,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_inputs_command(commands)
     add_table_commands(commands)
     add_classify_commands(commands)
+    add_explain_command(commands)
     add_screen_commands(commands, parser.parse_args)
     add_training_commands(commands)
     add_install_command(commands)
