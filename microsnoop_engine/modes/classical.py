@@ -229,7 +229,7 @@ class MissingNumbers:
         """Log how many numbers are missing, and the features that have most of them."""
         missing = self._missing.total()
         if missing:
-            log.warning(
+            log.info(
                 "%d of %d handcrafted features are not defined and missing (NaN), most of them %s",
                 missing,
                 self._numbers,

@@ -97,6 +97,7 @@ def test_pixels_are_scaled_as_cellprofiler_does():
 
 
 def test_missing_numbers_are_counted(caplog):
+    caplog.set_level("INFO")
     missing = MissingNumbers(["a", "b"])
     missing.add(np.array([[1, np.nan], [np.nan, np.nan]], np.float32))
     missing.add(None)
