@@ -16,14 +16,16 @@ if TYPE_CHECKING:
 
 MODEL_HELP = "classifier of microsnoop classify train"
 LABELS_HELP = (
-    "CSV or other tables with key columns and a column Label (or Class), training sets (.txt) of CellProfiler Analyst, "
-    "lists of classify review"
+    "labels of cells: a CSV or other table with key columns and a column Label (or Class), a training set (.txt) of "
+    "CellProfiler Analyst, or the list of classify review; once for each file"
 )
 
 
 def add_classify_commands(commands: Any) -> None:
     """Add the commands to the parser."""
-    parser = commands.add_parser("classify", help="classify cells from labeled examples", description=__doc__)
+    parser = commands.add_parser(
+        "classify", help="classify cells from labeled examples", description="Classify cells from labeled examples."
+    )
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     _add_train(actions)
     _add_apply(actions)
@@ -37,7 +39,7 @@ def _add_table(parser: argparse.ArgumentParser) -> None:
 def _add_train(actions: Any) -> None:
     parser = actions.add_parser("train", help="learn classes from labeled cells", description=run_train.__doc__)
     _add_table(parser)
-    parser.add_argument("--labels", nargs="+", type=path_argument, default=(), metavar="FILE", help=LABELS_HELP)
+    parser.add_argument("--labels", action="append", type=path_argument, default=[], metavar="FILE", help=LABELS_HELP)
     parser.add_argument(
         "--label",
         metavar="COLUMN",
@@ -96,7 +98,12 @@ def _add_review(actions: Any) -> None:
         help="results folder of microsnoop profile, for the pictures; default: TABLE",
     )
     parser.add_argument(
-        "--labels", nargs="+", type=path_argument, default=(), metavar="FILE", help="leave out cells labeled already"
+        "--labels",
+        action="append",
+        type=path_argument,
+        default=[],
+        metavar="FILE",
+        help="leave out cells that this file labels; once for each file",
     )
     parser.add_argument("--cells", type=positive_int, default=60, metavar="N", help="default: 60")
     add_out_option(parser, "review.html", "FILE.html")

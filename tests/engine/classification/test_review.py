@@ -64,7 +64,7 @@ def test_from_labels_to_a_second_round(screen, capsys):
     assert np.asarray(Image.open(io.BytesIO(picture))).shape == (64, 64, 3)
 
     listed.assign(Label=["right", None, "left <1>"]).to_csv(cells, index=False)
-    assert main(["classify", "train", profiles, "--labels", labels, str(cells), "-o", model]) == 0
+    assert main(["classify", "train", profiles, "--labels", labels, "--labels", str(cells), "-o", model]) == 0
     output = capsys.readouterr().out
     assert "14 labeled cells of" in output
     assert "1 lines without a label are left out" in output
