@@ -15,7 +15,9 @@ from .. import __version__
 from ..errors import MicrosnoopError, torch_needed
 from ..storage.paths import quiet_stores
 from .activity import add_activity_command
+from .classify import add_classify_commands
 from .corrections import add_correction_commands
+from .explain import add_explain_command
 from .illumination import add_illumination_command
 from .inputs import add_inputs_command
 from .install import add_install_command
@@ -108,6 +110,8 @@ def build_parser() -> argparse.ArgumentParser:
     add_normalizing_commands(commands)
     add_correction_commands(commands)
     add_activity_command(commands)
+    add_classify_commands(commands)
+    add_explain_command(commands)
     add_screen_commands(commands, parser.parse_args)
     add_train_command(commands)
     add_weights_commands(commands)

@@ -127,6 +127,11 @@ def _add_profile(commands: Any) -> None:
     )
     add_object_options(cells)
     cells.add_argument("--drop-border", action="store_true", help="leave out objects that touch the image's edge")
+    cells.add_argument(
+        "--classical",
+        action="store_true",
+        help="also measure shape, intensity, texture, ... of the objects, under CellProfiler's names (extra classical)",
+    )
     crops = parser.add_argument_group("crops")
     crops.add_argument(
         "--normalize",
@@ -249,6 +254,7 @@ def run_profile(options: argparse.Namespace) -> int:
             segment_channel=options.segment_channel,
             **object_arguments(options),
             where=options.where,
+            classical=options.classical,
             compute=_compute_settings(options),
             memory=memory_bytes(options),
             shard=options.shard,

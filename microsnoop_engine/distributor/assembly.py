@@ -12,9 +12,10 @@ from ..images.image_set import ImageSet
 from ..images.quality import plane_quality
 from ..model.embedder import Embedder
 from ..modes.batcher import Batcher
+from ..modes.classical import measure_classical
 from ..modes.measure import Measurement, mean_of_rows, start_measurement
 from .job import Job
-from .reading import Image, Pixels
+from .reading import Image, Pixels, attempt
 
 LONGEST_WAIT = 20.0
 """Seconds after which a batch is run although it is not full."""
@@ -106,6 +107,12 @@ class ImageSetBatcher:
             )
         except (ImageError, InputError) as error:
             return error
+        if self._job.classical and labels is not None:
+            numbers, channels = measurement.regions.object_number, self._job.channels
+            classical = attempt(image_set, lambda: measure_classical(image, labels, numbers, channels))
+            if isinstance(classical, MicrosnoopError):
+                return classical
+            measurement.classical = classical
         crops = measurement.features.size // self._dimension
         crops -= len(measurement.problems) * len(settings.magnifications)
         return ImageSetResult(measurement, crops, [plane_quality(plane) for plane in image])

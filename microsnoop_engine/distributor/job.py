@@ -41,6 +41,8 @@ class Job:
         Results folder, where the segmented labels are to be saved.
     shared_folders : int
         Folders above all images, see :func:`.label_images.shared_folders`.
+    classical : bool
+        Handcrafted features of the objects are measured, too.
     """
 
     channels: tuple[str, ...]
@@ -52,6 +54,7 @@ class Job:
     where: str | None = None
     results: str | None = None
     shared_folders: int = 0
+    classical: bool = False
 
     def segmenter(self, device: str) -> Segmenter | None:
         """Load the segmentation method.

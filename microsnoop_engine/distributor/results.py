@@ -246,6 +246,7 @@ class TableWriter:
         }
         if OUTLINE_METADATA[0] in self._layout.metadata:
             metadata |= _outline_metadata(measured, self._layout.objects)
+        handcrafted = [each.classical for _, each in measured if each.classical is not None]
         names = ("object_number", "center", "box", "border") if self._layout.located else ()
         regions = [measurement.regions for _, measurement in measured]
         return self._layout.rows(
@@ -253,6 +254,7 @@ class TableWriter:
             np.repeat([image_set.number for image_set, _ in measured], counts),
             metadata,
             **{name: np.concatenate([getattr(part, name) for part in regions]) for name in names},
+            classical=np.concatenate(handcrafted) if handcrafted else None,
         )
 
     def check_lock(self) -> None:

@@ -20,6 +20,7 @@ from ..images.outline_files import OUTLINE_METADATA, has_outlines
 from ..images.reading_options import ReadingOptions
 from ..model.checkpoints import Card
 from ..model.embedder import Embedder
+from ..modes.classical import MissingNumbers, check_classical, classical_names
 from ..modes.measure import check_frame
 from ..modes.settings import CropSettings
 from ..segmentation.settings import SegmentationSettings
@@ -61,6 +62,7 @@ def profile(
     label_mask: bool = False,
     save_labels: bool = False,
     where: str | None = None,
+    classical: bool = False,
     embedder: Embedder | None = None,
     compute: ComputeSettings | None = None,
     memory: int | None = None,
@@ -106,6 +108,8 @@ def profile(
         ``segmentation.png``.
     where : str, optional
         Query of the image sets to measure, by default all (see :func:`.choose_image_sets`).
+    classical : bool
+        Also measure handcrafted features of the objects, under CellProfiler's names (extra ``classical``).
     embedder : Embedder, optional
         Measure with this embedder, in this process.
     compute : ComputeSettings, optional
@@ -162,6 +166,9 @@ def profile(
         image_sets = as_masks(image_sets)
     job = resolve_job(image_sets, settings, channels, objects, segment, segment_channel, segmentation)
     job = replace(job, where=where)
+    if classical:
+        check_classical(settings.mode)
+        job = replace(job, classical=True)
     if save_labels:
         if not job.segment_channel:
             raise InputError("`save_labels` goes with a segmentation: set `segment`, or leave out label images")
@@ -275,7 +282,8 @@ def run_job(
         if any(has_outlines(image_set, job.objects) for image_set in image_sets):
             metadata |= dict.fromkeys(OUTLINE_METADATA, str)
         dimension = running.card.dimension * len(job.settings.magnifications)
-        layout = Layout(job.objects, tuple(job.channels), metadata, dimension)
+        names = classical_names(job.channels) if job.classical else ()
+        layout = Layout(job.objects, tuple(job.channels), metadata, dimension, tuple(names))
         run = describe_run(image_sets, job, running.card, running.precision)
         if shard:
             run |= {"shard": str(shard)}
@@ -286,6 +294,7 @@ def run_job(
                 write_diameter(shared, diameter)
             write_image_sets(folder, image_sets, job.channels)
             write_left_out(folder, left_out)
+            missing = MissingNumbers(names)
             remaining = [image_set for image_set in image_sets if image_set.number not in writer.done]
             try:
                 for done, (image_set, outcome) in enumerate(running.measured(remaining), start=1):
@@ -293,10 +302,12 @@ def run_job(
                         _report_failure(summary, ImageSetFailure.of(image_set, outcome), outcome, strict)
                     else:
                         summary.crops += outcome.crops
+                        missing.add(outcome.measurement.classical)
                         writer.write(image_set, outcome.measurement, outcome.quality)
                     if on_progress:
                         on_progress(summary.resumed + done, len(image_sets))
                 writer.finish()
+                missing.log()
             finally:
                 writer.flush()
                 writer.check_lock()
@@ -328,7 +339,7 @@ def describe_run(image_sets: Sequence[ImageSet], job: Job, card: Card, precision
         **{
             name.replace("_", " "): value
             for name, value in json.loads(json.dumps(asdict(job))).items()
-            if name not in ("results", "shared_folders")
+            if name not in ("results", "shared_folders") and (value or name != "classical")
         },
         "weights": f"{card.name} {card.sha256}",
         "precision": precision,

@@ -62,11 +62,14 @@ class Measurement:
         crop could not be measured.
     problems : list of CropFailure
         The crops that could not be measured.
+    classical : array (n, q), float32, or None
+        Handcrafted features, see :func:`.measure_classical`; None where they are not measured.
     """
 
     regions: Regions
     features: NDArray[np.float32]
     problems: list[CropFailure] = field(default_factory=list)
+    classical: NDArray[np.float32] | None = None
 
 
 def measure(

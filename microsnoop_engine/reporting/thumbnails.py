@@ -80,12 +80,12 @@ def thumbnails(
             reason = f"'{error.path}': {error}"
             continue
         boxes = chosen[BOX_COLUMNS].to_numpy() if BOX_COLUMNS[0] in chosen else [(0, 0, *image.shape[:0:-1])]
-        crops[row] = np.stack([_small(image[:, y0:y1, x0:x1]) for x0, y0, x1, y1 in boxes])
+        crops[row] = np.stack([fit_square(image[:, y0:y1, x0:x1]) for x0, y0, x1, y1 in boxes])
     if not crops:
         raise InputError(f"`profiles`: no image of '{profiles}' can be shown: {reason}")
     low, high = np.percentile(np.concatenate([*crops.values()]), _PERCENTILES, axis=(0, 2, 3))
     colors = channel_colors(channels)
-    return {row: _jpeg(false_colors(cells_of_row, low, high, colors)) for row, cells_of_row in crops.items()}
+    return {row: jpeg(false_colors(cells_of_row, low, high, colors)) for row, cells_of_row in crops.items()}
 
 
 def channel_colors(channels: Sequence[str]) -> NDArray[Any]:
@@ -143,8 +143,18 @@ def _read_metadata(profiles: Path, keys: Sequence[str]) -> pd.DataFrame:
     return pd.concat([*source.chunks(known)], ignore_index=True)
 
 
-def _small(crop: NDArray[Any]) -> NDArray[Any]:
-    """Resize a crop (c, h, w) to fit a black square (c, s, s)."""
+def fit_square(crop: NDArray[Any]) -> NDArray[Any]:
+    """Resize a crop to fit a black square.
+
+    Parameters
+    ----------
+    crop : array (c, h, w)
+
+    Returns
+    -------
+    array (c, s, s), float32
+        s is :data:`SIDE`.
+    """
     height, width = crop.shape[1:]
     factor = SIDE / max(height, width)
     shape = (max(round(height * factor), 1), max(round(width * factor), 1))
@@ -155,7 +165,8 @@ def _small(crop: NDArray[Any]) -> NDArray[Any]:
     return result
 
 
-def _jpeg(picture: NDArray[Any]) -> bytes:
+def jpeg(picture: NDArray[Any]) -> bytes:
+    """Encode a picture (h, w, 3), uint8, as JPEG."""
     from PIL import Image
 
     buffer = io.BytesIO()

@@ -38,12 +38,15 @@ class Layout:
         Types (str, int or float) by metadata name without its prefix.
     dimension : int
         Length of the embedding of a channel.
+    classical : tuple of str
+        Handcrafted features, without the object set.
     """
 
     objects: str
     channels: tuple[str, ...]
     metadata: dict[str, type]
     dimension: int = 256
+    classical: tuple[str, ...] = ()
 
     @property
     def located(self) -> bool:
@@ -60,6 +63,7 @@ class Layout:
             fields += [pa.field(name, pa.int32()) for name in BOX_COLUMNS]
             fields.append(pa.field(BORDER_COLUMN, pa.int8()))
         names = feature_columns(self.objects, self.channels, self.dimension)
+        names += [f"{self.objects}_{name}" for name in self.classical]
         return pa.schema([*fields, *(pa.field(name, pa.float32()) for name in names)])
 
     def rows(
@@ -72,6 +76,7 @@ class Layout:
         center: NDArray[Any] | None = None,
         box: NDArray[Any] | None = None,
         border: NDArray[Any] | None = None,
+        classical: NDArray[Any] | None = None,
     ) -> pa.RecordBatch:
         """Arrange arrays as rows of the table.
 
@@ -89,6 +94,8 @@ class Layout:
             Crops (y0, x0, y1, x1), in pixels, half-open.
         border : array (n,), bool, optional
             True where an object touches the edge of its image.
+        classical : array (n, q), float, optional
+            Handcrafted features; required if the table has some.
 
         Returns
         -------
@@ -111,6 +118,10 @@ class Layout:
             columns += [object_number.astype(np.int64), center[:, 1], center[:, 0]]
             columns += [x0, y0, x1, y1, border.astype(np.int8)]
         columns += list(features.T)
+        if self.classical:
+            if classical is None:
+                raise InputError("rows of a table with handcrafted features need `classical`")
+            columns += list(classical.T)
         if any(len(column) != len(features) for column in columns):
             raise InputError(f"the columns of the table have other lengths than its {len(features)} rows of features")
         schema = self.schema()

@@ -1,0 +1,159 @@
+"""Test training and classifying with tables, and the file of a classifier."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from labeled_cells import FEATURES, draw_cells, write_cells
+
+from microsnoop_engine.classification.application import apply_to_table
+from microsnoop_engine.classification.model_file import load_classifier
+from microsnoop_engine.classification.training import train_on_table
+from microsnoop_engine.errors import InputError
+
+KEYS = ["ImageNumber", "ObjectNumber"]
+
+
+@pytest.fixture
+def screen(tmp_path):
+    """A table of cells, the labels of half of its wells, and the classes of all cells."""
+    frame, classes = draw_cells()
+    table = write_cells(tmp_path / "cells.parquet", frame)
+    path = tmp_path / "labels.csv"
+    frame[KEYS].assign(Label=classes)[:100].to_csv(path, index=False)
+    return table, path, classes
+
+
+def test_cells_of_other_wells_are_classified(screen, tmp_path):
+    table, labels, classes = screen
+    training = train_on_table(table, [labels], out=tmp_path / "model.safetensors")
+    assert (training.unit, training.units) == ("wells", 5)
+    assert training.validation.confusion.sum() == 100
+    result = apply_to_table(table, tmp_path / "model.safetensors")
+    right = result.frame.Metadata_Class.to_numpy()[100:] == classes[100:]
+    assert right.mean() > 0.9
+    assert right.mean() == pytest.approx(np.diag(training.validation.confusion).sum() / 100, abs=0.08)
+    assert not set(FEATURES) & set(result.frame)
+
+
+def test_the_file_gives_the_same_probabilities(screen, tmp_path):
+    table, labels, _ = screen
+    model = train_on_table(table, [labels], out=tmp_path / "model.safetensors").model
+    loaded = load_classifier(tmp_path / "model.safetensors")
+    assert loaded.features == model.features == tuple(FEATURES)
+    assert loaded.network == {"weights": "net 0123456789abcdef", "precision": "float32"}
+    values = np.random.default_rng(0).normal(size=(5, 12))
+    assert (loaded.classifier.probabilities(values) == model.classifier.probabilities(values)).all()
+
+
+def test_rows_with_missing_features_have_no_class_and_are_counted(screen, tmp_path):
+    table, labels, _ = screen
+    model = train_on_table(table, [labels]).model
+    frame = draw_cells()[0]
+    frame.loc[[0, 3], FEATURES[4]] = np.nan
+    result = apply_to_table(write_cells(tmp_path / "gaps.parquet", frame), model)
+    assert result.unclassified == 2
+    assert result.frame.Metadata_Class.isna().to_numpy().nonzero()[0].tolist() == [0, 3]
+    first = result.counts[result.counts.Metadata_Well == "A01"]
+    assert first.Unclassified.tolist() == [2, 2]
+    assert first.Cells.sum() == 18 == first.Classified.iloc[0]
+    assert first.Share.sum() == pytest.approx(1)
+    assert (first.Low <= first.Share).all()
+    assert (first.Share <= first.High).all()
+
+
+def test_labeled_rows_with_missing_features_are_counted(screen, tmp_path):
+    _, labels, _ = screen
+    frame = draw_cells()[0]
+    frame.loc[[0, 150], FEATURES[4]] = np.nan
+    training = train_on_table(write_cells(tmp_path / "gaps.parquet", frame), [labels])
+    assert training.incomplete == 1
+    assert training.validation.confusion.sum() == 99
+
+
+def test_another_network_is_refused(screen, tmp_path, caplog):
+    table, labels, _ = screen
+    model = train_on_table(table, [labels]).model
+    frame = draw_cells()[0]
+    other = write_cells(tmp_path / "other.parquet", frame, "base fedcba9876543210")
+    with pytest.raises(InputError, match=r"base \(fedcba987654\), the classifier was trained on net \(0123456789ab\)"):
+        apply_to_table(other, model)
+    apply_to_table(write_cells(tmp_path / "half.parquet", frame, precision="bfloat16"), model)
+    assert "was measured in bfloat16" in caplog.text
+    frame.to_csv(tmp_path / "cells.csv", index=False)
+    apply_to_table(tmp_path / "cells.csv", model)
+    assert "does not say which weights measured it" in caplog.text
+
+
+def test_missing_features_are_named(screen, tmp_path):
+    table, labels, _ = screen
+    model = train_on_table(table, [labels]).model
+    frame = draw_cells()[0].rename(columns={FEATURES[0]: "Nuclei_Microsnoop_E000_GFP"})
+    with pytest.raises(InputError, match=r"lacks 1 of the 12 features .*E000_DNA.* it has Nuclei_Microsnoop_E000_GFP"):
+        apply_to_table(write_cells(tmp_path / "other.parquet", frame), model)
+
+
+def test_features_of_another_scale_are_warned_of(screen, tmp_path, caplog):
+    table, labels, _ = screen
+    model = train_on_table(table, [labels]).model
+    apply_to_table(table, model)
+    assert "standard deviations" not in caplog.text
+    frame = draw_cells()[0]
+    frame[FEATURES] *= 20
+    apply_to_table(write_cells(tmp_path / "sphered.parquet", frame), model)
+    assert "was one of the two tables normalized or sphered" in caplog.text
+
+
+def test_a_class_of_a_single_well_is_scored_by_images_or_cells_with_a_warning(screen, tmp_path, caplog):
+    table, _, classes = screen
+    frame = draw_cells()[0][KEYS].assign(Label=classes)[:20]
+    frame.to_csv(tmp_path / "one_well.csv", index=False)
+    training = train_on_table(table, [tmp_path / "one_well.csv"])
+    assert training.unit == "cells"
+    assert "a class has labels in one of the wells only" in caplog.text
+
+
+def test_a_column_of_groups_is_taken_and_checked(screen):
+    table, labels, _ = screen
+    assert train_on_table(table, [labels], groups="Metadata_Well").unit == "Metadata_Well"
+    with pytest.raises(InputError, match="`groups`: a class lies in a single 'Metadata_Plate'"):
+        train_on_table(table, [labels], groups="Metadata_Plate")
+    with pytest.raises(InputError, match="no column 'Metadata_Donor'"):
+        train_on_table(table, [labels], groups="Metadata_Donor")
+
+
+def test_labels_of_a_column_of_the_table(screen, tmp_path):
+    _, _, classes = screen
+    frame, _ = draw_cells()
+    frame["Metadata_ROI_Group"] = np.where(np.arange(len(frame)) < 60, classes, "")
+    training = train_on_table(write_cells(tmp_path / "rois.parquet", frame), label="Metadata_ROI_Group")
+    assert training.validation.classes == ("interphase", "mitotic")
+    assert training.validation.confusion.sum() == 60
+
+
+def test_files_that_are_no_classifier_are_refused(screen, tmp_path):
+    table, labels, _ = screen
+    with pytest.raises(InputError, match="there is no classifier"):
+        apply_to_table(table, tmp_path / "none.safetensors")
+    (tmp_path / "bad.safetensors").write_bytes(b"\x80\x04K\x01.")
+    with pytest.raises(InputError, match="holds no classifier"):
+        apply_to_table(table, tmp_path / "bad.safetensors")
+    with pytest.raises(InputError, match=r"ends in \.safetensors"):
+        train_on_table(table, [labels], out=tmp_path / "model.pickle")
+
+
+def test_classes_that_are_there_already_are_replaced(screen, tmp_path, caplog):
+    table, labels, _ = screen
+    model = train_on_table(table, [labels]).model
+    frame = draw_cells()[0].assign(Metadata_Class="old")
+    result = apply_to_table(write_cells(tmp_path / "old.parquet", frame), model)
+    assert set(result.frame.Metadata_Class) == {"interphase", "mitotic"}
+    assert "has classes already (Metadata_Class)" in caplog.text
+
+
+def test_the_files_of_the_result(screen, tmp_path):
+    table, labels, _ = screen
+    model = train_on_table(table, [labels]).model
+    apply_to_table(table, model, out=tmp_path / "classes.csv", counts=tmp_path / "counts.csv")
+    assert len(pd.read_csv(tmp_path / "classes.csv")) == 200
+    counts = pd.read_csv(tmp_path / "counts.csv")
+    assert counts.groupby("Metadata_Well").Cells.sum().eq(20).all()
