@@ -19,7 +19,7 @@ from ..tables.plates import plate_columns
 from ..tables.source import TableSource, name_in_errors
 from ..tables.spellings import one_spelling
 from .model_file import TableClassifier, load_classifier
-from .network import check_network, computed_by
+from .network import check_network
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ def apply_to_table(
     source = one_spelling(open_table(table, objects))
     with name_in_errors(table):
         _check_features(source, loaded)
-        check_network(loaded.network, computed_by(table), source.path)
+        check_network(loaded.network, source.provenance, source.path)
         frame = _classified(source, loaded)
     tallies = count_classes(frame, loaded.classifier.classes)
     if out is not None:

@@ -10,6 +10,7 @@ from ..errors import InputError
 from ..storage.atomic import write_atomic
 from ..storage.paths import read_bytes
 from ..tables.outputs import check_output
+from ..tables.provenance import Provenance, as_metadata, from_metadata
 from .classifier import Classifier
 
 SUFFIX = ".safetensors"
@@ -26,15 +27,15 @@ class TableClassifier:
     classifier : Classifier
     features : tuple of str
         p feature columns.
-    network : dict of str to str
-        ``weights`` and ``precision`` of the features; empty where that is not known.
+    network : Provenance
+        Weights and precision of the features; empty where that is not known.
     scores : dict of str to float
         ``balanced_accuracy``, ``calibration_error`` and the number of ``cells`` of the training, as a note.
     """
 
     classifier: Classifier
     features: tuple[str, ...]
-    network: dict[str, str] = field(default_factory=dict)
+    network: Provenance = ()
     scores: dict[str, float] = field(default_factory=dict)
 
 
@@ -61,7 +62,7 @@ def save_classifier(path: Path, model: TableClassifier) -> None:
         "regularization": classifier.regularization,
         "temperature": classifier.temperature,
         "features": model.features,
-        "network": model.network,
+        "network": as_metadata(model.network),
         "scores": model.scores,
     }
     arrays = {name: getattr(classifier, name) for name in _ARRAYS}
@@ -100,7 +101,7 @@ def load_classifier(path: Path) -> TableClassifier:
         )
         if classifier.weights.shape != (len(entry["classes"]), len(entry["features"])):
             raise KeyError("weights")
-        return TableClassifier(classifier, tuple(entry["features"]), entry["network"], entry["scores"])
+        return TableClassifier(classifier, tuple(entry["features"]), from_metadata(entry["network"]), entry["scores"])
     except FileNotFoundError:
         raise InputError(f"there is no classifier '{path}': write one with 'microsnoop classify train'") from None
     except (SafetensorError, ValueError, KeyError, TypeError) as error:

@@ -17,13 +17,13 @@ from ..storage.paths import as_path
 from ..tables.features import select_features
 from ..tables.formats import open_table
 from ..tables.outputs import check_output
+from ..tables.provenance import Provenance
 from ..tables.source import TableSource, name_in_errors, read_frame
 from ..tables.spellings import one_spelling
 from .classifier import Training, train_classifier
 from .folds import choose_groups
 from .labels import MOST_UNMATCHED, Labels, labels_of_column, read_labels
 from .model_file import SUFFIX, TableClassifier, save_classifier
-from .network import computed_by
 from .rows import group_kinds, is_key, rows_of, warn_of_groups
 from .validation import Validation, validate
 
@@ -129,7 +129,7 @@ def train_on_table(
             raise InputError(f"`groups`: a class lies in a single '{groups}': choose another column")
         warn_of_groups(unit, group_of, kinds)
         training = train_classifier(values, words, group_of, seed)
-    result = _described(training, names, table, words, unit, group_of, known, int((~complete).sum()))
+    result = _described(training, names, source.provenance, words, unit, group_of, known, int((~complete).sum()))
     if out is not None:
         save_classifier(as_path(out), result.model)
     return result
@@ -138,7 +138,7 @@ def train_on_table(
 def _described(
     training: Training,
     names: Sequence[str],
-    table: object,
+    network: Provenance,
     words: NDArray[Any],
     unit: str,
     group_of: NDArray[Any] | None,
@@ -151,6 +151,6 @@ def _described(
         "calibration_error": validation.calibration_error,
         "cells": len(words),
     }
-    model = TableClassifier(training.classifier, tuple(names), computed_by(table), scores)
+    model = TableClassifier(training.classifier, tuple(names), network, scores)
     units = len(words) if group_of is None else len(np.unique(group_of))
     return TableTraining(model, validation, unit, units, labels, incomplete)

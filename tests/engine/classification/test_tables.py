@@ -9,6 +9,7 @@ from microsnoop_engine.classification.application import apply_to_table
 from microsnoop_engine.classification.model_file import load_classifier
 from microsnoop_engine.classification.training import train_on_table
 from microsnoop_engine.errors import InputError
+from microsnoop_engine.tables.provenance import Computed
 
 KEYS = ["ImageNumber", "ObjectNumber"]
 
@@ -40,7 +41,7 @@ def test_the_file_gives_the_same_probabilities(screen, tmp_path):
     model = train_on_table(table, [labels], out=tmp_path / "model.safetensors").model
     loaded = load_classifier(tmp_path / "model.safetensors")
     assert loaded.features == model.features == tuple(FEATURES)
-    assert loaded.network == {"weights": "net 0123456789abcdef", "precision": "float32"}
+    assert loaded.network == (Computed("net 0123456789abcdef", "float32"),)
     values = np.random.default_rng(0).normal(size=(5, 12))
     assert (loaded.classifier.probabilities(values) == model.classifier.probabilities(values)).all()
 
