@@ -10,7 +10,7 @@ from typing import Any
 
 from .normalizing import say_dropped, warn_of_dominant
 from .options import names_argument, path_argument, positive_int
-from .tables import TABLE_HELP, add_out, add_table, say
+from .tables import TABLE_HELP, add_out, add_table, add_where, say
 
 SHOWN = 8
 """Batches that are printed one by one."""
@@ -29,6 +29,7 @@ def _add_sphere(commands: Any) -> None:
         "sphere", help="correct batch effects by whitening on the negative controls", description=run_sphere.__doc__
     )
     add_table(parser)
+    add_where(parser)
     parser.add_argument(
         "--controls",
         required=True,
@@ -155,6 +156,7 @@ def run_sphere(options: argparse.Namespace) -> int:
             missing=options.missing,
             clip=options.clip,
             objects=options.objects,
+            where=options.where,
             out=options.out,
             save=options.save,
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .options import Parse, add_out_option, add_quiet_option, field_values, names_argument, path_argument
-from .tables import TABLE_HELP
+from .tables import TABLE_HELP, add_where
 
 RUN_HELP = """The file has a section for each step, with the options of that command:
 
@@ -42,6 +42,7 @@ def _add_report(commands: Any) -> None:
     parser = commands.add_parser("report", help="write an HTML report", description=run_report.__doc__)
     parser.add_argument("table", type=path_argument, metavar="TABLE", help=TABLE_HELP)
     add_out_option(parser, "report.html", "FILE.html")
+    add_where(parser)
     parser.add_argument("--title", help="default: the name of the table")
     parser.add_argument("--before", type=path_argument, metavar="TABLE", help="the same rows before sphering")
     parser.add_argument(
@@ -108,6 +109,7 @@ def run_report(options: argparse.Namespace) -> int:
         options.out,
         ColumnRoles(**field_values(ColumnRoles, options)),
         features=options.features,
+        where=options.where,
         before=options.before,
         profiles=options.profiles,
         transform=options.transform,

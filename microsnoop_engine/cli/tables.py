@@ -58,11 +58,7 @@ def _add_aggregate(commands: Any) -> None:
         metavar="A,B",
         help="columns that tell plates, batches and acquisitions apart; default: found by their names",
     )
-    parser.add_argument(
-        "--where",
-        metavar="QUERY",
-        help='aggregate only these rows, e.g. "Metadata_QC_Flags is None" after microsnoop qc',
-    )
+    add_where(parser)
     parser.add_argument("--min-objects", type=int, default=1, metavar="N", help="leave out rows with fewer objects")
     parser.add_argument(
         "--platemap", type=path_argument, metavar="FILE", help="table with a row per well, joined to the wells"
@@ -113,6 +109,7 @@ def _add_evaluate(commands: Any) -> None:
         "evaluate", help="score how well features separate labels", description=run_evaluate.__doc__
     )
     add_table(parser)
+    add_where(parser)
     parser.add_argument("--label", required=True, metavar="COLUMN", help="column of the labels, Metadata_MoA")
     parser.add_argument(
         "--task",
@@ -160,6 +157,15 @@ def add_table(parser: argparse.ArgumentParser) -> None:
         help="microsnoop, classical, all (default), or a regular expression for the names of columns",
     )
     parser.add_argument("--objects", metavar="NAME", help="of a CellProfiler export: the object set whose rows to read")
+
+
+def add_where(parser: argparse.ArgumentParser) -> None:
+    """Add ``--where``."""
+    parser.add_argument(
+        "--where",
+        metavar="QUERY",
+        help='read only these rows, e.g. "Metadata_QC_Flags is None" after microsnoop qc; default: all',
+    )
 
 
 def add_out(parser: argparse.ArgumentParser, default: str | None, shown: str = "") -> None:
@@ -245,6 +251,7 @@ def run_evaluate(options: argparse.Namespace) -> int:
         neighbors=options.neighbors,
         metric=options.metric,
         objects=options.objects,
+        where=options.where,
         baseline=options.baseline,
         out=options.out,
     )

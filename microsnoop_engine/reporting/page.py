@@ -51,6 +51,7 @@ def report(
     roles: ColumnRoles | None = None,
     *,
     features: str = "all",
+    where: str | None = None,
     before: str | Path | pd.DataFrame | None = None,
     profiles: str | Path | None = None,
     transform: str | Path | None = None,
@@ -70,6 +71,8 @@ def report(
         Roles of the columns; panels whose columns are not named are skipped.
     features : str
         ``microsnoop``, ``classical``, ``all``, or a regular expression for the names of feature columns.
+    where : str, optional
+        Query of the rows to show, by default all (see :func:`.select`); of ``before``, too.
     before : str, Path or DataFrame, optional
         The same rows before sphering.
     profiles : str or Path, optional
@@ -97,13 +100,15 @@ def report(
     if out.suffix not in (".html", ".htm"):
         raise InputError(f"`out`: '{out}' must end in .html")
     refuse_inputs(out, (table, before, profiles, transform, corrections))
-    source = in_memory(table, Path("table")) if isinstance(table, pd.DataFrame) else open_table(table)
+    source = open_table(in_memory(table, Path("table")) if isinstance(table, pd.DataFrame) else table, where=where)
     if title is None:
         title = "Screen" if isinstance(table, pd.DataFrame) else as_path(table).stem
     names = select_features(source, features)
     before_frame, before_names = None, []
     if before is not None:
-        earlier = in_memory(before, Path("before")) if isinstance(before, pd.DataFrame) else open_table(before)
+        earlier = open_table(
+            in_memory(before, Path("before")) if isinstance(before, pd.DataFrame) else before, where=where
+        )
         before_frame = read_frame(earlier)
         below_each_other([(source.path, source.provenance), (earlier.path, earlier.provenance)])
         if not set(names) & set(earlier.columns):

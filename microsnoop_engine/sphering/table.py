@@ -73,6 +73,7 @@ def sphere(
     missing: str = "drop-row",
     clip: float | None = None,
     objects: str | None = None,
+    where: str | None = None,
     out: str | Path | None = None,
     save: str | Path | None = None,
 ) -> SpheredTable:
@@ -90,6 +91,8 @@ def sphere(
         See :func:`.sphere_frame`.
     objects : str, optional
         Object set of a CellProfiler export.
+    where : str, optional
+        Query of the rows, by default all (see :func:`.select`).
     out : str or Path, optional
         File to write the result to, whole or not at all (see :func:`.write_table`).
     save : str or Path, optional
@@ -113,7 +116,7 @@ def sphere(
         check_output(as_path(out), inputs=(table,))
     if save is not None:
         check_output(as_path(save), (".safetensors",))
-    source = open_table(table, objects)
+    source = open_table(table, objects, where)
     names, frame = select_features(source, features), read_frame(source)
     with name_in_errors(table):
         result = sphere_frame(

@@ -30,6 +30,7 @@ def evaluate(
     neighbors: int = 11,
     metric: str = "cosine",
     objects: str | None = None,
+    where: str | None = None,
     baseline: bool = False,
     out: str | Path | None = None,
 ) -> list[dict[str, float | str]]:
@@ -50,6 +51,8 @@ def evaluate(
         See :func:`.evaluate_frame`.
     objects : str, optional
         Object set of a CellProfiler export.
+    where : str, optional
+        Query of the rows, by default all (see :func:`.select`).
     baseline : bool
         Score the number of objects and mean intensities, too (see :func:`.evaluate_baselines`).
     out : str or Path, optional
@@ -68,7 +71,7 @@ def evaluate(
     """
     if out is not None:
         check_output(as_path(out), inputs=(table,))
-    source = one_spelling(open_table(table, objects))
+    source = one_spelling(open_table(table, objects, where))
     names = select_features(source, features)
     with name_in_errors(table):
         frame = read_frame(source)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from microsnoop_engine import aggregate
+from microsnoop_engine import aggregate, evaluate, report, sphere
 from microsnoop_engine.errors import InputError
 from microsnoop_engine.tables.formats import open_table
 from microsnoop_engine.tables.queries import query_columns
@@ -85,3 +85,27 @@ def test_flags_need_the_command_qc(cells):
 def test_columns_of_a_query():
     query = "not (`Cell count` < 3 or Metadata_Well in ['A01']) and Flag == True and Metadata_Well != 'B02'"
     assert query_columns(query) == ["Cell count", "Metadata_Well", "Flag"]
+
+
+def test_every_step_after_the_profiles_takes_a_query(tmp_path):
+    frame = pd.DataFrame(
+        {
+            "Metadata_Plate": "P1",
+            "Metadata_Well": [f"A{number:02d}" for number in range(1, 13)],
+            "Metadata_Role": ["negative", "drug"] * 6,
+            **{f"Nuclei_Microsnoop_E{n:03d}_DNA": np.random.default_rng(n).normal(size=12) for n in range(4)},
+        }
+    )
+    query = "Metadata_Well not in ['A11', 'A12']"
+    kept = frame.head(10)
+    controls = "Metadata_Role == 'negative'"
+    expected = sphere(kept, controls, regularization=0.1).frame
+    pd.testing.assert_frame_equal(sphere(frame, controls, regularization=0.1, where=query).frame, expected)
+    scores = [
+        evaluate(table, "Metadata_Role", ["knn"], neighbors=1, **options)
+        for table, options in ((kept, {}), (frame, {"where": query}))
+    ]
+    assert scores[0] == scores[1]
+    page = report(frame, tmp_path / "report.html", where=query).read_text()
+    assert "A10" in page
+    assert "A11" not in page
