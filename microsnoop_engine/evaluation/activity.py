@@ -15,6 +15,8 @@ from .neighbors import Distances
 
 DRAWS = 10_000
 """Number of permutations."""
+MOST_PATTERNS = 10
+"""Ways in which treatments spread over plates, of which each has random sets of its own."""
 BLOCK = 1 << 22
 """Number of ranks that are looked up together."""
 
@@ -107,7 +109,9 @@ def replicates_among_treatments(
 ) -> dict[str, Retrieval]:
     """Test for each treatment whether its rows find each other before they find rows of other treatments.
 
-    The p value compares with random sets of rows of all treatments, as many of each group.
+    The p value compares with random sets of rows of all treatments, as many of each group. Where treatments of one
+    number of rows spread over groups in more than ``MOST_PATTERNS`` ways, they share random sets, each of which spreads
+    as a treatment that is drawn at random.
 
     Parameters
     ----------
@@ -138,14 +142,16 @@ def replicates_among_treatments(
         taken, kind = np.unique(
             [np.bincount(strata[of], minlength=len(members)) for of in rows], axis=0, return_inverse=True
         )
+        shared = len(taken) > MOST_PATTERNS
+        sizes = random.multinomial(draws, np.bincount(kind) / len(kind)) if shared else np.full(len(taken), draws)
         drawn = [
-            np.concatenate([_draw(random, *of, draws) for of in zip(members, numbers, strict=True)], axis=1)
-            for numbers in taken
+            np.concatenate([_draw(random, *of, size) for of in zip(members, numbers, strict=True)], axis=1)
+            for numbers, size in zip(taken, sizes, strict=True)
         ]
         precisions = _set_precisions(distances, np.concatenate([rows, *drawn]))
-        chance = precisions[len(rows) :].reshape(len(taken), draws)
+        chance = precisions[len(rows) :].reshape(-1, draws)
         for number, code in enumerate(chosen):
-            reached = int((chance[kind[number]] >= precisions[number] - 1e-12).sum())
+            reached = int((chance[0 if shared else kind[number]] >= precisions[number] - 1e-12).sum())
             ways = prod(comb(len(of), int(most)) for of, most in zip(members, taken[kind[number]], strict=True))
             exact = [_exact(of, codes == code, row, distances.tolerance) for row, of in distances.of(rows[number])]
             smallest = max(1 / ways, 1 / (draws + 1))

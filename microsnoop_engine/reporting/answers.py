@@ -18,8 +18,8 @@ from .panels import Panel, rounded
 from .scores import treatment_means
 from .screen import Screen
 
-MOST_TREATMENTS = 1000
-"""Treatments that are tested for activity; of more, the command ``activity`` tests all."""
+MOST_TREATMENTS, MOST_WELLS = 1000, 5000
+"""Treatments and wells that are tested for activity; of more, the command ``activity`` tests all."""
 MOST_CLUSTERED = 300
 """Treatments of a heatmap."""
 CURVE_POINTS = 60
@@ -46,8 +46,9 @@ def activity(after: Screen, before: Screen | None) -> Panel | None:
         return None
     assert screen.treatment is not None
     count = len(np.unique(screen.treatment[screen.annotated & ~screen.negative]))
-    if count > MOST_TREATMENTS:
-        return {"message": f"Not tested here: {count:,} treatments. The command 'microsnoop activity' tests them."}
+    if count > MOST_TREATMENTS or len(screen.frame) > MOST_WELLS:
+        what = f"{count:,} treatments in {len(screen.frame):,} wells"
+        return {"message": f"Not tested here: {what}. The command 'microsnoop activity' tests them."}
     names = [f"feature {number}" for number in range(screen.values.shape[1])]
     frame = screen.frame.reset_index(drop=True).join(pd.DataFrame(screen.values, columns=names))
     apart = [name for name in plate_columns(list(map(str, screen.frame))) if screen.frame[name].nunique() > 1]

@@ -108,25 +108,26 @@ function drawCorrections() {
   show("corrections");
   const known = data.corrections.filter((one) => one.replicates.value !== null), first = known[0];
   byId("correction-lead").textContent = "A good correction lies high (replicates of other batches are found, mean average precision) " +
-    "and left (the nearest wells are of any batch); bars are 95 % intervals. The best of many is flattered by the choice." +
+    "and at or left of the dotted line (the nearest wells are of any batch, as by chance); bars are 95 % intervals. Points have the " +
+    "numbers of the table. The best of many is flattered by the choice." +
     (first ? ` Replicates: ${first.replicates.rows} wells of ${first.treatments} treatments; batches: ${first.batch.rows} wells, ` +
       `${first.chance.toFixed(2)} by chance.` : "");
   const bars = (key) => ({ type: "data", symmetric: false, thickness: 1, width: 0, color: "#b8c4d0",
     array: known.map((one) => one[key].high - one[key].value), arrayminus: known.map((one) => one[key].value - one[key].low) });
   Plotly.newPlot("correction-plot", [{
-    type: "scatter", mode: NARROW ? "markers" : "markers+text", x: known.map((one) => one.batch.value), y: known.map((one) => one.replicates.value),
-    error_x: bars("batch"), error_y: bars("replicates"), text: known.map((one) => one.name), textposition: "top right", textfont: { size: 10 },
-    hovertemplate: "%{text}<br>replicates %{y:.2f}, batch %{x:.2f}<extra></extra>", marker: { size: 9, color: known.map((one) => one.name === "none" ? PALETTE[4] : PALETTE[0]) },
+    type: "scatter", mode: "markers+text", x: known.map((one) => one.batch.value), y: known.map((one) => one.replicates.value),
+    error_x: bars("batch"), error_y: bars("replicates"), text: known.map((one) => data.corrections.indexOf(one) + 1), textposition: "top right",
+    textfont: { size: 11 }, customdata: known.map((one) => one.name), hovertemplate: "%{customdata}<br>replicates %{y:.2f}, batch %{x:.2f}<extra></extra>", marker: { size: 9, color: known.map((one) => one.name === "none" ? PALETTE[4] : PALETTE[0]) },
   }], layout({
     height: 440, title: counted(count(known.length, "corrections")), xaxis: { title: { text: "batch by neighbors" } }, yaxis: { title: { text: "mAP of replicates" } },
     shapes: first ? [{ type: "line", x0: first.chance, x1: first.chance, y0: 0, y1: 1, yref: "paper", line: { color: "#9aa5b1", dash: "dot", width: 1.5 } }] : [],
     showlegend: false,
   }), CONFIG);
   const head = element("tr"), value = (one) => one.value === null ? "" : `${one.value.toFixed(2)} (${one.low.toFixed(2)} to ${one.high.toFixed(2)})`;
-  ["correction", "replicates", "batch", "note"].forEach((text) => head.append(element("th", text)));
-  byId("correction-table").replaceChildren(head, ...data.corrections.map((one) => {
+  ["", "correction", "replicates", "batch", "note"].forEach((text) => head.append(element("th", text)));
+  byId("correction-table").replaceChildren(head, ...data.corrections.map((one, n) => {
     const row = element("tr");
-    [one.name, value(one.replicates), value(one.batch), one.note].forEach((text) => row.append(element("td", text)));
+    [String(n + 1), one.name, value(one.replicates), value(one.batch), one.note].forEach((text) => row.append(element("td", text)));
     return row;
   }));
 }

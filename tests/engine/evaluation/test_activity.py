@@ -102,6 +102,24 @@ def test_a_plate_is_no_effect():
     assert np.mean([of.p for of in apart.values()]) > 0.3 > np.mean([of.p for of in mixed.values()])
 
 
+def test_treatments_that_spread_over_plates_in_many_ways_share_random_sets(monkeypatch):
+    random = np.random.default_rng(5)
+    plates = np.concatenate([random.choice(12, 3, replace=False) for _ in range(40)])
+    names = np.repeat(np.arange(40).astype(str), 3)
+    values = random.normal(size=(120, 20)) + random.normal(size=(12, 20))[plates]
+    values[names == "7"] += 1.5
+    for plate in range(12):  # as wells are centered before
+        values[plates == plate] -= values[plates == plate].mean(0)
+    found = replicates_among_treatments(values, names, plates, draws=1000)
+    assert found["7"].p < 0.01
+    rest = np.array([of.p for name, of in found.items() if name != "7"])
+    assert 0.35 < rest.mean() < 0.65
+    monkeypatch.setattr("microsnoop_engine.evaluation.activity.MOST_PATTERNS", 1000)
+    apart = replicates_among_treatments(values, names, plates, draws=1000)
+    assert {name: of.map for name, of in apart.items()} == {name: of.map for name, of in found.items()}
+    assert np.abs([apart[name].p - found[name].p for name in found]).mean() < 0.1
+
+
 def test_false_discovery_rates_are_scipys():
     p = RANDOM.random(30) ** 3
     np.testing.assert_allclose(false_discovery_rates(p), false_discovery_control(p))

@@ -49,7 +49,7 @@ def test_without_controls_treatments_or_wells_nothing_is_tested(frame, monkeypat
     assert answers.activity(screen_of(frame, replace(ROLES, treatment=(), label=None)), None) is None
     assert answers.activity(screen_of(frame.assign(ObjectNumber=1)), None) is None
     monkeypatch.setattr(answers, "MOST_TREATMENTS", 5)
-    assert answers.activity(screen_of(frame), None)["message"].startswith("Not tested here: 17 treatments.")
+    assert answers.activity(screen_of(frame), None)["message"].startswith("Not tested here: 17 treatments in 48 ")
 
 
 def test_similar_treatments_lie_side_by_side(frame):

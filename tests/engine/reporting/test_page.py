@@ -314,7 +314,8 @@ def _search(page, stored):
     legend = [entry.text for entry in page.find_elements(By.CSS_SELECTOR, "#plate-note .legend")]
     assert legend == ["negative", "positive", "treated"]
     tables = page.execute_script(
-        "return Object.fromEntries(Object.entries(TABLES).map(([id, rows]) => [id, csv(rows())]))"
+        "const shown = Object.entries(TABLES).filter(([id]) => !byId(id).hidden);"
+        "return Object.fromEntries(shown.map(([id, rows]) => [id, csv(rows())]))"
     )
     assert len(page.find_elements(By.CSS_SELECTOR, "section:not([hidden]) > .csv")) == len(tables) == 9
     read = {name: pd.read_csv(io.StringIO(text)) for name, text in tables.items()}
