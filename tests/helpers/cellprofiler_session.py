@@ -53,7 +53,7 @@ def three_object_sets(path, scope):
     return save(pipeline, path)
 
 
-def run_session(folder, engine_python, scope="Both", shape=(300, 300), cells=20, steps=()):
+def run_session(folder, engine_python, scope="Both", shape=(240, 240), cells=14, steps=()):
     """Install the module for a new user, start CellProfiler, and go through the steps.
 
     Parameters
