@@ -23,5 +23,7 @@ if __name__ == "__main__":
         assert not seen["errors"], seen["errors"]
         for part in ("settings", "display"):
             picture = Image.open(folder / "seen" / f"{part}.png").convert("RGB")
+            if part == "settings":
+                picture = picture.quantize(128)
             picture.save(IMAGES / f"cellprofiler-{part}.png", optimize=True)
             print(part, picture.size, (IMAGES / f"cellprofiler-{part}.png").stat().st_size)
