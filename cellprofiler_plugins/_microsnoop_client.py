@@ -53,7 +53,10 @@ class EngineError(RuntimeError):
     """Report an engine that is missing, stopped, or refuses a request; the message says what to do."""
 
     def __init__(self, message):
-        super().__init__(shortened(message))
+        shown = shortened(message)
+        if shown != message:
+            LOGGER.error(message)
+        super().__init__(shown)
 
 
 class EngineCancelled(EngineError):

@@ -265,6 +265,7 @@ def draw_map(axes, panel, channels, sizes):
     axes.scatter(shown[:, 0], shown[:, 1], s=36, color=COLORS[: len(shown)], edgecolors="black", linewidths=0.6)
     explained = "%.0f and %.0f %% of the variance" % tuple(100 * share for share in panel["explained"])
     style(axes, "Map of %d objects, %s" % (panel["count"], explained), "", sizes)
+    axes.margins(0.08)
     axes.set_xticks([])
     axes.set_yticks([])
 

@@ -7,6 +7,7 @@ import concurrent.futures
 import logging
 import time
 
+from _microsnoop_client import shortened
 from cellprofiler_core.constants.workspace import DISPOSITION_SKIP
 from cellprofiler_core.pipeline import EndRun
 from cellprofiler_core.preferences import get_headless
@@ -26,7 +27,7 @@ def has_window():
 
 
 def tell(text, title="Microsnoop"):
-    """Show a message.
+    """Show a message, and note it in the log.
 
     Parameters
     ----------
@@ -37,7 +38,7 @@ def tell(text, title="Microsnoop"):
     if has_window():
         import wx
 
-        wx.MessageBox(text, title)
+        wx.MessageBox(shortened(text), title)
 
 
 def with_progress(function, text):

@@ -265,7 +265,7 @@ class MeasureMicrosnoopFeatures(Settings, Module):
                 "No objects were measured yet: start test mode, run this module once, and press the button again."
             )
             return
-        smallest = min(area for _, area in self.last_sizes.values())
+        smallest = min(self.last_sizes[group.name.value][1] for group in known)
         lines = []
         for group in known:
             name = group.name.value
@@ -275,7 +275,7 @@ class MeasureMicrosnoopFeatures(Settings, Module):
             lines.append(
                 f"{name}: typical diameter {diameter:g} pixels, size of the box {group.rescale_constant.value:g}"
             )
-        _microsnoop_window.tell(_microsnoop_client.shortened("\n".join(lines)))
+        _microsnoop_window.tell("\n".join(lines))
 
     def on_choose_weights(self):
         """Choose a weights file in a dialog."""

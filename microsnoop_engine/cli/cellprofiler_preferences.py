@@ -6,11 +6,12 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import Protocol
-
-import psutil
+from typing import TYPE_CHECKING, Protocol
 
 from ..storage.atomic import write_atomic
+
+if TYPE_CHECKING:
+    import psutil
 
 PREFERENCE = "PluginDirectoryCP4"
 FILES = (
@@ -121,6 +122,8 @@ def find_preferences(home: Path | None = None) -> list[Preferences]:
 
 def cellprofiler_runs() -> bool:
     """Return whether a CellProfiler of this user runs, which would write its own preferences over changed ones."""
+    import psutil
+
     user = psutil.Process().username()
     for process in psutil.process_iter():
         try:
@@ -141,6 +144,8 @@ def _is_cellprofiler(command: list[str]) -> bool:
 
 
 def _has_same_home(process: psutil.Process) -> bool:
+    import psutil
+
     try:
         return process.environ().get("HOME") == os.environ.get("HOME")
     except psutil.Error:

@@ -18,6 +18,7 @@ from cellprofiler_host import (
     features_of,
     kill_once_busy,
     make_module,
+    make_pipeline,
     make_workspace,
     run_engine_script,
     written,
@@ -348,6 +349,36 @@ def test_an_engine_that_crashes_fails_one_image_set_and_the_next_recovers():
     assert np.isfinite(written(workspace, "Nuclei")).all()
     assert crashing.pid not in [engine.pid for engine in engines_of(os.getpid())]
     module.post_run(workspace)
+    assert not engines_of(os.getpid())
+
+
+def test_engines_follow_the_settings_of_the_pipeline():
+    first, second = make_module(), make_module(("GFP",), number=2)
+    pipeline = make_pipeline(first, second)
+    first.device.value = second.device.value = "cpu"
+    shared = first.engine(pipeline)
+    assert second.engine(pipeline) is shared, "the same settings, the same engine"
+    second.weights.value = "base"
+    other = second.engine(pipeline)
+    assert shared.alive
+    assert first.engine(pipeline) is shared, "a second network needs an engine of its own"
+    second.weights.value = "fast"
+    assert second.engine(pipeline) is shared
+    assert not other.alive
+    assert [process.pid for process in engines_of(os.getpid())] == [shared.pid]
+
+
+def test_the_engine_ends_with_test_mode_which_runs_no_post_run():
+    module = make_module()
+    module.device.value = "cpu"
+    workspace = make_workspace(module, {"DNA": field()}, {"Nuclei": squares([1])})
+    workspace.pipeline.test_mode = True
+    module.run(workspace)
+    (process,) = engines_of(os.getpid())
+    module.run(workspace)
+    assert engines_of(os.getpid()) == [process]
+    workspace.pipeline.test_mode = False
+    workspace.pipeline.end_run()
     assert not engines_of(os.getpid())
 
 

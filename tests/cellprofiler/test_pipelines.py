@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+from cellprofiler_core.setting import ValidationError
 from cellprofiler_host import assert_gone, cmdline, run_engine_script, wait_until_busy
 from cellprofiler_runs import (
     EXAMPLES,
@@ -146,6 +147,21 @@ def test_groups_and_batch(real_run, wells, engine_python, tmp_path):
     assert_same_tables(by_number, real_run, ("B12",))
 
 
+@pytest.mark.parametrize("name", ["demo-screen.cppipe", "dna-gfp.cppipe"])
+def test_examples_show_what_they_find_and_explain_their_triangle(name, engine_python):
+    modules = {module.module_name: module for module in example(name).modules()}
+    open_eyes = [name for name, module in modules.items() if module.show_window]
+    assert open_eyes == ["IdentifyPrimaryObjects", "MeasureMicrosnoopFeatures"]
+    pipeline, warned = example(name), []
+    for module in pipeline.modules():
+        try:
+            module.test_module_warnings(pipeline)
+        except ValidationError:
+            warned.append(module.module_name)
+    assert warned == ["ExportToDatabase"]
+    assert "The yellow triangle only says" in " ".join(modules["ExportToDatabase"].notes)
+
+
 def test_a_missing_engine_ends_the_run_with_the_install_command(screen, tmp_path):
     run = headless(
         tmp_path, EXAMPLES / "demo-screen.cppipe", screen, environment={"MICROSNOOP_PYTHON": str(tmp_path / "nowhere")}
@@ -168,9 +184,9 @@ def test_an_engine_that_crashes_shows_its_last_lines(screen, engine_python, tmp_
     engine.resume()
     text = run.wait()
     assert run.process.returncode not in (0, None), text
-    assert "The microsnoop engine stopped during" in text
-    assert "Its last lines:" in text
-    assert "Fatal Python error: Segmentation fault" in text
+    assert "The microsnoop engine stopped while it measured objects: it crashed (signal 11)" in text
+    assert "Its last words: Fatal Python error: Segmentation fault" in text
+    assert "The engine ended with exit code -11. It was run with" in text, "the log has the rest"
 
 
 def test_a_drawn_screen_with_the_module_as_the_engine_installs_it(screen, engine_python, tmp_path):

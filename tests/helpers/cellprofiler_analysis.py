@@ -30,7 +30,7 @@ import cellprofiler_core.utilities.java
 from cellprofiler_core.analysis._analysis import Analysis
 from cellprofiler_core.analysis.event import Finished
 from cellprofiler_core.analysis.reply import Ack, ExceptionPleaseDebug, Interaction
-from cellprofiler_core.analysis.request import DisplayPostGroup, ExceptionReport
+from cellprofiler_core.analysis.request import Display, DisplayPostGroup, ExceptionReport
 from cellprofiler_core.analysis.request import Interaction as InteractionRequest
 from cellprofiler_core.constants.worker import ED_STOP
 from cellprofiler_core.image import ImageSetList
@@ -54,7 +54,7 @@ def on_event(event):
         problems.append(event.exc_message)
         event.reply(ExceptionPleaseDebug(ED_STOP))
         threading.Thread(target=analysis.cancel).start()
-    elif isinstance(event, DisplayPostGroup):
+    elif isinstance(event, (Display, DisplayPostGroup)):
         event.reply(Ack())
     elif isinstance(event, Finished):
         finished.set()

@@ -53,7 +53,7 @@ def three_object_sets(path, scope):
     return save(pipeline, path)
 
 
-def run_session(folder, engine_python, scope="Both", shape=(300, 300), cells=20, steps=()):
+def run_session(folder, engine_python, scope="Both", shape=(240, 240), cells=14, height=1100, steps=()):
     """Install the module for a new user, start CellProfiler, and go through the steps.
 
     Parameters
@@ -66,6 +66,8 @@ def run_session(folder, engine_python, scope="Both", shape=(300, 300), cells=20,
         What is measured.
     shape, cells
         Of the drawn images.
+    height : int
+        Of the screen, in pixels.
     steps : sequence of str
         By default all.
 
@@ -92,8 +94,8 @@ def run_session(folder, engine_python, scope="Both", shape=(300, 300), cells=20,
         environment.pop(name, None)
     install = [engine_python, "-m", "microsnoop_engine", "install", "cellprofiler"]
     subprocess.run(install, env=environment, cwd=str(REPOSITORY), check=True, stdout=subprocess.DEVNULL)
-    # a number of its own: two that look for a free one at the same time find the same
-    screen = ["xvfb-run", "-a", "-n", 1000 + os.getpid() % 30000, "-s", "-screen 0 1400x1100x24"]
+    # without -noreset the screen starts again when the first window closes, and refuses the next one meanwhile
+    screen = ["xvfb-run", "-a", "-s", f"-screen 0 1400x{height}x24 -noreset"]
     command = [*screen, sys.executable, DRIVER, pipeline, images, out, OLD, *steps]
     with (folder / "log.txt").open("w") as log:
         done = subprocess.run(

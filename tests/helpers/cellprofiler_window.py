@@ -203,7 +203,7 @@ def step_window_up(session):
 
 def step_settings(session):
     session.select()
-    on_main_thread(lambda: session.frame.SetSize(1250, 1000))
+    on_main_thread(lambda: session.frame.SetSize(1150, wx.GetDisplaySize().height))
     time.sleep(1)
     picture(session.frame, "settings.png")
     seen["labels"] = on_main_thread(lambda: [w.GetLabel() for w in shown(wx.StaticText, session.frame)])
