@@ -1,4 +1,4 @@
-.PHONY: help setup setup-test demo test fiji lint docs bench bench-representation browser cellprofiler-env
+.PHONY: help setup setup-test demo test fiji fiji-site lint docs bench bench-representation browser cellprofiler-env
 
 help:
 	@echo "make setup   the environment .venv, with the engine in it, without PyTorch"
@@ -7,6 +7,7 @@ help:
 	@echo "make lint    checks of style, import layers and types"
 	@echo "make docs    the documentation as a site, in site/"
 	@echo "make fiji    the plugin for Fiji and ImageJ, fiji_bridge/Microsnoop_.jar (a JDK and ij.jar needed)"
+	@echo "make fiji-site   what an update site of Fiji holds, in dist/fiji-site"
 	@echo "make bench   the benchmark of the speed"
 	@echo "make bench-representation   the benchmark of the features (labelled image sets needed)"
 
@@ -42,6 +43,9 @@ test: setup-test browser cellprofiler-env lint
 
 fiji:
 	@scripts/make-fiji.sh
+
+fiji-site: fiji
+	@scripts/make-fiji-site.sh
 
 lint: setup-test
 	.venv/bin/ruff check .

@@ -120,6 +120,10 @@ def main(imagej, ij_jar="/usr/share/java/ij.jar"):
     plotted.setLocation(20, 150)
     time.sleep(1)
     grab("fiji-map.png", [plotted])
+    install = choose("Install Microsnoop Engine")
+    install.getStringFields().get(0).setText("/home/me/microsnoop/engine")
+    time.sleep(1)
+    grab("fiji-install.png", [install])
 
 
 if __name__ == "__main__":
