@@ -34,9 +34,9 @@ final class Output {
     private static final Map<String, ResultsTable> WINDOWLESS = new HashMap<>();
     static final String CLUSTER = "Microsnoop_Cluster";
     /** As ImageJ's own measurements call it. */
-    private static final String GROUP = "Group";
+    static final String GROUP = "Group";
     /** Begins the columns of the properties of ROIs. */
-    private static final String PROPERTY = "Roi_";
+    static final String PROPERTY = "Roi_";
     private static final int[] COLORS = {
         0x1f77b4, 0xff7f0e, 0x2ca02c, 0xd62728, 0x9467bd, 0x8c564b, 0xe377c2, 0xbcbd22, 0x17becf, 0x7f7f7f
     };
