@@ -87,8 +87,8 @@ public class MapCommand implements PlugIn {
     private static List<String> colors(List<String> tables, boolean any) {
         List<String> found = new ArrayList<>(COLORS);
         for (String name : tables) {
-            for (String heading : Output.table(name).getHeadings()) {
-                boolean property = heading.equals(Output.GROUP) || heading.startsWith(Output.PROPERTY);
+            for (String heading : ResultTables.table(name).getHeadings()) {
+                boolean property = heading.equals(ResultTables.GROUP) || heading.startsWith(ResultTables.PROPERTY);
                 boolean other = any && !FEATURE.matcher(heading).matches() && !heading.equals("Label");
                 if ((property || other) && !found.contains(heading)) {
                     found.add(heading);
@@ -120,7 +120,7 @@ public class MapCommand implements PlugIn {
     }
 
     private static void map(String name, String method, String color, boolean nearest) throws Exception {
-        ResultsTable table = Output.table(name);
+        ResultsTable table = ResultTables.table(name);
         List<String> headings = features(table);
         if (headings.isEmpty() || table.size() == 0) {
             throw new Problem("The table \"" + name + "\" has no Microsnoop features. Run Plugins > Microsnoop > Measure "
@@ -159,7 +159,7 @@ public class MapCommand implements PlugIn {
     /** A group for every row: its cluster, its image, or what a column says. */
     private static String[] groups(ResultsTable table, String color) {
         String[] groups = new String[table.size()];
-        int column = table.getColumnIndex(Output.CLUSTER);
+        int column = table.getColumnIndex(ResultTables.CLUSTER);
         for (int row = 0; row < groups.length; row++) {
             groups[row] = "";
             if (color.equals("cluster") && column != ResultsTable.COLUMN_NOT_FOUND) {
