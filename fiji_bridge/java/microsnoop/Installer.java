@@ -65,9 +65,9 @@ final class Installer {
                 makeEnvironment(log);
                 stage("3 of 3: testing the engine");
                 Settings now = Settings.load();
-                Settings settings = new Settings(folder.getPath(), now.weights, options.gpu ? "auto" : now.device);
-                String works = Engine.get(settings).describe();
-                settings.save();
+                String device = options.gpu ? "auto" : now.device;
+                String works = Engine.get(new Settings(folder.getPath(), Settings.FAST, device)).describe();
+                new Settings(folder.getPath(), now.weights, device).save();
                 done = true;
                 return works;
             }
