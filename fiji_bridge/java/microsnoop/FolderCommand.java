@@ -20,7 +20,7 @@ public class FolderCommand implements PlugIn {
     private static final String[] KEYS = {"images", "results", "channel"};
     private static String lastImages = "";
     private static String lastResults = "";
-    private static String lastChannel = "1";
+    private static String lastChannel = "DNA";
 
     @Override
     public void run(String argument) {
