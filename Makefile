@@ -6,7 +6,8 @@ help:
 	@echo "make test    what the tests need (CellProfiler too), then all tests"
 	@echo "make lint    checks of style, import layers and types"
 	@echo "make docs    the documentation as a site, in site/"
-	@echo "make fiji    the plugin for Fiji and ImageJ, fiji_bridge/Microsnoop_.jar (a JDK and ij.jar needed)"
+	@echo "make fiji    the plugin for Fiji and ImageJ, fiji_bridge/Microsnoop_.jar (a JDK and ij.jar needed);"
+	@echo "             make fiji-site: what an update site of Fiji holds, in dist/fiji-site"
 	@echo "make bench   the benchmark of the speed"
 	@echo "make bench-representation   the benchmark of the features (labelled image sets needed)"
 
@@ -52,6 +53,10 @@ test: setup-test browser cellprofiler-env lint
 
 fiji:
 	@scripts/make-fiji.sh
+
+.PHONY: fiji-site
+fiji-site: fiji
+	@scripts/make-fiji-site.sh
 
 lint: setup-test
 	.venv/bin/ruff check .

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from microsnoop_engine.errors import MissingExtraError
+
 _BITS = {8: np.uint8, 16: np.uint16, 32: np.float32}
 
 
@@ -16,8 +18,10 @@ class ImageJError(ValueError):
 
 def java_class(name: str) -> Any:
     """Import a Java class by name; the Java virtual machine must run, and hold original ImageJ for names ``ij.*``."""
-    import scyjava
-
+    try:
+        import scyjava
+    except ImportError:
+        raise MissingExtraError("scyjava", "fiji", "driving ImageJ from Python") from None
     if not scyjava.jvm_started():
         raise ImageJError("no ImageJ runs in this Python: start one first, for example ij = imagej.init()")
     try:

@@ -4,11 +4,15 @@ import sys
 import zipfile
 from pathlib import Path
 
+FOLDER_MACRO = Path(__file__).resolve().parents[1] / "examples" / "fiji" / "measure_folder.ijm"
+"""Run by the command for folders."""
+
 
 def pack(classes: Path, sources: Path, target: Path, compiler: str) -> None:
     """Write the jar, with the sources beside the classes so that a test can tell whether they belong together."""
     members = {"META-INF/MANIFEST.MF": f"Manifest-Version: 1.0\r\nCreated-By: {compiler}\r\n\r\n".encode()}
     members["plugins.config"] = (sources / "plugins.config").read_bytes()
+    members[FOLDER_MACRO.name] = FOLDER_MACRO.read_bytes()
     for folder, prefix in ((classes, ""), (sources, "src/")):
         for path in sorted(folder.rglob("*")):
             if path.suffix in (".class", ".java"):

@@ -7,6 +7,7 @@ fiji). Without a path, PyImageJ downloads ImageJ at the first time. Every line o
 pass an image or its objects gives the same numbers as the others; nothing of yours is changed. Exit code 1 if not.
 """
 
+import os
 import platform
 import sys
 import traceback
@@ -173,4 +174,7 @@ def main(fiji=None):
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]) > 0)
+    code = int(main(*sys.argv[1:]) > 0)
+    sys.stdout.flush()
+    # at once: a thread of Java that calls Python while it ends would abort it
+    os._exit(code)

@@ -7,6 +7,7 @@ downloads it at the first time. With the path of an ij.jar (of Fiji's folder `ja
 nothing is downloaded. Both need pip install "microsnoop[fiji]" and a Java.
 """
 
+import os
 import sys
 
 import jpype.config
@@ -60,3 +61,6 @@ def main(path, ij_jar=None):
 
 if __name__ == "__main__":
     main(*sys.argv[1:])
+    sys.stdout.flush()
+    # at once: a thread of Java that calls Python while it ends would abort it
+    os._exit(0)

@@ -51,7 +51,7 @@ class PrivateFolder:
 
     def create_memory(self, size: int) -> Any:
         """Create shared memory of ``size`` bytes, and note its name before."""
-        name = f"msn_{secrets.token_hex(4)}"
+        name = f"psm_{secrets.token_hex(4)}"  # as Python names them
         (self.path / f"{MEMORY}{name}").touch()
         memory: Any = appose_shared_memory()(name=name, create=True, rsize=size)
         return memory

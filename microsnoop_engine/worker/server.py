@@ -83,9 +83,11 @@ class Worker:
             with self._changed:
                 self._running = None
                 self._cancelled.discard(task)
+                # requests that follow the response come from a host that may have read it
+                requests = self._count
             self._send(task, response_type, **values)
             with self._changed:
-                self._exchange.mark_sent(self._count)
+                self._exchange.mark_sent(requests)
                 self._working = False
                 self._changed.notify_all()
 

@@ -52,6 +52,17 @@ def grab(name, windows):
     print(name, picture.size, (IMAGES / name).stat().st_size)
 
 
+def click(java, plotted, points):
+    """Click the first point of a map."""
+    canvas, plot = plotted.getCanvas(), plotted.getPlot()
+    x, y = (int(scale(points[axis][0])) for axis, scale in enumerate((plot.scaleXtoPxl, plot.scaleYtoPxl)))
+    event = java("java.awt.event.MouseEvent")
+    clicked = event(canvas, event.MOUSE_CLICKED, 0, 0, canvas.screenX(x), canvas.screenY(y), 1, False)
+    for listener in canvas.getMouseListeners():
+        if "microsnoop" in str(listener.getClass().getName()):
+            listener.mouseClicked(clicked)
+
+
 def main(imagej, ij_jar="/usr/share/java/ij.jar"):
     """Open, measure, map."""
     jpype.config.destroy_jvm = False
@@ -115,11 +126,20 @@ def main(imagej, ij_jar="/usr/share/java/ij.jar"):
     table.toFront()
     time.sleep(1)
     grab("fiji-results.png", [window, table])
-    ij.run("Microsnoop Embedding Map", "method=PCA color=cluster")
+    ij.run("Microsnoop Embedding Map", "method=PCA color=cluster nearest")
     plotted = opened("Microsnoop map")
     plotted.setLocation(20, 150)
     time.sleep(1)
     grab("fiji-map.png", [plotted])
+    click(java, plotted, plotted.getPlot().getDataObjectArrays(0))
+    montage = opened("Nearest to")
+    montage.setLocation(700, 150)
+    time.sleep(1)
+    grab("fiji-nearest.png", [montage])
+    install = choose("Install Microsnoop Engine")
+    install.getStringFields().get(0).setText("/home/me/microsnoop/engine")
+    time.sleep(1)
+    grab("fiji-install.png", [install])
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -24,6 +25,22 @@ def pytest_sessionstart():
         missing.append(IJ_JAR)
     if missing:
         pytest.exit(f"tests/fiji need {', '.join(missing)}: run scripts/make-fiji-env.sh", returncode=1)
+
+
+def pytest_sessionfinish(session, exitstatus):
+    """Keep the exit code for the end."""
+    session.config.exit_code = int(exitstatus)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config):
+    """End at once where Java runs: a thread of it that calls Python while Python ends aborts it (exit code 134)."""
+    import jpype
+
+    if jpype.isJVMStarted():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(config.exit_code)
 
 
 @pytest.fixture(scope="session", autouse=True)

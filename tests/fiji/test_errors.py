@@ -54,6 +54,11 @@ ERRORS = {
         "objects=[Whole image] channels=DNA,GFP",
         'no channel "GFP". The channels are: DNA, ER, Actin',
     ),
+    "rows of a color image taken for channels": (
+        'newImage("rows", "8-bit ramp", 3, 40, 20, 1, 1);\n',
+        "objects=[Whole image]",
+        'The image "rows" has 20 channels. Are they slices or colors? Image > Properties says which is which.',
+    ),
     "channel twice": (OPEN, "objects=[Whole image] channels=1,DNA", 'channel "DNA" is named twice'),
     "misspelt option": (OPEN, "object=[Whole image]", 'There is no option "object"; there are objects, labels'),
     "misspelt objects": (OPEN, "objects=[Whole]", 'objects is "Whole": give one of ROI Manager, Overlay'),

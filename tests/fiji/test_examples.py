@@ -9,7 +9,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
-from imagej_host import CHANNELS, IJ_JAR, NEW_IJ_JAR, REPOSITORY, maven_jars, save_hyperstack
+from imagej_host import (
+    CHANNELS,
+    IJ_JAR,
+    NEW_IJ_JAR,
+    REPOSITORY,
+    maven_jars,
+    press,
+    save_hyperstack,
+    wait_for,
+    window,
+)
 from real_crops import FIELDS, real_field
 
 from microsnoop_engine.cli.main import main
@@ -41,6 +51,40 @@ def compare(cells, images, results, out):
     boxes = [name for name in engine if name.startswith(("Metadata_Crop_", "Metadata_Object_", "Nuclei_Location"))]
     assert len(boxes) == 7
     np.testing.assert_allclose(engine[boxes], plugin[boxes], atol=1e-3)
+
+
+def test_the_command_for_folders_is_recorded_and_measures(java, ij, screen, tmp_path):
+    recorder = java.jimport("ij.plugin.frame.Recorder")()
+    ij.log("\\Clear")
+    ij.doCommand("Measure Folder")
+    dialog = wait_for(lambda: window(java, "Measure Folder"))
+    images, results, channel = dialog.getStringFields()
+    images.setText(str(screen))
+    results.setText(str(tmp_path / "results"))
+    channel.setText("DNA")
+    press(java, dialog, "OK")
+    wait_for(lambda: "Measured 2 images" in str(ij.getLog() or ""), 90)
+    assert len(pd.read_csv(tmp_path / "results" / "cells.csv")) > 4
+    line = f'run("Measure Folder", "images={screen} results={tmp_path / "results"} channel=DNA");'
+    wait_for(lambda: line in str(recorder.getText()).replace("[", "").replace("]", ""))
+    recorder.close()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("images=/nowhere results={out}", 'There is no folder of images "/nowhere". Choose one.'),
+        ("images=[{images}]", "The folder for the results is missing. Choose another one."),
+        ("images=[{images}] results=[{images}]", "The folder for the results is that of the images."),
+        ("images=[{images}] results=[{out}]", "The ROI Manager holds 1 ROIs, and this command needs it."),
+    ],
+)
+def test_what_the_command_for_folders_refuses(batch, screen, tmp_path, options, said):
+    before = 'newImage("any", "8-bit ramp", 64, 64, 1); makeRectangle(9, 9, 30, 30); roiManager("add");\n'
+    options = options.format(images=screen, out=tmp_path / "out")
+    done = batch(f'{before}run("Measure Folder", "{options}");\nprint("went on");\n')
+    assert said in done.stdout
+    assert "went on" not in done.stdout
 
 
 @pytest.fixture

@@ -20,6 +20,8 @@ def test_the_packaged_plugin_is_built_from_these_sources(jar):
     assert sources
     for name, data in sources.items():
         assert packaged[f"src/{name}"] == data, f"{name} has changed: run 'make fiji' and commit the jar"
+    macro = REPOSITORY / "examples" / "fiji" / "measure_folder.ijm"
+    assert packaged[macro.name] == macro.read_bytes(), "the macro has changed: run 'make fiji' and commit the jar"
     assert packaged["plugins.config"] == (JAVA / "plugins.config").read_bytes()
     manifest = "META-INF/MANIFEST.MF"
     if packaged[manifest].split()[-2:] == built[manifest].split()[-2:]:

@@ -297,9 +297,15 @@ def test_headless_from_python(field, embedder, tmp_path):
 
 EARLY = """
 import sys
-import scyjava
 from fiji_bridge import measure, show
 import pandas as pd
+sys.modules["scyjava"] = None
+try:
+    measure(None, None)
+except ImportError as error:
+    print(error)
+del sys.modules["scyjava"]
+import scyjava
 for call in (lambda: measure(None, None), lambda: show(None, pd.DataFrame())):
     try:
         call()
@@ -318,8 +324,9 @@ except ValueError as error:
 def test_python_without_imagej(field):
     """A call before imagej.init() starts no Java, which would spoil the gateway; add_legacy=False lacks the classes."""
     done = subprocess.run([sys.executable, "-c", EARLY], capture_output=True, text=True, timeout=60, cwd=REPOSITORY)
+    extra = "driving ImageJ from Python needs the package 'scyjava': pip install \"microsnoop[fiji]\"\n"
     early = "no ImageJ runs in this Python: start one first, for example ij = imagej.init() False\n"
     without = (
         "this ImageJ lacks the class ij.ImagePlus: start it with the original ImageJ, as imagej.init() does without"
     )
-    assert done.stdout == f"{early * 2}{without} add_legacy=False\n", done.stderr
+    assert done.stdout == f"{extra}{early * 2}{without} add_legacy=False\n", done.stderr

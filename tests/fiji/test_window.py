@@ -177,6 +177,65 @@ def test_a_click_on_the_map_selects_the_object(java, ij, opened, field):
     map_window.close()
 
 
+def test_a_click_on_the_map_shows_the_nearest_objects(java, ij, opened, field):
+    """In the order of the distance of all features; the first picture is that of the clicked object, as it is shown."""
+    ij.run(MEASURE, "objects=[ROI Manager]")
+    ij.run("Microsnoop Embedding Map", "method=PCA color=none nearest")
+    windows = java.jimport("ij.WindowManager")
+    map_window, table = windows.getCurrentWindow(), results(java)
+    x, y = plotted_points(java, map_window.getPlot())[2]
+    click(java, map_window, int(map_window.getPlot().scaleXtoPxl(x)), int(map_window.getPlot().scaleYtoPxl(y)))
+    labels = [str(table.getLabel(row)) for row in range(int(table.size()))]
+    montage = wait_for(lambda: next((i for i in images(java) if str(i.getTitle()).startswith("Nearest to ")), None))
+    clicked = labels.index(str(montage.getTitle()).removeprefix("Nearest to "))
+    features = numbers(table, feature_names("DNA", "ER", "Actin"))
+    order = np.argsort(np.linalg.norm(features - features[clicked], axis=1), kind="stable")
+    lines = str(montage.getProperty("Info")).splitlines()
+    assert lines == [f"{number}  {labels[row]}" for number, row in enumerate(order, start=1)]
+    assert order[0] == clicked
+    side = int(1.5 * max(opened.getRoi().getBounds().width, opened.getRoi().getBounds().height))
+    shown = pixels_of(java.jimport("ij.process.ColorProcessor")(opened.getImage()))
+    column, row = (int(table.getValue(name, clicked)) for name in ("Center_X", "Center_Y"))
+    tile = pixels_of(montage.getProcessor())[4:100, 4:100]
+    middle = np.array([shown[row, column] >> shift & 255 for shift in (16, 8, 0)])
+    found = np.array([tile[48, 48] >> shift & 255 for shift in (16, 8, 0)])
+    assert side < 96
+    assert np.abs(middle - found).max() <= 40
+    for imp in (montage, map_window.getImagePlus()):
+        imp.close()
+
+
+def images(java):
+    """The open images."""
+    windows = java.jimport("ij.WindowManager")
+    return [windows.getImage(number) for number in windows.getIDList()]
+
+
+def pixels_of(processor):
+    """The colors of an image as numbers."""
+    shape = (int(processor.getHeight()), int(processor.getWidth()))
+    return np.frombuffer(memoryview(processor.getPixels()), np.int32).reshape(shape)
+
+
+def test_the_map_is_colored_by_groups_and_properties_of_rois(java, ij, opened):
+    manager = java.jimport("ij.plugin.frame.RoiManager").getInstance()
+    count = int(manager.getCount())
+    for number in range(count):
+        manager.getRoi(number).setGroup(1 + number % 2)
+        manager.getRoi(number).setProperty("class", "early" if number < 2 else "late")
+    ij.run(MEASURE, "objects=[ROI Manager]")
+    for color, sizes in (("Group", {count // 2, count - count // 2}), ("Roi_class", {2, count - 2})):
+        ij.run("Microsnoop Embedding Map", f"color={color}")
+        window = java.jimport("ij.WindowManager").getCurrentWindow()
+        table = window.getPlot().getResultsTable(True)
+        frame = pd.DataFrame({str(n): list(table.getColumnAsDoubles(i)) for i, n in enumerate(table.getHeadings())})
+        assert {int(frame[column].notna().sum()) for column in list(frame)[0::2]} == sizes
+        window.close()
+    with pytest.raises(java.jimport("java.lang.RuntimeException")):
+        ij.run("Microsnoop Embedding Map", "color=Roi_other")
+    assert 'color is "Roi_other": give one of cluster, image, none' in str(ij.getLog())
+
+
 def plotted_points(java, plot):
     """The points of all groups of a scatter plot."""
     table = plot.getResultsTable(True)

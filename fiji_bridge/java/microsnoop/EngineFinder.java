@@ -18,8 +18,8 @@ final class EngineFinder {
     /** Written beside the plugin by "microsnoop install fiji": the interpreter that holds the engine. */
     static final String RECORD = "microsnoop-engine.txt";
 
-    static final String INSTALL_HELP = "What to do: install the engine in a Python 3.10 or newer (in a terminal, in "
-            + "microsnoop's folder: \"pip install .\", then \"microsnoop install fiji\"), or, if it is installed, choose "
+    static final String INSTALL_HELP = "What to do: choose Plugins > Microsnoop > Install Microsnoop Engine (or, in a terminal, "
+            + "in microsnoop's folder, \"pip install .\", then \"microsnoop install fiji\"). If the engine is installed, choose "
             + "its Python in Plugins > Microsnoop > Microsnoop Settings and press \"Test engine\".";
 
     private static final String[][] INTERPRETERS = {{"bin", "python"}, {"Scripts", "python.exe"}, {"python.exe"}};
@@ -119,13 +119,16 @@ final class EngineFinder {
         return Arrays.asList(path.getPath());
     }
 
-    private static File program(String name) {
+    /** A program of the PATH, or of the folders that a program started from the desktop does not see in it. */
+    static File program(String name) {
         List<String> folders = new ArrayList<>();
         if (name.indexOf('/') >= 0 || name.indexOf(File.separatorChar) >= 0) {
             folders.add(null);
         } else {
             String path = System.getenv("PATH");
             folders.addAll(Arrays.asList((path == null ? "" : path).split(File.pathSeparator)));
+            folders.add(System.getProperty("user.home") + "/.local/bin");
+            folders.addAll(Arrays.asList("/opt/homebrew/bin", "/usr/local/bin"));
         }
         for (String folder : folders) {
             for (String ending : IJ.isWindows() ? new String[] {"", ".exe", ".bat", ".cmd"} : new String[] {""}) {

@@ -29,6 +29,7 @@ public class HelpCommand implements PlugIn {
             + "    \"objects=[ROI Manager] channels=all mode=box csv=[/path/cells.csv] append\");</pre>"
             + "<p>Plugins &gt; Macros &gt; Record writes this line for you.</p>"
             + "<h3>When something does not work</h3><ul>"
+            + "<li>No engine yet? Plugins &gt; Microsnoop &gt; Install Microsnoop Engine makes one.</li>"
             + "<li>Plugins &gt; Microsnoop &gt; Microsnoop Settings &gt; <i>Test engine</i> says what is wrong.</li>"
             + "<li>NaN: no contrast in the box.</li>"
             + "<li>Esc cancels; nothing is written then.</li></ul>"

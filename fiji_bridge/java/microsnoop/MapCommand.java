@@ -20,7 +20,7 @@ import java.util.regex.Pattern;
 
 /** Plugins > Microsnoop > Microsnoop Embedding Map: the rows of a table as points; similar ones lie close together. */
 public class MapCommand implements PlugIn {
-    private static final String[] KEYS = {"table", "method", "color"};
+    private static final String[] KEYS = {"table", "method", "color", "nearest"};
     private static final List<String> METHODS = Arrays.asList("PCA", "UMAP");
     private static final List<String> COLORS = Arrays.asList("cluster", "image", "none");
     private static final Pattern FEATURE = Pattern.compile("Microsnoop_E\\d{3,}_.+");
@@ -35,11 +35,13 @@ public class MapCommand implements PlugIn {
             String table = Options.TABLE;
             String method = "PCA";
             String color = "cluster";
+            boolean nearest = false;
             if (text != null || Reporter.unattended()) {
-                Map<String, String> words = Options.words(text == null ? "" : text, KEYS, new ArrayList<String>());
+                Map<String, String> words = Options.words(text == null ? "" : text, KEYS, Arrays.asList("nearest"));
                 table = words.getOrDefault("table", table);
                 method = Options.choice("method", words.get("method"), method, METHODS);
-                color = Options.choice("color", words.get("color"), color, COLORS);
+                color = Options.choice("color", words.get("color"), color, colors(Arrays.asList(table), true));
+                nearest = words.containsKey("nearest");
             } else {
                 Recorder.record = false;
                 GenericDialog dialog = new GenericDialog("Microsnoop Embedding Map");
@@ -50,8 +52,9 @@ public class MapCommand implements PlugIn {
                 }
                 dialog.addChoice("Table:", tables.toArray(new String[0]), tables.get(0));
                 dialog.addChoice("Method:", METHODS.toArray(new String[0]), method);
-                dialog.addChoice("Color by:", COLORS.toArray(new String[0]), color);
+                dialog.addChoice("Color by:", colors(tables, false).toArray(new String[0]), color);
                 dialog.addMessage("Click a point of the map to select its object.");
+                dialog.addCheckbox("Then also show the objects most like it (where their images are open)", false);
                 dialog.addHelp(HelpCommand.TEXT);
                 dialog.showDialog();
                 if (dialog.wasCanceled()) {
@@ -60,20 +63,39 @@ public class MapCommand implements PlugIn {
                 table = dialog.getNextChoice();
                 method = dialog.getNextChoice();
                 color = dialog.getNextChoice();
+                nearest = dialog.getNextBoolean();
                 Recorder.record = recording;
                 if (recording) {
                     Recorder.recordOption("table", table);
                     Recorder.recordOption("method", method);
                     Recorder.recordOption("color", color);
+                    if (nearest) {
+                        Recorder.recordOption("nearest");
+                    }
                 }
             }
             Recorder.record = false;
-            map(table, method, color);
+            map(table, method, color, nearest);
         } catch (Throwable error) {
             Reporter.report(error, interactive);
         } finally {
             Recorder.record = recording;
         }
+    }
+
+    /** What the points can be colored by: also groups and properties of ROIs, or any column. */
+    private static List<String> colors(List<String> tables, boolean any) {
+        List<String> found = new ArrayList<>(COLORS);
+        for (String name : tables) {
+            for (String heading : ResultTables.table(name).getHeadings()) {
+                boolean property = heading.equals(ResultTables.GROUP) || heading.startsWith(ResultTables.PROPERTY);
+                boolean other = any && !FEATURE.matcher(heading).matches() && !heading.equals("Label");
+                if ((property || other) && !found.contains(heading)) {
+                    found.add(heading);
+                }
+            }
+        }
+        return found;
     }
 
     private static List<String> tables() {
@@ -97,8 +119,8 @@ public class MapCommand implements PlugIn {
         return names;
     }
 
-    private static void map(String name, String method, String color) throws Exception {
-        ResultsTable table = Output.table(name);
+    private static void map(String name, String method, String color, boolean nearest) throws Exception {
+        ResultsTable table = ResultTables.table(name);
         List<String> headings = features(table);
         if (headings.isEmpty() || table.size() == 0) {
             throw new Problem("The table \"" + name + "\" has no Microsnoop features. Run Plugins > Microsnoop > Measure "
@@ -127,17 +149,17 @@ public class MapCommand implements PlugIn {
             for (int i = 0; explained instanceof List && i < ((List<?>) explained).size() && i < 2; i++) {
                 axes[i] += " (" + Math.round(100 * (Double) ((List<?>) explained).get(i)) + " % of the variance)";
             }
-            new MapWindow(table, name, points, groups(table, color), axes).show();
+            new MapWindow(table, name, points, groups(table, color), axes, nearest ? features : null).show();
             IJ.showStatus("Microsnoop: click a point to select its object");
         } finally {
             file.delete();
         }
     }
 
-    /** A group for every row: its cluster, or its image. */
+    /** A group for every row: its cluster, its image, or what a column says. */
     private static String[] groups(ResultsTable table, String color) {
         String[] groups = new String[table.size()];
-        int column = table.getColumnIndex(Output.CLUSTER);
+        int column = table.getColumnIndex(ResultTables.CLUSTER);
         for (int row = 0; row < groups.length; row++) {
             groups[row] = "";
             if (color.equals("cluster") && column != ResultsTable.COLUMN_NOT_FOUND) {
@@ -145,6 +167,9 @@ public class MapCommand implements PlugIn {
                 groups[row] = cluster > 0 ? "cluster " + (int) cluster : "no cluster";
             } else if (color.equals("image")) {
                 groups[row] = MapWindow.image(table.getLabel(row));
+            } else if (!COLORS.contains(color)) {
+                String value = table.columnExists(color) ? table.getStringValue(color, row) : "";
+                groups[row] = color + " " + (value == null || value.isEmpty() || value.equals("NaN") ? "(none)" : value);
             }
         }
         return groups;

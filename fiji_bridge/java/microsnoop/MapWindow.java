@@ -23,14 +23,20 @@ import java.util.Map;
 /** A scatter plot of rows; a click selects the row in its table and the object in its image. */
 final class MapWindow extends MouseAdapter {
     private static final int REACH = 12;
+    /** Side of the squares in a montage of objects without outlines, and how much wider than an outline the others are. */
+    private static final int SIDE = 64;
+    private static final double MARGIN = 1.5;
 
     private final ResultsTable table;
     private final String tableName;
     private final float[][] points;
     private final String[] labels;
     private final Plot plot;
+    /** Features by which the nearest objects of a clicked one are found; null: they are not shown. */
+    private final float[][] features;
 
-    MapWindow(ResultsTable table, String tableName, float[][] points, String[] groups, String[] axes) {
+    MapWindow(ResultsTable table, String tableName, float[][] points, String[] groups, String[] axes, float[][] features) {
+        this.features = features;
         this.table = table;
         this.tableName = tableName;
         this.points = points;
@@ -55,7 +61,7 @@ final class MapWindow extends MouseAdapter {
                 x[i] = points[rows.get(i)][0];
                 y[i] = points[rows.get(i)][1];
             }
-            Color color = Output.color(name.equals("no cluster") ? 0 : group + 1);
+            Color color = ClusterOverlay.color(name.equals("no cluster") ? 0 : group + 1);
             plot.setLineWidth(2);
             plot.setColor(color.darker(), color);
             plot.add("circle", x, y);
@@ -130,8 +136,8 @@ final class MapWindow extends MouseAdapter {
             ij.IJ.showStatus("Microsnoop: " + labels[row] + (same ? " (its image is not open)" : " (the table has changed)"));
             return;
         }
-        int slice = value("Slice", row, imp.getSlice());
-        int frame = value("Frame", row, imp.getFrame());
+        int slice = value(table, "Slice", row, imp.getSlice());
+        int frame = value(table, "Frame", row, imp.getFrame());
         imp.setPosition(imp.getChannel(), slice, frame);
         Roi roi = roi(imp, labels[row], row);
         if (roi != null) {
@@ -142,13 +148,18 @@ final class MapWindow extends MouseAdapter {
         if (imp.getWindow() != null) {
             imp.getWindow().toFront();
         }
+        if (features != null) {
+            boolean outlined = roi != null && roi.getName() != null;
+            int side = outlined ? (int) (MARGIN * Math.max(roi.getBounds().width, roi.getBounds().height)) : SIDE;
+            Nearest.show(table, Nearest.rows(features, row), Math.max(side, 16));
+        }
         ij.IJ.showStatus("Microsnoop: " + labels[row]);
     }
 
     /** The outline of a row: from the ROI Manager or the overlay by its name, else a square around its center. */
     private Roi roi(ImagePlus imp, String label, int row) {
         String name = label.substring(Math.min(label.length(), image(label).length() + 1));
-        int number = value("ObjectNumber", row, 0);
+        int number = value(table, "ObjectNumber", row, 0);
         RoiManager manager = RoiManager.getInstance();
         if (manager != null && number >= 1 && number <= manager.getCount() && name.equals(manager.getName(number - 1))) {
             return manager.getRoi(number - 1);
@@ -168,7 +179,7 @@ final class MapWindow extends MouseAdapter {
         return Double.isNaN(x) ? null : new Roi(x - 15, y - 15, 31, 31);
     }
 
-    private int value(String heading, int row, int otherwise) {
+    static int value(ResultsTable table, String heading, int row, int otherwise) {
         int column = table.getColumnIndex(heading);
         double value = column == ResultsTable.COLUMN_NOT_FOUND ? Double.NaN : table.getValueAsDouble(column, row);
         return Double.isNaN(value) ? otherwise : (int) value;

@@ -33,6 +33,7 @@ final class Options {
     String objects = GraphicsEnvironment.isHeadless() ? OVERLAY : ROI_MANAGER;
     /** Title of the label image; blank: the only other image of the same size. */
     String labels = "";
+    /** Blank: all, of which there may be as many as microscopes have. */
     String channels = "all";
     String mode = BOX;
     double rescaleConstant = 2.0;
@@ -59,7 +60,7 @@ final class Options {
         Options options = new Options();
         options.objects = choice("objects", given.get("objects"), options.objects, SOURCES);
         options.labels = given.getOrDefault("labels", "");
-        options.channels = given.getOrDefault("channels", "all").trim();
+        options.channels = given.getOrDefault("channels", "").trim();
         List<String> modes = options.whole() ? Arrays.asList(TILE, RESCALE) : Arrays.asList(BOX, MASKED);
         options.mode = choice("mode", given.get("mode"), modes.get(0), modes);
         options.rescaleConstant = number("rescale_constant", given.getOrDefault("rescale_constant", "2"), 0.1, 20);

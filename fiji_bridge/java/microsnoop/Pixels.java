@@ -13,16 +13,21 @@ import java.util.List;
 /** The channels of an image: their names, and their pixels as a file for the engine. */
 final class Pixels {
     private static final String[] COLORS = {"Red", "Green", "Blue"};
+    private static final int MOST = 16;
 
     final ImagePlus imp;
     /** Numbers of the channels, from 0. */
     final int[] channels;
     final String[] names;
 
-    /** @param wanted "all", or names or numbers from 1, with commas; "2=DNA" gives channel 2 a name */
+    /** @param wanted "all"; blank: all, if there are few; or names or numbers from 1, with commas; "2=DNA" gives channel 2 a name */
     Pixels(ImagePlus imp, String wanted) throws Problem {
         this.imp = imp;
         String[] existing = names(imp);
+        if (wanted.isEmpty() && existing.length > MOST) {
+            throw new Problem("The image \"" + title(imp) + "\" has " + existing.length + " channels. Are they slices or colors? "
+                    + "Image > Properties says which is which. If they are channels, choose channels=all.");
+        }
         if (wanted.isEmpty() || wanted.equalsIgnoreCase("all")) {
             names = existing;
             channels = new int[existing.length];

@@ -26,6 +26,7 @@ public class SettingsCommand implements PlugIn, ActionListener {
     private TextArea answer;
     private Button test;
     private Button choose;
+    private Button install;
 
     @Override
     public void run(String argument) {
@@ -65,10 +66,11 @@ public class SettingsCommand implements PlugIn, ActionListener {
             Panel panel = new Panel(new FlowLayout(FlowLayout.CENTER));
             choose = new Button("Choose engine...");
             test = new Button("Test engine");
-            choose.addActionListener(this);
-            test.addActionListener(this);
-            panel.add(choose);
-            panel.add(test);
+            install = new Button("Install engine...");
+            for (Button button : Arrays.asList(choose, test, install)) {
+                button.addActionListener(this);
+                panel.add(button);
+            }
             dialog.addPanel(panel);
             answer = new TextArea("The engine is the Python (or its \"microsnoop\" command) in which microsnoop is installed.\n"
                     + "Press \"Test engine\" to see whether it is found and works.", 8, 72, TextArea.SCROLLBARS_VERTICAL_ONLY);
@@ -102,6 +104,11 @@ public class SettingsCommand implements PlugIn, ActionListener {
             if (open.getPath() != null) {
                 engine.setText(open.getPath());
             }
+            return;
+        }
+        if (event.getSource() == install) {
+            new InstallCommand().ask();
+            engine.setText(Settings.load().engine);
             return;
         }
         final Settings settings = new Settings(engine.getText(), ((TextField) fields.get(1)).getText(),
