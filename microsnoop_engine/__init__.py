@@ -13,6 +13,7 @@ from .errors import torch_needed
 __version__ = "0.1.0"
 
 _MODULES = {
+    "MUSE": "multimodal.estimator",
     "ColumnRoles": "reporting.roles",
     "ComputeSettings": "distributor.compute",
     "CropSettings": "modes.settings",
@@ -23,6 +24,7 @@ _MODULES = {
     "find_image_sets": "images.inputs",
     "load_model": "model.registry",
     "measure": "modes.measure",
+    "muse": "multimodal.table",
     "open_table": "tables.formats",
     "profile": "distributor.run",
     "report": "reporting.page",
@@ -32,6 +34,7 @@ _MODULES = {
 """Modules of the public names."""
 
 __all__ = [
+    "MUSE",
     "ColumnRoles",
     "ComputeSettings",
     "CropSettings",
@@ -43,6 +46,7 @@ __all__ = [
     "find_image_sets",
     "load_model",
     "measure",
+    "muse",
     "open_table",
     "profile",
     "report",
@@ -58,6 +62,8 @@ if TYPE_CHECKING:
     from .model.registry import load_model
     from .modes.measure import measure
     from .modes.settings import CropSettings
+    from .multimodal.estimator import MUSE
+    from .multimodal.table import muse
     from .reporting.page import report
     from .reporting.roles import ColumnRoles
     from .sphering.spherize import Spherize

@@ -16,6 +16,7 @@ from ..errors import MicrosnoopError, torch_needed
 from ..storage.paths import quiet_stores
 from .inputs import add_inputs_command
 from .install import add_install_command
+from .muse import add_muse_command
 from .options import Parse, add_compute_options, add_quiet_option, make_embedder, memory_bytes
 from .profile import add_profile_commands
 from .screen import add_screen_commands
@@ -98,6 +99,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_inputs_command(commands)
     add_table_commands(commands)
     add_screen_commands(commands, parser.parse_args)
+    add_muse_command(commands)
     add_training_commands(commands)
     add_install_command(commands)
     _add_worker(commands)

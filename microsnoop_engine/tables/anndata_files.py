@@ -68,6 +68,27 @@ def open_anndata(path: Path) -> TableSource:
     return TableSource(path, (*metadata, *names), read, tuple(names))
 
 
+def row_names(path: Path) -> list[str]:
+    """Return the names of the rows of an .h5ad file or .zarr folder.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    InputError
+        If it is no such file.
+    MissingExtraError
+        If anndata is not installed.
+    """
+    return [str(name) for name in _read(path).obs_names]
+
+
 def _read(path: Path) -> Any:
     """Open a file; X stays on the disk if it is an .h5ad file."""
     anndata = _anndata("reading AnnData")
