@@ -22,8 +22,8 @@ _Z = 1.959963984540054
 def graph_clusters(features: NDArray[Any], neighbors: int = NEIGHBORS, seed: int = 0) -> NDArray[np.int32]:
     """Group rows as PhenoGraph does (Levine et al. 2015): communities of the graph of nearest neighbors.
 
-    Rows are joined with their nearest neighbors. A link weighs as much as two rows have neighbors in common (Jaccard
-    index). The Louvain algorithm of networkx finds the communities, and so their number.
+    Rows are joined with their nearest neighbors. A link weighs as much as two neighborhoods, of a row and its nearest
+    neighbors, have in common (Jaccard index). The Louvain algorithm of networkx finds communities, and so their number.
 
     Parameters
     ----------
@@ -56,15 +56,14 @@ def graph_clusters(features: NDArray[Any], neighbors: int = NEIGHBORS, seed: int
     if neighbors < 1:
         raise InputError(f"`neighbors` is {neighbors}: choose 1 or more")
     import networkx
-    from scipy.sparse import csr_array, triu
+    from scipy.sparse import csr_array, identity, triu
     from sklearn.neighbors import NearestNeighbors
 
     count = len(features)
     k = min(neighbors, count - 1)
-    found = NearestNeighbors(n_neighbors=k).fit(features).kneighbors(return_distance=False)
-    near = csr_array((np.ones(count * k), found.ravel(), np.arange(0, count * k + 1, k)), (count, count))
+    near = csr_array(NearestNeighbors(n_neighbors=k).fit(features).kneighbors_graph()) + csr_array(identity(count))
     common = (near @ near.T).multiply(near.maximum(near.T) > 0)
-    common.data /= 2 * k - common.data
+    common.data /= 2 * (k + 1) - common.data
     links = triu(common, 1).tocoo()
     graph = networkx.Graph()
     graph.add_nodes_from(range(count))
@@ -104,7 +103,7 @@ def adjusted_rand(
     >>> adjusted_rand(np.array(list("aabb")), np.array([1, 1, 2, 2])).value
     1.0
     """
-    from scipy.sparse import csr_array, eye_array
+    from scipy.sparse import csr_array, identity
 
     if len(labels) != len(assigned) or len(labels) < 2:
         raise InputError(f"{len(labels)} labels, {len(assigned)} clusters: their numbers must be equal, and at least 2")
@@ -116,7 +115,7 @@ def adjusted_rand(
     many = ((name, of) for name, of in (groups or {}).items() if of is not None and len(np.unique(of)) >= FEW_UNITS)
     unit, chosen = next(many, ("rows", None))
     if chosen is None:  # the rows of a cell are alike
-        parts, weights = eye_array(len(counts), format="csr"), counts
+        parts, weights = csr_array(identity(len(counts))), counts
     else:
         members = np.unique(chosen, return_inverse=True)[1]
         parts = csr_array((np.ones(len(cell)), (members, cell)))
