@@ -46,6 +46,7 @@ def add_muse_command(commands: Any) -> None:
 
 def run_muse(options: argparse.Namespace) -> int:
     """Join the images and the genes of the same cells into one representation (MUSE; Bao et al. 2022)."""
+    from ..errors import listing
     from ..multimodal.estimator import MUSE
     from ..multimodal.table import CLUSTERS, muse
 
@@ -62,9 +63,11 @@ def run_muse(options: argparse.Namespace) -> int:
         return 0
     for reason, count in result.left_out.items():
         print(f"{count} rows left out: {reason}")
+    genes = f"{len(result.genes)} genes ({listing(result.genes)})"
+    print(f"joined {len(result.image_features)} features of images and {genes}")
     if result.normalized:
         print("genes were counts: scaled to the median total of a cell, log(1 + x)")
-    joint, images, genes = (result.frame[name].max() for name in CLUSTERS)
-    print(f"{joint} clusters of the joint representation; of images {images}, of genes {genes}")
+    joint, of_images, of_genes = (result.frame[name].max() for name in CLUSTERS)
+    print(f"{joint} clusters of the joint representation; of images {of_images}, of genes {of_genes}")
     print(f"{len(result.frame)} rows, {len(result.features)} features: {options.out}")
     return 0

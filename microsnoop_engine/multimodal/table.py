@@ -16,9 +16,10 @@ from ..errors import InputError, listing
 from ..evaluation.clustering import graph_clusters
 from ..evaluation.missing import complete_part
 from ..storage.paths import as_path
+from ..tables.anndata_files import import_anndata, row_names
 from ..tables.features import select_features
 from ..tables.formats import is_anndata, open_table, write_table
-from ..tables.joining import match_rows
+from ..tables.joining import KEYS, match_rows
 from ..tables.outputs import check_output
 from ..tables.source import FeatureTable, TableSource, name_in_errors, read_frame
 from .estimator import MUSE
@@ -41,6 +42,8 @@ class JointTable(FeatureTable):
         ``MUSE1``, ``MUSE2``, ...; the columns of both tables that are no features; clusters of the joint
         representation, of images and of genes (``Metadata_Cluster_Joint``, ``..._Images``, ``..._Genes``).
     features : list of str
+    image_features, genes : list of str
+        The columns that were joined.
     estimator : MUSE
     left_out : dict of str to int
         Numbers of rows that are left out, by the reason.
@@ -48,6 +51,8 @@ class JointTable(FeatureTable):
         True if the genes were counts, and were normalized.
     """
 
+    image_features: list[str]
+    genes: list[str]
     estimator: MUSE
     left_out: dict[str, int]
     normalized: bool
@@ -71,8 +76,8 @@ def muse(
     Parameters
     ----------
     images, genes : str, Path, DataFrame or TableSource
-        See :func:`.open_table`. Of AnnData, X is read. Genes of other tables are all columns of numbers but the keys
-        and those that begin with ``Metadata_``.
+        See :func:`.open_table`. Of AnnData, X is read. Genes of other tables are all columns of numbers but keys and
+        those that begin with ``Metadata_``.
     on : sequence of str, optional
         Key columns, ``NAME=OTHER`` where the tables call one differently; ``obs_names`` are the names of the rows of
         AnnData. By default these, if both tables are AnnData, or else those of :func:`.combine`.
@@ -96,8 +101,8 @@ def muse(
         If rows cannot be matched (see :func:`.combine`), fewer than ten cells have all numbers in both tables, or
         ``out`` cannot be written.
     """
-    if out is not None:
-        check_output(as_path(out), inputs=(images, genes))
+    if out is not None and check_output(as_path(out), inputs=(images, genes)) == ".h5ad":
+        import_anndata("writing .h5ad files")
     a, picture_names = _read(images, features, objects)
     b, gene_names = _read(genes, None, None, [word.partition("=")[2] or word for word in on or ()])
     if on is None and NAMES in a and NAMES in b:
@@ -124,7 +129,8 @@ def muse(
     frame = frame.assign(**dict(zip(CLUSTERS, found, strict=True)))
     if out is not None:
         write_table(frame, out, joint, like, rows_b)
-    return JointTable(frame, joint, fitted, {why: count for why, count in left_out.items() if count}, normalized)
+    left_out = {reason: count for reason, count in left_out.items() if count}
+    return JointTable(frame, joint, picture_names, gene_names, fitted, left_out, normalized)
 
 
 def _read(
@@ -137,12 +143,11 @@ def _read(
         chosen = select_features(source, features or "all")
     else:
         numbers = [str(name) for name in frame.select_dtypes("number")]
-        chosen = [name for name in numbers if name not in keys and not name.startswith("Metadata_")]
+        other = {*keys, *(name for names in KEYS for name in names)}
+        chosen = [name for name in numbers if name not in other and not name.startswith("Metadata_")]
         if not chosen:
             raise InputError(f"'{source.path}' has no columns of genes: it has {listing(source.columns)}")
     if is_anndata(table) and NAMES not in frame:
-        from ..tables.anndata_files import row_names
-
         frame[NAMES] = row_names(as_path(table))
     return frame, chosen
 

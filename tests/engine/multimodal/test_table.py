@@ -1,5 +1,7 @@
 """Tables of images and genes are joined by names or keys; what is left out is counted, and nothing is guessed."""
 
+import sys
+
 import anndata
 import numpy as np
 import pandas as pd
@@ -8,23 +10,23 @@ from sklearn.metrics import adjusted_rand_score
 
 from microsnoop_engine import MUSE, evaluate, muse
 from microsnoop_engine.cli.main import main
-from microsnoop_engine.errors import InputError
+from microsnoop_engine.errors import InputError, MissingExtraError
 from microsnoop_engine.multimodal.simulation import simulate_cells
 from microsnoop_engine.multimodal.table import log_normalize
 
 QUICK = {"dimension": 12, "warmup": 10, "epochs": 20, "renewal": 10, "learning_rate": 2e-3}
-CELLS = 150
+CELLS, FEATURES, GENES = 150, 120, 150
 NAMES = np.array([f"cell-{number}" for number in range(CELLS)], object)
 
 
 @pytest.fixture(scope="module")
 def cells():
-    return simulate_cells(CELLS, 4, genes=60, image_features=40, gene_decay=5, seed=3)
+    return simulate_cells(CELLS, 4, genes=GENES, image_features=FEATURES, gene_decay=5, seed=3)
 
 
 @pytest.fixture
 def images(cells):
-    columns = [f"Cells_Microsnoop_E{number:03d}_DNA" for number in range(40)]
+    columns = [f"Cells_Microsnoop_E{number:03d}_DNA" for number in range(FEATURES)]
     return pd.DataFrame(cells.images, columns=columns).assign(Metadata_Cell=NAMES, Metadata_Field=1)
 
 
@@ -35,7 +37,7 @@ def rna(cells, tmp_path):
     data = anndata.AnnData(
         cells.genes[order],
         obs=pd.DataFrame({"type": [f"type {number}" for number in cells.types[order]]}, index=NAMES[order]),
-        var=pd.DataFrame(index=np.array([f"Gene{number}" for number in range(60)], object)),
+        var=pd.DataFrame(index=np.array([f"Gene{number}" for number in range(GENES)], object)),
         obsm={"spatial": np.column_stack([order, -order]).astype(float)},
     )
     data.write_h5ad(tmp_path / "rna.h5ad")
@@ -56,7 +58,7 @@ def test_rows_are_matched_by_key_in_any_order(cells, images, rna):
 def test_anndata_in_and_out(cells, images, rna, tmp_path):
     """Rows are found by their names; rows that only one table has are counted; names, obs and obsm are kept."""
     pictures = anndata.AnnData(cells.images, obs=pd.DataFrame({"area": np.arange(CELLS)}, index=NAMES))
-    pictures.var_names = images.columns[:40]
+    pictures.var_names = images.columns[:FEATURES]
     pictures[20:].copy().write_h5ad(tmp_path / "images.h5ad")
     anndata.read_h5ad(rna)[:140].copy().write_h5ad(tmp_path / "fewer.h5ad")
     out = tmp_path / "joint.h5ad"
@@ -86,17 +88,35 @@ def test_rows_without_all_numbers_are_left_out_and_counted(images, rna):
 
 
 def test_counts_are_normalized_and_empty_cells_left_out(images, cells):
-    counts = pd.DataFrame(np.round(cells.genes * 9), columns=[f"Gene{number}" for number in range(60)])
+    counts = pd.DataFrame(np.round(cells.genes * 9), columns=[f"Gene{number}" for number in range(GENES)])
     counts.iloc[5] = 0
     counts["Metadata_Cell"] = NAMES
     result = muse(images, counts, ["Metadata_Cell"], estimator=MUSE(**QUICK))
     assert result.normalized
     assert result.left_out == {"no counts of genes": 1}
     kept = np.arange(CELLS) != 5
-    normal = log_normalize(counts.iloc[kept, :60].to_numpy())
-    np.testing.assert_allclose(np.expm1(normal).sum(1), np.median(counts.iloc[kept, :60].sum(axis=1)))
+    normal = log_normalize(counts.iloc[kept, :GENES].to_numpy())
+    np.testing.assert_allclose(np.expm1(normal).sum(1), np.median(counts.iloc[kept, :GENES].sum(axis=1)))
     alone = MUSE(**QUICK).fit(cells.images[kept], normal)
     np.testing.assert_allclose(result.frame[result.features], alone.joint_, atol=1e-5)
+
+
+def test_numbers_of_images_and_objects_are_no_genes(images, cells):
+    numbers = {"ImageNumber": 1, "ObjectNumber": np.arange(CELLS), "Metadata_Dose": 2.0}
+    genes = pd.DataFrame(cells.genes, columns=[f"Gene{number}" for number in range(GENES)]).assign(**numbers)
+    result = muse(images.assign(**numbers), genes.iloc[::-1], estimator=MUSE(**QUICK))
+    assert result.genes == [f"Gene{number}" for number in range(GENES)]
+    assert len(result.image_features) == FEATURES
+    alone = MUSE(**QUICK).fit(cells.images, cells.genes)
+    np.testing.assert_allclose(result.frame[result.features], alone.joint_, atol=1e-5)
+
+
+def test_without_anndata_the_name_of_the_output_is_refused_before_the_training(images, cells, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "anndata", None)
+    genes = pd.DataFrame(cells.genes).add_prefix("Gene").assign(Metadata_Cell=NAMES)
+    endless = MUSE(epochs=10**9)
+    with pytest.raises(MissingExtraError, match="files needs the package 'anndata'"):
+        muse(images, genes, ["Metadata_Cell"], estimator=endless, out=tmp_path / "joint.h5ad")
 
 
 def test_what_cannot_be_matched(images, rna, cells, tmp_path):
@@ -108,7 +128,7 @@ def test_what_cannot_be_matched(images, rna, cells, tmp_path):
         muse(images.assign(Metadata_Field=np.arange(CELLS)), rna, ["Metadata_Field=obs_names"])
     for name in ("a", "b"):
         numbered = anndata.AnnData(cells.images)
-        numbered.var_names = images.columns[:40]
+        numbered.var_names = images.columns[:FEATURES]
         numbered.write_h5ad(tmp_path / f"{name}.h5ad")
     with pytest.raises(InputError, match="no names but their numbers"):
         muse(tmp_path / "a.h5ad", tmp_path / "b.h5ad")
