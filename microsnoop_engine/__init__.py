@@ -13,6 +13,7 @@ from .errors import torch_needed
 __version__ = "0.1.0"
 
 _MODULES = {
+    "MUSE": "multimodal.estimator",
     "ColumnRoles": "reporting.roles",
     "ComputeSettings": "distributor.compute",
     "CropSettings": "modes.settings",
@@ -27,6 +28,7 @@ _MODULES = {
     "load_model": "model.registry",
     "measure": "modes.measure",
     "normalize": "sphering.normalized_table",
+    "muse": "multimodal.table",
     "open_table": "tables.formats",
     "profile": "distributor.run",
     "report": "reporting.page",
@@ -37,6 +39,7 @@ _MODULES = {
 """Modules of the public names."""
 
 __all__ = [
+    "MUSE",
     "ColumnRoles",
     "ComputeSettings",
     "CropSettings",
@@ -51,6 +54,7 @@ __all__ = [
     "find_image_sets",
     "load_model",
     "measure",
+    "muse",
     "normalize",
     "open_table",
     "profile",
@@ -68,6 +72,8 @@ if TYPE_CHECKING:
     from .model.registry import load_model
     from .modes.measure import measure
     from .modes.settings import CropSettings
+    from .multimodal.estimator import MUSE
+    from .multimodal.table import muse
     from .reporting.page import report
     from .reporting.roles import ColumnRoles
     from .sphering.comparison import compare_corrections

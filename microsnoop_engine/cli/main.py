@@ -21,6 +21,7 @@ from .explain import add_explain_command
 from .illumination import add_illumination_command
 from .inputs import add_inputs_command
 from .install import add_install_command
+from .muse import add_muse_command
 from .normalizing import add_normalizing_commands
 from .options import Parse, add_compute_options, add_quiet_option, make_embedder, memory_bytes
 from .profile import add_profile_commands
@@ -115,6 +116,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_screen_commands(commands, parser.parse_args)
     add_train_command(commands)
     add_weights_commands(commands)
+    add_muse_command(commands)
     add_install_command(commands)
     _add_worker(commands)
     return parser

@@ -117,7 +117,7 @@ def _add_evaluate(commands: Any) -> None:
         type=names_argument,
         default=("knn",),
         metavar="A,B",
-        help="knn (default), linear, mlp, silhouette, map, nsc, nscb",
+        help="knn (default), linear, mlp, silhouette, ari, map, nsc, nscb",
     )
     parser.add_argument("--compound", metavar="COLUMN", help="for nsc and nscb")
     parser.add_argument("--batch", metavar="COLUMN", help="for nscb: plate or week")

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..errors import InputError, listing, require_columns
+from .clustering import kmeans_ari
 from .metrics import average_precisions, cross_validated_predict, knn_correct, nsc, silhouettes
 from .missing import complete_part
 from .neighbors import has_direction
@@ -19,7 +20,7 @@ from .scores import SCORES, estimate
 
 log = logging.getLogger(__name__)
 
-TASKS = ("knn", "linear", "mlp", "silhouette", "map", "nsc", "nscb")
+TASKS = ("knn", "linear", "mlp", "silhouette", "ari", "map", "nsc", "nscb")
 MANY_LABELS = 10
 """Number of labels from which they are taken as a sample of labels, and the interval of ``map`` is one over labels."""
 _SHOWN = {"map": {"balanced_accuracy": "map"}} | {name: {"accuracy": name} for name in ("silhouette", "nsc", "nscb")}
@@ -55,8 +56,8 @@ def evaluate_frame(
     features : sequence of str
     label : str
         Column of the labels, such as the mechanism of action.
-    tasks : sequence of {'knn', 'linear', 'mlp', 'silhouette', 'map', 'nsc', 'nscb'}
-        See :mod:`microsnoop_engine.evaluation.metrics`.
+    tasks : sequence of {'knn', 'linear', 'mlp', 'silhouette', 'ari', 'map', 'nsc', 'nscb'}
+        See :mod:`microsnoop_engine.evaluation.metrics`, for ``ari`` :func:`.kmeans_ari`.
     compound, batch : str, optional
         Columns for ``nsc`` and ``nscb``.
     groups : str, optional
@@ -109,6 +110,10 @@ def evaluate_frame(
     directed = has_direction(values)
     results: list[dict[str, float | str]] = []
     for task in tasks:
+        if task == "ari":
+            kinds = {str(groups): group_of} | parts
+            results.append({"task": "ari", **asdict(kmeans_ari(values, labels, kinds))})
+            continue
         cosine = task in ("map", "nsc", "nscb", "silhouette") or (task == "knn" and metric == "cosine")
         rows = directed if cosine else np.ones(len(values), bool)
         if task in ("nsc", "nscb"):

@@ -69,9 +69,30 @@ def open_anndata(path: Path) -> TableSource:
     return TableSource(path, (*metadata, *names), read, tuple(names), _provenance(data))
 
 
+def row_names(path: Path) -> list[str]:
+    """Return the names of the rows of an .h5ad file or .zarr folder.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    InputError
+        If it is no such file.
+    MissingExtraError
+        If anndata is not installed.
+    """
+    return [str(name) for name in _read(path).obs_names]
+
+
 def _read(path: Path) -> Any:
     """Open a file; X stays on the disk if it is an .h5ad file."""
-    anndata = _anndata("reading AnnData")
+    anndata = import_anndata("reading AnnData")
     try:
         if path_kind(path) == "folder":
             return anndata.read_zarr(path)
@@ -134,7 +155,7 @@ def write_anndata(
     MissingExtraError
         If anndata is not installed.
     """
-    anndata = _anndata("writing .h5ad files")
+    anndata = import_anndata("writing .h5ad files")
     features = list(features)
     obs = frame.drop(columns=features)
     obs = pd.DataFrame({str(name): _storable(obs[name]) for name in obs}, index=range(len(obs)))
@@ -221,8 +242,23 @@ def _text(values: pd.Series) -> Any:
     return pd.Categorical.from_codes(codes, pd.Index(np.array(categories, object), dtype=object))
 
 
-def _anndata(purpose: str) -> Any:
-    """Import anndata, or name the command that installs it."""
+def import_anndata(purpose: str) -> Any:
+    """Import anndata, or name the command that installs it.
+
+    Parameters
+    ----------
+    purpose : str
+        The task that needs it; begins the message.
+
+    Returns
+    -------
+    module
+
+    Raises
+    ------
+    MissingExtraError
+        If anndata is not installed.
+    """
     try:
         return import_module("anndata")
     except ImportError:

@@ -44,7 +44,7 @@ def evaluate(
         See :func:`.open_table`.
     label : str
         Column of the labels, such as the mechanism of action.
-    tasks : sequence of {'knn', 'linear', 'mlp', 'silhouette', 'map', 'nsc', 'nscb'}
+    tasks : sequence of {'knn', 'linear', 'mlp', 'silhouette', 'ari', 'map', 'nsc', 'nscb'}
     features : str or sequence of str
         See :func:`.select_features`.
     compound, batch, groups, neighbors, metric

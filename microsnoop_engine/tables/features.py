@@ -38,7 +38,7 @@ _OBJECTS = re.compile(
 _COMPARTMENTS = ("Nuclei", "Nucleus", "Cells", "Cell", "Cytoplasm")
 # IN Carta's measurements end in the wavelength that they were made on; borders and centers are positions
 _IN_CARTA = re.compile(r"^.+(?<! Max left border)(?<! Max top border)(?<! cg X)(?<! cg Y) wv\d+$")
-_COMPONENT = re.compile(r"^PC\d+$")
+_COMPONENT = re.compile(r"^(PC|MUSE)\d+$")
 _NOT_FEATURES = re.compile(rf"^(Metadata_.*|{_KEYS}|{_POSITIONS}|{_IMAGES}|{_RUNS}|{_ROW_NUMBERS})$")
 
 

@@ -37,6 +37,7 @@ def test_profile_gives_the_same_table(tmp_path, model):
     ("arguments", "needed"),
     [
         (["train", "."], "this needs the package 'torch': pip install \"microsnoop[torch]\""),
+        (["muse", "LoadData.csv", "LoadData.csv"], "this needs the package 'torch': pip install \"microsnoop[torch]\""),
         (["profile", "LoadData.csv", "--device", "cuda"], "--device cuda needs the package 'torch'"),
     ],
 )

@@ -1,0 +1,73 @@
+"""The command that joins images with genes: muse."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from .options import add_quiet_option, names_argument, path_argument
+
+
+def add_muse_command(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser("muse", help="join images with genes of the same cells", description=run_muse.__doc__)
+    parser.add_argument("images", type=path_argument, metavar="IMAGES", help="table of image features, or .h5ad")
+    parser.add_argument("genes", type=path_argument, metavar="RNA", help=".h5ad, or a table with a column per gene")
+    parser.add_argument(
+        "--on",
+        type=names_argument,
+        metavar="A,B",
+        help="key columns, NAME=OTHER where RNA calls one differently; obs_names are the names of rows of .h5ad files; "
+        "default: these, or image and object number, or plate and well",
+    )
+    parser.add_argument(
+        "--features",
+        default="all",
+        metavar="WHICH",
+        help="of IMAGES: microsnoop, classical, all (default), or a regular expression for the names of columns",
+    )
+    parser.add_argument("--objects", metavar="NAME", help="of a CellProfiler export: the object set whose rows to read")
+    parser.add_argument(
+        "--dimension", type=int, default=100, metavar="N", help="of the joint representation; default: 100"
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
+    parser.add_argument(
+        "-o",
+        "--out",
+        type=path_argument,
+        default=Path("joint.h5ad"),
+        metavar="FILE",
+        help="ends in .h5ad, .parquet, .csv, .csv.gz or .sqlite; default: joint.h5ad",
+    )
+    add_quiet_option(parser)
+    parser.set_defaults(run=run_muse)
+
+
+def run_muse(options: argparse.Namespace) -> int:
+    """Join the images and the genes of the same cells into one representation (MUSE; Bao et al. 2022)."""
+    from ..errors import listing
+    from ..multimodal.estimator import MUSE
+    from ..multimodal.table import CLUSTERS, muse
+
+    result = muse(
+        options.images,
+        options.genes,
+        options.on,
+        features=options.features,
+        estimator=MUSE(options.dimension, seed=options.seed),
+        objects=options.objects,
+        out=options.out,
+    )
+    if options.quiet:
+        return 0
+    for reason, count in result.left_out.items():
+        print(f"{count} rows left out: {reason}")
+    genes = f"{len(result.genes)} genes ({listing(result.genes)})"
+    print(f"joined {len(result.image_features)} features of images and {genes}")
+    if result.normalized:
+        print("genes were counts: scaled to the median total of a cell, log(1 + x)")
+    joint, of_images, of_genes = (result.frame[name].max() for name in CLUSTERS)
+    print(f"{joint} clusters of the joint representation; of images {of_images}, of genes {of_genes}")
+    print(f"{len(result.frame)} rows, {len(result.features)} features: {options.out}")
+    return 0

@@ -1,0 +1,4 @@
+"""Join images and genes of the same cells.
+
+May import: tables, evaluation, storage, errors.
+"""
