@@ -102,6 +102,45 @@ function drawClusters() {
   }), { ...CONFIG, displayModeBar: false });
 }
 
+// ---- cells of a treatment beside controls ----------------------------------------------------------------------------
+const MOST_PICTURES = 6; // of a treatment, and of the controls
+
+function drawMontage() {
+  const pictured = data.treatment ? data.treatment.map((name, row) => row).filter((row) => data.thumbnails[row]) : [];
+  const controls = pictured.filter((row) => data.negative[row]), treated = pictured.filter((row) => data.treatment[row] && !data.negative[row]);
+  if (!controls.length || !treated.length) return;
+  show("montage");
+  const names = [...new Set(treated.map((row) => data.treatment[row]))].sort((a, b) => a.localeCompare(b, undefined, { numeric: true }));
+  byId("montage-lead").textContent = `Up to ${MOST_PICTURES} ${data.rows} of each; ${data.thumbnail_note}.`;
+  const choice = byId("montage-choice");
+  fill(choice, names);
+  const column = (title, rows) => {
+    const part = element("div"), shown = rows.slice(0, MOST_PICTURES);
+    part.append(element("h3", `${title} (${shown.length} of ${count(rows.length, data.rows)})`));
+    for (const row of shown) {
+      const figure = element("figure"), picture = element("img");
+      picture.src = data.thumbnails[row];
+      picture.alt = `some cells of ${data.names[row]}`;
+      figure.append(picture, data.names[row]);
+      figure.onclick = () => select(row);
+      part.append(figure);
+    }
+    return part;
+  };
+  const spread = (rows) => { // over the table, so that all plates are seen
+    const step = Math.max(rows.length / MOST_PICTURES, 1);
+    const first = Array.from({ length: Math.min(rows.length, MOST_PICTURES) }, (_, n) => rows[Math.floor(n * step)]);
+    return [...first, ...rows.filter((row) => !first.includes(row))];
+  };
+  const draw = () => {
+    const name = names[choice.value], rows = treated.filter((row) => data.treatment[row] === name), said = activityOf(name);
+    byId("montage-pictures").replaceChildren(
+      column(said ? `${name}, ${said}` : name, spread(rows)), column("negative controls", spread(controls)));
+  };
+  choice.onchange = draw;
+  draw();
+}
+
 // ---- corrections -----------------------------------------------------------------------------------------------------
 function drawCorrections() {
   if (!data.corrections) return;
@@ -182,6 +221,8 @@ function drawSearch() {
     select(rows[0]);
     const treatment = data.treatment && data.treatment[rows[0]], nearest = data.nearest ? Object.keys(data.nearest) : [];
     if (nearest.includes(treatment)) { byId("nearest-choice").value = nearest.indexOf(treatment); byId("nearest-choice").onchange(); }
+    const montage = [...byId("montage-choice").options].findIndex((option) => option.text === treatment);
+    if (montage >= 0) { byId("montage-choice").value = montage; byId("montage-choice").onchange(); }
     const curves = tested() ? tested().curves : [], curve = curves.findIndex(({ name }) => treatment && treatment.startsWith(name));
     if (curve >= 0) { byId("curve-choice").value = curve; byId("curve-choice").onchange(); }
     byId(data.maps.length ? "map" : "nearest").scrollIntoView({ block: "start" });

@@ -9,6 +9,7 @@ drawReplicates();
 drawActivity();
 drawCurves();
 drawNearest();
+drawMontage();
 drawClusters();
 drawCorrections();
 drawSphering();

@@ -353,3 +353,27 @@ def test_an_interrupted_report_leaves_the_old_one(page_file, monkeypatch):
     monkeypatch.undo()
     assert page_file.read_bytes() == before
     assert [path.name for path in page_file.parent.glob(".*")] == []
+
+
+def test_cells_of_a_treatment_stand_beside_controls(frame, tmp_path):
+    """A picture for every well but one."""
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.support.ui import Select
+
+    page = make_page(frame, FEATURES, ROLES)
+    pixel = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw=="
+    pictures = json.dumps({row: pixel for row in range(48) if row != 8})
+    (tmp_path / "page.html").write_text(page.replace('"thumbnails": {}', f'"thumbnails": {pictures}'), encoding="utf-8")
+    with browser(1280) as window:
+        window.get((tmp_path / "page.html").as_uri())
+        Select(window.find_element(By.ID, "montage-choice")).select_by_visible_text("a 0.25")
+        titles = [title.text for title in window.find_elements(By.CSS_SELECTOR, "#montage-pictures h3")]
+        assert re.fullmatch(r"a 0.25, (not )?active \(p . 0.\d+\) \(1 of 1 well\)", titles[0])  # well 8 has no picture
+        assert titles[1] == "negative controls (6 of 8 wells)"
+        captions = [figure.text for figure in window.find_elements(By.CSS_SELECTOR, "#montage-pictures figure")]
+        assert captions[0] == "P2 B03"
+        assert {caption.split()[0] for caption in captions[1:]} == {"P1", "P2"}
+        picture = window.find_element(By.CSS_SELECTOR, "#montage-pictures img")
+        window.execute_script("arguments[0].parentElement.click()", picture)
+        assert window.find_element(By.CSS_SELECTOR, "#details h3").text == "P2 B03"
+        assert [entry for entry in window.get_log("browser") if entry["level"] == "SEVERE"] == []
