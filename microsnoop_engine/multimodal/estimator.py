@@ -74,6 +74,11 @@ class MUSE(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
     losses_ : list of dict of str to float
         Mean of each term in each epoch: ``images``, ``genes``, ``sparsity``, ``image_triplets``, ``gene_triplets``.
     network_ : JointAutoencoder
+
+    Notes
+    -----
+    Terms are means over entries and dimensions, and triplet losses are shares of the margin, so that weights do not depend
+    on the numbers of genes and cells; they are not on the scale of the authors' program.
     """
 
     def __init__(

@@ -11,7 +11,7 @@ _TINY = 1e-12
 
 
 class JointAutoencoder(nn.Module):
-    """Two encoders, one joint representation, two decoders (Methods, network architecture).
+    """Two encoders, one joint representation, two decoders (Bao et al. 2022, Methods).
 
     Each encoder has two dense layers: ``h = tanh(W2 elu(W1 x))``. The joint representation is linear in both:
     ``z = W [h_images, h_genes] + b``. Each decoder sees ``z`` through a square selection matrix, whose rows belong to
