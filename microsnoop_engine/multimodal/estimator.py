@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -16,14 +14,17 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..evaluation.clustering import graph_clusters
-from .network import JointAutoencoder, reconstruction_loss, selection_penalty, triplet_loss
+from .network import (
+    JointAutoencoder,
+    reconstruction_loss,
+    seeded,
+    selection_penalty,
+    triplet_loss,
+    triplet_margin,
+)
 
 FEWEST = 10
 """Smallest number of cells that can be joined."""
-FAR = 0.2
-"""Share of the pairs of cells that count as near, and as far, for the margin."""
-SAMPLE = 2000
-"""Number of cells that the margin is estimated on."""
 Blocks = tuple[Tensor, Tensor]
 
 
@@ -74,6 +75,11 @@ class MUSE(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
     losses_ : list of dict of str to float
         Mean of each term in each epoch: ``images``, ``genes``, ``sparsity``, ``image_triplets``, ``gene_triplets``.
     network_ : JointAutoencoder
+
+    Notes
+    -----
+    Terms are means over entries and dimensions, and triplet losses are shares of the margin, so that weights do not
+    depend on the numbers of genes and cells; they are not on the scale of the authors' program.
     """
 
     def __init__(
@@ -137,7 +143,7 @@ class MUSE(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
             _spread(self._pca.fit_transform(pictures)),
             _spread((expression - self._gene_means)[observed]),
         )
-        with _seeded(self.seed):
+        with seeded(self.seed):
             self._fit(self._blocks(pictures, expression), torch.from_numpy(observed))
         return self
 
@@ -167,7 +173,7 @@ class MUSE(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
         pictures, expression = _checked(images, genes)
         if (found := (pictures.shape[1], expression.shape[1])) != self.n_features_in_:
             raise InputError(f"{found} features of images and genes: the fit had {self.n_features_in_}")
-        with _seeded(self.seed), torch.no_grad():
+        with seeded(self.seed), torch.no_grad():
             return self.network_.encode(self._blocks(pictures, expression))[0].numpy()
 
     def _check_settings(self) -> None:
@@ -195,7 +201,7 @@ class MUSE(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
         for _ in range(self.warmup):
             self._epoch(optimizer, blocks, observed)
         with torch.no_grad():
-            self.margin_ = _margin(network.encode(blocks)[0])
+            self.margin_ = triplet_margin(network.encode(blocks)[0])
         clusters = self._cluster(_leading(blocks))
         for epoch in range(self.epochs):
             if epoch and epoch % self.renewal == 0:
@@ -266,23 +272,3 @@ def _leading(blocks: Blocks) -> list[NDArray[Any]]:
     images, genes = (block.numpy() for block in blocks)
     count = min(images.shape[1], genes.shape[1], len(genes) - 1)
     return [images, PCA(count, svd_solver="randomized", random_state=0).fit_transform(genes)]
-
-
-def _margin(z: Tensor) -> float:
-    """Return the difference of the medians of the farthest and of the nearest fifth of distances between cells."""
-    distances = torch.pdist(z[torch.randperm(len(z))[:SAMPLE]]).sort().values
-    count = max(int(FAR * len(distances)), 1)
-    return max(float(distances[-count:].median() - distances[:count].median()), 1e-6)
-
-
-@contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Compute on one core, so that sums have one order, with random numbers of their own."""
-    threads = torch.get_num_threads()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        torch.set_num_threads(1)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(threads)

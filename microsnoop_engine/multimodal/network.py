@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 
 HIDDEN = 128
 """Width of the hidden layers."""
+FAR = 0.2
+"""Share of the pairs of cells that count as near, and as far, for the margin."""
+SAMPLE = 2000
+"""Number of cells that the margin is estimated on."""
 _TINY = 1e-12
 
 
 class JointAutoencoder(nn.Module):
-    """Two encoders, one joint representation, two decoders (Methods, network architecture).
+    """Two encoders, one joint representation, two decoders (Bao et al. 2022, Methods).
 
     Each encoder has two dense layers: ``h = tanh(W2 elu(W1 x))``. The joint representation is linear in both:
     ``z = W [h_images, h_genes] + b``. Each decoder sees ``z`` through a square selection matrix, whose rows belong to
@@ -117,3 +124,33 @@ def triplet_loss(z: Tensor, clusters: Tensor, margin: float) -> Tensor:
     farthest = distances.masked_fill(~positive, 0).amax(1)
     nearest = distances.masked_fill(~other, torch.inf).amin(1)
     return (farthest - nearest + margin)[anchors].clamp(min=0).mean()
+
+
+def triplet_margin(z: Tensor) -> float:
+    """Return how much farther apart far cells are than near ones.
+
+    Parameters
+    ----------
+    z : Tensor (n, d)
+
+    Returns
+    -------
+    float
+        Difference of the medians of the farthest and of the nearest fifth of distances between cells, above 0.
+    """
+    distances = torch.pdist(z[torch.randperm(len(z))[:SAMPLE]]).sort().values
+    count = max(int(FAR * len(distances)), 1)
+    return max(float(distances[-count:].median() - distances[:count].median()), 1e-6)
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Compute on one core, so that sums have one order, with random numbers of a seed; the caller's stay."""
+    threads = torch.get_num_threads()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)

@@ -52,7 +52,7 @@ def simulate_cells(
     gene_decay: float = 0.5,
     seed: int = 0,
 ) -> SimulatedCells:
-    """Simulate images and genes of the same cells (Bao et al. 2022, Methods, simulation of two modalities).
+    """Simulate images and genes of the same cells (after Bao et al. 2022, Methods).
 
     Genes cannot tell apart some types of the first half, images some of the second half. Cells of a type are normally
     distributed in the latent space of each modality. Genes are a random linear map of it without its negative part;
