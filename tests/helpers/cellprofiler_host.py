@@ -32,6 +32,7 @@ from cellprofiler_core.object import Objects, ObjectSet
 from cellprofiler_core.pipeline import Pipeline
 from cellprofiler_core.utilities.core.modules import instantiate_module
 from cellprofiler_core.workspace import Workspace
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 
@@ -97,6 +98,7 @@ class FigureStandIn:
     def __init__(self):
         self.figure = Figure(figsize=(6.4, 4.8), constrained_layout=True)  # 640 x 480 pixels, as new windows have
         self.figure.set_constrained_layout_pads(w_pad=0.1, h_pad=0.05, wspace=0, hspace=0)
+        FigureCanvasAgg(self.figure)
 
     def set_subplots(self, shape):
         self.grid = self.figure.add_gridspec(shape[1], shape[0])

@@ -3,11 +3,9 @@
     xvfb-run -a python cellprofiler_window.py PIPELINE IMAGES FOLDER OLD_PIPELINES [STEP ...]
 
 By default all steps. FOLDER receives seen.json, a dictionary of observations, and the pictures. The main thread belongs
-to the window: this file works in a thread of its own, and asks the main thread to do things. Message boxes are noted
-and answered.
+to the window: this file works in a thread of its own, and asks the main thread to do things (wx_window.py).
 """
 
-import itertools
 import json
 import os
 import sys
@@ -21,90 +19,13 @@ import numpy
 import psutil
 import wx
 from cellprofiler_core.setting import ValidationError
-from PIL import ImageGrab
+from readable_figures import unreadable
+from wx_window import boxes, errors, on_main_thread, picture, press_labeled, shown, wait_for, walk
 
 PIPELINE, IMAGES, FOLDER, OLD = (Path(argument).absolute() for argument in sys.argv[1:5])
 WANTED = sys.argv[5:]
 MODULE = "MeasureMicrosnoopFeatures"
-seen = {"errors": []}
-boxes = []
-
-
-def answer_box(message, caption="", *arguments, **options):
-    """Note a message box, and press *OK*."""
-    boxes.append([caption, message])
-    return wx.OK
-
-
-def answer_dialog(dialog):
-    """Note a message dialog, and press *Cancel*."""
-    boxes.append([dialog.GetMessage(), dialog.GetExtendedMessage()])
-    return wx.ID_CANCEL
-
-
-wx.MessageBox = answer_box
-wx.MessageDialog.ShowModal = answer_dialog
-
-
-def on_main_thread(function, patience=120):
-    """Let the main thread do something, and return what it returned."""
-    done, out = threading.Event(), []
-
-    def call():
-        try:
-            out.append(function())
-        except BaseException:  # noqa: BLE001 the main thread goes on
-            seen["errors"].append(traceback.format_exc())
-        done.set()
-
-    wx.CallAfter(call)
-    if not done.wait(patience):
-        raise RuntimeError("the window did not answer")
-    return out[0] if out else None
-
-
-def wait_for(condition, what, patience=60):
-    """Wait until something is true, as seen by the main thread."""
-    deadline = time.monotonic() + patience
-    while not (found := on_main_thread(condition)):
-        if time.monotonic() > deadline:
-            raise RuntimeError(f"waited in vain for {what}")
-        time.sleep(0.1)
-    return found
-
-
-def walk(window):
-    """All windows inside a window."""
-    yield window
-    for child in window.GetChildren():
-        yield from walk(child)
-
-
-def shown(kind, inside):
-    """Widgets of a kind that can be seen, from top to bottom."""
-    found = [w for w in walk(inside) if isinstance(w, kind) and w.IsShownOnScreen()]
-    return sorted(found, key=lambda w: w.GetScreenPosition().y)
-
-
-def press(button):
-    """Press a button."""
-    event = wx.CommandEvent(wx.wxEVT_BUTTON, button.GetId())
-    event.SetEventObject(button)
-    button.GetEventHandler().ProcessEvent(event)
-
-
-def picture(window, name):
-    """Save what the screen shows of a window."""
-    on_main_thread(window.Raise)
-    time.sleep(0.5)
-    box = on_main_thread(window.GetScreenRect)
-    area = (box.x, box.y, box.x + box.width, box.y + box.height)
-    ImageGrab.grab(area, xdisplay=os.environ["DISPLAY"]).save(FOLDER / name)
-
-
-def press_labeled(label, inside):
-    """Press the last button with a label that can be seen."""
-    press([b for b in shown(wx.Button, inside) if b.GetLabel() == label][-1])
+seen = {"errors": errors}
 
 
 def engines():
@@ -135,21 +56,6 @@ def gone(what, patience=10):
 def displays():
     """Windows of the module that are open."""
     return [w for w in wx.GetTopLevelWindows() if w.IsShown() and w.GetTitle().startswith(MODULE + " #")]
-
-
-def overlaps(figure):
-    """Texts of a figure that leave the canvas or overlap."""
-    from matplotlib.text import Text
-
-    figure.canvas.draw()
-    renderer, (width, height) = figure.canvas.get_renderer(), figure.canvas.get_width_height()
-    texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
-    extents = [(text.get_text(), text.get_window_extent(renderer)) for text in texts]
-    wrong = [text for text, box in extents if min(box.x0, box.y0, width - box.x1, height - box.y1) < 0]
-    for (text, box), (other, place) in itertools.combinations(extents, 2):
-        if box.x0 < place.x1 and place.x0 < box.x1 and box.y0 < place.y1 and place.y0 < box.y1:
-            wrong.append([text, other])
-    return wrong
 
 
 class Session:
@@ -205,7 +111,7 @@ def step_settings(session):
     session.select()
     on_main_thread(lambda: session.frame.SetSize(1150, wx.GetDisplaySize().height))
     time.sleep(1)
-    picture(session.frame, "settings.png")
+    picture(session.frame, FOLDER / "settings.png")
     seen["labels"] = on_main_thread(lambda: [w.GetLabel() for w in shown(wx.StaticText, session.frame)])
     seen["buttons"] = on_main_thread(lambda: [w.GetLabel() for w in shown(wx.Button, session.frame)])
     before = len(session.module.object_sets)
@@ -274,8 +180,8 @@ def step_test_mode(session):
     time.sleep(0.5)
     seen["display"] = [display.GetTitle(), [axes.get_title() for axes in display.figure.axes]]
     seen["display, size"] = list(display.figure.canvas.get_width_height())
-    seen["display, unreadable"] = on_main_thread(lambda: overlaps(display.figure))
-    picture(display, "display.png")
+    seen["display, unreadable"] = on_main_thread(lambda: unreadable(display.figure))
+    picture(display, FOLDER / "display.png")
     first = engines()
     session.step()
     seen["engines in test mode"] = [first, engines()]
@@ -446,11 +352,11 @@ def drive():
             try:
                 step(session)
             except Exception:  # noqa: BLE001 the other steps are worth seeing
-                seen["errors"].append(f"{step.__name__}\n{traceback.format_exc()}")
+                errors.append(f"{step.__name__}\n{traceback.format_exc()}")
             seen["seconds"][step.__name__] = time.monotonic() - began
         seen["in the end"] = [gone(engines), gone(folders)]
     except Exception:  # noqa: BLE001 the tests show it
-        seen["errors"].append(traceback.format_exc())
+        errors.append(traceback.format_exc())
     (FOLDER / "seen.json").write_text(json.dumps(seen, indent=1, default=str))
     os._exit(0)
 
