@@ -23,6 +23,7 @@ if [ ! -f "${IJ_JAR:-/usr/share/java/ij.jar}" ]; then missing+=(imagej); fi
 if ! command -v javac >/dev/null; then missing+=(openjdk-17-jdk); fi
 if ! command -v Xvfb >/dev/null || ! command -v xvfb-run >/dev/null; then missing+=(xvfb); fi
 if ! command -v xauth >/dev/null; then missing+=(xauth); fi
+if ! command -v mvn >/dev/null; then missing+=(maven); fi
 # A headless Java has no windows.
 java_home="$(dirname "$(dirname "$(readlink -f "$(command -v java || echo /)")")")"
 if command -v java >/dev/null && [ ! -f "$java_home/lib/libawt_xawt.so" ]; then missing+=(openjdk-17-jre); fi
