@@ -141,6 +141,21 @@ function drawMontage() {
   draw();
 }
 
+// ---- image quality ---------------------------------------------------------------------------------------------------
+function drawQuality() {
+  if (!data.quality) return;
+  show("quality");
+  byId("quality-lead").textContent = `${data.quality.flagged} of ${data.quality.image_sets} image sets are flagged by microsnoop qc: they ` +
+    "differ from the rest of their plate. Look at them before they are left out. They are in this report unless a query left them out.";
+  const head = element("tr");
+  ["flag", "plate", "image sets", "ImageNumber"].forEach((text) => head.append(element("th", text)));
+  byId("quality-table").replaceChildren(...(data.quality.flags.length ? [head] : []), ...data.quality.flags.map((one) => {
+    const row = element("tr"), shown = one.images.slice(0, 12).join(", ");
+    [one.flag, one.plate, String(one.count), one.images.length > 12 ? `${shown}, ...` : shown].forEach((text) => row.append(element("td", text)));
+    return row;
+  }));
+}
+
 // ---- corrections -----------------------------------------------------------------------------------------------------
 function drawCorrections() {
   if (!data.corrections) return;
@@ -260,6 +275,7 @@ const TABLES = {
     { treatment: name, nearest: other, cosine, rows: members, activity: activityOf(other) }))),
   clusters: () => data.clusters.names.map((name, row) => ({ treatment: name,
     ...Object.fromEntries(data.clusters.names.map((other, column) => [other, data.clusters.cosines[row][column] / 100])) })),
+  quality: () => data.quality.flags.map(({ flag, plate, count, images }) => ({ flag, plate, image_sets: count, images: images.join(" ") })),
   corrections: () => data.corrections.map(({ name, replicates, batch, treatments, chance, note }) => ({ correction: name,
     replicates: replicates.value, replicates_low: replicates.low, replicates_high: replicates.high, wells: replicates.rows, treatments,
     batch: batch.value, batch_low: batch.low, batch_high: batch.high, batch_wells: batch.rows, batch_chance: chance, note })),

@@ -11,6 +11,7 @@ drawCurves();
 drawNearest();
 drawMontage();
 drawClusters();
+drawQuality();
 drawCorrections();
 drawSphering();
 drawSearch();

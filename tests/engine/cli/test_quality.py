@@ -6,10 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
+from browser import browser
 from scipy.ndimage import gaussian_filter
 
 from microsnoop_engine.cli.main import main
 from microsnoop_engine.images.synthetic import render_field
+from microsnoop_engine.reporting.quality import image_quality
 
 COUNT = 12
 
@@ -76,3 +78,25 @@ def test_qualities_outlast_continuations_and_shards(screen, tmp_path):
 def test_what_is_no_results_folder(tmp_path, capsys):
     assert main(["qc", str(tmp_path)]) == 1
     assert "holds no images.csv" in capsys.readouterr().err
+
+
+def test_the_report_names_flagged_image_sets(screen, tmp_path):
+    profile(screen, tmp_path / "out")
+    assert main(["qc", str(tmp_path / "out")]) == 0
+    assert image_quality(tmp_path / "out") == {
+        "image_sets": COUNT,
+        "flagged": 2,
+        "flags": [
+            {"flag": "blurred DNA", "plate": "P1", "count": 1, "images": [3]},
+            {"flag": "saturated ER", "plate": "P1", "count": 1, "images": [6]},
+        ],
+    }
+    assert main(["aggregate", str(tmp_path / "out"), "--out", str(tmp_path / "wells.parquet")]) == 0
+    report = tmp_path / "report.html"
+    command = ["report", str(tmp_path / "wells.parquet"), "--profiles", str(tmp_path / "out"), "--out", str(report)]
+    assert main(command) == 0
+    with browser(1280, 900) as page:
+        page.get(report.as_uri())
+        assert "2 of 12 image sets are flagged" in page.find_element("id", "quality-lead").text
+        rows = page.find_element("id", "quality-table").text.splitlines()
+    assert rows == ["flag plate image sets ImageNumber", "blurred DNA P1 1 3", "saturated ER P1 1 6"]
