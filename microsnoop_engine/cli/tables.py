@@ -130,6 +130,11 @@ def _add_evaluate(commands: Any) -> None:
         help="distance to neighbors: cosine (default) for kinds of effect, euclidean for controls against the rest",
     )
     parser.add_argument(
+        "--separator",
+        metavar="CHARACTER",
+        help="separates several labels of a row, | in a|b: rows that share one are alike; for map, nsc, nscb",
+    )
+    parser.add_argument(
         "--baseline",
         action="store_true",
         help="score the number of objects and mean intensities, too, by knn, linear and mlp",
@@ -250,6 +255,7 @@ def run_evaluate(options: argparse.Namespace) -> int:
         groups=options.groups,
         neighbors=options.neighbors,
         metric=options.metric,
+        separator=options.separator,
         objects=options.objects,
         where=options.where,
         baseline=options.baseline,

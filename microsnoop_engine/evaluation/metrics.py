@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -235,7 +235,11 @@ class TreatmentMatch:
 
 
 def nsc(
-    features: NDArray[Any], labels: NDArray[Any], compounds: NDArray[Any], batches: NDArray[Any] | None = None
+    features: NDArray[Any],
+    labels: NDArray[Any],
+    compounds: NDArray[Any],
+    batches: NDArray[Any] | None = None,
+    separator: str | None = None,
 ) -> TreatmentMatch:
     """Match treatments by NSC (not same compound; Ljosa et al. 2013) or NSCB (nor same batch; Ando et al. 2017).
 
@@ -252,6 +256,8 @@ def nsc(
     compounds : array (n,)
     batches : array (n,), optional
         Makes it NSCB.
+    separator : str, optional
+        Separates several labels of a treatment, such as ``|``: treatments that share one are alike.
 
     Returns
     -------
@@ -265,26 +271,46 @@ def nsc(
     features, labels = _check_table(features, labels, members=1)
     columns = _group_codes([compounds] if batches is None else [compounds, batches], len(labels))
     rows = np.flatnonzero(has_direction(features))
-    rows = rows[_has_partner(labels[rows], [column[rows] for column in columns])]
+    rows = rows[_has_partner(labels[rows], [column[rows] for column in columns], separator)]
     if not len(rows):
         return TreatmentMatch(rows, labels[rows], np.zeros(0), len(labels))
     left_out, labels = len(labels) - len(rows), labels[rows]
     distances = Distances(features[rows], [column[rows] for column in columns])
     found, tied = distances.nearest(1)
-    predictions = labels[found[:, 0]]
+    predictions, alike = labels[found[:, 0]], _alike(labels, separator)
     correct = (predictions == labels).astype(np.float64)
+    if separator is not None:
+        correct = np.array([alike(row)[other] for row, other in enumerate(found[:, 0])], np.float64)
     for row, values in distances.of(tied):
         equal = values <= values.min() + distances.tolerance
-        correct[row] = (labels[equal] == labels[row]).mean()
+        correct[row] = alike(row)[equal].mean()
     return TreatmentMatch(rows, predictions, correct, left_out)
 
 
-def _has_partner(labels: NDArray[Any], columns: Sequence[NDArray[np.intp]]) -> NDArray[np.bool_]:
-    """Find the rows (n,) with another one of their label that differs from them in every column."""
-    result = np.zeros(len(labels), bool)
-    for label in np.unique(labels):
-        rows = np.flatnonzero(labels == label)
-        for row in rows:
+def _alike(labels: NDArray[Any], separator: str | None) -> Callable[[int | np.intp], NDArray[np.bool_]]:
+    """Return a function of a row: which rows (n,) have its label, or with a separator one of its labels."""
+    if separator is None:
+        codes = np.unique(labels, return_inverse=True)[1]
+        return lambda row: np.asarray(codes == codes[row])
+    from scipy.sparse import csr_array
+
+    words = [{word.strip() for word in str(label).split(separator)} - {""} for label in labels]
+    number = {word: column for column, word in enumerate(sorted(set().union(*words)))}
+    rows = np.repeat(np.arange(len(words)), [len(of) for of in words])
+    columns = [number[word] for of in words for word in of]
+    members = csr_array((np.ones(len(rows), np.float32), (rows, columns)), (len(words), max(len(number), 1)))
+    return lambda row: np.asarray(members @ members[[row]].toarray().ravel() > 0)
+
+
+def _has_partner(
+    labels: NDArray[Any], columns: Sequence[NDArray[np.intp]], separator: str | None = None
+) -> NDArray[np.bool_]:
+    """Find the rows (n,) with another one that is alike and differs from them in every column."""
+    alike, result = _alike(labels, separator), np.zeros(len(labels), bool)
+    groups = np.unique(labels) if separator is None else np.arange(len(labels))
+    for group in groups:
+        rows = np.flatnonzero(labels == group if separator is None else alike(group))
+        for row in rows if separator is None else [group]:
             result[row] = np.logical_and.reduce([column[rows] != column[row] for column in columns]).any()
     return result
 
@@ -318,7 +344,10 @@ def mean_average_precision(
 
 
 def average_precisions(
-    features: NDArray[Any], labels: NDArray[Any], groups: NDArray[Any] | None = None
+    features: NDArray[Any],
+    labels: NDArray[Any],
+    groups: NDArray[Any] | None = None,
+    separator: str | None = None,
 ) -> NDArray[np.float64]:
     """Compute the average precision of each row, of retrieving the other rows of its label.
 
@@ -331,6 +360,8 @@ def average_precisions(
     labels : array (n,)
     groups : array (n,), optional
         Rows that share a group are not compared.
+    separator : str, optional
+        Separates several labels of a row, such as ``|``: rows that share one are to be found.
 
     Returns
     -------
@@ -342,15 +373,15 @@ def average_precisions(
     InputError
         If features are missing (NaN) or a label has a single row.
     """
-    features, labels = _check_table(features, labels)
+    features, labels = _check_table(features, labels, members=2 if separator is None else 1)
     rows = np.flatnonzero(has_direction(features))
-    codes = np.unique(labels, return_inverse=True)[1][rows]
+    alike = _alike(labels[rows], separator)
     result = np.full(len(labels), np.nan)
     distances = Distances(features[rows], [column[rows] for column in _group_codes(groups, len(labels))])
     for block, values in distances.blocks():
         for row, row_distances in zip(block, values, strict=True):
             compared = np.flatnonzero(np.isfinite(row_distances))
-            relevant = codes[compared] == codes[row]
+            relevant = alike(row)[compared]
             if relevant.any():
                 result[rows[row]] = average_precision(row_distances[compared], relevant, distances.tolerance)
     return result

@@ -21,6 +21,8 @@ from .scores import SCORES, estimate
 log = logging.getLogger(__name__)
 
 TASKS = ("knn", "linear", "mlp", "silhouette", "ari", "map", "nsc", "nscb")
+SEVERAL = ("map", "nsc", "nscb")
+"""Tasks whose rows may have several labels."""
 MANY_LABELS = 10
 """Number of labels from which they are taken as a sample of labels, and the interval of ``map`` is one over labels."""
 _SHOWN = {"map": {"balanced_accuracy": "map"}} | {name: {"accuracy": name} for name in ("silhouette", "nsc", "nscb")}
@@ -42,6 +44,7 @@ def evaluate_frame(
     groups: str | None = None,
     neighbors: int = 11,
     metric: str = "cosine",
+    separator: str | None = None,
     units: Mapping[str, Sequence[str]] | None = None,
 ) -> list[dict[str, float | str]]:
     """Score how well features separate labels.
@@ -66,6 +69,9 @@ def evaluate_frame(
         Number of neighbors of ``knn``.
     metric : {'cosine', 'euclidean'}
         Distance of ``knn``: angles separate kinds of effect, lengths separate effect from none.
+    separator : str, optional
+        Separates several labels of a row, such as ``|`` in ``a|b``: rows that share one are alike. For ``map``, ``nsc``
+        and ``nscb``.
     units : mapping of str to sequence of str, optional
         What rows are parts of (wells, for a table of objects), with the columns that together name one.
 
@@ -87,6 +93,8 @@ def evaluate_frame(
     """
     if unknown := [task for task in tasks or [""] if task not in TASKS]:
         raise InputError(f"`tasks` has '{unknown[0]}': choose some of {', '.join(TASKS)}")
+    if separator is not None and (not separator or set(tasks) - set(SEVERAL)):
+        raise InputError(f"`separator` is for the tasks {', '.join(SEVERAL)}, and at least one character")
     columns = {"label": label, "compound": compound, "batch": batch, "groups": groups}
     for parameter, column in columns.items():
         if column is not None:
@@ -119,17 +127,19 @@ def evaluate_frame(
         if task in ("nsc", "nscb"):
             others = [column for column in (compound, batch if task == "nscb" else None) if column]
             rows = rows & np.logical_and.reduce([has_word(frame[other]) for other in others])
-        if task in ("knn", "map", "silhouette"):
+        if task in ("knn", "map", "silhouette") and separator is None:
             _refuse_single_rows(labels, rows)
         chosen, named = values if rows.all() else values[rows], labels[rows]
         grouped = None if group_of is None else group_of[rows]
         kinds = {str(groups): grouped} | {name: part[rows] for name, part in parts.items()}
         if task in ("nsc", "nscb"):
-            match = nsc(chosen, named, *(frame.loc[rows, other].astype(str).to_numpy() for other in others))
+            columns_apart = [frame.loc[rows, other].astype(str).to_numpy() for other in others]
+            second = columns_apart[1] if task == "nscb" else None
+            match = nsc(chosen, named, columns_apart[0], second, separator)
             numbers, named = match.correct, named[match.rows]
             kinds = {str(compound): frame.loc[rows, str(compound)].astype(str).to_numpy()[match.rows]}
         elif task == "map":
-            numbers = average_precisions(chosen, named, grouped)
+            numbers = average_precisions(chosen, named, grouped, separator)
             found = np.isfinite(numbers)
             numbers, named = numbers[found], named[found]
             sample = named if len(np.unique(named)) >= MANY_LABELS else None

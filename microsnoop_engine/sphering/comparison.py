@@ -19,10 +19,10 @@ from ..evaluation.neighbors import has_direction
 from ..evaluation.scores import Estimate, estimate
 from ..evaluation.table import has_word
 from ..storage.paths import as_path
-from ..tables.columns import OBJECT_NUMBER
 from ..tables.features import select_features
 from ..tables.formats import open_table, write_table
 from ..tables.outputs import check_output
+from ..tables.plates import refuse_parts_of_wells
 from ..tables.queries import select_rows
 from ..tables.source import FeatureTable, TableSource, name_in_errors, read_frame
 from .corrected_table import harmonize_frame
@@ -87,8 +87,7 @@ def compare_corrections(
     source = open_table(table)
     names, frame = select_features(source, features), read_frame(source)
     with name_in_errors(table):
-        if OBJECT_NUMBER in frame:
-            raise InputError("its rows are objects, which are no replicates: aggregate them to wells first")
+        refuse_parts_of_wells(frame)
         require_columns(frame, [batch], "`batch`: the table")
         if not treatment:
             raise InputError("`treatment` names no column: name those that define one, such as Metadata_Compound")

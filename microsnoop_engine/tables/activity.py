@@ -18,10 +18,11 @@ from ..evaluation.dose_response import DoseCurve, fit_dose_curve
 from ..evaluation.missing import complete_part
 from ..evaluation.table import has_word
 from ..storage.paths import as_path
-from .columns import COUNT, OBJECT_NUMBER
+from .columns import COUNT
 from .features import select_features
 from .formats import open_table, write_table
 from .outputs import check_output
+from .plates import refuse_parts_of_wells
 from .queries import select_rows
 from .source import TableSource, name_in_errors, read_frame
 from .treated_wells import Wells, compare_treatments, known_mean, known_median
@@ -209,8 +210,8 @@ def find_activity(
     Raises
     ------
     InputError
-        If columns are missing, rows are objects, there are too few rows, or the features were centered on these
-        controls.
+        If columns are missing, rows are objects or images of one well, there are too few rows, or the features were
+        corrected on these controls.
     """
     _check(frame, treatment, compound, dose, by, fdr, draws)
     wells = _read_wells(frame, features, controls, treatment, by)
@@ -253,8 +254,7 @@ def _check(
     fdr: float,
     draws: int,
 ) -> None:
-    if OBJECT_NUMBER in frame:
-        raise InputError("its rows are objects, which are no replicates: aggregate them to wells first")
+    refuse_parts_of_wells(frame)
     if not treatment:
         raise InputError("`treatment` names no column: name those that define one, such as Metadata_Compound")
     require_columns(frame, list(treatment), "`treatment`: the table")

@@ -29,6 +29,7 @@ def evaluate(
     groups: str | None = None,
     neighbors: int = 11,
     metric: str = "cosine",
+    separator: str | None = None,
     objects: str | None = None,
     where: str | None = None,
     baseline: bool = False,
@@ -47,7 +48,7 @@ def evaluate(
     tasks : sequence of {'knn', 'linear', 'mlp', 'silhouette', 'ari', 'map', 'nsc', 'nscb'}
     features : str or sequence of str
         See :func:`.select_features`.
-    compound, batch, groups, neighbors, metric
+    compound, batch, groups, neighbors, metric, separator
         See :func:`.evaluate_frame`.
     objects : str, optional
         Object set of a CellProfiler export.
@@ -86,6 +87,7 @@ def evaluate(
             groups=groups,
             neighbors=neighbors,
             metric=metric,
+            separator=separator,
             units=units,
         )
         if baseline:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
+from ..errors import InputError
 from .columns import IMAGE_NUMBER, METADATA, OBJECT_NUMBER, PLATE, TABLE_NUMBER, WELL
 
 _PREFIX = re.compile(rf"^(Image_)?{METADATA}")
@@ -72,6 +73,28 @@ def row_units(columns: Sequence[str]) -> dict[str, list[str]]:
     if IMAGE_NUMBER in columns and OBJECT_NUMBER in columns:
         return {"images": [name for name in (TABLE_NUMBER, IMAGE_NUMBER) if name in columns]}
     return {}
+
+
+def refuse_parts_of_wells(frame: pd.DataFrame) -> None:
+    """Refuse objects and images of one well as replicates of each other.
+
+    Parameters
+    ----------
+    frame : DataFrame
+
+    Raises
+    ------
+    InputError
+        If rows are objects, or several rows are images of one well.
+    """
+    if OBJECT_NUMBER in frame:
+        raise InputError("its rows are objects, which are no replicates: aggregate them to wells first")
+    for columns in row_units(list(map(str, frame))).values():
+        if count := int(frame.duplicated(columns).sum()):
+            raise InputError(
+                f"{count} rows are further images of a well ({', '.join(columns)}), which are no replicates: aggregate "
+                "them to wells first"
+            )
 
 
 def replicate_columns(columns: Iterable[str]) -> list[str]:

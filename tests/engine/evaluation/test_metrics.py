@@ -14,6 +14,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from microsnoop_engine.errors import InputError
 from microsnoop_engine.evaluation.metrics import (
     average_precision,
+    average_precisions,
     cross_validated_predict,
     knn_correct,
     knn_predict,
@@ -297,3 +298,33 @@ def test_average_precision_without_ties_equals_scikit_learn():
     random = np.random.default_rng(9)
     distances, relevant = random.random(30), random.random(30) < 0.3
     assert average_precision(distances, relevant) == pytest.approx(average_precision_score(relevant, -distances))
+
+
+def test_rows_that_share_one_of_several_labels_are_alike():
+    random = np.random.default_rng(3)
+    values = random.normal(size=(40, 6))
+    labels = random.choice(["a", "b|a", "c", "b | c", "d"], 40)
+    labels[0] = "e|f|a"
+    words = [{word.strip() for word in label.split("|")} for label in labels]
+    alike = np.array([[bool(one & other) for other in words] for one in words])
+    directions = values / np.linalg.norm(values, axis=1, keepdims=True)
+    cosines = directions @ directions.T
+    expected = []
+    for row in range(40):
+        others = np.arange(40) != row
+        hits = alike[row, others][np.argsort(-cosines[row, others])]
+        expected.append((np.cumsum(hits)[hits] / (np.flatnonzero(hits) + 1)).mean())
+    np.testing.assert_allclose(average_precisions(values, labels, separator="|"), expected)
+    np.testing.assert_allclose(average_precisions(values[1:], np.full(39, "x"), separator="|"), 1)
+
+    compounds = random.integers(0, 8, 40)
+    found = nsc(values, labels, compounds, separator="|")
+    for row, correct in zip(found.rows, found.correct, strict=True):
+        allowed = [other for other in found.rows if compounds[other] != compounds[row]]
+        nearest_row = allowed[int(np.argmax(cosines[row, allowed]))]
+        assert correct == alike[row, nearest_row]
+    single = np.array([label.split("|")[0].strip() for label in labels])
+    single[single == "e"] = "a"
+    plain, split = nsc(values, single, compounds), nsc(values, single, compounds, separator="|")
+    np.testing.assert_array_equal(plain.correct, split.correct)
+    np.testing.assert_array_equal(plain.rows, split.rows)

@@ -111,3 +111,15 @@ def test_large_tables_are_scored_in_float32_as_small_ones_in_float64(monkeypatch
     found = evaluate_frame(frame, features, "l", ["knn", "map"], neighbors=5)
     for one, other in zip(found, expected, strict=True):
         assert one["value"] == pytest.approx(other["value"], abs=2e-3)
+
+
+def test_several_labels_are_for_tasks_that_compare_pairs():
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(12, 3)), columns=list("xyz"))
+    frame["moa"] = ["a", "b", "a|b", "c"] * 3
+    frame["compound"] = np.arange(12)
+    scores = evaluate_frame(frame, list("xyz"), "moa", ("map", "nsc"), compound="compound", separator="|")
+    assert [score["rows"] for score in scores] == [12, 12]
+    plain = evaluate_frame(frame, list("xyz"), "moa", ("map",))[0]
+    assert scores[0]["value"] > plain["value"]
+    with pytest.raises(InputError, match="`separator` is for the tasks map, nsc, nscb"):
+        evaluate_frame(frame, list("xyz"), "moa", ("knn",), separator="|")

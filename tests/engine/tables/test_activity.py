@@ -131,6 +131,15 @@ def test_what_cannot_be_done_is_refused(frame, change, message):
         find_activity(frame.assign(ObjectNumber=1), FEATURES, **SETTINGS)
 
 
+def test_images_of_a_well_are_no_replicates(frame):
+    images = frame.assign(ImageNumber=np.arange(48))
+    one = find_activity(images, FEATURES, **SETTINGS).frame
+    pd.testing.assert_frame_equal(one, find_activity(frame, FEATURES, **SETTINGS).frame)
+    twice = pd.concat([images, images.assign(ImageNumber=np.arange(48) + 48)])
+    with pytest.raises(InputError, match=r"48 rows are further images of a well \(Metadata_Plate, Metadata_Well\)"):
+        find_activity(twice, FEATURES, **SETTINGS)
+
+
 def test_the_command_writes_both_tables(frame, tmp_path, capsys):
     wells, out = tmp_path / "wells.parquet", tmp_path / "hits.csv"
     frame.to_parquet(wells)
