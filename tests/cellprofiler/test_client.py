@@ -204,7 +204,7 @@ def test_a_refused_request_leaves_the_engine_usable_and_no_files(engine_command)
         engine.run("measure_nothing", image=IMAGE)
     result = engine.run("measure_objects", image=IMAGE, labels=LABELS)
     assert result["features"].shape == (1, 256)
-    assert os.listdir(engine.info["folder"]) == []
+    assert os.listdir(engine.info["folder"]) == [".lock"]
 
 
 def test_an_error_of_the_engine_is_in_plain_words(engine_command):
