@@ -12,7 +12,7 @@ SETS = [ImageSet(number, {}) for number in range(1, 7)]
 
 
 def rows(count=1):
-    return ImageSetResult(Measurement(None, np.zeros((count, 256), np.float32)), count)
+    return ImageSetResult(Measurement(None, np.zeros((count, 256), np.float32)), count, [])
 
 
 def numbers(schedule):
