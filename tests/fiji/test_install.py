@@ -140,7 +140,8 @@ def test_the_folder_of_an_update_site(tmp_path, field):
     assert (imagej / "macros" / "microsnoop" / "measure_folder.ijm").exists()
     macro = tmp_path / "macro.ijm"
     macro.write_text(f'open("{field[0]}");\nrun("Measure Microsnoop Features", "objects=[Whole image]");\n')
-    environment = {**os.environ, "PATH": "/usr/bin:/bin"}
+    environment = {name: value for name, value in os.environ.items() if name != "MICROSNOOP_PYTHON"}
+    environment["PATH"] = "/usr/bin:/bin"
     command = command_of(tmp_path, macro)
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
     assert "The microsnoop engine was not found." in done.stdout
