@@ -26,14 +26,7 @@ give_up() {
     if [ "${CI:-}" = true ]; then exit 1; else exit 0; fi
 }
 
-# A pyenv shim can be on PATH without a Python behind it, so every candidate has to run.
-python=""
-for name in "${PYTHON:-python3.11}" python3.11 python3.12 python3.13 python3; do
-    if "$name" -c "import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))" 2>/dev/null; then
-        python="$name"
-        break
-    fi
-done
+python="$(scripts/find-python.sh)"
 if [ -z "$python" ]; then give_up "Python 3.11 to 3.13 with its venv module is needed"; fi
 
 if command -v dpkg-query >/dev/null; then

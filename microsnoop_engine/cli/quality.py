@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections import Counter
 from typing import Any
 
 from ..errors import InputError, listing, require_columns
@@ -37,9 +36,9 @@ def run_qc(options: argparse.Namespace) -> int:
     """
     from ..storage.atomic import atomic_path
     from ..storage.paths import path_kind
-    from ..tables.columns import IMAGE_NUMBER, PLATE
+    from ..tables.columns import PLATE
     from ..tables.csv_files import open_csv
-    from ..tables.image_flags import FLAGS, MIN_GROUP, THRESHOLD, flag_images, groups_too_small
+    from ..tables.image_flags import FLAGS, MIN_GROUP, THRESHOLD, flag_images, flagged_numbers, groups_too_small
     from ..tables.selection import IMAGE_QUALITY
     from ..tables.source import read_frame
 
@@ -59,10 +58,10 @@ def run_qc(options: argparse.Namespace) -> int:
             f"note: {listing(small)}: fewer than {MIN_GROUP} image sets, so only blank and saturated ones are found",
             file=sys.stderr,
         )
-    words = flagged[FLAGS].dropna()
-    numbers = flagged[IMAGE_NUMBER][words.index].tolist()
-    print(f"{len(words)} of {len(flagged)} image sets are flagged: {out}")
-    for flag, count in sorted(Counter(flag for text in words for flag in text.split("; ")).items()):
-        named = [number for number, text in zip(numbers, words, strict=True) if flag in text.split("; ")]
-        print(f"  {flag}: {count} (ImageNumber {listing(named)})")
+    print(f"{flagged[FLAGS].notna().sum()} of {len(flagged)} image sets are flagged: {out}")
+    of_flag: dict[str, list[int]] = {}
+    for (flag, _), numbers in flagged_numbers(flagged).items():
+        of_flag.setdefault(flag, []).extend(numbers)
+    for flag, numbers in of_flag.items():
+        print(f"  {flag}: {len(numbers)} (ImageNumber {listing(sorted(numbers))})")
     return 0

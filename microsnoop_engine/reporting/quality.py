@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 
-import pandas as pd
-
 from ..storage.paths import path_kind
-from ..tables.columns import IMAGE_NUMBER, PLATE
 from ..tables.csv_files import open_csv
-from ..tables.image_flags import FLAGS
+from ..tables.image_flags import flagged_numbers
 from ..tables.selection import IMAGE_QUALITY
 from ..tables.source import read_frame
 from .panels import Panel
@@ -33,20 +29,12 @@ def image_quality(profiles: Path | None) -> Panel | None:
     if profiles is None or path_kind(profiles / IMAGE_QUALITY) != "file":
         return None
     images = read_frame(open_csv(profiles / IMAGE_QUALITY))
-    plates = images[PLATE].astype(str) if PLATE in images else pd.Series("", images.index)
-    flagged = images[FLAGS].notna() & (images[FLAGS] != "")
-    found: Counter[tuple[str, str]] = Counter()
-    numbers: dict[tuple[str, str], list[int]] = {}
-    for row in images.index[flagged]:
-        for flag in str(images.loc[row, FLAGS]).split("; "):
-            key = flag, plates[row]
-            found[key] += 1
-            numbers.setdefault(key, []).append(int(images.loc[row, IMAGE_NUMBER]))
+    numbers = flagged_numbers(images)
     return {
         "image_sets": len(images),
-        "flagged": int(flagged.sum()),
+        "flagged": len({number for members in numbers.values() for number in members}),
         "flags": [
-            {"flag": flag, "plate": plate, "count": count, "images": numbers[flag, plate]}
-            for (flag, plate), count in sorted(found.items())
+            {"flag": flag, "plate": plate, "count": len(members), "images": members}
+            for (flag, plate), members in numbers.items()
         ],
     }

@@ -86,7 +86,7 @@ def needs_pixel_size(name: str | None) -> bool:
     -------
     bool
     """
-    return name is not None and name.startswith("instanseg:")
+    return name is not None and "segment_pixel_size" in FITTING.get(name.partition(":")[0], ())
 
 
 def _refuse_others(kind: str, settings: SegmentationSettings) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from .columns import IMAGE_NUMBER
+from .columns import IMAGE_NUMBER, PLATE
 
 FLAGS = "Metadata_QC_Flags"
 THRESHOLD = 5.0
@@ -91,6 +91,27 @@ def flag_images(images: pd.DataFrame, by: Sequence[str] = (), threshold: float =
     flagged = images.copy()
     flagged[FLAGS] = ["; ".join(words) or None for words in flags]
     return flagged
+
+
+def flagged_numbers(flagged: pd.DataFrame) -> dict[tuple[str, str], list[int]]:
+    """Collect the image sets of each flag.
+
+    Parameters
+    ----------
+    flagged : DataFrame
+        Result of :func:`flag_images`, or what was read of its file.
+
+    Returns
+    -------
+    dict of (str, str) to list of int
+        ImageNumbers by flag and plate (empty where there are no plates), in the order of the flags.
+    """
+    plates = flagged[PLATE].astype(str) if PLATE in flagged else pd.Series("", flagged.index)
+    numbers: dict[tuple[str, str], list[int]] = {}
+    for number, plate, flags in zip(flagged[IMAGE_NUMBER], plates, flagged[FLAGS].fillna(""), strict=True):
+        for flag in filter(None, flags.split("; ")):
+            numbers.setdefault((flag, plate), []).append(int(number))
+    return dict(sorted(numbers.items()))
 
 
 def groups_too_small(images: pd.DataFrame, by: Sequence[str]) -> list[str]:
