@@ -156,7 +156,10 @@ def open_sqlite(path: Path, objects: str | None = None) -> TableSource:
         single = tables[0] if len(tables) == 1 else TABLE_NAME
         if single in tables and (objects == TABLE_NAME or not image_tables):
             columns = tuple(database.columns(single))
-            return conventional(TableSource(path, columns, lambda names: database.rows(single, names)))
+            provenance = database.provenance() if single == TABLE_NAME else ()
+            return conventional(
+                TableSource(path, columns, lambda names: database.rows(single, names), provenance=provenance)
+            )
         if not image_tables:
             raise InputError(
                 f"'{path}' holds no CellProfiler export (a table ending in Per_Image, or Image) and no single "

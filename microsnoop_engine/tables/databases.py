@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,13 @@ from ..errors import InputError, first_line
 from ..storage.atomic import atomic_path
 from ..storage.paths import is_remote
 from .column_types import plain_frame
+from .provenance import KEYS, Computed, Provenance
 from .source import rows_per_chunk
 
 TABLE_NAME = "profiles"
 """The table that is written."""
+PROVENANCE = "profiles_provenance"
+"""The table beside it: weights and precision, a row for each network, and how many rows were written."""
 MOST_COLUMNS = 2000
 """Most columns of a table in SQLite as it is commonly built."""
 
@@ -48,7 +52,8 @@ class Database:
         """
         for kind in ("table", "view"):
             chunks = self._query(
-                f"SELECT name FROM sqlite_master WHERE type = '{kind}' AND name NOT LIKE 'sqlite!_%' ESCAPE '!'"
+                f"SELECT name FROM sqlite_master WHERE type = '{kind}' AND name NOT LIKE 'sqlite!_%' ESCAPE '!' "
+                f"AND name <> '{PROVENANCE}'"
             )
             if names := [str(row[0]) for rows in chunks for row in rows]:
                 return names
@@ -82,8 +87,20 @@ class Database:
         except sqlite3.DatabaseError as error:
             raise InputError(f"'{self._path}', table {table}: {error}; export it again") from None
 
+    def provenance(self) -> Provenance:
+        """Return how the learned features of the table ``profiles`` were computed.
 
-def write_database(frame: pd.DataFrame, path: Path) -> None:
+        It is empty if that is not known, or the table has other rows than were written.
+        """
+        columns = ("rows", *KEYS)
+        if not set(columns) <= self.columns(PROVENANCE).keys():
+            return ()
+        (rows,) = next(self._query(f"SELECT COUNT(*) FROM {TABLE_NAME}"))[0]
+        kept = [row for chunk in self._query(f"SELECT {', '.join(columns)} FROM {PROVENANCE}") for row in chunk]
+        return tuple(Computed(str(weights), str(precision)) for written, weights, precision in kept if written == rows)
+
+
+def write_database(frame: pd.DataFrame, path: Path, provenance: Provenance = ()) -> None:
     """Write a table into an SQLite file, whole or not at all; other tables of an existing file stay.
 
     Parameters
@@ -91,6 +108,8 @@ def write_database(frame: pd.DataFrame, path: Path) -> None:
     frame : DataFrame
     path : Path
         New, or an SQLite file, which gains or replaces the table ``profiles``.
+    provenance : Provenance
+        How the learned features were computed, for the table ``profiles_provenance``.
 
     Raises
     ------
@@ -113,6 +132,10 @@ def write_database(frame: pd.DataFrame, path: Path) -> None:
         with connection:
             truths = {name: "BOOLEAN" for name in frame if pd.api.types.is_bool_dtype(frame[name])}
             frame.to_sql(TABLE_NAME, connection, index=False, chunksize=1000, if_exists="replace", dtype=truths)
+            connection.execute(f"DROP TABLE IF EXISTS {PROVENANCE}")
+            if provenance:
+                kept = pd.DataFrame([{"rows": len(frame), **asdict(computed)} for computed in provenance])
+                kept.to_sql(PROVENANCE, connection, index=False)
 
 
 def _quoted(name: str) -> str:

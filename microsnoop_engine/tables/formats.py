@@ -140,8 +140,8 @@ def write_table(
     rows : array (n,), int, optional
         The number in ``like`` of each row; by default all in their order, if there are as many.
     provenance : Provenance
-        How the learned features were computed. Parquet and AnnData keep it inside, a CSV file in ``NAME.csv.json``
-        beside it; SQLite does not keep it.
+        How the learned features were computed. Parquet, AnnData and SQLite keep it inside, a CSV file in
+        ``NAME.csv.json`` beside it.
 
     Returns
     -------
@@ -163,7 +163,7 @@ def write_table(
         if ending == ".sqlite":
             from .databases import write_database
 
-            write_database(frame, path)
+            write_database(frame, path, provenance)
             return path
         with atomic_path(path) as temporary:
             if ending == ".parquet":

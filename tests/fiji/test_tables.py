@@ -41,21 +41,28 @@ def deep(frame):
     return frame.filter(like="Microsnoop_E").to_numpy(float)
 
 
-@pytest.mark.parametrize("where", ["window", "batch"])
-def test_measure_after_microsnoop(tables, batch, field, tmp_path, where):
-    text = MICROSNOOP + MEASURE
-    if where == "window":
-        tables(text + SAVE + SAVE_OWN)
-    else:
-        # no window has the title "Results"
-        text += SAVE_OWN + 'saveAs("Results", "{out}/results.csv");\n'
-        batch((START + text + END).format(folder=field[0].parent, out=tmp_path, options=""))
-    own, measured = (pd.read_csv(tmp_path / f"{name}.csv") for name in ("own", "results"))
+def test_measure_after_microsnoop(tables, field):
+    found = tables(MICROSNOOP + MEASURE + SAVE + SAVE_OWN)
+    own, measured = found["own"], found["results"]
     assert own["ObjectNumber"].tolist() == [1]
     assert np.isfinite(deep(own)).all()
     assert measured["Area"].tolist() == [1200]
     np.testing.assert_allclose(measured["Mean"], field[1][0, 100:130, 100:140].mean(), atol=1e-3)
     assert not [name for name in measured if "Microsnoop" in name or name == "ObjectNumber"]
+
+
+def test_measure_after_microsnoop_without_a_results_window(batch, field, tmp_path):
+    """With -batch ImageJ opens none; saveAs("Results") would save whatever table is in front."""
+    columns = ("Area", "Mean", "ObjectNumber", "Microsnoop_E000_DNA")
+    said = "".join(f'print("{name}=" + getResult("{name}", 0));' for name in columns)
+    text = START + MICROSNOOP + MEASURE + SAVE_OWN + 'print("rows=" + nResults);' + said + END
+    done = batch(text.format(folder=field[0].parent, out=tmp_path, options=""))
+    assert np.isfinite(deep(pd.read_csv(tmp_path / "own.csv"))).all()
+    found = dict(line.split("=") for line in done.stdout.splitlines() if line.startswith(("rows", *columns)))
+    mean = field[1][0, 100:130, 100:140].mean()
+    assert [float(found[name]) for name in ("rows", "Area")] == [1, 1200]
+    assert float(found["Mean"]) == pytest.approx(mean, abs=1e-3)
+    assert found["ObjectNumber"] == found["Microsnoop_E000_DNA"] == "NaN"
 
 
 def test_particles_after_microsnoop(tables):

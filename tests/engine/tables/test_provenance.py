@@ -2,6 +2,8 @@
 
 import logging
 import re
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +55,7 @@ def save(path, provenance, **settings):
     return write_table(frame, path, features, provenance=provenance)
 
 
-@pytest.mark.parametrize("name", ["a.parquet", "a.csv", "a.csv.gz", "a.h5ad"])
+@pytest.mark.parametrize("name", ["a.parquet", "a.csv", "a.csv.gz", "a.sqlite", "a.h5ad"])
 @pytest.mark.parametrize("provenance", [FAST, FAST + OTHER, ()])
 def test_a_file_keeps_it(name, provenance, tmp_path):
     assert open_table(save(tmp_path / name, provenance)).provenance == provenance
@@ -83,6 +85,15 @@ def test_a_csv_file_of_that_name_by_another_program_has_none(tmp_path):
     assert open_table(path).provenance == ()
     save(path, ())
     assert not (tmp_path / "a.csv.json").exists()
+
+
+def test_a_database_that_another_program_changed_has_none(tmp_path):
+    path = save(tmp_path / "a.sqlite", FAST)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("DELETE FROM profiles WHERE rowid = 1")
+    assert open_table(path).provenance == ()
+    save(path, OTHER)
+    assert open_table(path).provenance == OTHER
 
 
 @pytest.mark.parametrize("provenance", [FAST, ()])
