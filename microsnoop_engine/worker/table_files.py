@@ -18,6 +18,7 @@ from ..errors import InputError, first_line
 from ..storage.atomic import atomic_path
 from ..tables.columns import IMAGE_NUMBER
 from ..tables.layout import Layout
+from ..tables.provenance import Provenance, as_metadata, below_each_other, from_metadata, read_beside, write_beside
 from .arrays import ArrayTransport
 from .maps import cluster, embedding_map
 
@@ -27,11 +28,11 @@ LONGEST_ROW = 4 << 20
 Task = Callable[[dict[str, Any], Callable[[int, int], None]], dict[str, Any]]
 
 
-def table_tasks(exchange: ArrayTransport) -> dict[str, tuple[Task, set[str]]]:
+def table_tasks(exchange: ArrayTransport, provenance: Callable[[], Provenance]) -> dict[str, tuple[Task, set[str]]]:
     """Return the tasks on tables by name, each with the names of its inputs."""
     return {
         "write_table": (
-            lambda inputs, _: write_table(exchange, inputs),
+            lambda inputs, _: write_table(exchange, inputs, provenance()),
             {"path", "append", "objects", "channels", "metadata", "features"}
             | {"image_number", "object_number", "center", "box", "border"},
         ),
@@ -40,7 +41,7 @@ def table_tasks(exchange: ArrayTransport) -> dict[str, tuple[Task, set[str]]]:
     }
 
 
-def write_table(exchange: ArrayTransport, inputs: dict[str, Any]) -> dict[str, Any]:
+def write_table(exchange: ArrayTransport, inputs: dict[str, Any], provenance: Provenance = ()) -> dict[str, Any]:
     """Write rows as .csv or .parquet in the layout of ``microsnoop profile``, or add them to such a file.
 
     Parameters
@@ -50,6 +51,8 @@ def write_table(exchange: ArrayTransport, inputs: dict[str, Any]) -> dict[str, A
         ``path``, ``features`` (n, channels x dimension), ``channels``, and optionally ``append``, ``objects``,
         ``metadata`` (n values per name), ``image_number`` (n,) and, of objects, ``object_number`` (n,), ``center``
         (n, 2), ``box`` (n, 4), ``border`` (n,).
+    provenance : Provenance
+        How the features were computed, which the file keeps.
 
     Returns
     -------
@@ -59,7 +62,8 @@ def write_table(exchange: ArrayTransport, inputs: dict[str, Any]) -> dict[str, A
     Raises
     ------
     InputError
-        If the file cannot be written, the columns do not go together, or the file has other columns.
+        If the file cannot be written, the columns do not go together, or the file has other columns or rows by other
+        weights.
     """
     path = Path(str(inputs["path"])).expanduser()
     if path.suffix.lower() not in (".csv", ".parquet"):
@@ -67,11 +71,19 @@ def write_table(exchange: ArrayTransport, inputs: dict[str, Any]) -> dict[str, A
     if not path.is_absolute() or not path.parent.is_dir():
         raise InputError(f"'{path}' cannot be written: there is no folder '{path.parent}'; make it, or choose another")
     table = _table(exchange, inputs)
-    append = bool(inputs.get("append")) and path.exists()
+    existing = path if inputs.get("append") and path.exists() else None
+    is_csv = path.suffix.lower() == ".csv"
     try:
+        if existing:
+            before = read_beside(path) if is_csv else _read_provenance(path)
+            provenance = before and below_each_other([(path, before), ("the new rows", provenance)])
         with atomic_path(path) as temporary:
-            write = _write_csv if path.suffix.lower() == ".csv" else _write_parquet
-            write(table, path if append else None, temporary)
+            if is_csv:
+                _write_csv(table, existing, temporary)
+            else:
+                _write_parquet(table.replace_schema_metadata(as_metadata(provenance)), existing, temporary)
+        if is_csv:
+            write_beside(path, provenance)
     except OSError as error:
         raise InputError(f"'{path}' cannot be written ({first_line(error)}): is it open in another program?") from None
     return {"path": str(path), "rows": table.num_rows}
@@ -129,15 +141,20 @@ def _first_and_last_row(path: Path) -> tuple[list[str], list[str]]:
 
 def _write_parquet(table: pa.Table, existing: Path | None, temporary: Path) -> None:
     """Write a table, after the rows of an existing file if there is one."""
+    metadata = table.schema.metadata
     if existing is not None:
-        try:
-            old = pq.read_table(existing)
-        except pa.ArrowInvalid as error:
-            raise InputError(f"'{existing}' cannot be read as Parquet: {first_line(error)}") from None
+        old = pq.read_table(existing)
         _check_columns(existing, old.column_names, table)
         last = pc.max(old[IMAGE_NUMBER]).as_py() or 0
         table = pa.concat_tables([old, _renumbered(table, last).cast(old.schema)])
-    pq.write_table(table, temporary)
+    pq.write_table(table.replace_schema_metadata(metadata), temporary)
+
+
+def _read_provenance(path: Path) -> Provenance:
+    try:
+        return from_metadata(pq.read_schema(path).metadata)
+    except pa.ArrowInvalid as error:
+        raise InputError(f"'{path}' cannot be read as Parquet: {first_line(error)}") from None
 
 
 def _check_columns(path: Path, names: list[str], table: pa.Table) -> None:

@@ -17,6 +17,7 @@ from ..model.embedder import Embedder
 from ..modes.measure import Measurement, measure
 from ..modes.outlines import measure_rois
 from ..modes.settings import CropSettings
+from ..tables.provenance import Computed, Provenance
 from .arrays import ArrayTransport
 from .table_files import table_tasks
 
@@ -57,13 +58,17 @@ class Tasks:
             ),
             "measure_image": (self._measure_image, {"image", "mode", *TILE_SETTINGS}),
             "measure_tiles": (self._measure_tiles, {"image", *TILE_SETTINGS}),
-            **table_tasks(exchange),
+            **table_tasks(exchange, self._provenance),
         }
 
     @cached_property
     def embedder(self) -> Embedder:
         """The embedder, loaded once."""
         return self._make_embedder()
+
+    def _provenance(self) -> Provenance:
+        card = self.embedder.card
+        return (Computed(f"{card.name} {card.sha256}", self.embedder.precision),)
 
     def check(self, script: Any, inputs: Any) -> None:
         """Check the name and the inputs of a task.

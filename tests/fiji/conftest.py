@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from imagej_host import CHANNELS, IJ_JAR, JARS, NEW_IJ_JAR, REPOSITORY, TABLE, command_of, java_options, save_hyperstack
+from imagej_host import CHANNELS, IJ_JAR, JARS, NEW_IJ_JAR, REPOSITORY, command_of, java_options, save_hyperstack
 
 from microsnoop_engine.cli.install import install_fiji
 from microsnoop_engine.images.synthetic import render_field
@@ -167,9 +167,10 @@ def ij(java, imagej):
         image = windows.getImage(number)
         image.changes = False
         image.close()
-    table = windows.getFrame(TABLE)
-    if table is not None:
-        table.close(False)
+    for title in windows.getNonImageTitles():
+        table = windows.getFrame(title)
+        if isinstance(table, java.jimport("ij.text.TextWindow")) and str(title) not in ("Log", "Results"):
+            table.close(False)
     java.jimport("ij.measure.ResultsTable").getResultsTable().reset()
     java.jimport("ij.IJ").resetEscape()
     return java.jimport("ij.IJ")

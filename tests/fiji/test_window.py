@@ -101,7 +101,7 @@ def test_the_dialog_offers_what_is_there(java, ij, field, imagej):
 def test_a_user_who_waits_gets_a_message(java, ij):
     ij.doCommand(MEASURE)
     dialog = wait_for(lambda: window(java, "Microsnoop"))
-    (label,) = wait_for(lambda: components(java, dialog, "ij.gui.MultiLineLabel"))
+    (label,) = components(java, dialog, "ij.gui.MultiLineLabel")
     lines = label.getClass().getDeclaredField("lines")
     lines.setAccessible(True)
     said = " ".join(str(line).strip() for line in lines.get(label))

@@ -84,15 +84,12 @@ def wait_for(condition, patience=30):
     return found
 
 
-def windows(java, title):
-    """Open windows with a title."""
-    found = java.jimport("java.awt.Window").getWindows()
-    return [each for each in found if each.isShowing() and hasattr(each, "getTitle") and str(each.getTitle()) == title]
-
-
 def window(java, title):
     """The open window with this title, if any."""
-    return next(iter(windows(java, title)), None)
+    for found in java.jimport("java.awt.Window").getWindows():
+        if found.isShowing() and hasattr(found, "getTitle") and str(found.getTitle()) == title:
+            return found
+    return None
 
 
 def components(java, container, kind):

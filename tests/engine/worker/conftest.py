@@ -33,11 +33,11 @@ def raw():
 
 @pytest.fixture
 def ask(tmp_path):
-    """Run a task with arrays as files."""
+    """Run a task with arrays as files, of features whose provenance is given."""
     exchange = ArrayTransport(1 << 30)
-    tasks = table_tasks(exchange)
 
-    def run(task, **inputs):
+    def run(task, provenance=(), **inputs):
+        tasks = table_tasks(exchange, lambda: provenance)
         for name, value in inputs.items():
             if isinstance(value, np.ndarray):
                 np.save(tmp_path / f"{name}.npy", value)

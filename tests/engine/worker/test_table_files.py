@@ -5,6 +5,8 @@ import pandas as pd
 import pytest
 
 from microsnoop_engine.errors import InputError
+from microsnoop_engine.tables.formats import open_table
+from microsnoop_engine.tables.provenance import Computed
 
 
 def rows(count, seed=0):
@@ -42,7 +44,7 @@ def test_a_table_is_written_and_added_to_in_full_precision(ask, tmp_path, ending
     assert list(table)[-1] == "Nuclei_Microsnoop_E255_ER"
     ask("write_table", path=str(path), **second)
     assert len(read(path)) == 3
-    assert sorted(file.name for file in tmp_path.iterdir() if "table" in file.name) == [f"table.{ending}"]
+    assert [file.name for file in tmp_path.iterdir() if "table" in file.name] == [f"table.{ending}"]
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
@@ -56,6 +58,28 @@ def test_what_does_not_fit_is_not_added(ask, tmp_path, ending):
     path.write_bytes(before[:-1000])
     with pytest.raises(InputError, match=r"is damaged|cannot be read"):
         ask("write_table", path=str(path), append=True, **rows(2))
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_rows_of_other_weights_are_not_added(ask, tmp_path, ending, caplog):
+    path = tmp_path / f"table.{ending}"
+    inputs = {**rows(4), "path": str(path), "append": True}
+    ask("write_table", (Computed("fast 1", "bfloat16"),), **inputs)
+    with pytest.raises(InputError, match=r"and 'the new rows' were measured with different weights \(fast"):
+        ask("write_table", (Computed("base 2", "float32"),), **inputs)
+    assert len(read(path)) == 4
+    ask("write_table", (Computed("fast 1", "float32"),), **inputs)
+    assert "bfloat16 and float32" in caplog.text
+    assert open_table(path).provenance == (Computed("fast 1", "bfloat16 and float32"),)
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_rows_added_to_those_of_unknown_weights(ask, tmp_path, ending):
+    path = tmp_path / f"table.{ending}"
+    for provenance in ((), (Computed("fast 1", "float32"),)):
+        ask("write_table", provenance, path=str(path), append=True, **rows(4))
+        assert open_table(path).provenance == ()
+    assert len(read(path)) == 8
 
 
 @pytest.mark.parametrize(

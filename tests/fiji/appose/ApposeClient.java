@@ -29,6 +29,10 @@ public final class ApposeClient {
         Service service = Appose.system().service(Arrays.asList(args[1]), rest).start();
         System.out.println("dimension " + service.task("info").waitFor().outputs.get("dimension"));
 
+        List<String> blocks = new ArrayList<>();
+        for (NDArray array : Arrays.asList(image, labels, large)) {
+            blocks.add(array.shm().name());
+        }
         List<Task> tasks = new ArrayList<>();
         for (int i = 0; i < 6; i++) {
             tasks.add(service.task("measure_objects", inputs("image", image, "labels", labels)).start());
@@ -37,6 +41,7 @@ public final class ApposeClient {
             Task task = tasks.get(i).waitFor();
             NDArray features = (NDArray) task.outputs.get("features");
             Files.write(folder.resolve("features-" + i + ".raw"), bytes(features.buffer()));
+            blocks.add(features.shm().name());
             System.out.println(task.status + " " + features.dType() + " " + features.shape());
         }
 
@@ -64,6 +69,8 @@ public final class ApposeClient {
         System.out.println("closed meanwhile: " + last.waitFor().status
                 + (last.error == null ? "" : " " + last.error));
         service.waitFor();
+        blocks.add(((NDArray) last.outputs.get("features")).shm().name());
+        Files.write(folder.resolve("blocks.txt"), blocks);
         System.out.println("invalid lines: " + service.invalidLines().size());
         image.close();
         labels.close();
