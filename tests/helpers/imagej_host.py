@@ -9,6 +9,7 @@ import numpy as np
 import psutil
 import pytest
 import tifffile
+from waiting import wait_for as wait_for
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 IJ_JAR = os.environ.get("IJ_JAR", "/usr/share/java/ij.jar")
@@ -59,29 +60,12 @@ def own_workers():
     return workers_of(os.getpid())
 
 
-def assert_gone(processes, patience=15):
-    """Fail unless processes end by themselves."""
-    deadline = time.monotonic() + patience
-    while living := [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]:
-        assert time.monotonic() < deadline, f"still running: {living}"
-        time.sleep(0.05)
-
-
 def engine_stub(folder, body):
     """A program that stands for an engine that misbehaves."""
     path = folder / f"stub-{time.monotonic_ns()}"
     path.write_text(f"#!{sys.executable}\n{body}\n")
     path.chmod(0o755)
     return str(path)
-
-
-def wait_for(condition, patience=30):
-    """What a condition gives once it is true."""
-    deadline = time.monotonic() + patience
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.03)
-    return found
 
 
 def windows(java, title):
