@@ -33,7 +33,9 @@ cellprofiler-env:
 cellprofiler-window: cellprofiler-env
 	@scripts/make-cellprofiler-window.sh
 
-# Two parts at a time; the output of each comes as a whole, where make can do that (4.0)
+# Two parts at a time, which share the processors; the output of each comes as a whole, where make can do that (4.0)
+test: export OMP_NUM_THREADS = 1
+test: export OMP_WAIT_POLICY = PASSIVE
 test:
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 $(filter --output-sync,$(.FEATURES:output-sync=--output-sync)) \
 		lint test-engine test-cellprofiler test-fiji test-napari

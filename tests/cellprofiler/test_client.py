@@ -13,7 +13,8 @@ import long_request
 import numpy as np
 import psutil
 import pytest
-from cellprofiler_host import PLUGINS, engines_of, kill_once_busy, run_engine_script, wait_until_busy
+from cellprofiler_host import PLUGINS, kill_once_busy, run_engine_script, wait_until_busy
+from engine_processes import engines_of
 from waiting import PATIENCE, assert_gives_up, assert_gone, wait_for
 
 IMAGE = np.random.RandomState(0).rand(1, 60, 60).astype(np.float32)

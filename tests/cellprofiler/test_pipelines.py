@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 from cellprofiler_core.setting import ValidationError
-from cellprofiler_host import cmdline, run_engine_script, wait_until_busy
+from cellprofiler_host import run_engine_script, wait_until_busy
 from cellprofiler_runs import (
     EXAMPLES,
     WELLS,
@@ -26,6 +26,7 @@ from cellprofiler_runs import (
     save_labels,
     write_wells,
 )
+from engine_processes import cmdline
 from waiting import assert_gone
 
 REAL = ["GFP", "DNA"]

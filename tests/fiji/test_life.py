@@ -11,6 +11,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+from engine_processes import engines_of
 from imagej_host import (
     IJ_JAR,
     REPOSITORY,
@@ -18,7 +19,6 @@ from imagej_host import (
     feature_names,
     own_workers,
     results,
-    workers_of,
 )
 from waiting import PATIENCE, assert_gives_up, assert_gone, cpu_seconds, wait_for
 
@@ -182,7 +182,7 @@ def test_kill_minus_9_of_imagej_leaves_no_engine(home, field, tmp_path):
         command_of(home, macro), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        engines = wait_for(lambda: workers_of(host.pid))
+        engines = wait_for(lambda: engines_of(host.pid))
         (folder,) = wait_for(lambda: list(tmp_path.glob("microsnoop-worker-*")))
         wait_for(lambda: list(folder.glob("imagej-*-image.npy")))
         before = cpu_seconds(engines[0])
@@ -204,7 +204,7 @@ def test_imagej_that_ends_takes_the_engine_along(home, field, tmp_path):
     )
     host = subprocess.Popen(command_of(home, macro), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wait_for((tmp_path / "done.txt").exists)
-    engines = workers_of(host.pid)
+    engines = engines_of(host.pid)
     assert len(engines) == 1
     (tmp_path / "seen.txt").touch()
     assert host.wait() == 0

@@ -25,7 +25,6 @@ set_plugin_directory(str(PLUGINS), globally=False)
 
 import cellprofiler_core.modules  # noqa: F401  (loads all modules, the plugin too)
 import numpy as np
-import psutil
 from cellprofiler_core.image import Image, ImageSetList
 from cellprofiler_core.measurement import Measurements
 from cellprofiler_core.object import Objects, ObjectSet
@@ -109,23 +108,6 @@ class FigureStandIn:
         if (x, y) not in self.axes:
             self.axes[x, y] = self.figure.add_subplot(self.grid[y, x])
         return self.axes[x, y]
-
-
-def engines_of(pid):
-    """Engine processes below a process."""
-    try:
-        children = psutil.Process(pid).children(recursive=True)
-    except psutil.NoSuchProcess:
-        return []
-    return [child for child in children if child.is_running() and "worker" in " ".join(cmdline(child)).split()]
-
-
-def cmdline(process):
-    """Command line of a process; empty when it is gone."""
-    try:
-        return process.cmdline()
-    except psutil.Error:
-        return []
 
 
 def wait_until_busy(folder):

@@ -14,7 +14,8 @@ import tifffile
 from cellprofiler_core.pipeline import Pipeline
 from cellprofiler_core.utilities.core.modules import instantiate_module
 from cellprofiler_examples import EXAMPLES
-from cellprofiler_host import PLUGINS, cmdline, run_engine_script
+from cellprofiler_host import PLUGINS, run_engine_script
+from engine_processes import cmdline
 from real_crops import real_field
 from waiting import assert_gone
 

@@ -6,9 +6,9 @@ import time
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 import tifffile
+from engine_processes import engines_of
 from waiting import wait_for as wait_for
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -46,18 +46,9 @@ def save_hyperstack(path, array, axes, names=None):
     tifffile.imwrite(path, array, imagej=True, metadata=metadata)
 
 
-def workers_of(pid):
-    """Engine processes below a process."""
-    try:
-        children = psutil.Process(pid).children(recursive=True)
-    except psutil.NoSuchProcess:
-        return []
-    return [child for child in children if "microsnoop_engine" in child.cmdline()]
-
-
 def own_workers():
     """Engine processes of the ImageJ in this process."""
-    return workers_of(os.getpid())
+    return engines_of(os.getpid())
 
 
 def engine_stub(folder, body):
