@@ -1,4 +1,8 @@
-.PHONY: help setup setup-test demo test fiji lint docs bench bench-representation browser cellprofiler-env cellprofiler-window
+.PHONY: help setup setup-test demo test test-engine test-cellprofiler test-napari test-fiji fiji lint docs bench \
+	bench-representation browser cellprofiler-env cellprofiler-window zarr-writers-env
+
+# the tests start a thousand processes, each of which would compile all it imports where bytecode is not kept
+export PYTHONDONTWRITEBYTECODE =
 
 help:
 	@echo "make setup   the environment .venv, with the engine in it, without PyTorch"
@@ -29,22 +33,36 @@ cellprofiler-env:
 cellprofiler-window: cellprofiler-env
 	@scripts/make-cellprofiler-window.sh
 
-test: setup-test browser cellprofiler-env lint
-	@scripts/make-fiji-env.sh || test "$$CI" != true
+# Two parts at a time, which share the processors; the output of each comes as a whole, where make can do that (4.0)
+test: export OMP_NUM_THREADS = 1
+test: export OMP_WAIT_POLICY = PASSIVE
+test:
+	@$(MAKE) --no-print-directory --keep-going --jobs=2 $(filter --output-sync,$(.FEATURES:output-sync=--output-sync)) \
+		lint test-engine test-cellprofiler test-fiji test-napari
+
+zarr-writers-env: setup-test
 	@scripts/make-zarr-writers-env.sh
-	@scripts/make-napari-env.sh
-	@scripts/make-cellprofiler-window.sh --if-wheel
+
+test-engine: setup-test browser zarr-writers-env
 	.venv/bin/python -m pytest tests/engine
+
+test-cellprofiler: setup-test cellprofiler-env
+	@scripts/make-cellprofiler-window.sh --if-wheel
 	@if [ -f .venv-cellprofiler/complete ]; then \
 		set -x; .venv-cellprofiler/bin/python -m pytest tests/cellprofiler; \
 	else \
 		echo "*** tests/cellprofiler DID NOT RUN: there is no CellProfiler environment (see above)" >&2; \
 	fi
+
+test-napari: setup-test
+	@scripts/make-napari-env.sh
 	@if [ -f .venv-napari/complete ]; then \
 		set -x; xvfb-run -a .venv-napari/bin/python -m pytest tests/napari; \
 	else \
 		echo "*** tests/napari DID NOT RUN: there is no napari environment (see above)" >&2; \
 	fi
+
+test-fiji: setup-test
 	@if scripts/make-fiji-env.sh; then \
 		set -x; .venv/bin/python -m pytest tests/fiji; \
 	else \

@@ -2,13 +2,13 @@
 # Installs headless Chromium and its driver, which the tests of the report open pages in. Says so where it cannot.
 set -euo pipefail
 
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
 if { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null &&
     command -v chromedriver >/dev/null; then
     exit 0
 fi
 if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
-    apt-get update -q
-    DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends chromium chromium-driver
+    scripts/install-packages.sh chromium chromium-driver
     exit 0
 fi
 echo "*** No Chromium, the report's pages will not be opened in tests; run: sudo apt-get install chromium chromium-driver" >&2

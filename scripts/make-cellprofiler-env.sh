@@ -58,8 +58,7 @@ if [ ${#missing[@]} -gt 0 ]; then
     elif [ "$(id -u)" != 0 ]; then
         give_up "system packages are missing; run: sudo apt-get update && sudo apt-get install -y --no-install-recommends ${missing[*]}"
     fi
-    apt-get update -q
-    DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
+    scripts/install-packages.sh "${missing[@]}"
 fi
 JAVA_HOME="$(find_java_home)"
 export JAVA_HOME

@@ -24,8 +24,7 @@ need() {
     if [ "$(id -u)" != 0 ]; then
         give_up "run: sudo apt-get update && sudo apt-get install -y --no-install-recommends ${missing[*]}"
     fi
-    apt-get update -q
-    DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}" ||
+    scripts/install-packages.sh "${missing[@]}" ||
         give_up "these packages cannot be installed: ${missing[*]}"
 }
 

@@ -31,8 +31,7 @@ find_python() {
 python="$(find_python)"
 if [ -z "$python" ] || ! "$python" -c "import ensurepip, venv" 2>/dev/null; then
     if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
-        apt-get update -q
-        DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends python3 python3-venv
+        scripts/install-packages.sh python3 python3-venv
         python="$(find_python)"
     fi
 fi

@@ -41,6 +41,5 @@ if ! command -v apt-get >/dev/null; then
 elif [ "$(id -u)" != 0 ]; then
     give_up "run: sudo apt-get update && sudo apt-get install -y --no-install-recommends ${missing[*]}"
 fi
-apt-get update -q
-DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
+scripts/install-packages.sh "${missing[@]}"
 get_jars

@@ -38,8 +38,7 @@ if command -v dpkg-query >/dev/null; then
         if [ "$(id -u)" != 0 ]; then
             give_up "run: sudo apt-get update && sudo apt-get install -y --no-install-recommends ${missing[*]}"
         fi
-        apt-get update -q
-        DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}" ||
+        scripts/install-packages.sh "${missing[@]}" ||
             give_up "apt-get could not install ${missing[*]}"
     fi
 elif ! command -v xvfb-run >/dev/null; then

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
 from pathlib import Path
 
 import _microsnoop_client as client
@@ -14,7 +13,9 @@ import long_request
 import numpy as np
 import psutil
 import pytest
-from cellprofiler_host import PLUGINS, assert_gone, engines_of, kill_once_busy, run_engine_script, wait_until_busy
+from cellprofiler_host import PLUGINS, kill_once_busy, run_engine_script, wait_until_busy
+from engine_processes import engines_of
+from waiting import PATIENCE, assert_gives_up, assert_gone, wait_for
 
 IMAGE = np.random.RandomState(0).rand(1, 60, 60).astype(np.float32)
 LABELS = np.zeros((60, 60), np.int32)
@@ -94,14 +95,22 @@ def test_the_bundled_application_restores_the_library_path(monkeypatch):
     [
         (
             "import sys; sys.exit('No module named microsnoop_engine')",
-            20,
+            PATIENCE,
             "it ended with an error.*No module named microsnoop_engine",
         ),
-        ("print('hello, I am no engine')", 20, "it ended at once, as a program that is not the engine.*hello, I am"),
+        (
+            "print('hello, I am no engine')",
+            PATIENCE,
+            "it ended at once, as a program that is not the engine.*hello, I am",
+        ),
         ("import time; time.sleep(60)", 1, "it did not answer in time"),
-        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", 20, r"it crashed \(signal 11\)"),
-        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", 20, "ended from outside, usually because memory"),
-        ("import sys; print('line\\n' * 500, file=sys.stderr); [][0]", 20, "IndexError: list index out of range"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", PATIENCE, r"it crashed \(signal 11\)"),
+        (
+            "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
+            PATIENCE,
+            "ended from outside, usually because memory",
+        ),
+        ("import sys; print('line\\n' * 500, file=sys.stderr); [][0]", PATIENCE, "IndexError: list index out of range"),
     ],
 )
 def test_a_program_that_is_no_engine(stub, body, seconds, message, caplog):
@@ -181,7 +190,7 @@ def test_one_engine_for_a_command_and_its_options(engine_command):
     assert len(engines_of(os.getpid())) == 1
     processes = engines_of(os.getpid())
     client.close_engines()
-    assert_gone(processes, patience=1)
+    assert_gone(processes)
 
 
 def test_the_engine_starts_no_processes_and_calls_nobody(engine_python):
@@ -240,10 +249,7 @@ def test_an_idle_engine_that_is_killed_leaves_no_files(engine_command):
     engine = client.get_engine(engine_command, ["--device", "cpu"])
     assert os.path.isdir(engine.info["folder"])
     os.kill(engine.pid, signal.SIGKILL)
-    deadline = time.monotonic() + 10
-    while os.path.exists(engine.info["folder"]):
-        assert time.monotonic() < deadline, "the folder stays until somebody asks for the engine"
-        time.sleep(0.05)
+    wait_for(lambda: not os.path.exists(engine.info["folder"]))
 
 
 def test_engines_that_are_no_longer_needed_are_ended(engine_command):
@@ -296,5 +302,5 @@ def test_the_engine_dies_with_its_host(engine_command, busy):
         wait_until_busy(folder)
     host.kill()
     host.communicate()
-    assert_gone([engine], patience=2)
+    assert_gives_up(engine)
     assert not os.path.exists(folder)

@@ -14,7 +14,6 @@ from cellprofiler_core.object import Objects
 from cellprofiler_core.pipeline import Pipeline
 from cellprofiler_host import (
     REPOSITORY,
-    engines_of,
     features_of,
     kill_once_busy,
     make_module,
@@ -23,6 +22,7 @@ from cellprofiler_host import (
     run_engine_script,
     written,
 )
+from engine_processes import engines_of
 
 RANDOM = np.random.RandomState(0)
 
@@ -40,10 +40,17 @@ def squares(numbers, size=90):
     return labels
 
 
-@pytest.fixture(autouse=True)
-def engine(engine_command):
-    """The engine of this process, which is ended after each test."""
-    return engine_command
+@pytest.fixture(scope="module", autouse=True)
+def engine(engine_python):
+    """The engine of this process, which stays warm from test to test."""
+    yield
+    _microsnoop_client.close_engines()
+
+
+@pytest.fixture
+def no_engine():
+    """For tests that look at the processes of engines: none when they begin."""
+    _microsnoop_client.close_engines()
 
 
 def run(module, images, objects=None):
@@ -85,6 +92,7 @@ def test_each_channel_is_measured_by_itself():
     np.testing.assert_allclose(np.roll(both, 256, axis=1), swapped, atol=1e-5)
 
 
+@pytest.mark.usefixtures("no_engine")
 def test_no_objects():
     for labels in (squares([]), np.zeros((0, 3), int)):
         objects = Objects()
@@ -333,6 +341,7 @@ def test_images_that_cannot_be_measured_are_refused(images, labels, message):
         run(make_module(tuple(images)), images, {"Nuclei": labels})
 
 
+@pytest.mark.usefixtures("no_engine")
 def test_an_engine_that_crashes_fails_one_image_set_and_the_next_recovers():
     module = make_module()
     module.device.value = "cpu"
@@ -352,6 +361,7 @@ def test_an_engine_that_crashes_fails_one_image_set_and_the_next_recovers():
     assert not engines_of(os.getpid())
 
 
+@pytest.mark.usefixtures("no_engine")
 def test_engines_follow_the_settings_of_the_pipeline():
     first, second = make_module(), make_module(("GFP",), number=2)
     pipeline = make_pipeline(first, second)
@@ -368,6 +378,7 @@ def test_engines_follow_the_settings_of_the_pipeline():
     assert [process.pid for process in engines_of(os.getpid())] == [shared.pid]
 
 
+@pytest.mark.usefixtures("no_engine")
 def test_the_engine_ends_with_test_mode_which_runs_no_post_run():
     module = make_module()
     module.device.value = "cpu"
@@ -427,6 +438,7 @@ def test_the_dimension_comes_from_the_weights(small_weights):
     module.post_run(workspace)
 
 
+@pytest.mark.usefixtures("no_engine")
 def test_prepare_run_notes_the_engine_and_post_run_ends_it():
     module = make_module()
     module.device.value = "cpu"
@@ -444,6 +456,7 @@ def test_prepare_run_notes_the_engine_and_post_run_ends_it():
     assert not engines_of(os.getpid())
 
 
+@pytest.mark.usefixtures("no_engine")
 def test_the_test_button_says_what_the_engine_is(caplog, tmp_path):
     module = make_module()
     module.device.value = "cpu"

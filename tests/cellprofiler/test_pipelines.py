@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 from cellprofiler_core.setting import ValidationError
-from cellprofiler_host import assert_gone, cmdline, run_engine_script, wait_until_busy
+from cellprofiler_host import run_engine_script, wait_until_busy
 from cellprofiler_runs import (
     EXAMPLES,
     WELLS,
@@ -26,6 +26,8 @@ from cellprofiler_runs import (
     save_labels,
     write_wells,
 )
+from engine_processes import cmdline
+from waiting import assert_gone
 
 REAL = ["GFP", "DNA"]
 SYNTHETIC = ["DNA", "ER", "Actin"]
@@ -124,7 +126,7 @@ def test_engines_end_with_their_workers(screen, engine_python, tmp_path, end):
         return
     for worker in workers:
         worker.kill()
-    assert_gone([engine], patience=5)
+    assert_gone([engine])
     run.process.kill()
     run.process.communicate()
     run.assert_nothing_remains()

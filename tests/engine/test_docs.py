@@ -1,4 +1,4 @@
-"""Every command and every script in the README and the documentation runs as it is written, on the demo screen."""
+"""Every command and every script in the README and the documentation runs as it is written, on a small demo screen."""
 
 import os
 import re
@@ -8,6 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from microsnoop_engine.cli.demo import NAME, SCREEN
+from microsnoop_engine.images.synthetic import write_screen
 
 REPOSITORY = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```(console|python)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -30,12 +33,14 @@ def run(command, cwd):
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory):
-    """A folder that looks like a checkout with the demo in it; what the pages write stays out of the real one."""
+    """A folder that looks like a checkout with a smaller demo in it; what the pages write stays out of the real one."""
     folder = tmp_path_factory.mktemp("checkout")
     for name in ("examples", "docs"):
         shutil.copytree(REPOSITORY / name, folder / name)
     (folder / ".venv").symlink_to(sys.prefix)
-    run(["microsnoop", "demo", "--out", "demo"], folder)
+    write_screen(folder / "demo" / "screen", shape=(160, 160), n_cells=5)
+    (folder / "demo" / NAME).write_text(SCREEN.format(name=f"demo/{NAME}"))
+    run(["microsnoop", "run", f"demo/{NAME}"], folder)
     return folder
 
 

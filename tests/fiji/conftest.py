@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import tifffile
 from imagej_host import CHANNELS, IJ_JAR, JARS, NEW_IJ_JAR, REPOSITORY, command_of, java_options, save_hyperstack
+from waiting import PATIENCE
 
 from microsnoop_engine.cli.install import install_fiji
 from microsnoop_engine.images.synthetic import render_field
@@ -67,7 +68,9 @@ def _end_with_parent():
 def jar(tmp_path_factory):
     """The plugin, built from the sources as they are now."""
     path = tmp_path_factory.mktemp("jar") / "Microsnoop_.jar"
-    done = subprocess.run([REPOSITORY / "scripts" / "make-fiji.sh", path], capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [REPOSITORY / "scripts" / "make-fiji.sh", path], capture_output=True, text=True, timeout=PATIENCE
+    )
     assert done.returncode == 0, done.stderr
     return path
 
@@ -86,14 +89,14 @@ def home(tmp_path_factory, jar):
 def batch(home, tmp_path):
     """Run a macro in an ImageJ of its own; what it says comes back."""
 
-    def run(text, headless=False, timeout=90, **environment):
+    def run(text, headless=False, **environment):
         macro = tmp_path / f"macro-{time.monotonic_ns()}.ijm"
         macro.write_text(text)
         return subprocess.run(
             command_of(home, macro, headless=headless),
             capture_output=True,
             text=True,
-            timeout=timeout,
+            timeout=PATIENCE,
             env={**os.environ, **environment},
             cwd=tmp_path,
         )
@@ -124,7 +127,7 @@ def stand_ins(tmp_path_factory):
     """Classes that stand for those of ImageJ2, which are on no registry that tests reach."""
     classes = tmp_path_factory.mktemp("stand-ins")
     sources = map(str, (Path(__file__).parent / "stand_ins").rglob("*.java"))
-    subprocess.run(["javac", "-d", str(classes), *sources], check=True, timeout=60)
+    subprocess.run(["javac", "-d", str(classes), *sources], check=True, timeout=PATIENCE)
     return classes
 
 

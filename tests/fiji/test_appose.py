@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from imagej_host import REPOSITORY, maven_jars
+from waiting import PATIENCE
 
 from microsnoop_engine.modes.measure import measure
 from microsnoop_engine.modes.settings import CropSettings
@@ -29,7 +30,7 @@ WORKER = [sys.executable, "-m", "microsnoop_engine", "worker", "--device", "cpu"
 def test_the_client_of_java(embedder, tmp_path):
     """Six tasks at once, a task that is cancelled, one that is refused, one that runs while the client closes."""
     classpath = os.pathsep.join([*maven_jars(*JARS), str(tmp_path)])
-    subprocess.run(["javac", "-cp", classpath, "-d", str(tmp_path), str(CLIENT)], check=True, timeout=60)
+    subprocess.run(["javac", "-cp", classpath, "-d", str(tmp_path), str(CLIENT)], check=True, timeout=PATIENCE)
     image = np.random.default_rng(0).integers(0, 4000, (300, 300)).astype("<u2")
     labels = np.zeros((300, 300), "<i4")
     labels[50:90, 50:90], labels[150:200, 180:260] = 1, 7
@@ -39,7 +40,7 @@ def test_the_client_of_java(embedder, tmp_path):
         ["java", "-cp", classpath, "ApposeClient", str(tmp_path), *WORKER],
         capture_output=True,
         text=True,
-        timeout=150,
+        timeout=PATIENCE,
         cwd=REPOSITORY,
     )
     lines = done.stdout.splitlines()

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from waiting import PATIENCE
 
 from microsnoop_engine.modes.measure import measure
 from microsnoop_engine.modes.outlines import measure_rois
@@ -59,7 +60,7 @@ def outputs(home, field, tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("out")
     (folder / "macro.ijm").write_text(MACRO.format(folder=field[0].parent, out=folder))
-    done = subprocess.run(command_of(home, folder / "macro.ijm"), capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command_of(home, folder / "macro.ijm"), capture_output=True, text=True, timeout=PATIENCE)
     assert (folder / "done.txt").exists(), done.stdout + done.stderr
     return folder
 

@@ -1,7 +1,8 @@
 """What goes wrong in a macro ends it with a reason in the log, and never waits for a user."""
 
 import pytest
-from imagej_host import engine_stub, wait_for
+from imagej_host import engine_stub
+from waiting import wait_for
 
 from microsnoop_engine import __version__
 
@@ -81,7 +82,7 @@ ERRORS = {
 def test_a_mistake_ends_the_macro_and_says_what_to_do(batch, field, tmp_path, case):
     before, options, message = ERRORS[case]
     text = (before + MEASURE.replace("{options}", options)).format(folder=field[0].parent, out=tmp_path)
-    done = batch(text, timeout=30)
+    done = batch(text)
     assert (done.stdout + done.stderr).count(message) == 1
     assert not (tmp_path / "went-on.txt").exists()
 
@@ -90,7 +91,7 @@ WHOLE = OPEN + MEASURE.replace("{options}", "objects=[Whole image]")
 
 
 def log_of(batch, field, tmp_path, python):
-    done = batch(WHOLE.format(folder=field[0].parent, out=tmp_path), timeout=60, MICROSNOOP_PYTHON=str(python))
+    done = batch(WHOLE.format(folder=field[0].parent, out=tmp_path), MICROSNOOP_PYTHON=str(python))
     assert not (tmp_path / "went-on.txt").exists()
     return done.stdout
 

@@ -17,10 +17,10 @@ from imagej_host import (
     maven_jars,
     press,
     save_hyperstack,
-    wait_for,
     window,
 )
 from real_crops import FIELDS, real_field
+from waiting import PATIENCE, wait_for
 
 from microsnoop_engine.cli.main import main
 from microsnoop_engine.images.synthetic import render_field
@@ -31,7 +31,7 @@ MACRO = REPOSITORY / "examples" / "fiji" / "measure_folder.ijm"
 def run_macro(home, images, results, channel="DNA"):
     """What the macro says."""
     command = ["java", f"-Duser.home={home}", "-jar", IJ_JAR, "-ijpath", str(home / "ImageJ"), "-batch", str(MACRO)]
-    done = subprocess.run([*command, f"{images},{results},{channel}"], capture_output=True, text=True, timeout=150)
+    done = subprocess.run([*command, f"{images},{results},{channel}"], capture_output=True, text=True, timeout=PATIENCE)
     assert "Measured" in done.stdout, done.stdout + done.stderr
     return done.stdout
 
@@ -63,7 +63,7 @@ def test_the_command_for_folders_is_recorded_and_measures(java, ij, screen, tmp_
     results.setText(str(tmp_path / "results"))
     channel.setText("DNA")
     press(java, dialog, "OK")
-    wait_for(lambda: "Measured 2 images" in str(ij.getLog() or ""), 90)
+    wait_for(lambda: "Measured 2 images" in str(ij.getLog() or ""))
     assert len(pd.read_csv(tmp_path / "results" / "cells.csv")) > 4
     line = f'run("Measure Folder", "images={screen} results={tmp_path / "results"} channel=DNA");'
     wait_for(lambda: line in str(recorder.getText()).replace("[", "").replace("]", ""))
@@ -206,7 +206,7 @@ def test_real_fields(home, tmp_path):
 def test_the_python_script(field):
     script = REPOSITORY / "examples" / "fiji" / "pyimagej_measure.py"
     command = [sys.executable, str(script), str(field[0]), IJ_JAR]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=90, cwd=REPOSITORY)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, cwd=REPOSITORY)
     assert done.returncode == 0, done.stderr
     assert re.search(r"\n(?:[5-9]|1\d) nuclei x 768 features, weights microsnoop-fast\n", done.stdout)
     assert "field.tif:0001" in done.stdout
@@ -223,7 +223,7 @@ def with_gateway(script, arguments, tmp_path, classpath):
         "MICROSNOOP_PYTHON": sys.executable,
     }
     command = [sys.executable, str(REPOSITORY / "examples" / "fiji" / script), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=REPOSITORY, env=environment)
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, cwd=REPOSITORY, env=environment)
 
 
 def test_the_python_script_ends_with_a_gateway(field, tmp_path):

@@ -10,7 +10,8 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from imagej_host import REPOSITORY, command_of, components, press, wait_for, window
+from imagej_host import REPOSITORY, command_of, components, press, window
+from waiting import PATIENCE, wait_for
 
 COMMAND = "Install Microsnoop Engine"
 MACRO = f'run("{COMMAND}", getArgument());\nprint("went on");\n'
@@ -25,7 +26,7 @@ def wheel(tmp_path_factory):
     for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copyfile(REPOSITORY / name, source / name)
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(out), str(source)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
     if done.returncode:
         pytest.skip(f"the wheel could not be built; is a package index reached? {done.stderr[-300:]}")
     return next(out.glob("*.whl"))
@@ -56,7 +57,7 @@ def install(home, tmp_path):
     def run(options, **environment):
         command = command_of(own, tmp_path / "macro.ijm", options)
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=500, env={**os.environ, **environment}, cwd=tmp_path
+            command, capture_output=True, text=True, timeout=PATIENCE, env={**os.environ, **environment}, cwd=tmp_path
         )
         return done.stdout + done.stderr
 
@@ -79,7 +80,7 @@ def test_from_a_wheel_with_a_uv_that_is_downloaded(install, wheel, release, fiel
     macro = tmp_path / "measure.ijm"
     options = f"objects=[Whole image] mode=rescale csv=[{tmp_path}/whole.csv]"
     macro.write_text(f'open("{field[0]}");\nrun("Measure Microsnoop Features", "{options}");\n')
-    subprocess.run(command_of(own, macro), capture_output=True, timeout=90)
+    subprocess.run(command_of(own, macro), capture_output=True, timeout=PATIENCE)
     assert (tmp_path / "whole.csv").exists()
     # an attempt that fails leaves the engine that works
     (tmp_path / "microsnoop-9-py3-none-any.whl").write_text("no wheel")
@@ -87,7 +88,7 @@ def test_from_a_wheel_with_a_uv_that_is_downloaded(install, wheel, release, fiel
     assert "The installation stopped (exit code" in said
     assert "went on" not in said
     assert sorted(path.name for path in (own / "microsnoop").iterdir()) == ["engine", "install.log", "uv"]
-    subprocess.run([engine / "bin" / "python", "-c", "import microsnoop_engine"], check=True, timeout=60)
+    subprocess.run([engine / "bin" / "python", "-c", "import microsnoop_engine"], check=True, timeout=PATIENCE)
 
 
 def test_with_a_python_that_is_there(install, tmp_path):
@@ -136,14 +137,14 @@ def test_the_folder_of_an_update_site(tmp_path, field):
     """Copied into an ImageJ, it is the plugin, which says how to install the engine; the macro is beside it."""
     imagej = tmp_path / "ImageJ"
     script = REPOSITORY / "scripts" / "make-fiji-site.sh"
-    subprocess.run([script, imagej], check=True, capture_output=True, timeout=60)
+    subprocess.run([script, imagej], check=True, capture_output=True, timeout=PATIENCE)
     assert (imagej / "macros" / "microsnoop" / "measure_folder.ijm").exists()
     macro = tmp_path / "macro.ijm"
     macro.write_text(f'open("{field[0]}");\nrun("Measure Microsnoop Features", "objects=[Whole image]");\n')
     environment = {name: value for name, value in os.environ.items() if name != "MICROSNOOP_PYTHON"}
     environment["PATH"] = "/usr/bin:/bin"
     command = command_of(tmp_path, macro)
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, env=environment)
     assert "The microsnoop engine was not found." in done.stdout
     assert "What to do: choose Plugins > Microsnoop > Install Microsnoop Engine" in done.stdout
 

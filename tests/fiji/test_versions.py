@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from imagej_host import IJ_JAR, command_of, maven_jars
+from waiting import PATIENCE
 
 from microsnoop_engine.modes.measure import measure
 from microsnoop_engine.modes.settings import CropSettings
@@ -48,7 +49,7 @@ def test_the_core(home, field, embedder, tmp_path, imagej, java):
     macro.write_text(MACRO.format(folder=field[0].parent, out=tmp_path))
     command = command_of(home, macro)
     command[0], command[command.index("-jar") + 1] = javas()[java], ij_jar
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=os.environ, cwd=tmp_path)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, env=os.environ, cwd=tmp_path)
     print(done.stdout)
     assert "went on" not in done.stdout
     assert 'objects is "Nonsense": give one of ROI Manager' in done.stdout, done.stdout + done.stderr

@@ -25,7 +25,6 @@ set_plugin_directory(str(PLUGINS), globally=False)
 
 import cellprofiler_core.modules  # noqa: F401  (loads all modules, the plugin too)
 import numpy as np
-import psutil
 from cellprofiler_core.image import Image, ImageSetList
 from cellprofiler_core.measurement import Measurements
 from cellprofiler_core.object import Objects, ObjectSet
@@ -34,6 +33,7 @@ from cellprofiler_core.utilities.core.modules import instantiate_module
 from cellprofiler_core.workspace import Workspace
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from waiting import wait_for
 
 
 def make_module(images=("DNA",), objects=("Nuclei",), scope="Objects", number=1):
@@ -110,45 +110,9 @@ class FigureStandIn:
         return self.axes[x, y]
 
 
-def engines_of(pid):
-    """Engine processes below a process."""
-    try:
-        children = psutil.Process(pid).children(recursive=True)
-    except psutil.NoSuchProcess:
-        return []
-    return [child for child in children if child.is_running() and "worker" in " ".join(cmdline(child)).split()]
-
-
-def cmdline(process):
-    """Command line of a process; empty when it is gone."""
-    try:
-        return process.cmdline()
-    except psutil.Error:
-        return []
-
-
-def assert_gone(processes, patience=20):
-    """Fail unless the processes end by themselves; an orphan that nobody has buried yet has ended."""
-    deadline = time.monotonic() + patience
-    while living := [process for process in processes if lives(process)]:
-        assert time.monotonic() < deadline, f"still running: {living}"
-        time.sleep(0.05)
-
-
-def lives(process):
-    """Whether a process still runs."""
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-def wait_until_busy(folder, patience=60):
+def wait_until_busy(folder):
     """Wait until an engine was given the arrays of a request and had time to begin."""
-    deadline = time.monotonic() + patience
-    while len(list(Path(folder).iterdir())) < 2:
-        assert time.monotonic() < deadline, f"nothing was written to {folder}"
-        time.sleep(0.02)
+    wait_for(lambda: len(list(Path(folder).iterdir())) > 1)
     time.sleep(0.5)
 
 

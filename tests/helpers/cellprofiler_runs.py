@@ -14,8 +14,10 @@ import tifffile
 from cellprofiler_core.pipeline import Pipeline
 from cellprofiler_core.utilities.core.modules import instantiate_module
 from cellprofiler_examples import EXAMPLES
-from cellprofiler_host import PLUGINS, assert_gone, cmdline, run_engine_script
+from cellprofiler_host import PLUGINS, run_engine_script
+from engine_processes import cmdline
 from real_crops import real_field
+from waiting import assert_gone
 
 MARK = "MICROSNOOP_TEST_RUN"
 CELLPROFILER = [sys.executable, "-m", "cellprofiler", "-c", "-r", "-L", "INFO"]
@@ -103,7 +105,7 @@ class Run:
 
     def wait(self):
         """Wait for the end; returns what was printed. Nothing of the run may remain."""
-        text = self.process.communicate(timeout=300)[0]
+        text = self.process.communicate()[0]
         self.assert_nothing_remains()
         return text
 
@@ -129,9 +131,9 @@ class Run:
                 continue
         return found
 
-    def assert_nothing_remains(self, patience=5):
+    def assert_nothing_remains(self):
         """Fail if a process or a folder of an engine is left."""
-        assert_gone(self.processes(), patience)
+        assert_gone(self.processes())
         assert not list(self.temporary.glob("microsnoop-worker-*"))
 
 

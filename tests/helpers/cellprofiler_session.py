@@ -98,8 +98,6 @@ def run_session(folder, engine_python, scope="Both", shape=(240, 240), cells=14,
     screen = ["xvfb-run", "-a", "-s", f"-screen 0 1400x{height}x24 -noreset"]
     command = [*screen, sys.executable, DRIVER, pipeline, images, out, OLD, *steps]
     with (folder / "log.txt").open("w") as log:
-        done = subprocess.run(
-            [str(word) for word in command], env=environment, stdout=log, stderr=subprocess.STDOUT, timeout=400
-        )
+        done = subprocess.run([str(word) for word in command], env=environment, stdout=log, stderr=subprocess.STDOUT)
     assert done.returncode == 0, (folder / "log.txt").read_text()[-3000:]
     return json.loads((out / "seen.json").read_text())

@@ -20,6 +20,7 @@ import psutil
 import wx
 from cellprofiler_core.setting import ValidationError
 from readable_figures import unreadable
+from waiting import PATIENCE
 from wx_window import boxes, errors, on_main_thread, picture, press_labeled, shown, wait_for, walk
 
 PIPELINE, IMAGES, FOLDER, OLD = (Path(argument).absolute() for argument in sys.argv[1:5])
@@ -45,9 +46,9 @@ def folders():
     return sorted(path.name for path in Path(tempfile.gettempdir()).glob("microsnoop-worker-*"))
 
 
-def gone(what, patience=10):
+def gone(what):
     """What is left of something after some time in which it may go."""
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + PATIENCE
     while (left := what()) and time.monotonic() < deadline:
         time.sleep(0.1)
     return left
@@ -83,11 +84,11 @@ class Session:
         view = self.controller._PipelineController__module_view
         on_main_thread(lambda: view.on_value_change(setting, None, value, wx.CommandEvent()))
 
-    def step(self, patience=200):
+    def step(self):
         """Run the module in test mode; the display that it opened."""
         lists = self.frame.pipeline_list_view
         on_main_thread(lambda: lists.set_current_debug_module(self.module))
-        return on_main_thread(lambda: self.controller.do_step(self.module), patience)
+        return on_main_thread(lambda: self.controller.do_step(self.module))
 
 
 def step_window_up(session):
@@ -174,7 +175,7 @@ def step_test_mode(session):
     session.select()
     session.module.show_window = True
     on_main_thread(lambda: session.controller.on_debug_toggle(wx.CommandEvent()))
-    on_main_thread(lambda: session.controller.on_debug_continue(wx.CommandEvent()), 200)
+    on_main_thread(lambda: session.controller.on_debug_continue(wx.CommandEvent()))
     wait_for(displays, "the module's display")
     display = displays()[0]
     time.sleep(0.5)
@@ -199,7 +200,7 @@ def step_cancel(session):
     texts, pressed = [], []
 
     def cancel():
-        deadline = time.monotonic() + 100
+        deadline = time.monotonic() + PATIENCE
         while not pressed and time.monotonic() < deadline:
             for dialog in [w for w in wx.GetTopLevelWindows() if isinstance(w, wx.ProgressDialog)]:
                 text = dialog.GetMessage()
@@ -241,7 +242,7 @@ def step_refused(session):
     session.change(session.module.weights, "no-such-weights")
     count = len(boxes)
     on_main_thread(lambda: session.controller.on_debug_toggle(wx.CommandEvent()))
-    on_main_thread(lambda: session.controller.on_debug_continue(wx.CommandEvent()), 200)
+    on_main_thread(lambda: session.controller.on_debug_continue(wx.CommandEvent()))
     seen["refused in test mode"] = boxes[count:]
     session.change(session.module.weights, "fast")
 
@@ -257,9 +258,9 @@ def step_exit_test_mode(session):
 def step_analysis(session):
     controller = session.controller
     count = len(boxes)
-    on_main_thread(controller.do_analyze_images, 200)
+    on_main_thread(controller.do_analyze_images)
     most = 0
-    deadline = time.monotonic() + 200
+    deadline = time.monotonic() + PATIENCE
     while on_main_thread(controller.is_running) and time.monotonic() < deadline:
         most = max(most, len(engines()))
         time.sleep(0.2)

@@ -6,9 +6,10 @@ import time
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 import tifffile
+from engine_processes import engines_of
+from waiting import wait_for as wait_for
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 IJ_JAR = os.environ.get("IJ_JAR", "/usr/share/java/ij.jar")
@@ -45,26 +46,9 @@ def save_hyperstack(path, array, axes, names=None):
     tifffile.imwrite(path, array, imagej=True, metadata=metadata)
 
 
-def workers_of(pid):
-    """Engine processes below a process."""
-    try:
-        children = psutil.Process(pid).children(recursive=True)
-    except psutil.NoSuchProcess:
-        return []
-    return [child for child in children if "microsnoop_engine" in child.cmdline()]
-
-
 def own_workers():
     """Engine processes of the ImageJ in this process."""
-    return workers_of(os.getpid())
-
-
-def assert_gone(processes, patience=15):
-    """Fail unless processes end by themselves."""
-    deadline = time.monotonic() + patience
-    while living := [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]:
-        assert time.monotonic() < deadline, f"still running: {living}"
-        time.sleep(0.05)
+    return engines_of(os.getpid())
 
 
 def engine_stub(folder, body):
@@ -73,15 +57,6 @@ def engine_stub(folder, body):
     path.write_text(f"#!{sys.executable}\n{body}\n")
     path.chmod(0o755)
     return str(path)
-
-
-def wait_for(condition, patience=30):
-    """What a condition gives once it is true."""
-    deadline = time.monotonic() + patience
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.03)
-    return found
 
 
 def window(java, title):

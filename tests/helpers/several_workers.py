@@ -1,7 +1,5 @@
 """Job, settings and checks of the tests of several processes and of a Ray cluster."""
 
-import time
-
 import pandas as pd
 
 from microsnoop_engine import CropSettings
@@ -33,10 +31,3 @@ def assert_same_table(folder, expected):
 def at(number, do):
     """A progress function that calls ``do`` once that many image sets are done."""
     return lambda done, total: do() if done == number else None
-
-
-def wait_until(condition, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)

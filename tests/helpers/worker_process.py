@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 from appose import NDArray
+from waiting import PATIENCE
 
 COMMAND = [sys.executable, "-m", "microsnoop_engine", "worker", "--device", "cpu", "--precision", "float32"]
 IMAGE = np.random.default_rng(0).integers(0, 4000, (2, 120, 120)).astype(np.uint16)
@@ -44,7 +45,7 @@ class Raw:
 
     def __exit__(self, *_):
         self.process.stdin.close()
-        assert self.process.wait(5) == 0
+        assert self.process.wait(PATIENCE) == 0
         assert self.process.stdout.read() == b""
         self.process.stdout.close()
         self.process.stderr.close()

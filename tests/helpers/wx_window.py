@@ -10,6 +10,7 @@ import traceback
 
 import wx
 from PIL import ImageGrab
+from waiting import PATIENCE
 
 boxes = []
 errors = []
@@ -31,7 +32,7 @@ wx.MessageBox = answer_box
 wx.MessageDialog.ShowModal = answer_dialog
 
 
-def on_main_thread(function, patience=120):
+def on_main_thread(function):
     """Let the main thread do something, and return what it returned."""
     done, out = threading.Event(), []
 
@@ -43,14 +44,14 @@ def on_main_thread(function, patience=120):
         done.set()
 
     wx.CallAfter(call)
-    if not done.wait(patience):
+    if not done.wait(PATIENCE):
         raise RuntimeError("the window did not answer")
     return out[0] if out else None
 
 
-def wait_for(condition, what, patience=60):
+def wait_for(condition, what):
     """Wait until something is true, as seen by the main thread."""
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + PATIENCE
     while not (found := on_main_thread(condition)):
         if time.monotonic() > deadline:
             raise RuntimeError(f"waited in vain for {what}")

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from npe2 import PluginManager
+from waiting import PATIENCE
 
 from microsnoop_engine.images.synthetic import render_field
 
@@ -37,7 +38,7 @@ def test_from_the_button_to_the_map(viewer, panel, qtbot, tmp_path):
     panel.typical_diameter.value = 24
     panel.measure_button.native.click()
     assert not panel.measure_button.enabled
-    qtbot.waitUntil(lambda: panel.measure_button.enabled and "index" in labels.features, timeout=60_000)
+    qtbot.waitUntil(lambda: panel.measure_button.enabled and "index" in labels.features, timeout=1000 * PATIENCE)
     count = labels.data.max()
     assert panel.status.value == f"{count} objects of Nuclei measured"
     assert labels.features.shape == (count, 3 + 512)
@@ -63,7 +64,7 @@ def test_a_mistake_is_one_sentence(viewer, panel, qtbot):
     panel.channels.value = [viewer.layers["small"]]
     with napari.utils.notifications.notification_manager:
         panel.measure_button.native.click()
-        qtbot.waitUntil(lambda: panel.measure_button.enabled, timeout=60_000)
+        qtbot.waitUntil(lambda: panel.measure_button.enabled, timeout=1000 * PATIENCE)
         messages = [str(record.message) for record in napari.utils.notifications.notification_manager.records]
     assert any("'small' has 9 x 9 pixels" in message for message in messages)
     assert "index" not in viewer.layers["Nuclei"].features

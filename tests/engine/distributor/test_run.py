@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +15,7 @@ import tifffile
 from filelock import FileLock
 from screens import write_screen
 from several_workers import assert_same_table, table_of
+from waiting import wait_for
 
 from microsnoop_engine import CropSettings
 from microsnoop_engine.distributor.compute import ComputeSettings
@@ -298,20 +298,11 @@ def start(path, out, channels="DNA,GFP", memory=1 << 30, part_bytes=1):
     return subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
 
 
-def wait_for_parts(manifest, count):
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        if manifest.exists() and len(manifest.read_text().splitlines()) > count:
-            return
-        time.sleep(0.01)
-    pytest.fail("the run wrote no parts")
-
-
 def test_a_killed_run_continues_with_the_same_table(tmp_path, embedder):
     path = write_screen(tmp_path, 30)
-    killed = start(path, tmp_path / "killed")
+    killed, manifest = start(path, tmp_path / "killed"), tmp_path / "killed" / "manifest.jsonl"
     for parts in (3, 12):
-        wait_for_parts(tmp_path / "killed" / "manifest.jsonl", parts)
+        wait_for(lambda parts=parts: manifest.exists() and len(manifest.read_text().splitlines()) > parts)
         os.kill(killed.pid, signal.SIGKILL)
         assert killed.wait() == -signal.SIGKILL
         killed = start(path, tmp_path / "killed")
@@ -320,7 +311,7 @@ def test_a_killed_run_continues_with_the_same_table(tmp_path, embedder):
     whole = table_of(tmp_path / "whole")
     assert_same_table(tmp_path / "killed", whole)
     assert len(whole) == 60
-    entries = [json.loads(line) for line in (tmp_path / "killed" / "manifest.jsonl").read_text().splitlines()[1:]]
+    entries = [json.loads(line) for line in manifest.read_text().splitlines()[1:]]
     assert sorted(image["number"] for entry in entries for image in entry["images"]) == list(range(1, 31))
 
 

@@ -12,8 +12,9 @@ import pandas as pd
 import pytest
 from profile_tables import LAYOUT, RUN, image_set, measurement
 from screens import write_screen
-from several_workers import assert_same_table, table_of, wait_until
+from several_workers import assert_same_table, table_of
 from stores import put, upload_text
+from waiting import wait_for
 
 from microsnoop_engine import CropSettings
 from microsnoop_engine.cli.main import build_parser, main
@@ -104,7 +105,7 @@ def test_a_killed_run_goes_on_where_it_was_with_the_same_table(tmp_path, embedde
     out = bucket / "killed"
     command = [sys.executable, "-c", SCRIPT, f"{bucket}screen/LoadData.csv", str(out)]
     killed = subprocess.Popen(command)
-    wait_until(lambda: path_kind(out / MANIFEST) and len(read_manifest(out / MANIFEST)) >= 4)
+    wait_for(lambda: path_kind(out / MANIFEST) and len(read_manifest(out / MANIFEST)) >= 4)
     os.kill(killed.pid, signal.SIGKILL)
     assert killed.wait() == -signal.SIGKILL
     before = read_manifest(out / MANIFEST)

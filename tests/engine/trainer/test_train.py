@@ -14,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 from training_runs import COMMAND, OPTIONS, SMALL
+from waiting import PATIENCE, wait_for
 
 from microsnoop_engine.errors import DeviceError, ResumeError
 from microsnoop_engine.model.checkpoints import load_weights
@@ -28,12 +29,10 @@ from microsnoop_engine.trainer.trainer import CHECKPOINT, read_checkpoint
 def test_a_run_that_is_stopped_by_a_signal_is_resumed(images, tmp_path, number):
     options = [*OPTIONS, "--set=epochs=2000"]
     process = subprocess.Popen([sys.executable, *COMMAND, images, "--out", tmp_path, *options])
-    deadline = time.monotonic() + 90
-    while not (tmp_path / "checkpoint.pt").exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_for((tmp_path / "checkpoint.pt").exists)
     time.sleep(0.5)
     os.kill(process.pid, number)
-    assert process.wait(60) == (0 if number == signal.SIGTERM else -signal.SIGKILL)
+    assert process.wait(PATIENCE) == (0 if number == signal.SIGTERM else -signal.SIGKILL)
     step = read_checkpoint(tmp_path)["step"]
     assert 0 < step < 8000
     resume = ["--out", tmp_path, "--resume", "--max-minutes", "0.02", "--device", "cpu", "--precision", "float32"]

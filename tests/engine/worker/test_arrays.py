@@ -10,6 +10,7 @@ import numpy as np
 import psutil
 import pytest
 from appose.util import message
+from waiting import PATIENCE
 from worker_process import COMMAND, IMAGE, Raw, shared
 
 
@@ -90,7 +91,7 @@ def kill_with_results(folder, monkeypatch):
         (left,) = folder.glob("microsnoop-worker-*")
         (left / "image.npy").write_bytes(b"an input of the host")
         worker.process.kill()
-        assert worker.process.wait(10) == -signal.SIGKILL
+        assert worker.process.wait(PATIENCE) == -signal.SIGKILL
         worker.process.stdout.close()
         worker.process.stderr.close()
         worker.process.stdin.close()

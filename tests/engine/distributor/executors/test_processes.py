@@ -13,7 +13,8 @@ import pandas as pd
 import psutil
 import pytest
 from screens import write_screen
-from several_workers import JOB, READER, SETTINGS, assert_same_table, at, table_of, wait_until
+from several_workers import JOB, READER, SETTINGS, assert_same_table, at, table_of
+from waiting import wait_for
 
 from microsnoop_engine import errors
 from microsnoop_engine.cli.main import main
@@ -82,9 +83,9 @@ def test_a_hung_worker_is_replaced(tmp_path, thirty_sets, table_of_thirty, caplo
     def stop():
         os.kill(multiprocessing.active_children()[0].pid, signal.SIGSTOP)
 
-    report = run_job(thirty_sets, JOB, partial(TWO, timeout=8), tmp_path, on_progress=at(5, stop))
+    report = run_job(thirty_sets, JOB, partial(TWO, timeout=20), tmp_path, on_progress=at(5, stop))
     assert report.failures == []
-    assert "no progress for 8 s" in caplog.text
+    assert "no progress for 20 s" in caplog.text
     assert_same_table(tmp_path, table_of_thirty)
 
 
@@ -123,7 +124,7 @@ def test_an_ended_run_leaves_no_process_and_keeps_its_rows(tmp_path, name):
         [sys.executable, "-c", COMMAND, *arguments], start_new_session=True, stderr=subprocess.PIPE, text=True
     )
     manifest = tmp_path / "out" / "manifest.jsonl"
-    wait_until(lambda: manifest.exists() and len(manifest.read_text().splitlines()) > 1)
+    wait_for(lambda: manifest.exists() and len(manifest.read_text().splitlines()) > 1)
     processes = family(run.pid)
     assert len(processes) >= 3
     if name == "SIGINT":
@@ -133,7 +134,7 @@ def test_an_ended_run_leaves_no_process_and_keeps_its_rows(tmp_path, name):
     stderr = run.communicate()[1]
     assert run.returncode == {"SIGINT": 1, "SIGTERM": 143, "SIGKILL": -9}[name]
     assert "Traceback" not in stderr
-    wait_until(lambda: not any(map(psutil.pid_exists, processes)), 20)
+    wait_for(lambda: not any(map(psutil.pid_exists, processes)))
     assert len(table_of(tmp_path / "out")) > 0
 
 

@@ -11,7 +11,8 @@ from importlib.util import find_spec
 import psutil
 import pytest
 from screens import write_screen
-from several_workers import JOB, READER, SETTINGS, assert_same_table, at, table_of, wait_until
+from several_workers import JOB, READER, SETTINGS, assert_same_table, at, table_of
+from waiting import wait_for
 
 from microsnoop_engine.cli.main import main
 from microsnoop_engine.distributor.executors.ray_executor import RayExecutor
@@ -110,9 +111,9 @@ def test_a_hung_actor_is_replaced(tmp_path, executor, thirty_sets, table_of_thir
         for process in actors():
             process.suspend()
 
-    report = run_job(thirty_sets, JOB, partial(executor, timeout=8), tmp_path, on_progress=at(1, stop))
+    report = run_job(thirty_sets, JOB, partial(executor, timeout=20), tmp_path, on_progress=at(1, stop))
     assert report.failures == []
-    assert "no progress for 8 s" in caplog.text
+    assert "no progress for 20 s" in caplog.text
     assert_same_table(tmp_path, table_of_thirty)
 
 
@@ -120,9 +121,9 @@ def test_a_lost_node_costs_no_row(tmp_path, executor, cluster, thirty_sets, tabl
     node = cluster.add_node(num_cpus=1)
 
     def lose_node():
-        wait_until(lambda: len(actors()) == 3)
+        wait_for(lambda: len(actors()) == 3)
         cluster.remove_node(node, allow_graceful=False)
-        wait_until(lambda: len(actors()) < 3)
+        wait_for(lambda: len(actors()) < 3)
 
     report = run_job(thirty_sets, JOB, executor, tmp_path, on_progress=at(1, lose_node))
     assert report.failures == []
