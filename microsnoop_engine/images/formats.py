@@ -142,7 +142,7 @@ def read_planes(path: Path) -> NDArray[Any]:
 
 def _planes_chosen(file: ImageFile, frame: int | None, position: Position, path: Path) -> tuple[int, list[PlaneNumber]]:
     """Return the image and the planes, of which there are several for a projection."""
-    if file.own and position.channel is None:
+    if file.own and position.channel is None and position.plane is None and position.time is None:
         own = [each for each in file.own if position.series in (None, each[0])]
         if frame is None and len(own) > 1:
             raise ImageError(
@@ -153,6 +153,8 @@ def _planes_chosen(file: ImageFile, frame: int | None, position: Position, path:
         check_number("plane", frame or 0, len(own), path)
         series, number = own[frame or 0]
         return series, [number]
+    if file.own and position.channel is None:
+        position = _place_in_set(file, position)
     series = _only_series(file, 0 if frame is not None and position.series is None else position.series, path)
     image = file.images[series]
     if frame is not None:
@@ -170,6 +172,18 @@ def _planes_chosen(file: ImageFile, frame: int | None, position: Position, path:
     check_number("channel", channel, len(image.channels), path)
     check_number("time", time, image.times, path)
     return series, [PlaneNumber(channel, plane, time) for plane in depths_chosen(image, position, path)]
+
+
+def _place_in_set(file: ImageFile, position: Position) -> Position:
+    """Fill in the image, channel and time that all planes of a file of a set share."""
+    own = [each for each in file.own if position.series in (None, each[0])]
+    series, channels, times = ({*values} for values in zip(*((s, n.channel, n.time) for s, n in own), strict=True))
+    return replace(
+        position,
+        series=series.pop() if len(series) == 1 else position.series,
+        channel=channels.pop() if len(channels) == 1 else None,
+        time=times.pop() if position.time is None and len(times) == 1 else position.time,
+    )
 
 
 def _only_series(file: ImageFile, series: int | None, path: Path) -> int:

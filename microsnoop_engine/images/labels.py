@@ -15,7 +15,7 @@ from .image_set import PlaneSource
 from .label_masks import number_objects
 from .label_parts import MASK, SPLIT, check_parts, find_parts, largest_parts
 from .npy_labels import read_npy
-from .outline_files import OUTLINE_SUFFIXES, read_outlines
+from .outline_files import IMAGEJ_SUFFIXES, OUTLINE_SUFFIXES, read_outlines
 from .outlines import label_planes
 from .planes import read_plane
 from .roi_masks import RoiError
@@ -181,9 +181,12 @@ def _draw_outlines(
     if not all(inside):
         other = rois[inside.index(False)]
         if max(place.count for place in places) == 1:
+            remedy = "export the objects of one plane"
+            if path.suffix.lower() in IMAGEJ_SUFFIXES:
+                remedy = "in the ROI Manager, choose More > Remove Positions"
             raise ImageError(
-                f"outline '{other.name}' lies in another plane of a stack, but the image has one plane: in the ROI "
-                "Manager, choose More > Remove Positions, or measure the stack",
+                f"outline '{other.name}' lies in another plane of a stack, but the image has one plane: {remedy}, or "
+                "measure the stack",
                 path,
                 objects,
             )
@@ -192,9 +195,21 @@ def _draw_outlines(
     # an outline keeps its number, also if those before it lie in another plane
     masks = [roi.mask & kept for roi, kept in zip(rois, inside, strict=True)]
     planes = next(label_planes(boxes, masks, shape), None)
+    size = f"{shape[1]} x {shape[0]} pixels"
     if planes is None:
         if not any(inside):
             return np.zeros((1, *shape), np.int32)
-        size = f"{shape[1]} x {shape[0]} pixels"
-        raise ImageError(f"none of its {len(rois)} outlines lies in the image ({size})", path, objects)
+        raise ImageError(
+            f"none of its {len(rois)} outlines lies in the image ({size}): are they in its pixels?", path, objects
+        )
+    (y0, x0, y1, x1), (height, width) = boxes.T, shape
+    outside = inside & ((y1 <= 0) | (x1 <= 0) | (y0 >= height) | (x0 >= width))
+    if outside.any():
+        log.warning(
+            "'%s': left out %d of %d outlines outside of the image (%s): are they in its pixels?",
+            path,
+            outside.sum(),
+            len(rois),
+            size,
+        )
     return planes

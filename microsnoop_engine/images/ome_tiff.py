@@ -14,6 +14,7 @@ from ..storage.paths import MISSING, is_remote, open_header, open_whole, path_ki
 from .file_image import FileImage, ImageFile, PlaneNumber
 from .ome_xml import OmeImage, PlaneLocation, parse_ome_xml
 from .tiff_pages import as_shown, check_complete, color_names
+from .transparency import without_alpha
 
 
 class OmeTiff(ImageFile):
@@ -87,7 +88,10 @@ class OmeTiff(ImageFile):
         check_complete(page, tiff.filehandle.size, path)
         plane = as_shown(page.asarray(), page.axes, page, intensities)
         colors = self.images[image].colors
-        return plane if plane.ndim == 2 else plane[: len(colors)] if colors else plane[0]
+        if plane.ndim == 2:
+            return plane
+        plane = without_alpha(plane, len(colors) or 1, path)
+        return plane if colors else plane[0]
 
     def _member(self, location: PlaneLocation) -> Path:
         """Return the path of another file of the set, which may have been renamed."""

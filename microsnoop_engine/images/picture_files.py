@@ -15,6 +15,7 @@ from ..storage.paths import open_header, open_whole, read_bytes
 from .file_image import COLORS, FileImage, ImageFile, PlaneNumber
 from .orientation import ORIENTATION, upright
 from .palettes import check_palette
+from .transparency import without_alpha
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -79,8 +80,9 @@ class _Png(ImageFile):
         if self.images[0].palette and not intensities:
             return upright(_numbers(Image.open(io.BytesIO(self._data)), self._path), self._orientation)
         array = imagecodecs.png_decode(self._data)
-        array = array.reshape(*array.shape[:2], -1)
-        return upright(array[..., 0] if self._gray else np.moveaxis(array[..., :3], -1, 0), self._orientation)
+        samples = np.moveaxis(array.reshape(*array.shape[:2], -1), -1, 0)
+        kept = without_alpha(samples, 1 if self._gray else 3, self._path)
+        return upright(kept[0] if self._gray else kept, self._orientation)
 
     def _chunks(self) -> list[tuple[bytes, int, int]]:
         """Return kind, start and length of all chunks that are complete."""

@@ -161,7 +161,8 @@ def image_sets_of_file(
         names: Metadata = {"Series": series, **({"SeriesName": image.name} if image.name else {})} if several else {}
         for position, numbers, channels in positions(image, selection or PlaneSelection()):
             position = replace(position, series=series if several else None)
-            sources = {name: PlaneSource(path, position=place) for name, place in _channels(image, position, channels)}
+            places = _channels(image, position, channels, bool(set_identity))
+            sources = {name: PlaneSource(path, position=place) for name, place in places}
             image_sets.append(ImageSet(1, sources, {}, {**metadata, **names, **numbers}))
     return image_sets, set_identity
 
@@ -222,15 +223,19 @@ def with_all_numbers(image_sets: list[ImageSet]) -> list[ImageSet]:
     return [replace(each, metadata={**used, **each.metadata}) for each in image_sets]
 
 
-def _channels(image: FileImage, position: Position, pages: bool) -> list[tuple[str, Position]]:
+def _channels(image: FileImage, position: Position, pages: bool, in_set: bool) -> list[tuple[str, Position]]:
+    """Return the channels of an image with their places.
+
+    In a set of files, a place without a channel would be that of the planes in the file itself.
+    """
     if pages:
         return [(f"C{n + 1}", replace(position, plane=n)) for n in range(image.depth)]
-    channels = [(name, n if len(image.channels) > 1 else None) for n, name in enumerate(image.channels)]
+    single = len(image.channels) == 1
+    channels = [(name, None if single and not in_set else n) for n, name in enumerate(image.channels)]
     if image.colors:
         return [
-            (f"{name}_{color}" if len(channels) > 1 else color, replace(position, channel=channel, color=n))
+            (color if single else f"{name}_{color}", replace(position, channel=channel, color=n))
             for name, channel in channels
             for n, color in enumerate(image.colors)
         ]
-    single = len(channels) == 1
     return [("Image" if single else name, replace(position, channel=channel)) for name, channel in channels]

@@ -18,6 +18,7 @@ from .file_image import FileImage, ImageFile, PlaneNumber, distinct_names
 from .ome_tiff import OmeTiff
 from .tiff_pages import as_shown, check_chain, check_complete, color_names, is_left_out
 from .tiff_pixel_size import tiff_pixel_size
+from .transparency import without_alpha
 
 SUFFIXES: tuple[str, ...] = (
     ".tif",
@@ -110,9 +111,10 @@ class PagedTiff(ImageFile):
         plane: NDArray[Any] = as_shown(array, inner, page, intensities)
         colors = each.image.colors
         if "S" in inner and colors:
-            plane = plane[: len(colors)]
+            plane = without_alpha(plane, len(colors), self._path)
         elif "S" in inner:
-            plane = plane[0 if "C" in each.leading else number.channel]
+            samples = without_alpha(plane, len(color_names(page, self._path)) or 1, self._path)
+            plane = samples[0 if "C" in each.leading else number.channel]
         return plane
 
     def _page(self, series: Any, index: int) -> tuple[Any, NDArray[Any]]:

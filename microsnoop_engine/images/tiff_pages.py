@@ -14,6 +14,10 @@ from .orientation import ORIENTATION, upright
 
 _WHITE_IS_ZERO, _RGB, _MASK, _CMYK, _YCBCR, _LAB = 0, 2, 4, 5, 6, 8
 _COLORED = (_RGB, _YCBCR)
+_SEPARATE = 2
+"""Planar configuration: samples one after the other."""
+_ALPHA = (1, 2)
+"""Kinds of extra samples: alpha, premultiplied or not; 0 is unspecified."""
 _UNREADABLE = {_CMYK: "CMYK", _LAB: "CIE L*a*b*", 9: "CIE L*a*b*", 10: "CIE L*a*b*"}
 _THUMBNAIL, _TRANSPARENCY = 1, 4
 """Bits of the tag NewSubfileType."""
@@ -31,7 +35,7 @@ def color_names(page: Any, path: Path) -> tuple[str, ...]:
     Returns
     -------
     tuple of str
-        Red, Green, Blue of a color page; ``C1``, ``C2``, .. of other samples.
+        Red, Green, Blue of a color page, with ``C4`` if the fourth is no alpha; ``C1``, ``C2``, .. of other samples.
 
     Raises
     ------
@@ -44,14 +48,17 @@ def color_names(page: Any, path: Path) -> tuple[str, ...]:
     if page.photometric in _COLORED and count > 1:
         if count > 4:
             raise ImageError(f"has {count} samples per pixel of which three are colors: write them as channels", path)
-        return COLORS[:count]
-    count -= sum(kind in (1, 2) for kind in _extra_samples(page))
+        # libraries call four planes one after the other colors with alpha, which is stored pixel by pixel
+        further = count > 3 and (page.planarconfig == _SEPARATE or not any(_is_alpha(page)))
+        return (*COLORS[:count], "C4") if further else COLORS[:count]
+    count -= sum(_is_alpha(page))
     return tuple(f"C{n + 1}" for n in range(count)) if count > 1 else ()
 
 
-def _extra_samples(page: Any) -> tuple[int, ...]:
+def _is_alpha(page: Any) -> list[bool]:
+    """Return for each extra sample whether it is said to be alpha."""
     extra = page.extrasamples
-    return tuple(int(kind) for kind in extra) if isinstance(extra, tuple | list) else (int(extra),)
+    return [int(kind) in _ALPHA for kind in (extra if isinstance(extra, tuple | list) else (extra,))]
 
 
 def is_left_out(page: Any) -> bool:

@@ -94,8 +94,9 @@ def test_gray_png(tmp_path, array):
 
 
 def test_transparency_is_left_out(tmp_path):
-    Image.fromarray(np.dstack([RGB, GRAY])).save(tmp_path / "rgba.png")
-    Image.fromarray(np.dstack([GRAY, GRAY])).save(tmp_path / "la.png")
+    alpha = np.where(GRAY > 99, 255, 0).astype(np.uint8)
+    Image.fromarray(np.dstack([RGB, alpha])).save(tmp_path / "rgba.png")
+    Image.fromarray(np.dstack([GRAY, alpha])).save(tmp_path / "la.png")
     assert np.array_equal(read_planes(tmp_path / "rgba.png"), np.moveaxis(RGB, -1, 0))
     assert np.array_equal(read_plane(PlaneSource(tmp_path / "la.png"), "DNA"), GRAY)
 

@@ -47,10 +47,55 @@ def test_geojson_of_qupath(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "mark",
+    [
+        lambda each, kind: {**each, "properties": {"objectType": kind}},
+        lambda each, kind: {**each, "properties": {"object_type": kind}},
+        lambda each, kind: {**each, "id": f"Path{kind.title()}Object"},
+    ],
+)
+def test_annotations_around_objects_in_every_version_of_qupath(tmp_path, caplog, mark):
+    caplog.set_level("INFO")
+    path = tmp_path / "a.geojson"
+    around, cell = feature([[[0, 0], [30, 0], [30, 20], [0, 20], [0, 0]]]), feature([SQUARE])
+    path.write_text(json.dumps([mark(around, "annotation"), mark(cell, "cell"), mark(cell, "cell")]))
+    assert area(path) == [35, 35]
+    assert "left out 1 annotation: the cells are measured" in caplog.text
+    assert {roi.name for roi in read_outlines(path)} <= {"x1", ""}
+
+
+def test_rings_that_do_not_end_where_they_begin(tmp_path):
+    path = tmp_path / "a.geojson"
+    path.write_text(json.dumps(collection(feature([SQUARE[:-1], HOLE[:-1]]))))
+    assert area(path) == [7 * 5 - 4]
+
+
+def test_classes_of_several_words_and_nuclei_of_cells(tmp_path, caplog):
+    caplog.set_level("INFO")
+    path = tmp_path / "a.geojson"
+    cell = feature([SQUARE], objectType="cell", classification={"names": ["Tumor", "Positive"]})
+    path.write_text(json.dumps([{**cell, "nucleusGeometry": {"type": "Polygon", "coordinates": [HOLE]}}]))
+    (roi,) = read_outlines(path)
+    assert (roi.group, roi.mask.sum()) == ("Tumor: Positive", 35)
+    assert "the outlines of the cells are measured, not those of their nuclei" in caplog.text
+
+
+def test_outlines_outside_of_the_image_are_counted(tmp_path, caplog):
+    (tmp_path / "a.geojson").write_text(json.dumps([feature([SQUARE]), feature([[[x + 90, y] for x, y in SQUARE]])]))
+    labels = read_labels(PlaneSource(tmp_path / "a.geojson"), "Cells", (20, 30))
+    assert np.unique(labels).tolist() == [0, 1]
+    assert r"left out 1 of 2 outlines outside of the image (30 x 20 pixels)" in caplog.text
+
+
+@pytest.mark.parametrize(
     ("content", "message"),
     [
         ("{", "cannot be read as GeoJSON"),
-        (json.dumps({"a": 1}), "cannot be read as GeoJSON"),
+        (json.dumps({"a": 1}), "cannot be read as GeoJSON, which has a 'type': its keys are a"),
+        (json.dumps(collection({"type": "Feature", "geometry": None})), "feature 1 of 'a.geojson' has no outline"),
+        (json.dumps(collection(feature([], "Polygon"))), "feature 1 of 'a.geojson' has no outline"),
+        (json.dumps(collection(feature([["x"]]))), "feature 1 of 'a.geojson' has no outline that can be read"),
+        (json.dumps(collection(feature([SQUARE], "Curve"))), "is a Curve, which cannot be read: export it as a pol"),
         (json.dumps(collection()), "holds no polygon"),
         (json.dumps(collection(feature([1, 2], "Point"))), "feature 1 of 'a.geojson' is a Point, which has no area"),
     ],

@@ -37,6 +37,8 @@ def png(path, array, color_type, chunks=()):
 @pytest.mark.parametrize(("color_type", "samples"), [(0, 1), (2, 3), (4, 2), (6, 4)])
 def test_png_of_16_bits(tmp_path, color_type, samples):
     array = RNG.integers(0, 65536, (20, 30, samples), np.uint16)
+    if color_type > 2:
+        array[..., -1] = 65535
     (image_set,) = find_image_sets(png(tmp_path / "a.png", array, color_type))
     assert list(image_set.channels) == (["Image"] if samples < 3 else ["Red", "Green", "Blue"])
     planes = read_channels(image_set, list(image_set.channels))
@@ -101,6 +103,8 @@ def test_labels_are_not_inverted(tmp_path):
 @pytest.mark.parametrize("count", [2, 4, 5])
 def test_alpha_of_a_tiff(tmp_path, count):
     array = RNG.integers(0, 255, (20, 30, count), np.uint8)
+    if count < 5:
+        array[..., -1] = np.where(array[..., 0] > 50, 255, 0)
     photometric = "rgb" if count == 4 else "minisblack"
     extra = ["unassalpha"] if count < 5 else None
     tifffile.imwrite(tmp_path / "a.tif", array, photometric=photometric, extrasamples=extra, planarconfig="contig")
@@ -108,6 +112,35 @@ def test_alpha_of_a_tiff(tmp_path, count):
     kept = {2: 1, 4: 3, 5: 5}[count]
     assert len(image_set.channels) == kept
     assert np.array_equal(read_channels(image_set, list(image_set.channels)), np.moveaxis(array, -1, 0)[:kept])
+
+
+FOUR = RNG.integers(0, 4000, (4, 20, 30), np.uint16)
+
+
+def test_four_planes_that_a_library_called_colors(tmp_path):
+    """Versions of tifffile and scikit-image write four planes so, if the user does not say what they are."""
+    tifffile.imwrite(tmp_path / "a.tif", FOUR, photometric="rgb", planarconfig="separate")
+    (image_set,) = find_image_sets(tmp_path / "a.tif")
+    assert list(image_set.channels) == ["Red", "Green", "Blue", "C4"]
+    assert np.array_equal(read_channels(image_set, list(image_set.channels)), FOUR)
+    tifffile.imwrite(tmp_path / "b.tif", np.moveaxis(FOUR, 0, -1), photometric="rgb", extrasamples=["unspecified"])
+    (image_set,) = find_image_sets(tmp_path / "b.tif")
+    assert np.array_equal(read_channels(image_set, ["C4"])[0], FOUR[3])
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.ome.tif", "a.png"])
+@pytest.mark.parametrize("count", [2, 4])
+def test_a_channel_in_place_of_transparency_is_no_transparency(tmp_path, name, count):
+    samples = np.moveaxis(FOUR[:count], 0, -1)
+    if name.endswith("png"):
+        png(tmp_path / name, samples, {2: 4, 4: 6}[count])
+    else:
+        photometric = "rgb" if count == 4 else "minisblack"
+        options = {"photometric": photometric, "extrasamples": ["unassalpha"], "planarconfig": "contig"}
+        tifffile.imwrite(tmp_path / name, samples, **options, metadata={"axes": "YXS"})
+    (image_set,) = find_image_sets(tmp_path / name)
+    with pytest.raises(ImageError, match=rf"sample {count} is transparency .* holds an image: write the {count} chann"):
+        read_channels(image_set, list(image_set.channels))
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "tif"])

@@ -204,17 +204,22 @@ def test_channel_column_of_a_color_picture(tmp_path):
 # ---- one image in several files
 
 
-def write_set(folder, compression=None, companion=False, names=("c0", "c1", "c2")):
+def write_set(folder, compression=None, companion=False, names=("c0", "c1", "c2"), axis="C"):
+    """The first three channels in a file each; of another axis, three planes of one channel."""
     folder.mkdir()
     uuids = [f"urn:uuid:0000000{c}-0000-4000-8000-000000000000" for c in range(3)]
-    channels = "".join(f'<Channel ID="Channel:0:{c}" Name="{CHANNELS[c]}" SamplesPerPixel="1"/>' for c in range(3))
+    channels = "".join(
+        f'<Channel ID="Channel:0:{c}" Name="{CHANNELS[c]}" SamplesPerPixel="1"/>'
+        for c in range(3 if axis == "C" else 1)
+    )
     data = "".join(
-        f'<TiffData IFD="0" FirstC="{c}" PlaneCount="1"><UUID FileName="c{c}.ome.tif">{uuids[c]}</UUID></TiffData>'
+        f'<TiffData IFD="0" First{axis}="{c}" PlaneCount="1"><UUID FileName="c{c}.ome.tif">{uuids[c]}</UUID></TiffData>'
         for c in range(3)
     )
+    sizes = " ".join(f'Size{each}="{3 if each == axis else 1}"' for each in "CZT")
     image = (
-        '<Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYCZT" Type="uint16" SizeX="30" SizeY="20" SizeC="3"'
-        f' SizeZ="1" SizeT="1" PhysicalSizeX="325" PhysicalSizeXUnit="nm">{channels}{data}</Pixels></Image>'
+        '<Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYCZT" Type="uint16" SizeX="30" SizeY="20"'
+        f' {sizes} PhysicalSizeX="325" PhysicalSizeXUnit="nm">{channels}{data}</Pixels></Image>'
     )
     schema = '<?xml version="1.0" encoding="UTF-8"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"'
     if companion:
@@ -244,6 +249,25 @@ def test_a_named_file_of_a_set_gives_its_own_plane(tmp_path):
     assert np.array_equal(pixels(image_set), STACK[0, 0, [2, 1]])
     (image_set,) = find_image_sets(folder, "c{Channel}.ome.tif")
     assert np.array_equal(pixels(image_set, ["2", "0"]), STACK[0, 0, [2, 0]])
+
+
+def test_a_stack_of_one_channel_in_several_files(tmp_path):
+    """Every plane is that of its file, not that of the file that is opened."""
+    folder = write_set(tmp_path / "depth", axis="Z")
+    planes = find_image_sets(folder, selection=PlaneSelection(plane="all"))
+    assert np.array_equal([pixels(each)[0] for each in planes], STACK[0, 0, :3])
+    (projected,) = find_image_sets(folder, selection=PlaneSelection(project="max"))
+    assert np.array_equal(pixels(projected)[0], STACK[0, 0, :3].max(0))
+    (image_set,) = find_image_sets(folder)
+    with pytest.raises(ImageError, match="is a stack of 3 planes in depth"):
+        pixels(image_set)
+    (tmp_path / "a.csv").write_text("FileName_A\ndepth/c1.ome.tif\n")
+    (named,) = find_image_sets(tmp_path / "a.csv")
+    assert np.array_equal(pixels(named)[0], STACK[0, 0, 1])
+    (projected,) = find_image_sets(tmp_path / "a.csv", selection=PlaneSelection(project="max"))
+    assert np.array_equal(pixels(projected)[0], STACK[0, 0, :3].max(0))
+    times = find_image_sets(write_set(tmp_path / "time", axis="T"), selection=PlaneSelection(time="all"))
+    assert np.array_equal([pixels(each)[0] for each in times], STACK[0, 0, :3])
 
 
 def test_a_lost_member_is_named(tmp_path):
