@@ -58,6 +58,7 @@ def apply_to_table(
     model: str | Path | TableClassifier,
     *,
     objects: str | None = None,
+    where: str | None = None,
     out: str | Path | None = None,
     counts: str | Path | None = None,
 ) -> ClassifiedTable:
@@ -71,6 +72,8 @@ def apply_to_table(
         Written by :func:`.train_on_table`.
     objects : str, optional
         Object set of a CellProfiler export.
+    where : str, optional
+        Query of the rows, by default all (see :func:`.select`).
     out, counts : str or Path, optional
         Files to write classes and counts per well to (see :func:`.write_table`).
 
@@ -87,14 +90,14 @@ def apply_to_table(
         if path is not None:
             check_output(as_path(path), inputs=(table, model))
     loaded = model if isinstance(model, TableClassifier) else load_classifier(as_path(model))
-    source = one_spelling(open_table(table, objects))
+    source = one_spelling(open_table(table, objects, where))
     with name_in_errors(table):
         _check_features(source, loaded)
         check_network(loaded.network, source.provenance, source.path)
         frame = _classified(source, loaded)
     tallies = count_classes(frame, loaded.classifier.classes)
     if out is not None:
-        write_table(frame, out, [], table if len(frame) else None)
+        write_table(frame, out, [], table, source.rows)
     if counts is not None:
         write_table(tallies, counts, [])
     return ClassifiedTable(frame, tallies, int(frame[CLASS].isna().sum()))

@@ -68,6 +68,7 @@ def explain(
     groups: str | None = None,
     most_rows: int = MOST_ROWS,
     objects: str | None = None,
+    where: str | None = None,
     out: str | Path | None = None,
     seed: int = 0,
 ) -> Explanation:
@@ -87,6 +88,8 @@ def explain(
         Rows of each group; of more, as many are drawn at random.
     objects : str, optional
         Object set of a CellProfiler export.
+    where : str, optional
+        Query of the rows, by default all (see :func:`.select`).
     out : str or Path, optional
         File to write the result to (see :func:`.write_table`).
     seed : int
@@ -103,7 +106,7 @@ def explain(
     """
     if out is not None:
         check_output(as_path(out), inputs=(table,))
-    source = one_spelling(open_table(table, objects))
+    source = one_spelling(open_table(table, objects, where))
     learned, others = select_features(source, features), select_features(source, named)
     if shared := set(learned) & set(others):
         raise InputError(f"`named`: {len(shared)} features are among the learned ones, too: choose others")

@@ -98,6 +98,7 @@ def review(
     profiles: str | Path | None = None,
     labeled: Sequence[str | Path] = (),
     count: int = 60,
+    where: str | None = None,
 ) -> Review:
     """Write a page of the most doubtful cells, and a list of them to fill in.
 
@@ -114,6 +115,8 @@ def review(
         Files of labels; their cells are left out.
     count : int
         Number of cells.
+    where : str, optional
+        Query of the rows, by default all (see :func:`.select`).
 
     Returns
     -------
@@ -128,7 +131,7 @@ def review(
     check_output(out, (".html", ".htm"), (table, *labeled))
     check_output(csv, (".csv",), (table, *labeled))
     loaded = model if isinstance(model, TableClassifier) else load_classifier(as_path(model))
-    frame = apply_to_table(table, loaded).frame
+    frame = apply_to_table(table, loaded, where=where).frame
     require_columns(frame, [IMAGE_NUMBER, OBJECT_NUMBER], f"'{table}'")
     classes = loaded.classifier.classes
     probabilities = frame[[f"{PROBABILITY}{name}" for name in classes]].to_numpy(np.float64)

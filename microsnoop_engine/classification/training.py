@@ -66,6 +66,7 @@ def train_on_table(
     groups: str | None = None,
     most_unmatched: float = MOST_UNMATCHED,
     objects: str | None = None,
+    where: str | None = None,
     out: str | Path | None = None,
     seed: int = 0,
 ) -> TableTraining:
@@ -88,6 +89,8 @@ def train_on_table(
         well.
     objects : str, optional
         Object set of a CellProfiler export.
+    where : str, optional
+        Query of the rows, by default all (see :func:`.select`).
     out : str or Path, optional
         File ending in .safetensors to write the classifier to.
     seed : int
@@ -106,7 +109,7 @@ def train_on_table(
         check_output(as_path(out), (SUFFIX,), inputs=(table, *labels))
     if not labels and label is None:
         raise InputError("`labels` is missing: pass files of labels, or a column of the table as `label`")
-    source = one_spelling(open_table(table, objects))
+    source = one_spelling(open_table(table, objects, where))
     names = select_features(source, features)
     chosen = set(names)
     named = {label, groups, *(on or ())}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import listing
 from .options import names_argument, path_argument, positive_int
-from .tables import OUT_HELP, TABLE_HELP, say
+from .tables import OUT_HELP, TABLE_HELP, add_where, say
 
 if TYPE_CHECKING:
     from ..tables.activity import Activity
@@ -30,6 +30,7 @@ def add_activity_command(commands: Any) -> None:
         metavar="WHICH",
         help="microsnoop, classical, all (default), or a regular expression for the names of columns",
     )
+    add_where(parser)
     parser.add_argument(
         "--controls", required=True, metavar="QUERY", help="the negative controls, \"Metadata_Role == 'negative'\""
     )
@@ -79,6 +80,7 @@ def run_activity(options: argparse.Namespace) -> int:
         fdr=options.fdr,
         draws=options.draws,
         seed=options.seed,
+        where=options.where,
         out=options.out,
         curves=options.curves,
     )

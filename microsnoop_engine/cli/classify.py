@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import listing
 from .options import add_out_option, add_quiet_option, names_argument, path_argument, positive_int
-from .tables import OUT_HELP, TABLE_HELP
+from .tables import OUT_HELP, TABLE_HELP, add_where
 
 if TYPE_CHECKING:
     from ..classification.training import TableTraining
@@ -34,6 +34,7 @@ def add_classify_commands(commands: Any) -> None:
 
 def _add_table(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("table", type=path_argument, metavar="TABLE", help=TABLE_HELP)
+    add_where(parser)
 
 
 def _add_train(actions: Any) -> None:
@@ -127,6 +128,7 @@ def run_train(options: argparse.Namespace) -> int:
         groups=options.groups,
         most_unmatched=options.most_unmatched,
         objects=options.objects,
+        where=options.where,
         out=options.out,
     )
     if not options.quiet:
@@ -182,7 +184,12 @@ def run_apply(options: argparse.Namespace) -> int:
     from ..classification.application import CLASS, apply_to_table
 
     result = apply_to_table(
-        options.table, options.model, objects=options.objects, out=options.out, counts=options.counts
+        options.table,
+        options.model,
+        objects=options.objects,
+        where=options.where,
+        out=options.out,
+        counts=options.counts,
     )
     if not options.quiet:
         for name, count in result.frame[CLASS].value_counts().items():
@@ -205,6 +212,7 @@ def run_review(options: argparse.Namespace) -> int:
         profiles=options.profiles,
         labeled=options.labels,
         count=options.cells,
+        where=options.where,
     )
     if not options.quiet:
         print(f"{len(result.cells)} cells, {result.shown} with a picture: {options.out}, {options.csv}")

@@ -29,7 +29,6 @@ def _add_sphere(commands: Any) -> None:
         "sphere", help="correct batch effects by whitening on the negative controls", description=run_sphere.__doc__
     )
     add_table(parser)
-    add_where(parser)
     parser.add_argument(
         "--controls",
         required=True,
@@ -112,6 +111,7 @@ def _add_compare(commands: Any) -> None:
     )
     parser.add_argument("table", type=path_argument, metavar="TABLE", help=f"wells: {TABLE_HELP}")
     parser.add_argument("--features", default="all", metavar="WHICH", help="see aggregate; default: all")
+    add_where(parser)
     parser.add_argument("--batch", required=True, metavar="COLUMN", help="the batches (plates)")
     parser.add_argument(
         "--treatment", type=names_argument, required=True, metavar="A,B", help="columns that name a treatment"
@@ -195,6 +195,7 @@ def run_correct(options: argparse.Namespace) -> int:
             options.method,
             features=options.features,
             objects=options.objects,
+            where=options.where,
             out=options.out,
             **{name: getattr(options, name) for name in names},
         )
@@ -234,6 +235,7 @@ def run_compare_corrections(options: argparse.Namespace) -> int:
             controls=options.controls,
             features=options.features,
             seed=options.seed,
+            where=options.where,
             out=options.out,
             on_step=lambda done, total, note: update(done, total, note) if done else None,
         )

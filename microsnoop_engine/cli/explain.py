@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from .options import add_out_option, add_quiet_option, path_argument, positive_int
-from .tables import OUT_HELP, TABLE_HELP
+from .tables import OUT_HELP, TABLE_HELP, add_where
 
 SHOWN = 15
 """Features that are printed."""
@@ -47,6 +47,7 @@ def add_explain_command(commands: Any) -> None:
         help="rows of each group; of more, N are drawn at random; default: 1000",
     )
     parser.add_argument("--objects", metavar="NAME", help="of a CellProfiler export: the object set whose rows to read")
+    add_where(parser)
     add_out_option(parser, "explained.csv", "FILE", OUT_HELP)
     add_quiet_option(parser)
     parser.set_defaults(run=run_explain)
@@ -64,6 +65,7 @@ def run_explain(options: argparse.Namespace) -> int:
         groups=options.groups,
         most_rows=options.most_rows,
         objects=options.objects,
+        where=options.where,
         out=options.out,
     )
     if options.quiet:

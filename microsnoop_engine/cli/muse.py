@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .options import add_quiet_option, names_argument, path_argument
+from .tables import add_where
 
 
 def add_muse_command(commands: Any) -> None:
@@ -28,6 +29,7 @@ def add_muse_command(commands: Any) -> None:
         help="of IMAGES: microsnoop, classical, all (default), or a regular expression for the names of columns",
     )
     parser.add_argument("--objects", metavar="NAME", help="of a CellProfiler export: the object set whose rows to read")
+    add_where(parser, "of IMAGES: ")
     parser.add_argument(
         "--dimension", type=int, default=100, metavar="N", help="of the joint representation; default: 100"
     )
@@ -57,6 +59,7 @@ def run_muse(options: argparse.Namespace) -> int:
         features=options.features,
         estimator=MUSE(options.dimension, seed=options.seed),
         objects=options.objects,
+        where=options.where,
         out=options.out,
     )
     if options.quiet:

@@ -94,6 +94,7 @@ def run_normalize(options: argparse.Namespace) -> int:
             by=options.by,
             features=options.features,
             objects=options.objects,
+            where=options.where,
             out=options.out,
         )
     for warning in caught:
@@ -135,6 +136,7 @@ def run_select_features(options: argparse.Namespace) -> int:
         noise=options.noise,
         blocklist=options.blocklist,
         objects=options.objects,
+        where=options.where,
         out=options.out,
         dropped=options.dropped,
     )

@@ -58,7 +58,6 @@ def _add_aggregate(commands: Any) -> None:
         metavar="A,B",
         help="columns that tell plates, batches and acquisitions apart; default: found by their names",
     )
-    add_where(parser)
     parser.add_argument("--min-objects", type=int, default=1, metavar="N", help="leave out rows with fewer objects")
     parser.add_argument(
         "--platemap", type=path_argument, metavar="FILE", help="table with a row per well, joined to the wells"
@@ -109,7 +108,6 @@ def _add_evaluate(commands: Any) -> None:
         "evaluate", help="score how well features separate labels", description=run_evaluate.__doc__
     )
     add_table(parser)
-    add_where(parser)
     parser.add_argument("--label", required=True, metavar="COLUMN", help="column of the labels, Metadata_MoA")
     parser.add_argument(
         "--task",
@@ -153,7 +151,7 @@ def _add_evaluate(commands: Any) -> None:
 
 
 def add_table(parser: argparse.ArgumentParser) -> None:
-    """Add the table, ``--features`` and ``--objects``."""
+    """Add the table, ``--features``, ``--objects`` and ``--where``."""
     parser.add_argument("table", type=path_argument, metavar="TABLE", help=TABLE_HELP)
     parser.add_argument(
         "--features",
@@ -162,14 +160,15 @@ def add_table(parser: argparse.ArgumentParser) -> None:
         help="microsnoop, classical, all (default), or a regular expression for the names of columns",
     )
     parser.add_argument("--objects", metavar="NAME", help="of a CellProfiler export: the object set whose rows to read")
+    add_where(parser)
 
 
-def add_where(parser: argparse.ArgumentParser) -> None:
-    """Add ``--where``."""
+def add_where(parser: argparse.ArgumentParser, of: str = "") -> None:
+    """Add ``--where``; ``of`` names the table where there are two."""
     parser.add_argument(
         "--where",
         metavar="QUERY",
-        help='read only these rows, e.g. "Metadata_QC_Flags is None" after microsnoop qc; default: all',
+        help=f'{of}read only these rows, e.g. "Metadata_QC_Flags is None" after microsnoop qc; default: all',
     )
 
 

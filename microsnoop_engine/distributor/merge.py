@@ -21,6 +21,7 @@ from ..storage.paths import copy, files_in, folders_in, is_remote, path_kind, re
 from ..tables.columns import IMAGE_NUMBER
 from ..tables.parquet_files import TABLE
 from ..tables.provenance import as_metadata, below_each_other, from_metadata
+from .description import differing_settings
 from .results import IMAGE_LIST, MANIFEST, read_manifest
 from .shards import Shard
 
@@ -138,8 +139,7 @@ def _read_manifest(path: Path, shard: Shard) -> list[dict[str, Any]]:
 def _check_same_run(runs: dict[Shard, dict[str, Any]]) -> None:
     (first, expected), *others = runs.items()
     for shard, run in others:
-        keys = [key for key in {**expected, **run} if key not in ("shard", "precision")]
-        different = [key for key in keys if expected.get(key) != run.get(key)]
+        different = [name for name in differing_settings(expected, run) if name not in ("shard", "precision")]
         if different:
             raise InputError(f"shards {first} and {shard} are of different runs: {', '.join(different)} differ")
 

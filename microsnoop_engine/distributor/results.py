@@ -30,6 +30,7 @@ from ..tables.columns import IMAGE_NUMBER, METADATA
 from ..tables.layout import Layout
 from ..tables.parquet_files import TABLE, open_parquet, read_table, table_files
 from ..tables.provenance import write_beside
+from .description import differing_settings
 from .keys import Key
 
 log = logging.getLogger(__name__)
@@ -373,11 +374,10 @@ def write_csv(folder: Path) -> Path:
 
 def _check_same_settings(folder: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
     """Refuse a folder whose run had other settings, and name those that differ."""
-    old, new = _flat(before), _flat(json.loads(json.dumps(now)))
     differences = [
-        f"{name} (before {_short(old.get(name))}, now {_short(new.get(name))})"
-        for name in {**old, **new}
-        if name not in _OF_THE_INPUT and old.get(name) != new.get(name)
+        f"{name} (before {_short(old)}, now {_short(new)})"
+        for name, (old, new) in differing_settings(before, now).items()
+        if name not in _OF_THE_INPUT
     ]
     if differences:
         raise ResumeError(
@@ -401,12 +401,6 @@ def _log_changes(before: dict[int, Key], now: dict[int, Key], numbers: dict[int,
         log.info("%d image sets have another ImageNumber now; their rows are kept: %s", len(moved), listing(moved))
     if gone:
         log.warning("%d image sets are no longer in the input; their rows are removed: %s", len(gone), listing(gone))
-
-
-def _flat(run: dict[str, Any]) -> dict[str, Any]:
-    """Move the settings of crops beside the other settings."""
-    settings = run.get("settings")
-    return {**run, **settings, "settings": None} if isinstance(settings, dict) else run
 
 
 def _short(value: Any) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
@@ -18,7 +17,6 @@ from ..images.label_files import as_masks, match_rois
 from ..images.left_out import LeftOut, write_left_out
 from ..images.outline_files import OUTLINE_METADATA, has_outlines
 from ..images.reading_options import ReadingOptions
-from ..model.checkpoints import Card
 from ..model.embedder import Embedder
 from ..modes.classical import MissingNumbers, check_classical, classical_names
 from ..modes.measure import check_frame
@@ -28,12 +26,13 @@ from ..storage.paths import as_path
 from ..tables.layout import Layout, metadata_types
 from .choosing import choose_image_sets
 from .compute import ComputeSettings
+from .description import describe_run
 from .diameter import find_diameter, read_diameter, write_diameter
 from .executors.executor import ExecutorFactory
 from .executors.local import LocalExecutor
 from .executors.machine import default_memory
 from .job import Job, resolve_job
-from .keys import digest_of_inputs, image_set_keys
+from .keys import image_set_keys
 from .label_images import shared_folders, write_contact_sheet
 from .output_folder import check_results_folder
 from .results import PART_BYTES, resume_table, write_csv, write_image_list
@@ -314,36 +313,6 @@ def run_job(
                 failures = {failure.number: asdict(failure) for failure in summary.failures}
                 write_image_list(folder, image_sets, writer.done, failures)
     return summary
-
-
-def describe_run(image_sets: Sequence[ImageSet], job: Job, card: Card, precision: str) -> dict[str, Any]:
-    """Describe a run: all but its inputs must not change when it is continued.
-
-    Parameters
-    ----------
-    image_sets : sequence of ImageSet
-    job : Job
-    card : Card
-        Card of the weights.
-    precision : str
-        Precision in which the network computes.
-
-    Returns
-    -------
-    dict
-        JSON values.
-    """
-    return {
-        "inputs": digest_of_inputs(image_sets),
-        "image sets": len(image_sets),
-        **{
-            name.replace("_", " "): value
-            for name, value in json.loads(json.dumps(asdict(job))).items()
-            if name not in ("results", "shared_folders") and (value or name != "classical")
-        },
-        "weights": f"{card.name} {card.sha256}",
-        "precision": precision,
-    }
 
 
 def _check_list(**arguments: object) -> None:

@@ -66,6 +66,7 @@ def muse(
     features: str | Sequence[str] = "all",
     estimator: MUSE | None = None,
     objects: str | None = None,
+    where: str | None = None,
     out: str | Path | None = None,
 ) -> JointTable:
     """Join the images and the genes of cells, or of spots or wells (Bao et al. 2022; Xun et al. 2023).
@@ -87,6 +88,8 @@ def muse(
         Is fitted. By default one with default settings.
     objects : str, optional
         Object set of a CellProfiler export of the images.
+    where : str, optional
+        Query of the rows of the images, by default all (see :func:`.select`).
     out : str or Path, optional
         File to write the result to (see :func:`.write_table`). AnnData has the names of rows, ``obsm`` and ``uns`` of
         the genes.
@@ -103,7 +106,7 @@ def muse(
     """
     if out is not None and check_output(as_path(out), inputs=(images, genes)) == ".h5ad":
         import_anndata("writing .h5ad files")
-    a, picture_names = _read(images, features, objects)
+    a, picture_names = _read(images, features, objects, where=where)
     b, gene_names = _read(genes, None, None, [word.partition("=")[2] or word for word in on or ()])
     if on is None and NAMES in a and NAMES in b:
         on = [NAMES]
@@ -134,10 +137,14 @@ def muse(
 
 
 def _read(
-    table: Table, features: str | Sequence[str] | None, objects: str | None, keys: Sequence[str] = ()
+    table: Table,
+    features: str | Sequence[str] | None,
+    objects: str | None,
+    keys: Sequence[str] = (),
+    where: str | None = None,
 ) -> tuple[pd.DataFrame, list[str]]:
     """Read a table and the names of its features, and of AnnData the names of rows; None: all numbers are features."""
-    source = open_table(table, objects)
+    source = open_table(table, objects, where)
     frame = read_frame(source)
     if features is not None or source.features is not None:
         chosen = select_features(source, features or "all")
@@ -148,7 +155,8 @@ def _read(
         if not chosen:
             raise InputError(f"'{source.path}' has no columns of genes: it has {listing(source.columns)}")
     if is_anndata(table) and NAMES not in frame:
-        frame[NAMES] = row_names(as_path(table))
+        names = row_names(as_path(table))
+        frame[NAMES] = names if source.rows is None else np.asarray(names)[source.rows]
     return frame, chosen
 
 

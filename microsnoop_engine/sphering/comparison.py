@@ -44,6 +44,7 @@ def compare_corrections(
     controls: str | None = None,
     features: str | Sequence[str] = "all",
     seed: int = 0,
+    where: str | None = None,
     out: str | Path | None = None,
     on_step: Callable[[int, int, str], None] = lambda done, total, note: None,
 ) -> pd.DataFrame:
@@ -63,6 +64,8 @@ def compare_corrections(
         See :func:`.select_features`.
     seed : int
         Of Harmony.
+    where : str, optional
+        Query of the rows, by default all (see :func:`.select`).
     out : str or Path, optional
         File to write the result to (see :func:`.write_table`).
     on_step : callable
@@ -84,7 +87,7 @@ def compare_corrections(
     """
     if out is not None:
         check_output(as_path(out), inputs=(table,))
-    source = open_table(table)
+    source = open_table(table, where=where)
     names, frame = select_features(source, features), read_frame(source)
     with name_in_errors(table):
         refuse_parts_of_wells(frame)

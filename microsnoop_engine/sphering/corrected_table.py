@@ -66,6 +66,7 @@ def correct(
     *,
     features: str | Sequence[str] = "all",
     objects: str | None = None,
+    where: str | None = None,
     out: str | Path | None = None,
     **settings: Any,
 ) -> SpheredTable | HarmonizedTable | FeatureTable:
@@ -81,6 +82,8 @@ def correct(
         See :func:`.select_features`.
     objects : str, optional
         Object set of a CellProfiler export.
+    where : str, optional
+        Query of the rows, by default all (see :func:`.select`).
     out : str or Path, optional
         File to write the result to, whole or not at all (see :func:`.write_table`).
     **settings
@@ -107,7 +110,7 @@ def correct(
         raise InputError(f"`method` {method} needs `{needed}`")
     if out is not None:
         check_output(as_path(out), inputs=(table,))
-    source = open_table(table, objects)
+    source = open_table(table, objects, where)
     names, frame = select_features(source, features), read_frame(source)
     result: SpheredTable | HarmonizedTable | FeatureTable = FeatureTable(frame, names)
     with name_in_errors(table):
@@ -116,7 +119,7 @@ def correct(
         elif method == "harmony":
             result = harmonize_frame(frame, names, **settings)
     if out is not None:
-        write_table(result.frame, out, result.features, table)
+        write_table(result.frame, out, result.features, table, source.rows, source.provenance)
     return result
 
 

@@ -62,6 +62,7 @@ def normalize(
     by: str | None = None,
     features: str | Sequence[str] = "all",
     objects: str | None = None,
+    where: str | None = None,
     out: str | Path | None = None,
 ) -> NormalizedTable:
     """Normalize the features of a table.
@@ -76,6 +77,8 @@ def normalize(
         See :func:`.select_features`.
     objects : str, optional
         Object set of a CellProfiler export.
+    where : str, optional
+        Query of the rows, by default all (see :func:`.select`).
     out : str or Path, optional
         File to write the result to, whole or not at all (see :func:`.write_table`).
 
@@ -95,12 +98,12 @@ def normalize(
     """
     if out is not None:
         check_output(as_path(out), inputs=(table,))
-    source = open_table(table, objects)
+    source = open_table(table, objects, where)
     names, frame = select_features(source, features), read_frame(source)
     with name_in_errors(table):
         result = normalize_frame(frame, names, method, controls=controls, by=by)
     if out is not None:
-        write_table(result.frame, out, result.features, table, provenance=source.provenance)
+        write_table(result.frame, out, result.features, table, source.rows, source.provenance)
     return result
 
 

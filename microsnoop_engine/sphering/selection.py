@@ -56,6 +56,7 @@ def select_informative(
     noise: float = NOISE,
     blocklist: str | Path | Iterable[str] = (),
     objects: str | None = None,
+    where: str | None = None,
     out: str | Path | None = None,
     dropped: str | Path | None = None,
 ) -> SelectedTable:
@@ -75,6 +76,8 @@ def select_informative(
         Names of features to leave out, or a file with one name in each line.
     objects : str, optional
         Object set of a CellProfiler export.
+    where : str, optional
+        Query of the rows, by default all (see :func:`.select`).
     out : str or Path, optional
         File to write the result to, whole or not at all (see :func:`.write_table`).
     dropped : str or Path, optional
@@ -92,7 +95,7 @@ def select_informative(
     for path in (out, dropped):
         if path is not None:
             check_output(as_path(path), inputs=(table, blocklist))
-    source = open_table(table, objects)
+    source = open_table(table, objects, where)
     names, frame = select_features(source, features), read_frame(source)
     blocked = set(_read_blocklist(blocklist))
     with name_in_errors(table):
@@ -115,7 +118,7 @@ def select_informative(
             raise InputError(f"no feature is left of {len(names)}: {listing(sorted(set(reasons.values())))}")
     result = SelectedTable(frame.drop(columns=list(reasons)), kept, reasons)
     if out is not None:
-        write_table(result.frame, out, kept, table)
+        write_table(result.frame, out, kept, table, source.rows, source.provenance)
     if dropped is not None:
         write_table(pd.DataFrame({"Feature": list(reasons), "Reason": list(reasons.values())}), dropped, [])
     return result

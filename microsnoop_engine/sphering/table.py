@@ -133,7 +133,7 @@ def sphere(
             clip=clip,
         )
     if out is not None:
-        write_table(result.frame, out, result.features, table, provenance=source.provenance)
+        write_table(result.frame, out, result.features, table, source.rows, source.provenance)
     if save is not None:
         save_spherings(as_path(save), result.spherings, result.features)
     return result

@@ -101,6 +101,7 @@ def activity(
     fdr: float = FALSE_DISCOVERIES,
     draws: int = DRAWS,
     seed: int = 0,
+    where: str | None = None,
     out: str | Path | None = None,
     curves: str | Path | None = None,
 ) -> Activity:
@@ -114,6 +115,8 @@ def activity(
         See :func:`.find_activity`.
     features : str or sequence of str
         See :func:`.select_features`.
+    where : str, optional
+        Query of the rows, by default all (see :func:`.select`).
     out : str or Path, optional
         File to write the table of treatments to (see :func:`.write_table`).
     curves : str or Path, optional
@@ -133,7 +136,7 @@ def activity(
             check_output(as_path(path), inputs=(table,))
     if curves is not None and dose is None:
         raise InputError("`curves` need `dose` and `compound`")
-    source = open_table(table)
+    source = open_table(table, where=where)
     names, frame = select_features(source, features), read_frame(source)
     with name_in_errors(table):
         result = find_activity(

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 
 from ..errors import InputError, require_columns
@@ -58,13 +59,15 @@ def select(source: TableSource, query: str) -> TableSource:
         for chunk in source.chunks(list(dict.fromkeys([*columns, *own]))):
             yield chunk.loc[rows(chunk), list(columns)]
 
-    total = kept = 0
+    total, parts = 0, []
     for chunk in source.chunks(own):
-        total, kept = total + len(chunk), kept + int(rows(chunk).sum())
-    if not kept:
+        parts.append(total + np.flatnonzero(rows(chunk)))
+        total += len(chunk)
+    kept = np.concatenate(parts) if parts else np.array([], np.intp)
+    if not len(kept):
         raise InputError(f"'{source.path}': none of the {total} rows satisfies the query \"{query}\"")
-    log.info("'%s': %d of %d rows are left out by the query", source.path, total - kept, total)
-    return replace(source, read=read)
+    log.info("'%s': %d of %d rows are left out by the query", source.path, total - len(kept), total)
+    return replace(source, read=read, rows=kept if source.rows is None else source.rows[kept])
 
 
 def _image_columns(source: TableSource, names: Sequence[str]) -> pd.DataFrame:

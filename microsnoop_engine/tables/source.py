@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from ..errors import InputError, require_columns
 from .provenance import Provenance
@@ -32,6 +34,8 @@ class TableSource:
         The columns that the file itself declares to be features (X of AnnData); None where it declares none.
     provenance : Provenance
         How its learned features were computed, as far as the file says so.
+    rows : array (n,), int, optional
+        The numbers of the rows in the file, where a query selects some of them.
     """
 
     path: Path
@@ -39,6 +43,7 @@ class TableSource:
     read: Callable[[Sequence[str]], Iterator[pd.DataFrame]]
     features: tuple[str, ...] | None = None
     provenance: Provenance = ()
+    rows: NDArray[np.intp] | None = None
 
     def chunks(self, columns: Sequence[str] | None = None) -> Iterator[pd.DataFrame]:
         """Read the table in chunks.

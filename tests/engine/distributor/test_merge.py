@@ -147,7 +147,7 @@ def test_shares_of_different_runs_are_refused(screen, shares):
     shutil.rmtree(shares / "shard-0001-of-0003")
     other = ["tile" if word == "image" else word for word in MODE]
     assert main(["profile", str(screen), *other, "--out", str(shares), "--shard", "1/3"]) == 0
-    with pytest.raises(InputError, match="shards 1/3 and 2/3 are of different runs: settings differ"):
+    with pytest.raises(InputError, match="shards 1/3 and 2/3 are of different runs: mode differ"):
         merge(shares)
     (shares / "shard-0001-of-0004").mkdir()
     with pytest.raises(InputError, match="shards of 3 and of 4"):

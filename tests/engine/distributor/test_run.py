@@ -138,6 +138,21 @@ def test_the_folder_of_another_run_is_refused(tmp_path, embedder, change, messag
     assert table_of(tmp_path / "out").equals(before)
 
 
+def test_the_folder_of_an_earlier_version_is_continued(tmp_path, embedder):
+    """Earlier versions had no `where`, `classical` and `segment_pixel_size`; they do nothing unless they are set."""
+    sets = from_load_data(write_screen(tmp_path, 3))
+    run_job(sets[:2], JOB, embedder, tmp_path / "out")
+    manifest = tmp_path / "out" / "manifest.jsonl"
+    first, *parts = manifest.read_text().splitlines(keepends=True)
+    run = json.loads(first)["run"]
+    del run["where"], run["classical"], run["segmentation"]["segment_pixel_size"], run["settings"]["magnifications"]
+    manifest.write_text("".join([json.dumps({"run": run}) + "\n", *parts]))
+    with pytest.raises(ResumeError, match=r"different: classical \(before not set, now true\)\. Choose"):
+        run_job(sets, replace(JOB, classical=True), embedder, tmp_path / "out")
+    summary = run_job(sets, JOB, embedder, tmp_path / "out")
+    assert (summary.resumed, sorted(summary.images)) == (2, [1, 2, 3])
+
+
 def test_only_what_changed_is_measured_again(tmp_path, embedder):
     """A mended name, an added row, a replaced file, a changed well, a removed row."""
     path = write_screen(tmp_path, 6, FileName_DNA=[f"own{n}.tif" for n in range(6)], FileName_GFP=["GFP0.tif"] * 6)

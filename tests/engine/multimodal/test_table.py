@@ -59,10 +59,11 @@ def test_anndata_in_and_out(cells, images, rna, tmp_path):
     """Rows are found by their names; rows that only one table has are counted; names, obs and obsm are kept."""
     pictures = anndata.AnnData(cells.images, obs=pd.DataFrame({"area": np.arange(CELLS)}, index=NAMES))
     pictures.var_names = images.columns[:FEATURES]
-    pictures[20:].copy().write_h5ad(tmp_path / "images.h5ad")
+    pictures.write_h5ad(tmp_path / "images.h5ad")
     anndata.read_h5ad(rna)[:140].copy().write_h5ad(tmp_path / "fewer.h5ad")
     out = tmp_path / "joint.h5ad"
-    result = muse(tmp_path / "images.h5ad", tmp_path / "fewer.h5ad", estimator=MUSE(**QUICK), out=out)
+    tables = tmp_path / "images.h5ad", tmp_path / "fewer.h5ad"
+    result = muse(*tables, where="area >= 20", estimator=MUSE(**QUICK), out=out)
     joint = anndata.read_h5ad(out)
     both = set(NAMES[20:]) & set(anndata.read_h5ad(tmp_path / "fewer.h5ad").obs_names)
     assert set(joint.obs_names) == both
