@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,9 @@ def plane_quality(plane: NDArray[Any]) -> dict[str, float]:
     >>> list(quality) == list(QUALITIES)
     True
     """
-    sample = plane[::STEP, ::STEP].astype(np.float64)
+    sample = plane[::STEP, ::STEP].ravel()
+    if plane.dtype.kind not in "iu":
+        sample = sample.astype(np.float64)
     finite = sample[np.isfinite(sample)]
     low, median, high = np.percentile(finite, (1, 50, 99)).tolist() if finite.size else (np.nan,) * 3
     if plane.dtype.kind == "f" and not np.isfinite(plane).all():
@@ -74,13 +77,11 @@ def plane_quality(plane: NDArray[Any]) -> dict[str, float]:
 def _varied_tiles(plane: NDArray[Any]) -> list[NDArray[Any]]:
     """Return the tiles that vary most; a plane that is smaller than a tile is one."""
     height, width = (min(length, TILE) for length in plane.shape)
-    tiles = [
-        plane[y : y + height, x : x + width]
-        for y in range(0, plane.shape[0] - height + 1, height)
-        for x in range(0, plane.shape[1] - width + 1, width)
-    ]
-    spread = [float(tile[::8, ::8].astype(np.float64).std()) for tile in tiles]
-    return [tiles[index] for index in np.argsort(spread, kind="stable")[::-1][:N_TILES]]
+    rows, columns = plane.shape[0] // height, plane.shape[1] // width
+    tiles = plane[: rows * height, : columns * width].reshape(rows, height, columns, width).swapaxes(1, 2)
+    spread = tiles[..., ::8, ::8].astype(np.float64).std(axis=(2, 3)).ravel()
+    chosen = np.argsort(spread, kind="stable")[::-1][:N_TILES]
+    return [tiles[divmod(int(index), columns)] for index in chosen]
 
 
 def _sharpness(tile: NDArray[np.float32]) -> float:
@@ -97,16 +98,25 @@ def _power_slope(tiles: list[NDArray[np.float32]]) -> float:
     """Return the slope of the mean power spectrum of tiles, in logarithms; NaN where nothing varies."""
     from scipy.fft import rfft2
 
-    height, width = tiles[0].shape
-    # without a window, the edges of the tile add a slope of their own
-    window = np.outer(np.hanning(height), np.hanning(width)).astype(np.float32)
-    power = np.mean([np.abs(rfft2((tile - tile.mean()) * window)) ** 2 for tile in tiles], axis=0)
-    frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None])
-    # rings of the width of one frequency, up to the highest of all directions
-    rings = np.rint(frequency * min(height, width)).astype(int).ravel()
-    means = np.bincount(rings, power.ravel()) / np.maximum(np.bincount(rings), 1)
-    radii = np.arange(1, min(height, width) // 2)
-    means = means[1 : len(radii) + 1]
+    window, rings, sizes, radii = _spectrum_rings(*tiles[0].shape)
+    power = np.zeros(rings.size, np.float32)
+    for tile in tiles:
+        spectrum = rfft2((tile - tile.mean()) * window).ravel()
+        power += spectrum.real**2 + spectrum.imag**2
+    means = (np.bincount(rings, power) / sizes)[1 : len(radii) + 1]
     if len(radii) < 3 or not (means > 0).all():
         return float("nan")
     return float(np.polyfit(np.log(radii), np.log(means), 1)[0])
+
+
+@lru_cache(maxsize=4)
+def _spectrum_rings(
+    height: int, width: int
+) -> tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+    """Return the window of a tile, the ring of each frequency, the sizes of the rings, and the radii that are used."""
+    # without a window, the edges of the tile add a slope of their own
+    window = np.outer(np.hanning(height), np.hanning(width)).astype(np.float32)
+    frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None])
+    # rings of the width of one frequency, up to the highest of all directions
+    rings = np.rint(frequency * min(height, width)).astype(np.intp).ravel()
+    return window, rings, np.maximum(np.bincount(rings), 1), np.arange(1, min(height, width) // 2)
