@@ -137,7 +137,7 @@ def classify(exchange: ArrayTransport, provenance: Provenance, inputs: dict[str,
         frame = apply_to_table(source, model).frame
     classes = list(model.classifier.classes)
     numbers = pd.Categorical(frame[CLASS], classes).codes.astype(np.int32) + 1
-    probabilities = frame[[f"{PROBABILITY}{name}" for name in classes]].to_numpy(np.float32)
+    probabilities = np.ascontiguousarray(frame[[f"{PROBABILITY}{name}" for name in classes]], np.float32)
     send = exchange.sender(inputs["features"])
     return {
         "classes": classes,
