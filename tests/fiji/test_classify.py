@@ -9,7 +9,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
-from imagej_host import CHANNELS, IJ_JAR, numbers, press, results, save_hyperstack, wait_for, window
+from imagej_host import (
+    CHANNELS,
+    IJ_JAR,
+    REPOSITORY,
+    command_of,
+    numbers,
+    press,
+    results,
+    save_hyperstack,
+    wait_for,
+    window,
+)
 
 from microsnoop_engine.classification.application import apply_to_table
 from microsnoop_engine.classification.model_file import load_classifier
@@ -423,3 +434,34 @@ def test_batch_mode_and_a_jvm_without_display_give_the_same_classes(batch, jar, 
     columns = ["Metadata_Label", "Metadata_Class", "Metadata_Class_Probability_1", "Metadata_Class_Probability_2"]
     first, second = (pd.read_csv(tmp_path / name)[columns] for name in ("batch.csv", "own.csv"))
     pd.testing.assert_frame_equal(first, second)
+
+
+def test_the_example_macro_classifies_a_folder(home, cells, classifier, tmp_path):
+    from roifile import ImagejRoi, roiwrite
+
+    folder, labels, kinds = cells
+    saved, expected = classifier
+    images, rois = tmp_path / "images", tmp_path / "rois"
+    images.mkdir()
+    rois.mkdir()
+    for name in ("a", "b", "c"):
+        (images / f"{name}.tif").write_bytes((folder / "cells.tif").read_bytes())
+    tifffile.imwrite(images / "d.tif", labels, imagej=True)
+    for name in ("a", "c", "d"):
+        outlines = [ImagejRoi.frompoints(box_of(labels, number)) for number in kinds]
+        roiwrite(rois / f"{name}.zip", outlines)
+    macro = REPOSITORY / "examples" / "fiji" / "classify_folder.ijm"
+    argument = f"{images},{rois},{saved},{tmp_path / 'classes.csv'}"
+    done = subprocess.run(command_of(home, macro, argument), capture_output=True, text=True, timeout=150, cwd=tmp_path)
+    assert "Classified the outlines of 2 images (2 failed)" in done.stdout, done.stdout + done.stderr
+    assert f"Failed: b.tif (there is no {rois}/b.zip)" in done.stdout
+    assert "Failed: d.tif (The classifier 'model.safetensors' needs the channels DNA, ER, Actin" in done.stdout
+    frame = pd.read_csv(tmp_path / "classes.csv")
+    assert frame["Metadata_Image"].tolist() == ["a.tif"] * len(kinds) + ["c.tif"] * len(kinds)
+    assert frame["Metadata_Class"].tolist() == expected * 2
+
+
+def box_of(labels, number):
+    """Corners of the rectangle around an object."""
+    (top, left), (bottom, right) = (f(np.argwhere(labels == number), 0).tolist() for f in (np.min, np.max))
+    return [(left, top), (right + 1, top), (right + 1, bottom + 1), (left, bottom + 1)]

@@ -112,8 +112,8 @@ final class Classification {
         for (String warning : texts(outputs, "warnings")) {
             IJ.log("Microsnoop: " + warning);
         }
-        for (String line : texts(outputs, "training")) {
-            IJ.log("Microsnoop: " + line);
+        if (examples != null) {
+            IJ.log("Microsnoop: " + String.join("\n  ", texts(outputs, "training")));
         }
         if (!options.save.isEmpty()) {
             IJ.log("Microsnoop: saved the classifier: " + new File(options.save).getAbsolutePath());

@@ -28,7 +28,7 @@ public class ClassifyCommand extends ImageCommand<ClassifyOptions> {
         Output.checkFolder(options.save);
         Classification classification = new Classification(imp, options);
         Rows rows = MeasureCore.measure(imp, options.measure);
-        String summary = classification.classify(rows);
+        String accuracy = classification.classify(rows);
         ResultsTable table = Output.write(rows, options.measure, imp);
         rows.logFailed();
         Groups groups = new Groups(rows.classes);
@@ -39,9 +39,10 @@ public class ClassifyCommand extends ImageCommand<ClassifyOptions> {
             groups.set(rows);
             imp.draw();
         }
-        IJ.log("Microsnoop: \"" + rows.image + "\": " + groups.counts(rows));
+        String sentence = groups.counts(rows) + (accuracy.isEmpty() ? "" : "; " + accuracy);
+        IJ.log("Microsnoop: \"" + rows.image + "\": " + sentence);
         IJ.showProgress(1.0);
-        IJ.showStatus("Microsnoop: " + groups.counts(rows) + (summary.isEmpty() ? "" : "; " + summary));
+        IJ.showStatus("Microsnoop: " + sentence);
         return table;
     }
 
