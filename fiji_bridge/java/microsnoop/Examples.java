@@ -21,7 +21,7 @@ final class Examples {
     private final List<int[]> places;
     /** Groups by slice, frame and number of the object. */
     private final Map<List<Integer>, Integer> groups = new HashMap<>();
-    private int found;
+    private int assigned;
     private int elsewhere;
     private int onBackground;
 
@@ -66,7 +66,7 @@ final class Examples {
                     here = true;
                 }
             }
-            found += entry.roi.getGroup() > 0 && group == 0 ? 1 : 0;
+            assigned += entry.roi.getGroup() > 0 && group == 0 ? 1 : 0;
             elsewhere += group > 0 && !here ? 1 : 0;
         }
     }
@@ -166,7 +166,7 @@ final class Examples {
         }
         if (counts.isEmpty()) {
             throw new Problem((onBackground > 0 ? "No object of the label image lies below a ROI with a group."
-                    : found > 0 ? "Only this command has given outlines a group, so that there are no examples of yours."
+                    : assigned > 0 ? "Only this command has given outlines a group, so that there are no examples of yours."
                     : labels ? "No ROI in the ROI Manager or overlay has a group, so that there are no examples."
                     : "No outline has a group, so that there are no examples.")
                     + "\nSelect some " + (labels ? "ROIs on objects" : "outlines") + " of each class in the ROI Manager, press "
