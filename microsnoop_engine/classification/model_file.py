@@ -31,12 +31,15 @@ class TableClassifier:
         Weights and precision of the features; empty where that is not known.
     scores : dict of str to float
         ``balanced_accuracy``, ``calibration_error`` and the number of ``cells`` of the training, as a note.
+    crops : dict of str to float or str
+        Settings of the crops around the objects, such as ``rescale_constant``; empty where they are not known.
     """
 
     classifier: Classifier
     features: tuple[str, ...]
     network: Provenance = ()
     scores: dict[str, float] = field(default_factory=dict)
+    crops: dict[str, float | str] = field(default_factory=dict)
 
 
 def save_classifier(path: Path, model: TableClassifier) -> None:
@@ -64,6 +67,7 @@ def save_classifier(path: Path, model: TableClassifier) -> None:
         "features": model.features,
         "network": as_metadata(model.network),
         "scores": model.scores,
+        "crops": model.crops,
     }
     arrays = {name: getattr(classifier, name) for name in _ARRAYS}
     write_atomic(path, save(arrays, metadata={_ENTRY: json.dumps(description)}))
@@ -101,7 +105,13 @@ def load_classifier(path: Path) -> TableClassifier:
         )
         if classifier.weights.shape != (len(entry["classes"]), len(entry["features"])):
             raise KeyError("weights")
-        return TableClassifier(classifier, tuple(entry["features"]), from_metadata(entry["network"]), entry["scores"])
+        return TableClassifier(
+            classifier,
+            tuple(entry["features"]),
+            from_metadata(entry["network"]),
+            entry["scores"],
+            entry.get("crops", {}),
+        )
     except FileNotFoundError:
         raise InputError(f"there is no classifier '{path}': write one with 'microsnoop classify train'") from None
     except (SafetensorError, ValueError, KeyError, TypeError) as error:

@@ -1,8 +1,9 @@
-"""Refuse features that another network computed than those of a classifier."""
+"""Refuse features that were computed in another way than those of a classifier."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 
 from ..errors import InputError
 from ..tables.provenance import Provenance, weights_of
@@ -46,3 +47,24 @@ def check_network(expected: Provenance, found: Provenance, table: object) -> Non
             precisions[1],
             precisions[0],
         )
+
+
+def check_crops(expected: Mapping[str, float | str], found: Mapping[str, float | str]) -> None:
+    """Check that objects were cropped as those that a classifier was trained on.
+
+    Parameters
+    ----------
+    expected, found : mapping
+        Settings of the crops of the classifier and of the objects; one that either does not know is not compared.
+
+    Raises
+    ------
+    InputError
+        If a setting differs.
+    """
+    for name in expected.keys() & found.keys():
+        if expected[name] != found[name]:
+            raise InputError(
+                f"`{name}` is {found[name]}, but the classifier was trained on objects measured with {expected[name]}: "
+                "measure with the same, or train another classifier"
+            )

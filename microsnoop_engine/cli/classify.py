@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..errors import listing
 from .options import add_out_option, add_quiet_option, names_argument, path_argument, positive_int
 from .tables import OUT_HELP, TABLE_HELP, add_where
-
-if TYPE_CHECKING:
-    from ..classification.training import TableTraining
-    from ..evaluation.scores import Estimate
 
 MODEL_HELP = "classifier of microsnoop classify train"
 LABELS_HELP = (
@@ -117,6 +112,7 @@ def _add_review(actions: Any) -> None:
 
 def run_train(options: argparse.Namespace) -> int:
     """Learn classes from labeled cells by logistic regression on their features, with calibrated probabilities."""
+    from ..classification.summary import training_lines
     from ..classification.training import train_on_table
 
     training = train_on_table(
@@ -132,51 +128,8 @@ def run_train(options: argparse.Namespace) -> int:
         out=options.out,
     )
     if not options.quiet:
-        print("\n".join([*_training_lines(training), str(options.out)]))
+        print("\n".join([*training_lines(training), str(options.out)]))
     return 0
-
-
-def _training_lines(training: TableTraining) -> list[str]:
-    """Describe a training: what it was trained on, and the scores of held-out cells."""
-    validation, labels = training.validation, training.labels
-    cells = int(validation.confusion.sum())
-    held = f"{training.unit} held out" if training.unit != "cells" else "single cells held out, their wells known"
-    lines = [f"{cells} labeled cells of {training.units} {training.unit}, {len(training.model.features)} features"]
-    if training.incomplete:
-        lines.append(f"{training.incomplete} labeled cells have missing features and are left out")
-    if labels.blank:
-        lines.append(f"{labels.blank} lines without a label are left out")
-    if labels.unmatched:
-        lines.append(f"{len(labels.unmatched)} labels belong to no row: {listing(labels.unmatched, 3)}")
-    lines.append(f"balanced accuracy {_share(validation.balanced_accuracy)}, {held}")
-    for number, name in enumerate(validation.classes):
-        found, right = validation.recall[number], validation.precision[number]
-        precise = "never predicted" if right != right else f"{100 * right:.1f} % of those predicted are right"
-        lines.append(f"  {name}: {found.rows} cells, {_share(found)} found; {precise}")
-    lines += [
-        "cells by true class (rows) and predicted class (columns):",
-        *_confusion_lines(validation.classes, validation.confusion),
-    ]
-    lines.append(
-        f"probabilities are off by {100 * validation.calibration_error:.1f} points on average "
-        f"({validation.bins} bins of equally many held-out cells)"
-    )
-    return lines
-
-
-def _share(estimate: Estimate) -> str:
-    """Write a share with its interval and what that is over."""
-    if estimate.low != estimate.low:
-        return f"{100 * estimate.value:.1f} % (no interval)"
-    interval = f"{100 * estimate.low:.1f} to {100 * estimate.high:.1f}"
-    return f"{100 * estimate.value:.1f} % ({interval} over {estimate.units} {estimate.unit})"
-
-
-def _confusion_lines(classes: tuple[str, ...], confusion: Any) -> list[str]:
-    """Write a confusion matrix as a table of text."""
-    rows = [["", *classes], *([name, *map(str, row)] for name, row in zip(classes, confusion.tolist(), strict=True))]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  " + "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]
 
 
 def run_apply(options: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
 """Serve measurements to a host program (CellProfiler, ImageJ) from one warm process.
 
-May import: modes, model, images, tables, evaluation, storage, errors.
+May import: classification, modes, model, images, tables, evaluation, storage, errors.
 """

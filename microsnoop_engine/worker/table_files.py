@@ -96,9 +96,7 @@ def _table(exchange: ArrayTransport, inputs: dict[str, Any]) -> pa.Table:
         raise InputError(f"`features` have the shape {features.shape}: it must be (rows, channels x dimension)")
     count = len(features)
     metadata = dict(inputs.get("metadata") or {})
-    kinds: dict[str, type] = {
-        name: int if all(isinstance(value, int) for value in values) else str for name, values in metadata.items()
-    }
+    kinds = {name: _kind(values) for name, values in metadata.items()}
     channels = tuple(str(name) for name in inputs.get("channels") or ())
     if not channels or features.shape[1] % len(channels):
         raise InputError(f"{features.shape[1]} features do not go with {len(channels)} channels")
@@ -109,6 +107,14 @@ def _table(exchange: ArrayTransport, inputs: dict[str, Any]) -> pa.Table:
     names = ("object_number", "center", "box", "border") if layout.located else ()
     located = {name: exchange.receive(name, inputs[name]) for name in names}
     return pa.Table.from_batches([layout.rows(features, image_number, metadata, **located)])
+
+
+def _kind(values: list[Any]) -> type:
+    """Return the type of a column; missing values are None."""
+    kinds = {type(value) for value in values if value is not None}
+    if kinds <= {int}:
+        return int
+    return float if kinds <= {int, float} else str
 
 
 def _write_csv(table: pa.Table, existing: Path | None, temporary: Path) -> None:

@@ -19,6 +19,7 @@ from ..modes.outlines import measure_rois
 from ..modes.settings import CropSettings
 from ..tables.provenance import Computed, Provenance
 from .arrays import ArrayTransport
+from .classes import class_tasks
 from .table_files import table_tasks
 
 PROTOCOL = 1
@@ -59,6 +60,7 @@ class Tasks:
             "measure_image": (self._measure_image, {"image", "mode", *TILE_SETTINGS}),
             "measure_tiles": (self._measure_tiles, {"image", *TILE_SETTINGS}),
             **table_tasks(exchange, self._provenance),
+            **class_tasks(exchange, self._provenance),
         }
 
     @cached_property

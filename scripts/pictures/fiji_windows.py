@@ -4,7 +4,8 @@ Run by hand, on a virtual screen:
 
 xvfb-run -a -s "-screen 0 1400x1000x24" .venv/bin/python scripts/pictures/fiji_windows.py IMAGEJ [IJ.JAR]
 
-IMAGEJ is a folder into which the plugin was installed (microsnoop install fiji IMAGEJ).
+IMAGEJ is a folder into which the plugin was installed (microsnoop install fiji IMAGEJ), with luts/glasbey.lut as Fiji
+has it.
 """
 
 import os
@@ -35,13 +36,18 @@ def field():
     return np.concatenate([half[0] for half in halves], axis=2), np.hstack([halves[0][1], shifted])
 
 
-def grab(name, windows):
-    """Save the windows as one picture."""
+def grab(name, windows, stacked=False):
+    """Save the windows as one picture: beside each other, or all after the first below each other."""
     screen = ImageGrab.grab(xdisplay=os.environ["DISPLAY"])
     parts = []
     for window in windows:
         box = window.getBounds()
         parts.append(screen.crop((box.x, box.y, box.x + box.width, box.y + box.height)))
+    if stacked:
+        column = Image.new("RGB", (parts[1].width, sum(part.height + 12 for part in parts[1:]) - 12), "white")
+        for place, part in enumerate(parts[1:]):
+            column.paste(part, (0, sum(above.height + 12 for above in parts[1 : place + 1])))
+        parts = [parts[0], column]
     width = sum(part.width for part in parts) + 12 * (len(parts) - 1)
     picture = Image.new("RGB", (width, max(part.height for part in parts)), "white")
     x = 0
@@ -136,6 +142,32 @@ def main(imagej, ij_jar="/usr/share/java/ij.jar"):
     montage.setLocation(700, 150)
     time.sleep(1)
     grab("fiji-nearest.png", [montage])
+    montage.close()
+    plotted.close()
+    imp.killRoi()
+    imp.setOverlay(None)
+    first = labels[:, : labels.shape[1] // 2].max()
+    for number, roi in enumerate(manager.getRoisAsArray(), start=1):
+        if number <= 7 or first < number <= first + 7:
+            roi.setGroup(1 if number <= first else 2)
+    java("ij.gui.Roi").setGroupNames("round,compact")
+    imp.setDisplayMode(ij.GRAYSCALE)
+    ij.setMinAndMax(imp, 0, 0.8 * image[0].max())
+    dialog = choose("Classify Cells")
+    dialog.setLocation(600, 200)
+    dialog.getCheckboxes().get(2).setState(True)
+    time.sleep(1)
+    grab("fiji-classify-dialog.png", [dialog])
+    dialog.actionPerformed(event(dialog.getButtons()[0], 1001, "OK"))
+    log = opened("Log")
+    time.sleep(2)
+    table.setSize(800, 230)
+    log.setLocation(560, 390)
+    log.setSize(800, 230)
+    for shown in (window, table, log):
+        shown.toFront()
+    time.sleep(1)
+    grab("fiji-classes.png", [window, table, log], stacked=True)
     install = choose("Install Microsnoop Engine")
     install.getStringFields().get(0).setText("/home/me/microsnoop/engine")
     time.sleep(1)

@@ -88,7 +88,8 @@ public class MapCommand implements PlugIn {
         List<String> found = new ArrayList<>(COLORS);
         for (String name : tables) {
             for (String heading : ResultTables.table(name).getHeadings()) {
-                boolean property = heading.equals(ResultTables.GROUP) || heading.startsWith(ResultTables.PROPERTY);
+                boolean property = heading.equals(ResultTables.GROUP) || heading.equals(ResultTables.CLASS)
+                        || heading.startsWith(ResultTables.PROPERTY);
                 boolean other = any && !FEATURE.matcher(heading).matches() && !heading.equals("Label");
                 if ((property || other) && !found.contains(heading)) {
                     found.add(heading);

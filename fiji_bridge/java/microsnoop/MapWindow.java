@@ -61,7 +61,7 @@ final class MapWindow extends MouseAdapter {
                 x[i] = points[rows.get(i)][0];
                 y[i] = points[rows.get(i)][1];
             }
-            Color color = ClusterOverlay.color(name.equals("no cluster") ? 0 : group + 1);
+            Color color = ColoredOverlay.color(name.equals("no cluster") ? 0 : group + 1);
             plot.setLineWidth(2);
             plot.setColor(color.darker(), color);
             plot.add("circle", x, y);

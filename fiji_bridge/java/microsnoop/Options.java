@@ -56,7 +56,11 @@ final class Options {
     }
 
     static Options parse(String text) throws Problem {
-        Map<String, String> given = words(text, KEYS, FLAGS);
+        return of(words(text, KEYS, FLAGS));
+    }
+
+    /** Reads words that belong to these options; others are the caller's. */
+    static Options of(Map<String, String> given) throws Problem {
         Options options = new Options();
         options.objects = choice("objects", given.get("objects"), options.objects, SOURCES);
         options.labels = given.getOrDefault("labels", "");

@@ -12,9 +12,14 @@ final class Output {
     private Output() {}
 
     static void check(Options options) throws Problem {
-        File folder = options.csv.isEmpty() ? null : new File(options.csv).getAbsoluteFile().getParentFile();
+        checkFolder(options.csv);
+    }
+
+    /** @param path of a file to write; blank: none */
+    static void checkFolder(String path) throws Problem {
+        File folder = path.isEmpty() ? null : new File(path).getAbsoluteFile().getParentFile();
         if (folder != null && !folder.isDirectory()) {
-            throw new Problem("The file \"" + options.csv + "\" cannot be written: there is no folder \"" + folder
+            throw new Problem("The file \"" + path + "\" cannot be written: there is no folder \"" + folder
                     + "\". Make it, or choose another.");
         }
     }
@@ -26,7 +31,7 @@ final class Output {
                 cluster(rows, options.cluster);
             }
             if (options.overlay) {
-                ClusterOverlay.draw(rows, options, imp);
+                ColoredOverlay.draw(rows, options, imp, row -> ColoredOverlay.color(row.cluster));
             }
             ResultsTable table = ResultTables.write(rows, options);
             if (!options.csv.isEmpty()) {

@@ -25,6 +25,9 @@ final class ResultTables {
     /** Tables of a headless ImageJ, which has no windows to keep them. */
     private static final Map<String, ResultsTable> WINDOWLESS = new HashMap<>();
     static final String CLUSTER = "Microsnoop_Cluster";
+    static final String CLASS = "Microsnoop_Class";
+    /** Of the class of the row. */
+    static final String PROBABILITY = "Microsnoop_Probability";
     /** As ImageJ's own measurements call it. */
     static final String GROUP = "Group";
     /** Begins the columns of the properties of ROIs. */
@@ -105,6 +108,10 @@ final class ResultTables {
         if (clustered) {
             columns.put(CLUSTER, row -> row.cluster);
         }
+        if (!rows.classes.isEmpty()) {
+            columns.put(CLASS, rows::classOf);
+            columns.put(PROBABILITY, row -> row.classNumber > 0 ? row.probabilities[row.classNumber - 1] : Float.NaN);
+        }
         if (rows.hasGroups()) {
             columns.put(GROUP, row -> row.group);
         }
@@ -127,7 +134,7 @@ final class ResultTables {
     }
 
     private static int places(String heading) {
-        return heading.startsWith(PROPERTY) ? ResultsTable.AUTO_FORMAT : heading.startsWith("Center_") ? 3 : 0;
+        return heading.startsWith(PROPERTY) ? ResultsTable.AUTO_FORMAT : heading.startsWith("Center_") || heading.equals(PROBABILITY) ? 3 : 0;
     }
 
     /** Sets a number, or a text that is none. */

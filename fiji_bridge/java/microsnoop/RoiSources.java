@@ -37,7 +37,7 @@ final class RoiSources {
             for (String line : (lines == null ? "" : lines).split("\n")) {
                 int colon = line.indexOf(':');
                 String key = line.substring(0, Math.max(colon, 0)).trim().replaceAll("\\s+", "_");
-                if (!key.isEmpty() && !key.equals(DRAWN)) {
+                if (!key.isEmpty() && !key.equals(DRAWN) && !key.equals(Groups.FOUND)) {
                     found.put(key, line.substring(colon + 1).trim());
                 }
             }

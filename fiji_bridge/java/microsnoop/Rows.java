@@ -1,5 +1,6 @@
 package microsnoop;
 
+import ij.IJ;
 import ij.gui.Roi;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -29,6 +30,12 @@ final class Rows {
         Roi roi;
         /** The group of its outline; 0: none. */
         int group;
+        /** Its class as the user has labeled it; blank: not labeled. */
+        String label = "";
+        /** Its class as it was found, among those of all rows, from 1; 0: none. */
+        int classNumber;
+        /** Of each class. */
+        float[] probabilities;
         Map<String, String> properties = Collections.emptyMap();
     }
 
@@ -40,6 +47,8 @@ final class Rows {
     final boolean hasSlices;
     final boolean hasFrames;
     final List<Row> rows = new ArrayList<>();
+    /** Names of the classes; empty where rows are not classified. */
+    List<String> classes = Collections.emptyList();
     /** Crops that could not be measured. */
     int failed;
     String firstReason = "";
@@ -51,6 +60,11 @@ final class Rows {
         this.whole = whole;
         this.hasSlices = hasSlices;
         this.hasFrames = hasFrames;
+    }
+
+    /** The class of a row; null if it has none. */
+    String classOf(Row row) {
+        return row.classNumber > 0 ? classes.get(row.classNumber - 1) : null;
     }
 
     boolean hasGroups() {
@@ -69,6 +83,14 @@ final class Rows {
             names.addAll(row.properties.keySet());
         }
         return names;
+    }
+
+    /** Says in the log how many crops could not be measured. */
+    void logFailed() {
+        if (failed > 0) {
+            IJ.log("Microsnoop: " + failed + " crops of \"" + image + "\" could not be measured and are NaN; the first "
+                    + "because: " + firstReason);
+        }
     }
 
     String label(Row row) {

@@ -58,6 +58,9 @@ final class TableFile {
         if (options.cluster > 0) {
             metadata.put("Cluster", clusters);
         }
+        if (!rows.classes.isEmpty()) {
+            addClasses(rows, metadata);
+        }
         Map<String, Object> inputs = new LinkedHashMap<>();
         inputs.put("path", new File(options.csv).getAbsolutePath());
         inputs.put("append", options.append);
@@ -79,6 +82,26 @@ final class TableFile {
             for (File file : files) {
                 file.delete();
             }
+        }
+    }
+
+    /** The columns of "microsnoop classify apply", and the labels that it can be trained on. */
+    private static void addClasses(Rows rows, Map<String, Object> metadata) {
+        List<Object> labels = new ArrayList<>();
+        List<Object> found = new ArrayList<>();
+        for (Rows.Row row : rows.rows) {
+            labels.add(row.label);
+            found.add(row.classNumber > 0 ? rows.classOf(row) : "");
+        }
+        metadata.put("Label", labels);
+        metadata.put("Class", found);
+        for (int i = 0; i < rows.classes.size(); i++) {
+            List<Object> probabilities = new ArrayList<>();
+            for (Rows.Row row : rows.rows) {
+                // with the digits of a float, not of the double next to it
+                probabilities.add(row.classNumber > 0 ? Double.valueOf(Float.toString(row.probabilities[i])) : null);
+            }
+            metadata.put("Class_Probability_" + rows.classes.get(i), probabilities);
         }
     }
 

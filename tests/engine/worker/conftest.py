@@ -7,6 +7,7 @@ from worker_process import COMMAND, Raw
 
 from microsnoop_engine.model.embedder import Embedder
 from microsnoop_engine.worker.arrays import ArrayTransport
+from microsnoop_engine.worker.classes import class_tasks
 from microsnoop_engine.worker.table_files import table_tasks
 
 
@@ -37,7 +38,7 @@ def ask(tmp_path):
     exchange = ArrayTransport(1 << 30)
 
     def run(task, provenance=(), **inputs):
-        tasks = table_tasks(exchange, lambda: provenance)
+        tasks = {**table_tasks(exchange, lambda: provenance), **class_tasks(exchange, lambda: provenance)}
         for name, value in inputs.items():
             if isinstance(value, np.ndarray):
                 np.save(tmp_path / f"{name}.npy", value)
