@@ -6,20 +6,22 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
-from itertools import takewhile
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from ..errors import InputError
-from ..storage.paths import files_in, path_kind
+from ..storage.paths import path_kind
 from .file_image import FileImage
+from .files_by_name import FilesByName, stem_of, stems_of
 from .formats import SUFFIXES, open_file
 from .image_set import ImageSet, PlaneSource, Position
 from .outline_files import IMAGEJ_SUFFIXES, OUTLINE_SUFFIXES
+from .projection import PROJECTIONS
 from .unicode_names import composed
 
 log = logging.getLogger(__name__)
 
-LABEL_ENDINGS = ("", "_labels", "_label", "_mask", "_masks", "_cp_masks", "_Nuclei", "_Cells")
+_WORDS = ("label", "labels", "mask", "masks", "cp_masks", "seg", "segmentation", "instances", "Object Identities")
+LABEL_ENDINGS = ("", *(f"{separator}{word}" for word in (*_WORDS, "Nuclei", "Cells") for separator in "_-. "))
 """Endings that the name of a label image may add to that of its image."""
 ARRAY_SUFFIXES = (".npy", ".geojson")
 """Files of labels that are no images; taken where an image set has no label image."""
@@ -85,26 +87,30 @@ def match_labels(image_sets: Sequence[ImageSet], path: Path, objects: str) -> li
     Raises
     ------
     InputError
-        If there is no such file or folder, files and image sets do not match one to one, or one file is to serve
-        several image sets.
+        If there is no such file or folder, no image set has a label image, files and image sets do not match one to
+        one, or one file is to serve several image sets.
     """
     kind = path_kind(path)
     if kind is None:
         raise InputError(f"`labels`: there is no file or folder '{path}'")
     if kind == "file":
         return _match_file(image_sets, path, objects)
-    by_stem: dict[str, list[Path]] = {}
-    for name in files_in(path):
-        if name.suffix.lower() in (*SUFFIXES, *ARRAY_SUFFIXES):
-            by_stem.setdefault(_stem(name), []).append(path.joinpath(*name.parts))
-    matched = []
-    owners: dict[Path, int] = {}
+    files = FilesByName(path, (*SUFFIXES, *ARRAY_SUFFIXES))
+    matched, missing = [], []
+    owners: dict[Path, ImageSet] = {}
     for image_set in image_sets:
-        file = _label_image(image_set, path, objects, by_stem)
-        if file in owners and path_kind(file):
-            raise InputError(f"`labels`: '{file}' fits image set {owners[file]} as well as {image_set.number}")
-        owners[file] = image_set.number
-        matched.append(replace(image_set, labels={objects: PlaneSource(file)}))
+        file = _label_image(image_set, files, objects)
+        if file is None:
+            missing.append(image_set)
+            # reported when it is read
+            file = path / f"{stems_of(image_set)[0]}.tif"
+        elif not is_one_stack([owners.setdefault(file, image_set), image_set]):
+            raise InputError(
+                f"`labels`: '{file}' fits image set {owners[file].number} as well as {image_set.number}: put the label "
+                "images into folders named like those of the images"
+            )
+        matched.append(replace(image_set, labels={objects: label_plane(file, image_set)}))
+    files.report_missing(missing, len(image_sets), "label image", "_labels", "labels")
     return matched
 
 
@@ -114,30 +120,43 @@ def _match_file(image_sets: Sequence[ImageSet], path: Path, objects: str) -> lis
         raise InputError(f"`labels`: '{path}' is no label image ({', '.join((*SUFFIXES, *ARRAY_SUFFIXES))})")
     if any(source.path.resolve() == path.resolve() for each in image_sets for source in each.channels.values()):
         raise InputError(f"`labels`: '{path}' is the image itself")
-    if not _is_one_stack(image_sets):
+    if not is_one_stack(image_sets):
         raise InputError(
             f"`labels`: '{path}' is one file, but there are {len(image_sets)} image sets: use a folder with a label "
             "image for each, named like its image"
         )
-    return [replace(each, labels={objects: _label_plane(path, each)}) for each in image_sets]
+    return [replace(each, labels={objects: label_plane(path, each)}) for each in image_sets]
 
 
-def _is_one_stack(image_sets: Sequence[ImageSet]) -> bool:
+def is_one_stack(image_sets: Sequence[ImageSet]) -> bool:
     """Return True for a single image set, or planes in depth and time of one image in the same files."""
     images = {
         (tuple(source.path for source in each.channels.values()), *(each.metadata.get(name) for name in _IMAGES))
         for each in image_sets
     }
-    return len(image_sets) == 1 or (
+    return len({each.number for each in image_sets}) == 1 or (
         len(images) == 1 and all(source.row is None for each in image_sets for source in each.channels.values())
     )
 
 
-def _label_plane(path: Path, image_set: ImageSet) -> PlaneSource:
-    """Return the plane of a label image that belongs to an image set; a single plane belongs to all of a stack."""
+def label_plane(path: Path, image_set: ImageSet) -> PlaneSource:
+    """Return the plane of a label image that belongs to an image set; a single plane belongs to all of a stack.
+
+    Raises
+    ------
+    InputError
+        If the labels are a stack that does not go with the image.
+    """
     source = next(iter(image_set.channels.values()))
     place = source.position or Position()
+    if place.plane is None and place.time is None:
+        return PlaneSource(path)
     labels, image = _stack_of(path), _stack_of(source.path, place.series or 0)
+    if labels is not None and labels.depth > 1 and place.plane in PROJECTIONS:
+        raise InputError(
+            f"`labels`: '{path}' has {labels.depth} planes in depth, but the image is projected to one: choose "
+            "`plane`, find nuclei with `segment`, or write labels of one plane"
+        )
     if labels is None or image is None or labels.depth * labels.times == 1:
         return PlaneSource(path)
     if labels.depth * labels.times != image.depth * image.times or (labels.labeled and labels.depth != image.depth):
@@ -166,50 +185,35 @@ def _stack_of(path: Path, series: int = 0) -> FileImage | None:
         return None
 
 
-def _label_image(image_set: ImageSet, folder: Path, objects: str, by_stem: dict[str, list[Path]]) -> Path:
-    """Return the only label image of an image set; if there is none, the path that it would have."""
-    sources = image_set.channels.values()
-    stems = [_stem(source.path) for source in sources]
-    stems += [stem.removesuffix(f"_{composed(name)}") for stem, name in zip(stems, image_set.channels, strict=True)]
-    stems += [f"{stem}{place_ending(image_set, name)}" for stem, name in zip(stems, image_set.channels, strict=False)]
-    # programs that take .ome for a part of the name: A01.ome_cp_masks.tif
-    stems += [composed(source.path.stem) for source in sources]
-    names = [f"{stem}{ending}" for stem in stems for ending in (*LABEL_ENDINGS, "_seg", f"_{objects}")]
-    images = {source.path.resolve() for source in sources}
-    matches = {path for name in names for path in by_stem.get(name, []) if path.resolve() not in images}
+def _label_image(image_set: ImageSet, files: FilesByName, objects: str) -> Path | None:
+    """Return the only label image of an image set; None if there is none."""
+    stems = stems_of(image_set)
+    for name, source in image_set.channels.items():
+        stems += [stem_of(source.path).removesuffix(f"_{composed(name)}")]
+        stems += [f"{stem_of(source.path)}{place_ending(image_set, name)}"]
+    endings = (*LABEL_ENDINGS, *(f"{separator}{objects}" for separator in ("_", "-", ".", " ", "")))
+    matches = files.find(image_set, [f"{stem}{ending}" for stem in stems for ending in endings])
     matches = {path for path in matches if path.suffix.lower() in SUFFIXES} or matches
     if len(matches) > 1:
-        matches = {path for path in matches if _is_of(path, folder, objects)} or matches
+        matches = {path for path in matches if _is_of(path, files.folder, objects)} or matches
     if len(matches) > 1:
-        # plates may have files of the same names, in folders of the same names
-        equal = {path: max(_equal_folders(path, source.path) for source in sources) for path in matches}
-        matches = {path for path in matches if equal[path] == max(equal.values())}
+        matches = files.nearest(image_set, matches)
+    if len(matches) > 1:
+        matches = files.one_format(matches)
     if len(matches) > 1:
         listed = ", ".join(sorted(f"'{path}'" for path in matches))
         raise InputError(
             f"`labels`: image set {image_set.number} has more than one label image: {listed}\n"
             "Choose by `objects` the one whose name ends in it, such as _Nuclei"
         )
-    return matches.pop() if matches else folder / f"{stems[0]}.tif"
-
-
-def _equal_folders(first: PurePath, second: PurePath) -> int:
-    """Count the folders around two files that have the same names, from the innermost one."""
-    pairs = zip(first.parent.parts[::-1], second.parent.parts[::-1], strict=False)
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
-
-
-def _stem(path: PurePath) -> str:
-    """Return the name of a file without its suffix, to which ``.ome`` belongs."""
-    stem = path.stem
-    return composed(stem[:-4] if stem.lower().endswith(".ome") else stem)
+    return matches.pop() if matches else None
 
 
 def _is_of(path: Path, folder: Path, objects: str) -> bool:
     """Return True if a label image has the name of an object set at its end, or lies in a folder of that name."""
     name = objects.lower()
     inside = [part.lower() for part in path.parent.parts[len(folder.parts) :]]
-    return _stem(path).lower().endswith(f"_{name}") or name in inside
+    return stem_of(path).lower().endswith(f"_{name}") or name in inside
 
 
 def match_rois(image_sets: Sequence[ImageSet], path: Path, objects: str) -> list[ImageSet]:
@@ -219,8 +223,8 @@ def match_rois(image_sets: Sequence[ImageSet], path: Path, objects: str) -> list
     ----------
     image_sets : sequence of ImageSet
     path : Path
-        A file with one of `OUTLINE_SUFFIXES`; or a folder, in which ``field1.tif`` has ``field1.zip``,
-        ``field1_rois.zip`` or ``field1_RoiSet.zip``.
+        A file with one of `OUTLINE_SUFFIXES`; or a folder, in which, or in whose subfolders, ``field1.tif`` has
+        ``field1.zip``, ``field1_rois.zip`` or ``field1_RoiSet.zip``.
     objects : str
         Name of the object set.
 
@@ -232,15 +236,16 @@ def match_rois(image_sets: Sequence[ImageSet], path: Path, objects: str) -> list
     Raises
     ------
     InputError
-        If there is no such file or folder, one file is to serve several image sets, or several files one.
+        If there is no such file or folder, no image set has a file, one file is to serve the image sets of several
+        images, or several files one.
     """
     if path.is_dir():
-        return [replace(each, labels={objects: PlaneSource(_roi_file(path, each))}) for each in image_sets]
+        return _match_roi_files(image_sets, path, objects)
     if not path.is_file() or path.suffix.lower() not in OUTLINE_SUFFIXES:
         known = ", ".join(OUTLINE_SUFFIXES)
         raise InputError(f"`rois`: '{path}' is no file of outlines ({known}) and no folder of such files")
     # the outlines of a stack know their planes
-    if not _is_one_stack(image_sets):
+    if not is_one_stack(image_sets):
         raise InputError(
             f"`rois`: '{path}' is one file, but there are {len(image_sets)} image sets: use a folder with a file for "
             "each, named like its image (field1.tif: field1.zip)"
@@ -248,18 +253,38 @@ def match_rois(image_sets: Sequence[ImageSet], path: Path, objects: str) -> list
     return [replace(each, labels={objects: PlaneSource(path)}) for each in image_sets]
 
 
-def _roi_file(folder: Path, image_set: ImageSet) -> Path:
-    """Return the only ROI file of an image set; if there is none, the path that it would have."""
-    sources = image_set.channels.values()
-    stems = list(dict.fromkeys(stem for source in sources for stem in (_stem(source.path), source.path.stem)))
-    names = [f"{stem}{ending}{suffix}" for suffix in OUTLINE_SUFFIXES for stem in stems for ending in ROI_ENDINGS]
-    files = [folder / name for name in names if (folder / name).is_file()]
+def _match_roi_files(image_sets: Sequence[ImageSet], folder: Path, objects: str) -> list[ImageSet]:
+    files = FilesByName(folder, OUTLINE_SUFFIXES)
+    matched, missing = [], []
+    owners: dict[Path, ImageSet] = {}
+    for image_set in image_sets:
+        file = _roi_file(image_set, files)
+        if file is None:
+            missing.append(image_set)
+            # reported when it is read
+            file = folder / f"{stems_of(image_set)[0]}.zip"
+        # the planes of a stack share their outlines
+        elif not is_one_stack([owners.setdefault(file, image_set), image_set]):
+            raise InputError(
+                f"`rois`: '{file}' fits image set {owners[file].number} as well as {image_set.number}: put the "
+                "outlines into folders named like those of the images"
+            )
+        matched.append(replace(image_set, labels={objects: PlaneSource(file)}))
+    files.report_missing(missing, len(image_sets), "ROI file", "_rois", "rois")
+    return matched
+
+
+def _roi_file(image_set: ImageSet, files: FilesByName) -> Path | None:
+    """Return the only ROI file of an image set; None if there is none."""
+    matches = files.find(image_set, [f"{stem}{ending}" for stem in stems_of(image_set) for ending in ROI_ENDINGS])
     # a .json or .csv beside ROIs of ImageJ is something else
-    files = [file for file in files if file.suffix in IMAGEJ_SUFFIXES] or files
-    if len(files) > 1:
-        listed = ", ".join(f"'{file}'" for file in files)
+    matches = {path for path in matches if path.suffix.lower() in IMAGEJ_SUFFIXES} or matches
+    if len(matches) > 1:
+        matches = files.nearest(image_set, matches)
+    if len(matches) > 1:
+        listed = ", ".join(sorted((f"'{path}'" for path in matches), reverse=True))
         raise InputError(f"`rois`: image set {image_set.number} has more than one ROI file: {listed}")
-    return files[0] if files else folder / names[0]
+    return matches.pop() if matches else None
 
 
 def as_masks(image_sets: Sequence[ImageSet]) -> list[ImageSet]:

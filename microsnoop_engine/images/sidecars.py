@@ -10,7 +10,10 @@ from functools import cache
 from pathlib import Path, PurePath
 
 from ..storage.paths import is_remote
-from .image_set import ImageSet, PlaneSource
+from .files_by_name import stem_of
+from .image_set import ImageSet
+from .label_files import is_one_stack, label_plane
+from .unicode_names import composed
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +71,7 @@ def find_products(images: Sequence[PurePath]) -> set[PurePath]:
     stems: dict[PurePath, set[str]] = {}
     for path in images:
         if path not in products:
-            stems.setdefault(path.parent, set()).add(_stem(path))
+            stems.setdefault(path.parent, set()).add(stem_of(path))
     return {path for path in products if _belongs(path, stems.get(path.parent, set()))}
 
 
@@ -85,14 +88,15 @@ def with_sidecar_labels(image_sets: Sequence[ImageSet], objects: str) -> list[Im
     -------
     list of ImageSet
         With the file beside one of their channels that has its name and one of `LABEL_ENDINGS`, if every one of them
-        has such a file and none has labels; else as they are. Either is logged.
+        has such a file and none has labels; else as they are. Either is logged. A stack of labels has a plane for each
+        plane of the image; a file that holds several images has no labels beside it.
     """
     if any(image_set.labels for image_set in image_sets):
         return list(image_sets)
 
     @cache
-    def names_in(folder: Path) -> frozenset[str]:
-        return frozenset(path.name for path in folder.iterdir()) if folder.is_dir() else frozenset()
+    def names_in(folder: Path) -> dict[str, str]:
+        return {composed(path.name): path.name for path in folder.iterdir()} if folder.is_dir() else {}
 
     files = [_labels_beside(image_set, names_in) for image_set in image_sets]
     found = [path for path in files if path is not None]
@@ -105,39 +109,39 @@ def with_sidecar_labels(image_sets: Sequence[ImageSet], objects: str) -> list[Im
         )
     if not found or len(found) < len(files):
         return list(image_sets)
+    owners: dict[Path, ImageSet] = {}
+    for image_set, path in zip(image_sets, found, strict=True):
+        if not is_one_stack([owners.setdefault(path, image_set), image_set]):
+            log.warning("'%s' is not used: it lies beside a file of several images: choose by `labels`", path)
+            return list(image_sets)
     log.info("labels beside the images are taken, such as '%s'; set `segment` to segment the images instead", found[0])
     return [
-        replace(image_set, labels={objects: PlaneSource(path)})
+        replace(image_set, labels={objects: label_plane(path, image_set)})
         for image_set, path in zip(image_sets, found, strict=True)
     ]
 
 
 def _is_product(path: PurePath) -> bool:
-    return bool(_PRODUCT.search(_stem(path)) or _OTHER_PRODUCT.search(_stem(path)))
+    return bool(_PRODUCT.search(stem_of(path)) or _OTHER_PRODUCT.search(stem_of(path)))
 
 
 def _belongs(path: PurePath, stems: set[str]) -> bool:
     """Return True if a product was made of an image with one of these names; Cellpose's own endings are certain."""
-    stem = _stem(path)
+    stem = stem_of(path)
     base = _PRODUCT.sub("", _OTHER_PRODUCT.sub("", stem)).removesuffix(".ome")
     return bool(_CELLPOSE.search(stem)) or any(each == base or each.startswith(f"{base}_") for each in stems)
 
 
-def _labels_beside(image_set: ImageSet, names_in: Callable[[Path], frozenset[str]]) -> Path | None:
+def _labels_beside(image_set: ImageSet, names_in: Callable[[Path], dict[str, str]]) -> Path | None:
     """Return the file with the labels of an image set; None if there is none."""
     for source in image_set.channels.values():
         if source.level is not None or source.row is not None or is_remote(source.path):
             continue
         names = names_in(source.path.parent)
-        bases = dict.fromkeys((_stem(source.path), source.path.stem))
-        found = [name for base in bases for ending in LABEL_ENDINGS if (name := base + ending) in names]
+        bases = dict.fromkeys((stem_of(source.path), composed(source.path.stem)))
+        found = [names[name] for base in bases for ending in LABEL_ENDINGS if (name := base + ending) in names]
         if len(found) > 1:
             log.info("'%s' has %s beside it: the first is taken", source.path.name, " and ".join(found))
         if found:
             return source.path.with_name(found[0])
     return None
-
-
-def _stem(path: PurePath) -> str:
-    """Return the name of a file without its suffix, to which ``.ome`` belongs."""
-    return path.stem[:-4] if path.stem.lower().endswith(".ome") else path.stem

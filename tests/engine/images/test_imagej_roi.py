@@ -87,3 +87,18 @@ def test_roi_files_by_the_names_of_the_images(tmp_path):
     (tmp_path / "rois" / "field1.roi").touch()
     with pytest.raises(InputError, match=r"more than one ROI file: '.*field1\.zip', '.*field1\.roi'"):
         match_rois(image_sets, tmp_path / "rois", "Cells")
+
+
+def test_roi_files_of_plates_with_the_same_names(tmp_path):
+    paths = [tmp_path / "images" / plate / "A01.tif" for plate in ("P1", "P2")]
+    image_sets = [ImageSet(n, {"DNA": PlaneSource(path)}) for n, path in enumerate(paths, start=1)]
+    (tmp_path / "rois").mkdir()
+    (tmp_path / "rois" / "A01.zip").touch()
+    with pytest.raises(InputError, match=r"A01\.zip' fits image set 1 as well as 2: put the outlines into folders"):
+        match_rois(image_sets, tmp_path / "rois", "Cells")
+    for plate in ("P1", "P2"):
+        (tmp_path / "rois" / plate).mkdir()
+        (tmp_path / "rois" / plate / "A01.tif.ZIP").touch()
+    (tmp_path / "rois" / "A01.zip").unlink()
+    matched = match_rois(image_sets, tmp_path / "rois", "Cells")
+    assert [each.labels["Cells"].path.parent.name for each in matched] == ["P1", "P2"]

@@ -58,6 +58,48 @@ def test_ome_belongs_to_the_suffix(tmp_path, name):
     assert image_set.labels["Nuclei"].path == tmp_path / "labels" / name
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "A01_segmentation.tif",
+        "A01-labels.tif",
+        "A01.labels.tif",
+        "A01_Object Identities.tif",
+        "A01.tif.tif",
+        "a01_MASK.TIF",
+        "A01Nuclei.tiff",
+    ],
+)
+def test_names_that_programs_give_to_labels(tmp_path, name):
+    touch(tmp_path, "images/A01.tif", f"labels/{name}")
+    (image_set,) = find_image_sets(tmp_path / "images", labels=tmp_path / "labels")
+    assert image_set.labels["Nuclei"].path == tmp_path / "labels" / name
+
+
+def test_capitals_tell_files_apart_where_they_have_to(tmp_path):
+    touch(tmp_path, *[f"{folder}/{name}.tif" for folder in ("images", "labels") for name in ("A01", "a01")])
+    for image_set in find_image_sets(tmp_path / "images", labels=tmp_path / "labels"):
+        assert image_set.labels["Nuclei"].path.name == image_set.metadata["File"]
+
+
+def test_labels_in_two_formats(tmp_path, caplog):
+    caplog.set_level("INFO")
+    touch(tmp_path, "images/A01.tif", "labels/A01_cp_masks.tif")
+    imageio.imwrite(tmp_path / "labels/A01_cp_masks.png", SMALL_PLANES[0])
+    (image_set,) = find_image_sets(tmp_path / "images", labels=tmp_path / "labels")
+    assert image_set.labels["Nuclei"].path.name == "A01_cp_masks.tif"
+    assert "A01_cp_masks.tif' is taken, not 'A01_cp_masks.png'" in caplog.text
+
+
+def test_labels_of_other_names(tmp_path, caplog):
+    touch(tmp_path, "images/A01.tif", "images/A02.tif", "labels/labels_A01.tif")
+    with pytest.raises(InputError, match=r"no image set has a label image in .* such as 'A01.tif'.*'labels_A01.tif'"):
+        find_image_sets(tmp_path / "images", labels=tmp_path / "labels")
+    touch(tmp_path, "labels/A02.tif")
+    find_image_sets(tmp_path / "images", labels=tmp_path / "labels")
+    assert "1 of 2 image sets have no label image" in caplog.text
+
+
 def test_objects_choose_among_label_images(tmp_path):
     touch(tmp_path, "images/A01.tif", "labels/A01_Nuclei.tif", "labels/A01_Cells.tif", "labels/golgi/A01.tif")
     for objects, name in (("Nuclei", "A01_Nuclei.tif"), ("Cells", "A01_Cells.tif"), ("Golgi", "golgi/A01.tif")):

@@ -13,6 +13,7 @@ from microsnoop_engine.images.image_set import PlaneSource
 from microsnoop_engine.images.inputs import find_image_sets, find_inputs
 from microsnoop_engine.images.labels import read_labels
 from microsnoop_engine.images.reading_options import ReadingOptions
+from microsnoop_engine.images.selection import PlaneSelection
 
 
 def seg(path, **more):
@@ -170,3 +171,28 @@ def test_outlines_of_a_hyperstack(tmp_path):
     assert [lies_in(roi, place) for place in places] == [False, False, True, True, False, False]
     roi = RoiMask("", (0, 0, 1, 1), np.ones((1, 1), bool), "", StackPosition(4))
     assert [lies_in(roi, place) for place in places] == [False, False, False, True, False, False]
+
+
+def test_a_stack_of_labels_beside_a_stack(tmp_path):
+    stack = np.stack([PLANE, PLANE + 1, PLANE + 2])
+    masks = np.stack([np.where(n == LABELS, LABELS, 0) for n in (1, 2, 3)])
+    (tmp_path / "images").mkdir()
+    write(tmp_path / "images" / "a.tif", stack, imagej=True, metadata={"axes": "ZYX"})
+    write(tmp_path / "images" / "a_cp_masks.tif", masks.astype(np.uint16), imagej=True, metadata={"axes": "ZYX"})
+    (tmp_path / "labels").mkdir()
+    write(tmp_path / "labels" / "a.tif", masks.astype(np.uint16), imagej=True, metadata={"axes": "ZYX"})
+    for labels in (None, tmp_path / "labels"):
+        found = find_image_sets(tmp_path / "images", labels=labels, selection=PlaneSelection(plane="all"))
+        numbers = [np.unique(read_labels(each.labels["Nuclei"], "Nuclei", PLANE.shape)).tolist() for each in found]
+        assert numbers == [[0, 1], [0, 2], [0, 3]]
+        with pytest.raises(InputError, match="3 planes in depth, but the image is projected to one"):
+            find_image_sets(tmp_path / "images", labels=labels, selection=PlaneSelection(project="max"))
+
+
+def test_labels_beside_a_file_of_several_images_are_of_none(tmp_path, caplog):
+    with tifffile.TiffWriter(tmp_path / "a.ome.tif", ome=True) as tiff:
+        for n in range(2):
+            tiff.write(PLANE + n, metadata={"axes": "YX"})
+    write(tmp_path / "a_masks.tif", LABELS.astype(np.uint16))
+    assert not any(each.labels for each in find_image_sets(tmp_path))
+    assert "a_masks.tif' is not used: it lies beside a file of several images" in caplog.text
