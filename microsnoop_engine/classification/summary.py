@@ -39,10 +39,10 @@ def training_lines(training: TableTraining) -> list[str]:
         "cells by true class (rows) and predicted class (columns):",
         *_confusion_lines(validation.classes, validation.confusion),
     ]
-    lines.append(
-        f"probabilities are off by {100 * validation.calibration_error:.1f} points on average "
-        f"({validation.bins} bins of equally many held-out cells)"
+    bins = (
+        f"{validation.bins} bins of equally many held-out cells" if validation.bins > 1 else "held-out cells together"
     )
+    lines.append(f"probabilities are off by {100 * validation.calibration_error:.1f} points on average ({bins})")
     return lines
 
 
