@@ -39,9 +39,7 @@ def training_lines(training: TableTraining) -> list[str]:
         "cells by true class (rows) and predicted class (columns):",
         *_confusion_lines(validation.classes, validation.confusion),
     ]
-    bins = (
-        f"{validation.bins} bins of equally many held-out cells" if validation.bins > 1 else "held-out cells together"
-    )
+    bins = f"{validation.bins} bins of equally many held-out cells" if validation.bins > 1 else "all held-out cells"
     lines.append(f"probabilities are off by {100 * validation.calibration_error:.1f} points on average ({bins})")
     return lines
 
