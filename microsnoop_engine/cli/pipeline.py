@@ -9,22 +9,17 @@ import os
 import shlex
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
 from ..storage.atomic import write_atomic
 from ..storage.paths import ADDRESS, as_path, is_remote
-from ..tables.parquet_files import TABLE
 from .options import Parse
+from .steps import ALL_ROWS, STEPS, StepKind
 
-STEPS = ("profile", "aggregate", "sphere", "evaluate", "report")
 STATE = "steps.json"
-ALL_ROWS = "all"
-"""Control rows of a screen without controls."""
-INHERITED = {"controls": "sphere", **dict.fromkeys(("label", "compound", "batch", "groups", "neighbors"), "evaluate")}
-"""Settings that the report takes from the section of another step unless its own section has them."""
 
 
 @dataclass(frozen=True)
@@ -33,22 +28,37 @@ class Step:
 
     Attributes
     ----------
-    name : str
-        Name of the command.
+    kind : StepKind
     arguments : tuple of str
+        Words after those of the command.
     reads : tuple of Path
         Files and folders whose change makes the step outdated.
-    writes : Path
-        File or folder of the result.
+    writes : tuple of Path
+        Files and folders of the results, the main one first.
     """
 
-    name: str
+    kind: StepKind
     arguments: tuple[str, ...]
     reads: tuple[Path, ...]
-    writes: Path
+    writes: tuple[Path, ...]
+
+    @property
+    def name(self) -> str:
+        """Section of the screen file."""
+        return self.kind.name
+
+    @property
+    def words(self) -> list[str]:
+        """The command line, without the name of the program."""
+        return [*self.kind.words, *self.arguments]
+
+    def is_complete(self) -> bool:
+        """Return True if the results that the step always writes are there."""
+        asked = [bool(option) for option, _, _ in self.kind.writes]
+        return all(path.exists() for path, needed in zip(self.writes, [True, *asked[1:]], strict=True) if needed)
 
     def __str__(self) -> str:
-        return " ".join(["microsnoop", self.name, *map(_quoted, self.arguments)])
+        return " ".join(["microsnoop", *map(_quoted, self.words)])
 
 
 def run_file(path: Path, parse: Parse, quiet: bool = False) -> int:
@@ -105,17 +115,23 @@ def read_sections(path: Path) -> dict[str, Any]:
         raise InputError(f"there is no file '{path}'") from None
     except (yaml.YAMLError, UnicodeDecodeError, IsADirectoryError) as error:
         raise InputError(f"'{path}' is not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(sections, dict) or not set(sections) & set(STEPS):
-        raise InputError(f"'{path}' has no section: add some of {', '.join(STEPS)} (see microsnoop run --help)")
-    unknown = [str(key) for key in sections if key not in (*STEPS, "out", "table")]
+    names = [kind.name for kind in STEPS]
+    if not isinstance(sections, dict) or not set(sections) & set(names):
+        raise InputError(f"'{path}' has no section: add some of {', '.join(names)} (see microsnoop run --help)")
+    unknown = [str(key) for key in sections if key not in (*names, "out", "table")]
     if unknown:
-        raise InputError(f"'{path}': unknown section {', '.join(unknown)}; there are {', '.join(STEPS)}, out, table")
-    for name in STEPS:
+        raise InputError(f"'{path}': unknown section {', '.join(unknown)}; there are {', '.join(names)}, out, table")
+    for name in names:
         if name in sections and not isinstance(sections[name] or {}, dict):
             raise InputError(f"'{path}': section {name} must hold 'setting: value' lines")
     if ADDRESS.match(str(sections.get("out", ""))):
         raise InputError(f"'{path}': 'out' must be a folder of the disk; images may be in an object store")
-    return {name: value or {} if name in STEPS else str(value) for name, value in sections.items()}
+    return {
+        name: {key.replace("-", "_"): setting for key, setting in (value or {}).items()}
+        if name in names
+        else str(value)
+        for name, value in sections.items()
+    }
 
 
 def plan_steps(sections: dict[str, Any], path: Path, parse: Parse) -> list[Step]:
@@ -140,40 +156,45 @@ def plan_steps(sections: dict[str, Any], path: Path, parse: Parse) -> list[Step]
         If a section has a setting that its command lacks, or there is no table to begin with.
     """
     out = Path(sections.get("out", "results"))
-    table = Path(sections["table"]) if "table" in sections else None
+    results = {"table": Path(sections["table"])} if "table" in sections else {}
     steps: list[Step] = []
-    before = None
-    for name in (name for name in STEPS if name in sections):
-        settings = dict(sections[name])
-        if name == "profile":
-            table = _profile_input(settings, path)
-        elif table is None:
-            raise InputError(f"'{path}': there is no table to {name}: add a section profile, or 'table: FILE'")
-        reads = [table]
-        if name == "profile":
-            target = out / "profiles"
-            arguments = [f"--out={target}"]
-        elif name == "aggregate":
-            target = out / "aggregated.parquet"
-            arguments = [f"--out={target}"]
-            reads += [Path(str(settings["platemap"]))] if "platemap" in settings else []
-        elif name == "sphere":
-            target, before = out / "sphered.parquet", table
-            arguments = [f"--out={target}", f"--save={out / 'sphering.safetensors'}"]
-        elif name == "evaluate":
-            target, arguments = out / "evaluation.txt", []
-        else:
-            target = out / "report.html"
-            settings = _inherited(sections) | settings
-            arguments = [f"--out={target}", *_report_arguments(sections, out, before)]
-            arguments += [f"--command={step}" for step in steps]
-            reads += [before] if before else []
-        step = Step(name, (str(table), *arguments, *_as_options(settings)), tuple(reads), target)
+    for kind in (kind for kind in STEPS if kind.name in sections):
+        if kind.corrects and "table" in results:
+            results.setdefault("before", results["table"])
+        step = _plan(kind, sections, results, out, path)
+        if kind.name == "report":
+            step = replace(step, arguments=(*step.arguments, *(f"--command={earlier}" for earlier in steps)))
         _check(step, path, parse)
         steps.append(step)
-        if name in ("profile", "aggregate", "sphere"):
-            table = target / TABLE if name == "profile" else target
+        results |= {role: out / file for _, file, role in kind.writes}
     return steps
+
+
+def _plan(kind: StepKind, sections: dict[str, Any], results: dict[str, Path], out: Path, path: Path) -> Step:
+    """Write the command line of a step; ``results`` holds the files of earlier steps by their roles."""
+    settings = _inherited(kind, sections) | sections[kind.name]
+    if kind.argument == "input" and "input" not in settings:
+        raise InputError(f"'{path}': section profile needs 'input': a LoadData CSV, a folder of images or an image")
+    if kind.argument != "input" and kind.argument not in results:
+        needs = ", or 'table: FILE'" if kind.argument == "table" else ""
+        raise InputError(f"'{path}': there is no table to {kind.name}: add a section profile{needs}")
+    argument = as_path(str(settings.pop("input"))) if kind.argument == "input" else results[kind.argument]
+    options = {option: str(out / file) for option, file, _ in kind.writes if option}
+    if set_twice := [name for name in options if name in settings]:
+        raise InputError(f"'{path}', section {kind.name}: '{set_twice[0]}' is set by the run; set 'out' of the file")
+    options |= {role: str(results[role]) for role in kind.takes if role in results and role not in settings}
+    files = [as_path(str(settings[name])) for name in kind.files if name in settings]
+    arguments = [str(argument), *(str(settings.pop(name)) for name in kind.positional if name in settings)]
+    # a run changes its folder whenever it is started, and its table and flags only where they are others
+    read = [kind.argument, *(role for role in kind.takes if role in results), "quality"]
+    reads = [results[role] for role in ("table" if role == "profiles" else role for role in read) if role in results]
+    reads += [*files, *([argument] if kind.argument == "input" else [])]
+    return Step(
+        kind,
+        (*arguments, *_as_options(options, kind), *_as_options(settings, kind)),
+        () if kind.resumes else tuple(dict.fromkeys(reads)),
+        tuple(out / file for _, file, _ in kind.writes),
+    )
 
 
 def run_steps(steps: list[Step], out: Path, parse: Parse, quiet: bool) -> int:
@@ -196,21 +217,23 @@ def run_steps(steps: list[Step], out: Path, parse: Parse, quiet: bool) -> int:
     """
     out.mkdir(parents=True, exist_ok=True)
     done, highest = _read_state(out / STATE), 0
+    own = [out / STATE, *(path for step in steps for path in step.writes)]
     for step in steps:
-        state = {"arguments": list(step.arguments), "reads": _state_of(step.reads)}
-        if step.name != "profile" and done.get(step.name) == state and step.writes.exists():
+        state = {"arguments": list(step.arguments), "reads": _state_of(step.reads, own)}
+        if not step.kind.resumes and done.get(step.name) == state and step.is_complete():
             _say(quiet, f"== {step.name}: done before")
-            if step.name == "evaluate":
-                _say(quiet, step.writes.read_text(encoding="utf-8").rstrip())
+            if step.kind.printed:
+                _say(quiet, step.writes[0].read_text(encoding="utf-8").rstrip())
             continue
-        _say(quiet, f"== {step}" if step.name != "report" else f"== report: {step.writes}")
-        options = parse([step.name, *step.arguments])
+        _say(quiet, f"== {step}" if step.name != "report" else f"== report: {step.writes[0]}")
+        options = parse(step.words)
         options.quiet = quiet
-        if step.name == "evaluate":
+        if step.kind.printed or quiet:
             with contextlib.redirect_stdout(io.StringIO()) as output:
                 code = options.run(options)
-            write_atomic(step.writes, output.getvalue().encode())
-            _say(quiet, output.getvalue().rstrip())
+            if step.kind.printed:
+                write_atomic(step.writes[0], output.getvalue().encode())
+                _say(quiet, output.getvalue().rstrip())
         else:
             code = options.run(options)
         highest = max(highest, code)
@@ -219,31 +242,25 @@ def run_steps(steps: list[Step], out: Path, parse: Parse, quiet: bool) -> int:
     return highest
 
 
-def _profile_input(settings: dict[str, Any], path: Path) -> Path:
-    if "input" not in settings:
-        raise InputError(f"'{path}': section profile needs 'input': a LoadData CSV, a folder of images or an image")
-    return as_path(str(settings.pop("input")))
-
-
-def _inherited(sections: dict[str, Any]) -> dict[str, Any]:
-    found = {key: sections[step][key] for key, step in INHERITED.items() if key in sections.get(step, {})}
-    if found.get("controls") == ALL_ROWS:  # a fit on every row names no controls
-        del found["controls"]
+def _inherited(kind: StepKind, sections: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings that a step takes from other sections."""
+    found = {}
+    for name, givers in kind.inherits.items():
+        values = [sections[giver][name] for giver in givers if name in sections.get(giver, {})]
+        # a fit on every row names no controls
+        if values := [value for value in values if not (name == "controls" and value == ALL_ROWS)]:
+            found[name] = values[0]
     return found
 
 
-def _report_arguments(sections: dict[str, Any], out: Path, before: Path | None) -> list[str]:
-    arguments = [f"--profiles={out / 'profiles'}"] if "profile" in sections else []
-    if before is not None:
-        arguments += [f"--before={before}", f"--transform={out / 'sphering.safetensors'}"]
-    return arguments
-
-
-def _as_options(settings: dict[str, Any]) -> Iterator[str]:
+def _as_options(settings: dict[str, Any], kind: StepKind) -> Iterator[str]:
     for key, value in settings.items():
-        option = f"--{str(key).replace('_', '-')}"
+        option = f"--{key.replace('_', '-')}"
         if isinstance(value, dict):
             value = ",".join(f"{name}={number}" for name, number in value.items())
+        if isinstance(value, list) and key in kind.pairs:
+            yield from (option, *map(str, value))
+            continue
         if isinstance(value, list):
             value = ",".join(map(str, value))
         if value is True:
@@ -262,17 +279,27 @@ def _check(step: Step, path: Path, parse: Parse) -> None:
     """Raise InputError if the command cannot be parsed."""
     try:
         with contextlib.redirect_stderr(io.StringIO()) as output:
-            parse([step.name, *step.arguments])
+            parse(step.words)
     except SystemExit:
         reason = output.getvalue().strip().rpartition("error: ")[2]
-        raise InputError(f"'{path}', section {step.name}: {reason} (see microsnoop {step.name} --help)") from None
+        command = " ".join(step.kind.words)
+        raise InputError(f"'{path}', section {step.name}: {reason} (see microsnoop {command} --help)") from None
 
 
-def _state_of(paths: tuple[Path, ...]) -> list[list[str | int]]:
-    """List names, sizes and times of files and of all files in folders; nothing of an object store."""
-    local = [path for path in paths if not is_remote(path)]
-    files = [file for path in local for file in (sorted(path.rglob("*")) if path.is_dir() else [path])]
-    return [[str(file), file.stat().st_size, file.stat().st_mtime_ns] for file in files if file.is_file()]
+def _state_of(paths: tuple[Path, ...], own: list[Path]) -> list[list[str | int]]:
+    """List names, sizes and times of files, and of all files in folders; nothing of an object store.
+
+    Results of the run (``own``) that lie among its images are no part of these.
+    """
+    files: list[Path] = []
+    for path in (path for path in paths if not is_remote(path)):
+        if path.is_dir():
+            results = [] if path in own else [result.resolve() for result in own]
+            inside = [file for file in sorted(path.rglob("*")) if file.is_file()]
+            files += [file for file in inside if not any(map(file.resolve().is_relative_to, results))]
+        elif path.is_file():
+            files.append(path)
+    return [[str(file), file.stat().st_size, file.stat().st_mtime_ns] for file in files]
 
 
 def _read_state(path: Path) -> dict[str, Any]:

@@ -8,16 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from .options import Parse, add_out_option, add_quiet_option, field_values, names_argument, path_argument
+from .steps import STEPS
 from .tables import TABLE_HELP, add_where
 
 RUN_HELP = """The file has a section for each step, with the options of that command:
 
   profile:   {input: LoadData.csv}
-  aggregate: {level: well, platemap: platemap.csv}
-  sphere:    {controls: "Metadata_Role == 'negative'", regularization: 0.1}
+  qc:        {threshold: 5}
+  aggregate: {platemap: platemap.csv, where: Metadata_QC_Flags is None}
+  activity:  {controls: Metadata_Role == 'negative', treatment: [Metadata_Compound, Metadata_Dose]}
+  sphere:    {controls: Metadata_Role == 'negative', regularization: 0.1}
   evaluate:  {label: Metadata_MoA, groups: Metadata_Plate}
-  report:    {treatment: [Metadata_Compound, Metadata_Dose]}
+  report:    {title: My screen}
 
+All sections may be left out. Their order is always
+  {steps}.
 Each step takes the table of the step before it; without 'profile', 'table: FILE' is the first table. 'out: FOLDER' is
 the folder of the results (default: results). A finished step is repeated only if its options or its input changed."""
 
@@ -51,6 +56,12 @@ def _add_report(commands: Any) -> None:
     parser.add_argument("--transform", type=Path, metavar="FILE.safetensors", help="of sphere --save: its diagnostics")
     parser.add_argument(
         "--corrections", type=path_argument, metavar="TABLE", help="of microsnoop compare-corrections, to be shown"
+    )
+    parser.add_argument(
+        "--activity",
+        type=path_argument,
+        metavar="TABLE",
+        help="of microsnoop activity, to be shown; default: treatments are tested here",
     )
     parser.add_argument(
         "--features",
@@ -89,14 +100,20 @@ def _add_report(commands: Any) -> None:
 def _add_run(commands: Any, parse: Parse) -> None:
     parser = commands.add_parser(
         "run",
-        help="run a whole screen from one file: profile, aggregate, sphere, evaluate, report",
+        help="run a whole screen from one file, from its images to its report",
         description=run_run.__doc__,
-        epilog=RUN_HELP,
+        epilog=RUN_HELP.replace("{steps}", _in_lines([kind.name for kind in STEPS])),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("file", type=Path, metavar="SCREEN.yaml")
     add_quiet_option(parser)
     parser.set_defaults(run=partial(run_run, parse=parse))
+
+
+def _in_lines(names: list[str]) -> str:
+    """Write the names of the steps, to fit below each other in the help."""
+    half = len(names) // 2
+    return ", ".join(names[:half]) + ",\n  " + ", ".join(names[half:])
 
 
 def run_report(options: argparse.Namespace) -> int:
@@ -114,6 +131,7 @@ def run_report(options: argparse.Namespace) -> int:
         profiles=options.profiles,
         transform=options.transform,
         corrections=options.corrections,
+        activity=options.activity,
         commands=options.commands,
         title=options.title,
     )

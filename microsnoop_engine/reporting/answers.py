@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ..errors import InputError, require_columns
 from ..evaluation.dose_response import DoseCurve
-from ..tables.activity import Activity, find_activity
+from ..tables.activity import Activity, find_activity, known_activity
 from ..tables.columns import OBJECT_NUMBER
 from ..tables.formats import open_table
 from ..tables.plates import plate_columns
@@ -26,45 +27,56 @@ CURVE_POINTS = 60
 """Points of a drawn dose curve."""
 
 
-def activity(after: Screen, before: Screen | None) -> Panel | None:
+def activity(after: Screen, before: Screen | None, tested: pd.DataFrame | None = None) -> Panel | None:
     """Test which treatments differ from the negative controls, on the features before a correction where there are any.
 
     Parameters
     ----------
     after, before : Screen
+    tested : DataFrame, optional
+        The table of :func:`.tables.activity.activity`: its treatments are shown, and none is tested again.
 
     Returns
     -------
     dict or None
         ``message`` where nothing can be tested; else ``when`` the features were tested, and lists with an entry per
         treatment. None without negative controls, without treatments, and for objects.
+
+    Raises
+    ------
+    InputError
+        If ``tested`` is another table, or there are no controls and treatments to go with it.
     """
     screen = after if before is None else before
     roles = screen.roles
     columns = list(roles.treatment) or [name for name in (roles.label,) if name]
     if not screen.negative.any() or not columns or OBJECT_NUMBER in screen.frame:
+        if tested is not None:
+            raise InputError("`activity` needs a table of wells, `controls` and `treatment`")
         return None
     assert screen.treatment is not None
     count = len(np.unique(screen.treatment[screen.annotated & ~screen.negative]))
-    if count > MOST_TREATMENTS or len(screen.frame) > MOST_WELLS:
+    if tested is None and (count > MOST_TREATMENTS or len(screen.frame) > MOST_WELLS):
         what = f"{count:,} treatments in {len(screen.frame):,} wells"
-        return {"message": f"Not tested here: {what}. The command 'microsnoop activity' tests them."}
+        return {
+            "message": f"Not tested here: {what}. Let microsnoop activity test them, and give its result to the report."
+        }
     names = [f"feature {number}" for number in range(screen.values.shape[1])]
     frame = screen.frame.reset_index(drop=True).join(pd.DataFrame(screen.values, columns=names))
     apart = [name for name in plate_columns(list(map(str, screen.frame))) if screen.frame[name].nunique() > 1]
     if apart:
         frame["plate of the row"] = frame[apart].astype(str).agg(" ".join, axis=1)
+    arguments = frame, names, str(roles.controls), columns
+    settings: dict[str, Any] = {
+        "compound": roles.compound,
+        "dose": roles.dose if roles.compound else None,
+        "positive": roles.positive if screen.positive.any() else None,
+        "by": "plate of the row" if apart else None,
+    }
+    if tested is not None:
+        return _panel(known_activity(*arguments, tested, **settings)) | {"when": "by the command activity"}
     try:
-        found = find_activity(
-            frame,
-            names,
-            str(roles.controls),
-            columns,
-            compound=roles.compound,
-            dose=roles.dose if roles.compound else None,
-            positive=roles.positive if screen.positive.any() else None,
-            by="plate of the row" if apart else None,
-        )
+        found = find_activity(*arguments, **settings)
     except InputError as error:
         return {"message": f"Not tested: {str(error).replace('`', '')}."}
     return _panel(found) | {"when": "before the correction" if before is not None else ""}

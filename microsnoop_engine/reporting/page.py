@@ -32,7 +32,7 @@ from ..tables.keys import key_rows
 from ..tables.outputs import refuse_inputs
 from ..tables.plates import plate_columns, replicate_columns
 from ..tables.provenance import Provenance, below_each_other, describe
-from ..tables.source import in_memory, read_frame
+from ..tables.source import TableSource, in_memory, read_frame
 from . import answers, panels
 from .quality import image_quality
 from .roles import ColumnRoles
@@ -57,6 +57,7 @@ def report(
     profiles: str | Path | None = None,
     transform: str | Path | None = None,
     corrections: str | Path | pd.DataFrame | None = None,
+    activity: str | Path | pd.DataFrame | None = None,
     commands: Sequence[str] = (),
     title: str | None = None,
 ) -> Path:
@@ -82,6 +83,8 @@ def report(
         File of the sphering, to show its diagnostics.
     corrections : str, Path or DataFrame, optional
         Result of :func:`.compare_corrections`, to be shown.
+    activity : str, Path or DataFrame, optional
+        Table of :func:`microsnoop_engine.activity`, to be shown; without it, treatments are tested here.
     commands : sequence of str
         Command lines that led to the table, to be shown.
     title : str, optional
@@ -100,16 +103,14 @@ def report(
     out = as_path(out)
     if out.suffix not in (".html", ".htm"):
         raise InputError(f"`out`: '{out}' must end in .html")
-    refuse_inputs(out, (table, before, profiles, transform, corrections))
-    source = open_table(in_memory(table, Path("table")) if isinstance(table, pd.DataFrame) else table, where=where)
+    refuse_inputs(out, (table, before, profiles, transform, corrections, activity))
+    source = _opened(table, "table", where)
     if title is None:
         title = "Screen" if isinstance(table, pd.DataFrame) else as_path(table).stem
     names = select_features(source, features)
     before_frame, before_names = None, []
     if before is not None:
-        earlier = open_table(
-            in_memory(before, Path("before")) if isinstance(before, pd.DataFrame) else before, where=where
-        )
+        earlier = _opened(before, "before", where)
         before_frame = read_frame(earlier)
         below_each_other([(source.path, source.provenance), (earlier.path, earlier.provenance)])
         if not set(names) & set(earlier.columns):
@@ -126,10 +127,16 @@ def report(
         title,
         source.provenance,
         None if corrections is None else answers.corrections(corrections),
+        None if activity is None else read_frame(_opened(activity, "activity")),
     )
     make_folder(out.parent)
     write_atomic(out, page.encode())
     return out
+
+
+def _opened(table: str | Path | pd.DataFrame, name: str, where: str | None = None) -> TableSource:
+    """Open a table; messages call one in memory by the name of the parameter."""
+    return open_table(in_memory(table, Path(name)) if isinstance(table, pd.DataFrame) else table, where=where)
 
 
 def make_page(
@@ -144,6 +151,7 @@ def make_page(
     title: str = "Screen",
     provenance: Provenance = (),
     corrections: list[panels.Panel] | None = None,
+    activity: pd.DataFrame | None = None,
 ) -> str:
     """Make the page of a screen.
 
@@ -170,6 +178,8 @@ def make_page(
         Weights and precision of its learned features.
     corrections : list of dict, optional
         See :func:`.answers.corrections`.
+    activity : DataFrame, optional
+        See :func:`.answers.activity`.
 
     Returns
     -------
@@ -235,7 +245,7 @@ def make_page(
         "doses": panels.doses(after),
         "replicates": panels.replicates(after, earlier),
         "nearest": panels.nearest_treatments(after),
-        "activity": answers.activity(after, earlier),
+        "activity": answers.activity(after, earlier, activity),
         "clusters": answers.clusters(after),
         "corrections": corrections,
         "quality": image_quality(profiles),

@@ -21,6 +21,7 @@ from ..storage.paths import as_path
 from .columns import COUNT
 from .features import select_features
 from .formats import open_table, write_table
+from .keys import key_rows
 from .outputs import check_output
 from .plates import refuse_parts_of_wells
 from .queries import select_rows
@@ -35,6 +36,9 @@ FEW_CONTROLS = 50
 """Number of controls up to which features that were normalized on them are warned of."""
 CENTERED = 1e-4
 """Mean or median of the controls, in their standard deviations, up to which features count as centered on them."""
+_Series = tuple[dict[str, DoseCurve], str, NDArray[Any], NDArray[Any], NDArray[Any]]
+"""Curves by compound, the name of the response, and doses, responses and compounds of the rows."""
+_NO_SERIES: _Series = ({}, "", np.empty(0), np.empty(0), np.empty(0, str))
 
 
 @dataclass(frozen=True)
@@ -47,8 +51,8 @@ class Activity:
         A row per treatment: its columns; ``Rows`` (replicates compared), ``Rows_Left_Out`` (without features) and
         ``Controls``; ``Activity_mAP``, ``Activity_p``, ``Activity_q`` and ``Active`` (against controls);
         ``Distinct_mAP``, ``Distinct_p``, ``Distinct_q`` and ``Distinct`` (against other treatments);
-        ``Distance_From_Controls``; ``Object_Count`` and ``Object_Count_Change`` (in percent of the controls) where the
-        table counts objects; ``Note``.
+        ``FDR`` (up to which they are called so); ``Distance_From_Controls``; ``Object_Count`` and
+        ``Object_Count_Change`` (in percent of the controls) where the table counts objects; ``Note``.
     curves : dict of str to DoseCurve
         By compound; empty without doses.
     response : str
@@ -83,7 +87,8 @@ class Activity:
 
 COLUMNS = (
     *("Rows", "Rows_Left_Out", "Controls", "Activity_mAP", "Activity_p", "Activity_q", "Active", "Distinct_mAP"),
-    *("Distinct_p", "Distinct_q", "Distinct", "Distance_From_Controls", "Object_Count", "Object_Count_Change", "Note"),
+    *("Distinct_p", "Distinct_q", "Distinct", "FDR", "Distance_From_Controls", "Object_Count", "Object_Count_Change"),
+    "Note",
 )
 """Columns of the result, in their order."""
 
@@ -218,6 +223,69 @@ def find_activity(
     """
     _check(frame, treatment, compound, dose, by, fdr, draws)
     wells = _read_wells(frame, features, controls, treatment, by)
+    result = _tested(frame, wells, treatment, fdr, draws, seed)
+    names = [str(name) for name in pd.unique(wells.names[wells.treated])]
+    return Activity(result, *_dose_series(frame, wells, compound, dose, positive), names, fdr)
+
+
+def known_activity(
+    frame: pd.DataFrame,
+    features: Sequence[str],
+    controls: str,
+    treatment: Sequence[str],
+    tested: pd.DataFrame,
+    *,
+    compound: str | None = None,
+    dose: str | None = None,
+    positive: str | None = None,
+    by: str | None = None,
+) -> Activity:
+    """Take the treatments from a table that :func:`find_activity` made, test none again, and fit dose series.
+
+    Parameters
+    ----------
+    frame, features, controls, treatment, compound, dose, positive, by
+        See :func:`find_activity`.
+    tested : DataFrame
+        ``Activity.frame``, as it was or read from a file.
+
+    Returns
+    -------
+    Activity
+        Of the treatments that ``frame`` has, too.
+
+    Raises
+    ------
+    InputError
+        If it is another table, names treatments by other columns, or has none of these treatments.
+    """
+    needed = [name for name in COLUMNS if not name.startswith("Object_Count")]
+    require_columns(tested.columns, [*treatment, *needed], "`activity`: the table")
+    if others := [name for name in tested.columns if name not in COLUMNS and name not in treatment]:
+        raise InputError(
+            f"`activity`: this table tells treatments apart by {listing(others)}, too: add it to `treatment`"
+        )
+    rows = key_rows(frame, treatment)
+    first = np.flatnonzero(~rows.duplicated())
+    places = rows[first].get_indexer(key_rows(tested, treatment))
+    known = places >= 0
+    if not known.any():
+        raise InputError("`activity`: none of the treatments of this table is among the rows")
+    result = tested[known].reset_index(drop=True)
+    truth = {True: True, False: False, "True": True, "False": False}
+    result = result.assign(**{name: result[name].astype(object).map(truth.get) for name in ("Active", "Distinct")})
+    result["Note"] = result["Note"].fillna("").astype(str)
+    names = _joined(frame, treatment)[first[places[known]]].astype(str).tolist()
+    series = _NO_SERIES
+    if dose is not None:
+        series = _dose_series(frame, _read_wells(frame, features, controls, treatment, by), compound, dose, positive)
+    return Activity(result, *series, names, float(result["FDR"].iloc[0]))
+
+
+def _tested(
+    frame: pd.DataFrame, wells: Wells, treatment: Sequence[str], fdr: float, draws: int, seed: int
+) -> pd.DataFrame:
+    """Test each treatment; return a row for each."""
     table = compare_treatments(wells, fdr, draws, seed)
     distance = wells.distances()
     members = [wells.treated & (wells.names == name) for name in table.index]
@@ -230,14 +298,20 @@ def find_activity(
     for kind, flag in (("Activity", "Active"), ("Distinct", "Distinct")):
         table[f"{kind}_q"] = false_discovery_rates(table[f"{kind}_p"].to_numpy(np.float64))
         table[flag] = [None if np.isnan(q) else bool(q <= fdr) for q in table[f"{kind}_q"]]
+    table["FDR"] = fdr
     described = frame.iloc[[int(rows.argmax()) for rows in members]][list(dict.fromkeys(treatment))]
     order = [name for name in COLUMNS if name in table]
-    result = described.reset_index(drop=True).join(table[order].reset_index(drop=True))
-    names = [str(name) for name in table.index]
+    return described.reset_index(drop=True).join(table[order].reset_index(drop=True))
+
+
+def _dose_series(
+    frame: pd.DataFrame, wells: Wells, compound: str | None, dose: str | None, positive: str | None
+) -> _Series:
+    """Fit a curve to each compound with several doses."""
     if dose is None or compound is None:
-        return Activity(result, {}, "", np.empty(0), np.empty(0), np.empty(0, str), names, fdr)
+        return _NO_SERIES
     response = "Distance from controls" if positive is None else "Position between controls"
-    y = distance if positive is None else wells.positions(select_rows(frame, positive))
+    y = wells.distances() if positive is None else wells.positions(select_rows(frame, positive))
     rows = wells.treated & has_word(frame[compound])
     x, of = frame[dose].to_numpy(np.float64)[rows], frame[compound].astype(str).to_numpy()[rows]
     curves = {
@@ -245,7 +319,7 @@ def find_activity(
         for name in np.unique(of)
         if len(np.unique(x[(of == name) & (x > 0)])) > 1
     }
-    return Activity(result, curves, response, x, y[rows], of, names, fdr)
+    return curves, response, x, y[rows], of
 
 
 def _check(

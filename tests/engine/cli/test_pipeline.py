@@ -2,13 +2,15 @@
 
 import json
 import shlex
+from pathlib import Path
 
 import pandas as pd
 import pytest
 from wells import screen_table
 
 from microsnoop_engine.cli.main import build_parser, main
-from microsnoop_engine.cli.pipeline import plan_steps, read_sections
+from microsnoop_engine.cli.pipeline import _state_of, plan_steps, read_sections
+from microsnoop_engine.cli.steps import STEPS
 
 SCREEN = """
 table: wells.csv
@@ -99,10 +101,121 @@ def test_steps_take_the_table_of_the_step_before(tmp_path):
     assert {"--label=Metadata_Other", "--controls=a == 1"} < set(steps[4].arguments)
 
 
+FULL = """
+out: found
+illumination: {statistic: median}
+profile: {input: images, pattern: "{Well}_{Channel}.tif", classical: true, project: max}
+qc: {threshold: 4}
+classify: {classifier: cells.safetensors, where: Metadata_QC_Flags is None}
+explain: {between: ["Metadata_Role == 'negative'", "Metadata_Role == 'positive'"]}
+aggregate: {where: Metadata_QC_Flags is None, platemap: map.csv}
+normalize: {by: Metadata_Plate}
+select-features: {blocklist: bad.txt}
+activity: {controls: Metadata_Role == 'negative', treatment: [Metadata_Compound, Metadata_Dose], dose: Metadata_Dose}
+compare-corrections: {batch: Metadata_Plate, treatment: Metadata_Compound}
+correct: {method: harmony, batch: Metadata_Week}
+evaluate: {label: Metadata_MoA}
+report: {neighbors: 3}
+"""
+
+
+def planned(path, text):
+    path.write_text(text)
+    return {step.name: step for step in plan_steps(read_sections(path), path, build_parser().parse_args)}
+
+
+def test_every_step_reads_what_earlier_ones_wrote(tmp_path):
+    steps = planned(tmp_path / "screen.yaml", FULL)
+    assert list(steps) == [kind.name for kind in STEPS if kind.name != "sphere"]
+    rows, wells = "found/profiles/profiles.parquet", "found/selected.parquet"
+    first = {name: step.words[len(step.kind.words)] for name, step in steps.items()}
+    assert first == {
+        **{"illumination": "images", "profile": "images", "qc": "found/profiles", "classify": rows, "explain": rows},
+        **{"aggregate": rows, "normalize": "found/aggregated.parquet", "select-features": "found/normalized.parquet"},
+        **dict.fromkeys(("activity", "compare-corrections", "correct"), wells),
+        **dict.fromkeys(("evaluate", "report"), "found/corrected.parquet"),
+    }
+    assert str(steps["illumination"]) == (
+        "microsnoop illumination images --out=found/illumination '--pattern={Well}_{Channel}.tif' --project=max "
+        "--statistic=median"
+    )
+    assert "--illumination=found/illumination" in steps["profile"].arguments
+    assert steps["classify"].words[:4] == ["classify", "apply", rows, "cells.safetensors"]
+    between = steps["explain"].arguments.index("--between")
+    assert steps["explain"].arguments[between + 2] == "Metadata_Role == 'positive'"
+    assert {
+        *("--profiles=found/profiles", f"--before={wells}", "--activity=found/activity.csv", "--batch=Metadata_Week"),
+        *("--corrections=found/corrections.csv", "--treatment=Metadata_Compound,Metadata_Dose", "--neighbors=3"),
+        *("--controls=Metadata_Role == 'negative'", "--dose=Metadata_Dose", "--label=Metadata_MoA"),
+    } < set(steps["report"].arguments)
+    assert not [word for word in steps["report"].arguments if word.startswith("--transform")]
+
+
+def test_a_step_is_outdated_by_every_file_that_it_reads(tmp_path):
+    reads = {name: set(map(str, step.reads)) for name, step in planned(tmp_path / "screen.yaml", FULL).items()}
+    rows, quality = "found/profiles/profiles.parquet", "found/profiles/quality.csv"
+    assert reads["illumination"] == {"images"}
+    assert reads["qc"] == {rows}  # not the folder, whose list of images is written by every start of a run
+    assert reads["classify"] == {rows, quality, "cells.safetensors"}
+    assert reads["aggregate"] == {rows, quality, "map.csv"}
+    assert {"found/normalized.parquet", "bad.txt"} < reads["select-features"]
+    files = "found/corrected.parquet", "found/selected.parquet", "found/activity.csv", "found/corrections.csv", quality
+    assert set(files) <= reads["report"]
+
+
+@pytest.mark.parametrize("name", ["screen.yaml", "screen-all-steps.yaml"])
+def test_the_examples_can_be_run(name):
+    path = Path(__file__).parents[3] / "examples" / name
+    steps = plan_steps(read_sections(path), path, build_parser().parse_args)
+    assert [step.name for step in steps][-2:] == ["evaluate", "report"]
+    assert len(steps) == {"screen.yaml": 5, "screen-all-steps.yaml": len(STEPS) - 1}[name]
+
+
+def test_wells_in_all_steps(folder, capsys):
+    steps = """
+normalize: {method: standardize}
+select-features: {correlation: 0.99}
+activity: {controls: "Metadata_Role == 'negative'", treatment: [Metadata_Compound, Metadata_Dose], draws: 200}
+compare-corrections: {batch: Metadata_Plate, treatment: Metadata_Compound}
+correct: {method: harmony, batch: Metadata_Plate}
+report: {title: Wells}
+"""
+    run = ["run", str(folder / "screen.yaml"), "--quiet"]
+    (folder / "screen.yaml").write_text("table: wells.csv\n" + steps)
+    assert main(run) == 0
+    assert capsys.readouterr().out == ""
+    results = folder / "results"
+    assert {path.name for path in results.iterdir()} == {
+        *("normalized.parquet", "selected.parquet", "dropped_features.csv", "activity.csv", "corrections.csv"),
+        *("corrected.parquet", "report.html", "steps.json"),
+    }
+    page = (results / "report.html").read_text()
+    assert "by the command activity" in page
+    assert "normalize mad-robust, then harmony" in page
+    assert main(run[:2]) == 0
+    assert capsys.readouterr().out.count("done before") == 6
+    (results / "dropped_features.csv").unlink()
+    (results / "corrections.csv").unlink()
+    assert main(run[:2]) == 0
+    output = capsys.readouterr().out
+    assert [name for name in ("normalize", "activity") if f"== {name}: done before" not in output] == ["activity"]
+    assert (results / "corrections.csv").is_file()
+
+
+def test_results_among_the_images_are_no_images(tmp_path):
+    (tmp_path / "images" / "found").mkdir(parents=True)
+    (tmp_path / "images" / "a.tif").write_bytes(b"image")
+    (tmp_path / "images" / "found" / "aggregated.parquet").write_bytes(b"table")
+    own = [tmp_path / "images" / "found" / name for name in ("aggregated.parquet", "steps.json")]
+    state = _state_of((tmp_path / "images",), own)
+    assert [name for name, _, _ in state] == [str(tmp_path / "images" / "a.tif")]
+    assert len(_state_of((own[0],), own)) == 1
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("spere: {}", "has no section: add some of profile, aggregate"),
+        ("spere: {}", "has no section: add some of illumination, profile, qc"),
         (SCREEN + "spere: {}", "unknown section spere"),
         (SCREEN.replace("controls:", "control:"), "section sphere: the following arguments are required: --controls"),
         (SCREEN.replace("by:", "per:"), "section sphere: unrecognized arguments: --per=Metadata_Plate"),
@@ -113,6 +226,12 @@ def test_steps_take_the_table_of_the_step_before(tmp_path):
         ),
         (SCREEN.replace("wells.csv", "other.csv"), "there is no file or folder 'other.csv'"),
         ("profile: {mode: tile}", "section profile needs 'input'"),
+        ("illumination: {}", "section profile needs 'input'"),
+        ("table: wells.csv\nqc: {}", "there is no table to qc: add a section profile"),
+        (SCREEN + "activity: {treatment: A}", "section activity: the following arguments are required: --controls"),
+        (SCREEN + "classify: {}", "section classify: the following arguments are required: CLASSIFIER"),
+        (SCREEN + "explain: {between: a == 1}", "section explain: argument --between: expected 2 arguments"),
+        (SCREEN + "normalize: {out: here.csv}", "section normalize: 'out' is set by the run"),
         ("sphere: [1, 2]", "section sphere must hold 'setting: value' lines"),
         ("sphere: {a: b", "is not YAML"),
     ],

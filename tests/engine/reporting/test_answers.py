@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from wells import FEATURES, ROLES, screen_table
 
+from microsnoop_engine.errors import InputError
 from microsnoop_engine.reporting import answers
 from microsnoop_engine.reporting.screen import Screen
 from microsnoop_engine.sphering.table import sphere_frame
@@ -42,6 +43,39 @@ def test_features_that_were_corrected_on_the_controls_are_not_tested(frame):
     found = answers.activity(screen_of(sphered), screen_of(frame))
     assert found["when"] == "before the correction"
     assert found["p"] == answers.activity(screen_of(frame), None)["p"]
+
+
+def test_activity_of_a_table_is_shown_and_not_tested_again(frame, tmp_path, monkeypatch):
+    expected = answers.activity(screen_of(frame), None)
+    found = find_activity(frame, FEATURES, ROLES.controls, ROLES.treatment, fdr=0.1, by="Metadata_Plate")
+    monkeypatch.delattr(answers, "find_activity")
+    shown = answers.activity(screen_of(frame), None, found.frame)
+    assert (shown["when"], shown["fdr"]) == ("by the command activity", 0.1)
+    assert {key: shown[key] for key in ("names", "p", "q", "note", "curves")} == {
+        key: expected[key] for key in ("names", "p", "q", "note", "curves")
+    }
+    found.frame.assign(Metadata_Dose=found.frame["Metadata_Dose"].map("{:g}".format)).to_csv(tmp_path / "a.csv")
+    read = pd.read_csv(tmp_path / "a.csv", index_col=0).sample(frac=1, random_state=0)
+    again = answers.activity(screen_of(frame), None, read)
+    order = [shown["names"].index(name) for name in again["names"]]
+    assert len(order) == 17
+    for key in ("p", "distance"):
+        assert again[key] == pytest.approx([shown[key][place] for place in order])
+    for key in ("active", "distinct", "note"):
+        assert again[key] == [shown[key][place] for place in order]
+
+
+def test_another_table_is_no_activity(frame):
+    found = find_activity(frame, FEATURES, ROLES.controls, ROLES.treatment, by="Metadata_Plate", draws=100).frame
+    compound = screen_of(frame, replace(ROLES, treatment=("Metadata_Compound",)))
+    for screen, table, message in (
+        (screen_of(frame), frame, "`activity`: the table has no column Rows"),
+        (compound, found, "tells treatments apart by Metadata_Dose, too"),
+        (screen_of(frame), found.assign(Metadata_Compound="other"), "none of the treatments of this table"),
+        (screen_of(frame, replace(ROLES, controls=None)), found, "`activity` needs a table of wells, `controls`"),
+    ):
+        with pytest.raises(InputError, match=message):
+            answers.activity(screen, None, table)
 
 
 def test_without_controls_treatments_or_wells_nothing_is_tested(frame, monkeypatch):
