@@ -140,11 +140,21 @@ def check_labels(labels: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.intege
         raise InputError(f"labels are {labels.dtype} of shape {labels.shape}: give integers (h, w) or (planes, h, w)")
     if labels.shape[-2:] != tuple(shape):
         raise InputError(
-            f"labels are {labels.shape[-1]} x {labels.shape[-2]}, but the image is {shape[1]} x {shape[0]} pixels"
+            f"labels are {labels.shape[-1]} x {labels.shape[-2]}, but the image is {shape[1]} x {shape[0]} pixels: "
+            f"{_remedy_of_size(labels.shape[-2:], shape)}"
         )
     if labels.min() < 0 or labels.max() > MAX_LABEL:
         raise InputError(f"labels run from {labels.min()} to {labels.max()}: give 0 (background) to {MAX_LABEL}")
     return _check_plane(labels) if labels.ndim == 2 else labels
+
+
+def _remedy_of_size(own: tuple[int, ...], shape: tuple[int, ...]) -> str:
+    """Return what to do with labels (h, w) of another size than their image."""
+    if own == tuple(shape[::-1]):
+        return "they are transposed, swap their axes"
+    if abs(own[0] * shape[1] - own[1] * shape[0]) <= max(*own, *shape):
+        return "resize them by the nearest neighbor, or measure the image in which they were found"
+    return "are they those of another image?"
 
 
 def _check_plane(plane: NDArray[np.integer[Any]]) -> NDArray[np.integer[Any]]:
