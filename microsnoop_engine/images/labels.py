@@ -213,10 +213,11 @@ def _draw_outlines(
             f"none of its {len(rois)} outlines lies in the image ({size}): are they in its pixels?", path, objects
         )
     (y0, x0, y1, x1), (height, width) = boxes.T, shape
-    outside = inside & ((y1 <= 0) | (x1 <= 0) | (y0 >= height) | (x0 >= width))
+    empty = np.array([not mask.any() for mask in masks]) | (y1 <= 0) | (x1 <= 0) | (y0 >= height) | (x0 >= width)
+    outside = inside & empty
     if outside.any():
         log.warning(
-            "'%s': left out %d of %d outlines outside of the image (%s): are they in its pixels?",
+            "'%s': left out %d of %d outlines without a pixel in the image (%s): are they in its pixels?",
             path,
             outside.sum(),
             len(rois),
