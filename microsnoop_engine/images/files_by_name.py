@@ -33,7 +33,8 @@ class FilesByName:
         self._suffixes = suffixes
         self._by_stem: dict[str, list[Path]] = {}
         self._by_small_stem: dict[str, list[Path]] = {}
-        for name in files_in(folder):
+        self._names = files_in(folder)
+        for name in self._names:
             if name.suffix.lower() in suffixes:
                 path = folder.joinpath(*name.parts)
                 self._by_stem.setdefault(stem_of(name), []).append(path)
@@ -87,8 +88,7 @@ class FilesByName:
         """
         if not missing:
             return
-        paths = [path for those in self._by_stem.values() for path in those]
-        held = ", ".join(f"'{path.relative_to(self.folder)}'" for path in paths[:_EXAMPLES]) or "none"
+        held = ", ".join(f"'{name}'" for name in self._names[:_EXAMPLES]) or "none"
         example = next(iter(missing[0].channels.values())).path
         of_all = "no image set has a" if len(missing) == count else f"{len(missing)} of {count} image sets have no"
         message = (

@@ -24,6 +24,8 @@ SYSTEM_FOLDERS = frozenset(
     )
 )
 """Folders of disks and servers, in small letters."""
+ZARR = "OME-Zarr, which is measured by its own path"
+"""Why a folder of Zarr is no folder of files."""
 SYSTEM_FILES = frozenset(("thumbs.db", "desktop.ini"))
 
 
@@ -42,8 +44,8 @@ def list_files(folder: Path) -> tuple[list[PurePath], list[LeftOut]]:
     files : list of PurePath
         Relative to the folder, sorted.
     left_out : list of LeftOut
-        System folders (one entry for all files in one), broken and repeated links, folders that may not be read. Hidden
-        files are not in it.
+        System folders and folders of Zarr (one entry for all files in one), broken and repeated links, folders that may
+        not be read. Hidden files are not in it.
 
     Raises
     ------
@@ -81,6 +83,8 @@ def _walk(folder: Path, visited: dict[str, Path]) -> Iterator[tuple[Path, str, i
             continue
         if entry.name.lower() in SYSTEM_FOLDERS and entry.is_dir():
             yield path, "in a folder of the system", _count(path)
+        elif entry.is_dir() and entry.name.lower().endswith(".zarr"):
+            yield path, ZARR, 1
         elif entry.is_dir():
             yield from _walk(path, visited)
         elif entry.is_file():

@@ -13,7 +13,7 @@ from ..storage.paths import STORE_READERS, as_path, is_remote
 from .acquisitions.imagexpress import THUMBNAIL, is_thumbnail
 from .acquisitions.layouts import AUTO, FILES, LAYOUT_CHOICES, LAYOUTS, recognize_layout
 from .acquisitions.planes import group_planes
-from .folder_files import list_files
+from .folder_files import ZARR, list_files
 from .formats import SUFFIXES, UNREAD
 from .illumination import is_function
 from .image_set import ImageSet, PlaneSource, typed_metadata
@@ -110,6 +110,9 @@ def _sort_files(folder: Path, labels: str | Path | None) -> tuple[list[PurePath]
         unread = next((UNREAD[path.suffix.lower()] for path in others if path.suffix.lower() in UNREAD), None)
         if unread:
             raise InputError(f"folder '{folder}' holds {unread}")
+        zarr = next((each.path for each in left_out if each.reason == ZARR), None)
+        if zarr:
+            raise InputError(f"folder '{folder}' holds no images but OME-Zarr: name one, such as '{zarr}'")
         hint = ": name one of its .npz files" if any(path.suffix.lower() == ".npz" for path in others) else ""
         raise InputError(f"folder '{folder}' holds no images ({', '.join(SUFFIXES)}){hint}")
     first = images[0]

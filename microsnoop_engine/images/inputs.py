@@ -10,7 +10,8 @@ from pathlib import Path, PurePath
 from ..errors import InputError
 from ..storage.paths import as_path, is_remote, path_kind
 from .acquisitions.layouts import AUTO, FILES, LAYOUTS
-from .folders import from_folder
+from .channel_names import files_of_one_field
+from .folders import NO_CHANNEL, from_folder
 from .formats import SUFFIXES, UNREAD
 from .illumination import add_illumination
 from .image_set import ImageSet
@@ -187,7 +188,10 @@ def find_inputs(path: str | Path, options: ReadingOptions | None = None) -> Inpu
     left_out = _name_labels(inputs.left_out, image_sets)
     _log_left_out(left_out)
     warn_of_repeats(image_sets)
-    _report_colors(image_sets)
+    # the columns of a LoadData table say what is taken
+    if kind != LOAD_DATA:
+        _report_colors(image_sets)
+        _warn_of_channels(image_sets)
     if options.illumination:
         image_sets = add_illumination(image_sets, as_path(options.illumination))
     if kind != ZARR and options.pixel_size is not None:
@@ -305,6 +309,21 @@ def _report_colors(image_sets: Sequence[ImageSet]) -> None:
     )
     if count:
         log.info("%d of %d image sets are color pictures: each color is a channel", count, len(image_sets))
+
+
+def _warn_of_channels(image_sets: Sequence[ImageSet]) -> None:
+    """Log a warning if files that seem to be channels of one field are image sets of one channel each."""
+    paths = dict.fromkeys(each.channels[NO_CHANNEL].path for each in image_sets if list(each.channels) == [NO_CHANNEL])
+    first, second, *_ = [*files_of_one_field(list(paths)), None, None]
+    if first and second:
+        log.warning(
+            "'%s' and '%s' seem to be channels of one field, but each of %d files is an image set with the one channel "
+            "'%s': name wells and channels by `pattern`, such as {Well}_{Channel}.tif",
+            first.name if first.name != second.name else first,
+            second.name if first.name != second.name else second,
+            len(paths),
+            NO_CHANNEL,
+        )
 
 
 def _log_left_out(left_out: list[LeftOut]) -> None:

@@ -140,11 +140,21 @@ def check_labels(labels: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.intege
         raise InputError(f"labels are {labels.dtype} of shape {labels.shape}: give integers (h, w) or (planes, h, w)")
     if labels.shape[-2:] != tuple(shape):
         raise InputError(
-            f"labels are {labels.shape[-1]} x {labels.shape[-2]}, but the image is {shape[1]} x {shape[0]} pixels"
+            f"labels are {labels.shape[-1]} x {labels.shape[-2]}, but the image is {shape[1]} x {shape[0]} pixels: "
+            f"{_remedy_of_size(labels.shape[-2:], shape)}"
         )
     if labels.min() < 0 or labels.max() > MAX_LABEL:
         raise InputError(f"labels run from {labels.min()} to {labels.max()}: give 0 (background) to {MAX_LABEL}")
     return _check_plane(labels) if labels.ndim == 2 else labels
+
+
+def _remedy_of_size(own: tuple[int, ...], shape: tuple[int, ...]) -> str:
+    """Return what to do with labels (h, w) of another size than their image."""
+    if own == tuple(shape[::-1]):
+        return "they are transposed, swap their axes"
+    if abs(own[0] * shape[1] - own[1] * shape[0]) <= max(*own, *shape):
+        return "resize them by the nearest neighbor, or measure the image in which they were found"
+    return "are they those of another image?"
 
 
 def _check_plane(plane: NDArray[np.integer[Any]]) -> NDArray[np.integer[Any]]:
@@ -203,10 +213,11 @@ def _draw_outlines(
             f"none of its {len(rois)} outlines lies in the image ({size}): are they in its pixels?", path, objects
         )
     (y0, x0, y1, x1), (height, width) = boxes.T, shape
-    outside = inside & ((y1 <= 0) | (x1 <= 0) | (y0 >= height) | (x0 >= width))
+    empty = np.array([not mask.any() for mask in masks]) | (y1 <= 0) | (x1 <= 0) | (y0 >= height) | (x0 >= width)
+    outside = inside & empty
     if outside.any():
         log.warning(
-            "'%s': left out %d of %d outlines outside of the image (%s): are they in its pixels?",
+            "'%s': left out %d of %d outlines without a pixel in the image (%s): are they in its pixels?",
             path,
             outside.sum(),
             len(rois),

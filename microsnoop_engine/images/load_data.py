@@ -27,6 +27,11 @@ LOAD_DATA_SUFFIXES = (".csv", ".csv.gz", ".parquet")
 """Of the files that can be read, in small letters."""
 _KNOWN = re.compile(r"(?:Objects)?(?:FileName|PathName|URL|Frame|Series|Channel)_.+|Metadata_.+|Group_.+|ImageNumber")
 
+_WHOLE = re.compile(r"(\d+)(?:\.0*)?", re.ASCII)
+"""Whole numbers, also as tables with blank cells write them: 1.0."""
+_NO_COLOR = ("-1", "-2", "-3", "-1.0", "-2.0", "-3.0")
+"""What CellProfiler writes in Channel_ for a gray plane, a whole color picture and objects."""
+
 
 def is_load_data(path: Path) -> bool:
     """Return True if a file has the suffix of a LoadData table.
@@ -77,9 +82,10 @@ def from_load_data(path: Path) -> list[ImageSet]:
         where = f"'{path}', line {line}"
         values = {name: cell.strip() for name, cell in zip(header, row, strict=True)}
         if values.get("ImageNumber"):
-            if not values["ImageNumber"].isdecimal():
+            whole = _WHOLE.fullmatch(values["ImageNumber"])
+            if not whole:
                 raise InputError(f"{where}: ImageNumber is '{values['ImageNumber']}', not a number")
-            number = int(values["ImageNumber"])
+            number = int(whole[1])
         images = _with_illumination(_plane_sources(values, channels, "", path.parent, where), functions)
         labels = _plane_sources(values, objects, "Objects", path.parent, where)
         if not images:
@@ -207,9 +213,12 @@ def _plane_source(values: dict[str, str], name: str, prefix: str, base: Path, wh
 def _number(values: dict[str, str], column: str, where: str) -> int | None:
     """Return the number in a column; None if it is blank or missing."""
     text = values.get(column, "")
-    if text and not text.isdecimal():
+    whole = _WHOLE.fullmatch(text)
+    if not text or ("Channel_" in column and text in _NO_COLOR):
+        return None
+    if not whole:
         raise InputError(f"{where}, column {column}: '{text}' is not a plane number (0, 1, ..)")
-    return int(text) if text else None
+    return int(whole[1])
 
 
 def _illumination_functions(names: list[str]) -> dict[str, str | None]:
@@ -236,7 +245,10 @@ def _with_illumination(sources: dict[str, PlaneSource], functions: dict[str, str
 def _path_of_url(base: Path, url: str) -> Path:
     scheme = urlparse(url).scheme
     if scheme == "file":
-        return base / url2pathname(urlparse(url).path)
+        # not all writers quote special characters, and # and ? are no parts of an address here
+        location = re.sub(r"^file:(?://[^/]*(?=/))?", "", url, flags=re.IGNORECASE)
+        literal = base / location
+        return literal if literal.is_file() else base / url2pathname(location)
     # a scheme of one letter is a drive of Windows
     if len(scheme) > 1 and not ADDRESS.match(url):
         raise InputError(f"{scheme}: addresses cannot be read; use file:, s3://, gs:// or https://")

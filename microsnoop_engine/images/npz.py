@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 LABELED_OBJECTS = "Nuclei"
 """Object set of the label array."""
 LABEL_ARRAYS = ("masks", "labels")
+_LEAST_WIDTH = 16
+"""Of an image, in pixels; a shorter last axis is that of channels."""
 
 
 def from_npz(path: Path) -> list[ImageSet]:
@@ -57,6 +59,11 @@ def from_npz(path: Path) -> list[ImageSet]:
         raise ImageError(f"'{path}' is damaged: {first_line(error)}", path) from error
     if images is None or len(images) not in (3, 4):
         raise InputError(f"'{path}' needs an array 'images' (n, channels, height, width); it holds {', '.join(names)}")
+    if len(images) == 4 and images[3] < _LEAST_WIDTH <= images[1]:
+        raise InputError(
+            f"'{path}': 'images' has shape {images}, which looks like channels last: give (n, channels, height, "
+            "width), for example by numpy.moveaxis(images, -1, 1)"
+        )
     if 0 in images:
         raise InputError(f"'{path}' holds no images: 'images' has shape {images}")
     if len(given) > 1:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from xml.etree import ElementTree
 
+from ..errors import ImageError
 from .file_image import FileImage, PlaneNumber, distinct_names
 
 _MICROMETERS = {"m": 1e6, "cm": 1e4, "mm": 1e3, "µm": 1.0, "μm": 1.0, "um": 1.0, "nm": 1e-3, "pm": 1e-6, "Å": 1e-4}
@@ -62,8 +63,10 @@ def parse_ome_xml(xml: str, read_metadata_file: Callable[[str], str]) -> tuple[l
 
     Raises
     ------
+    ImageError
+        If it has axes besides channel, depth and time.
     ValueError, KeyError, ElementTree.ParseError
-        If the XML is damaged, or has axes besides channel, depth and time.
+        If the XML is damaged.
     """
     root = _parse(xml)
     uuid = root.get("UUID", "")
@@ -72,7 +75,7 @@ def parse_ome_xml(xml: str, read_metadata_file: Callable[[str], str]) -> tuple[l
         root = _parse(read_metadata_file(reference.attrib["MetadataFile"]))
     modulo = next((each.tag for each in root.iter() if each.tag.startswith("ModuloAlong")), None)
     if modulo:
-        raise ValueError(f"has an axis besides channel, depth and time ({modulo}): write each step as its own image")
+        raise ImageError(f"has an axis besides channel, depth and time ({modulo}): write each step as its own image")
     images = [_ome_image(image, uuid) for image in root.iter("Image") if image.find("Pixels") is not None]
     return images, uuid
 

@@ -15,6 +15,7 @@ from . import formats
 from .illumination import correct_illumination
 from .image_set import ImageSet, PlaneSource
 from .npz_arrays import read_row
+from .unicode_names import in_other_capitals
 
 
 def read_channels(image_set: ImageSet, names: Sequence[str], labels: NDArray[Any] | None = None) -> NDArray[Any]:
@@ -50,7 +51,7 @@ def read_channels(image_set: ImageSet, names: Sequence[str], labels: NDArray[Any
         plane = read_plane(source, name, labels=labels)
         if plane.dtype.kind == "f" and not np.isfinite(plane).all():
             count = int(plane.size - np.isfinite(plane).sum())
-            raise ImageError(f"{count} of {plane.size} pixels are NaN or infinite", source.path, name)
+            raise ImageError(f"{count} of {plane.size} pixels are NaN or infinite: fill them first", source.path, name)
         if planes and plane.shape != planes[0].shape:
             raise ImageError(
                 f"is {plane_size(plane)}, but channel '{names[0]}' is {plane_size(planes[0])}: all channels of an "
@@ -93,7 +94,8 @@ def read_plane(
     """
     path = as_path(source.path)
     if source.level is None and not is_remote(path) and not path.is_file():
-        raise ImageError(MISSING, path, name)
+        other = in_other_capitals(path)
+        raise ImageError(f"{MISSING}, but '{other}': capitals count" if other else MISSING, path, name)
     try:
         array = _read(source, path, name, intensities, labels)
     except ImageError as error:

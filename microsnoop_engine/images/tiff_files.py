@@ -188,6 +188,10 @@ class PagedTiff(ImageFile):
         if self._tiff.imagej_metadata:
             labels = self._tiff.imagej_metadata.get("Labels", [])
             names = [re.sub(r"^(c:\d+/\d+ )?(z:\d+/\d+ )?(t:\d+/\d+ )?- ", "", str(label)) for label in labels]
+            # the planes of a channel in a stack share its name
+            first = names[:count]
+            if len(set(first)) == count and names == first * (len(names) // count):
+                names = first
         elif self._tiff.is_lsm:
             colors = (self._tiff.lsm_metadata or {}).get("ChannelColors", {})
             names = [str(name) for name in colors.get("ColorNames", [])]

@@ -1,4 +1,4 @@
-"""Compare file names whose accented letters are written in one character or in two.
+"""Compare file names whose accented letters are written in one character or in two, or whose capitals differ.
 
 Both forms look the same. Macs write the decomposed one to disks, most other systems and spreadsheets the composed one.
 """
@@ -47,3 +47,16 @@ def existing_form(path: Path) -> Path:
             step = next((found / name for name in names if composed(name) == composed(part)), step)
         found = step
     return found if found.exists() else path
+
+
+def in_other_capitals(path: Path) -> str:
+    """Return the name of a file beside a missing one that differs in capitals alone; empty if there is none.
+
+    Windows and Macs find such a file, Linux does not.
+    """
+    try:
+        names = [entry.name for entry in path.parent.iterdir()]
+    except OSError:
+        return ""
+    wanted = composed(path.name).lower()
+    return next((name for name in names if name != path.name and composed(name).lower() == wanted), "")

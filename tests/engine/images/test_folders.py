@@ -1,5 +1,7 @@
 """Find image sets in folders of image files, with and without a pattern."""
 
+from pathlib import PurePath
+
 import imageio.v3 as imageio
 import numpy as np
 import pytest
@@ -177,3 +179,36 @@ def test_labels_inside_the_folder_are_no_images(tmp_path):
         ("A01.tif", "masks"),
         ("A02.tif", "masks"),
     ]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("P_A01f00d0.tif", "P_A01f00d1.tif"),
+        ("Pos0/img_000_DAPI_000.tif", "Pos0/img_000_Alexa 488_000.tif"),
+        ("exp_w1DAPI_s1.TIF", "exp_w2GFP_s1.TIF"),
+        ("Green_VID12_A1_1_2023y05m16d_11h24m.tif", "Phase_VID12_A1_1_2023y05m16d_11h24m.tif"),
+    ],
+)
+def test_files_that_seem_to_be_channels_are_named(tmp_path, caplog, names):
+    touch(tmp_path, *names)
+    find_image_sets(tmp_path)
+    assert f"'{PurePath(names[0]).name}' and '{PurePath(names[1]).name}' seem to be channels" in caplog.text or (
+        f"'{PurePath(names[1]).name}' and '{PurePath(names[0]).name}' seem to be channels" in caplog.text
+    )
+
+
+def test_wells_in_the_rows_c_and_d_are_no_channels(tmp_path, caplog):
+    touch(tmp_path, "C01.tif", "C02.tif", "D01.tif", "a_C1_1.tif", "a_D1_1.tif", "a_D1_2.tif")
+    find_image_sets(tmp_path)
+    assert not caplog.text
+
+
+def test_zarr_in_a_folder_is_named(tmp_path):
+    touch(tmp_path, "A.ome.zarr/0/0.tif", "B.zarr/labels/0.tif")
+    with pytest.raises(InputError, match=r"holds no images but OME-Zarr: name one, such as '.*A\.ome\.zarr'"):
+        find_image_sets(tmp_path)
+    touch(tmp_path, "a.tif")
+    inputs = find_inputs(tmp_path)
+    assert len(inputs.image_sets) == 1
+    assert [(each.path.name, each.files) for each in inputs.left_out] == [("A.ome.zarr", 1), ("B.zarr", 1)]

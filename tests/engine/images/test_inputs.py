@@ -35,6 +35,7 @@ BAD_INPUTS = {
     ),
     "archive of one image": ("flat.npz", {}, "needs an array 'images'"),
     "archive of no images": ("none.npz", {}, r"holds no images: 'images' has shape \(0, 1, 4, 4\)"),
+    "channels last": ("last.npz", {}, r"shape \(2, 40, 50, 3\), which looks like channels last: give \(n, channels"),
     "names for other channels": ("names.npz", {}, "'channels' names 3 channels, 'images' has 2"),
     "masks of another number": (
         "masks.npz",
@@ -60,6 +61,7 @@ def bad_inputs(tmp_path_factory):
     np.savez(folder / "other.npz", x=images, y=images)
     np.savez(folder / "flat.npz", images=images[0, 0])
     np.savez(folder / "none.npz", images=np.zeros((0, 1, 4, 4)))
+    np.savez(folder / "last.npz", images=np.zeros((2, 40, 50, 3)))
     np.savez(folder / "names.npz", images=images, channels=["a", "b", "c"])
     np.savez(folder / "masks.npz", images=images, masks=np.zeros((3, 4, 4), int))
     return folder

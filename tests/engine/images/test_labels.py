@@ -24,7 +24,9 @@ def test_labels_without_objects(tmp_path):
 
 
 BAD_LABELS = {
-    "of another size": (LABELS[:, :20], "labels are 20 x 40, but the image is 50 x 40 pixels"),
+    "of another size": (LABELS[:, :20], "labels are 20 x 40, but the image is 50 x 40 pixels: .* of another image"),
+    "transposed": (LABELS.T, "labels are 40 x 50, but the image is 50 x 40 pixels: they are transposed, swap"),
+    "of half the size": (LABELS[::2, ::2], "labels are 25 x 20, but .*: resize them by the nearest neighbor"),
     "fractions": (LABELS / 2, "does not hold whole numbers: use a label image, not intensities or a resized one"),
     "NaN": (np.where(LABELS > 4, np.nan, LABELS), "does not hold whole numbers"),
     "negative": (LABELS.astype(np.int16) - 3, r"labels run from -3 to 5: give 0 \(background\) to 2147483647"),

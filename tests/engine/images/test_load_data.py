@@ -191,6 +191,29 @@ def test_one_file_for_several_channels_is_said(tmp_path, caplog):
     assert "as A of image set 1 and B of image set 1" in caplog.text
 
 
+@pytest.mark.parametrize("name", ["a #1.tif", "b%20c.tif", "d?e.tif", "f [1] \u00e4.tif"])
+def test_special_characters_in_file_addresses(tmp_path, name):
+    """CellProfiler quotes them, people do not."""
+    folder = tmp_path / "x#1 %20"
+    touch(folder, name)
+    rows = [f'"{url}"\n' for url in ((folder / name).as_uri(), f"file:{folder / name}", f"file://{folder / name}")]
+    (tmp_path / "a.csv").write_text("URL_DNA\n" + "".join(rows))
+    for image_set in find_image_sets(tmp_path / "a.csv"):
+        assert image_set.channels["DNA"].path == folder / name
+
+
+def test_numbers_as_cellprofiler_and_tables_with_blanks_write_them(tmp_path, caplog):
+    """CellProfiler writes Channel_ -1 for a gray plane; pandas writes whole numbers beside a blank as 1.0."""
+    caplog.set_level("INFO")
+    touch(tmp_path, "a.tif", "b.tif")
+    header = "ImageNumber,FileName_DNA,Series_DNA,Frame_DNA,Channel_DNA\n"
+    (tmp_path / "a.csv").write_text(header + "7.0,a.tif,0.0,0,-1\n8.0,b.tif,,0.0,-1\n")
+    sets = find_image_sets(tmp_path / "a.csv")
+    assert [image_set.number for image_set in sets] == [7, 8]
+    assert np.array_equal(np.concatenate(read(sets, ["DNA"])), SMALL_PLANES[:2])
+    assert "color" not in caplog.text
+
+
 BAD_TABLES = {
     "empty": ("", "is empty"),
     "blank": ("\n\n", "is empty"),

@@ -143,6 +143,8 @@ def test_a_single_image_and_its_levels(tmp_path, fields, version, caplog):
         assert np.array_equal(image, zarr.open_group(tmp_path / "a.zarr")[f"s{level}"][:])
         cells = read_labels(found.labels["Cells"], "Cells", image.shape[1:])
         assert set(np.unique(cells)) == set(np.unique(labels[1]))
+    with pytest.raises(InputError, match="Cells' is a label image: use the image that it belongs to"):
+        find_image_sets(tmp_path / "a.zarr" / "labels" / "Cells")
     assert image.shape == (2, 80, 100)
     with pytest.raises(InputError, match=r"`level` 2: '.*a\.zarr' has levels 0 to 1"):
         find_image_sets(tmp_path / "a.zarr", level=2)

@@ -80,11 +80,12 @@ def test_classes_of_several_words_and_nuclei_of_cells(tmp_path, caplog):
     assert "the outlines of the cells are measured, not those of their nuclei" in caplog.text
 
 
-def test_outlines_outside_of_the_image_are_counted(tmp_path, caplog):
-    (tmp_path / "a.geojson").write_text(json.dumps([feature([SQUARE]), feature([[[x + 90, y] for x, y in SQUARE]])]))
+def test_outlines_without_a_pixel_in_the_image_are_counted(tmp_path, caplog):
+    beside, flat = [[x + 90, y] for x, y in SQUARE], [[2, 3], [2, 9], [2, 3]]
+    (tmp_path / "a.geojson").write_text(json.dumps([feature([ring]) for ring in (SQUARE, beside, flat)]))
     labels = read_labels(PlaneSource(tmp_path / "a.geojson"), "Cells", (20, 30))
     assert np.unique(labels).tolist() == [0, 1]
-    assert r"left out 1 of 2 outlines outside of the image (30 x 20 pixels)" in caplog.text
+    assert "left out 2 of 3 outlines without a pixel in the image (30 x 20 pixels)" in caplog.text
 
 
 @pytest.mark.parametrize(

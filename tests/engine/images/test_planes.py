@@ -24,7 +24,11 @@ def test_read_channels_of_different_types(tmp_path):
 Z_STACK = {"imagej": True, "metadata": {"axes": "ZYX"}}
 BAD_PLANES = {
     "missing file": (lambda d: PlaneSource(d / "a.tif"), "there is no such file"),
-    "folder": (lambda d: PlaneSource(d), "there is no such file"),
+    "folder": (lambda d: PlaneSource(d), "there is no such file$"),
+    "other capitals": (
+        lambda d: PlaneSource(write(d / "A01.tif", PLANE).with_name("a01.TIF")),
+        "there is no such file, but 'A01.tif': capitals count",
+    ),
     "empty file": (lambda d: PlaneSource(cut(write(d / "a.tif", PLANE), 0)), "cannot be read .*not a TIFF file"),
     "text called .tif": (
         lambda d: PlaneSource(text(d / "a.tif")),

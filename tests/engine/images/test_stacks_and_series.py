@@ -181,6 +181,18 @@ def test_frames_count_as_in_the_file(tmp_path, name, axes, place):
     assert np.array_equal(frames(tmp_path, name, "Series_A,Frame_A", f"0,{frame}"), STACK[place])
 
 
+def test_names_of_channels_in_a_stack_of_imagej(tmp_path):
+    stack = STACK[0, :2, :2]
+    names = [f"c:{c + 1}/2 z:{z + 1}/2 - {name}" for z in range(2) for c, name in enumerate(CHANNELS[:2])]
+    tifffile.imwrite(tmp_path / "a.tif", stack, imagej=True, metadata={"axes": "ZCYX", "Labels": names})
+    (image_set,) = find_image_sets(tmp_path / "a.tif", selection=PlaneSelection(plane=1))
+    assert np.array_equal(pixels(image_set, CHANNELS[:2]), stack[1])
+    names = [f"c:{c + 1}/2 z:{z + 1}/2 - a.czi" for z in range(2) for c in range(2)]
+    tifffile.imwrite(tmp_path / "a.tif", stack, imagej=True, metadata={"axes": "ZCYX", "Labels": names})
+    (image_set,) = find_image_sets(tmp_path / "a.tif", selection=PlaneSelection(plane=1))
+    assert list(image_set.channels) == ["C1", "C2"]
+
+
 def test_series_column(tmp_path):
     with tifffile.TiffWriter(tmp_path / "a.ome.tif") as tiff:
         for page in PAGES:
