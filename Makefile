@@ -1,5 +1,5 @@
-.PHONY: help setup setup-test demo test test-engine test-cellprofiler test-napari test-fiji fiji lint docs bench \
-	bench-representation browser cellprofiler-env cellprofiler-window zarr-writers-env
+.PHONY: help setup setup-test demo test test-engine test-docs test-cellprofiler test-napari test-fiji fiji lint docs bench \
+	bench-representation cellprofiler-env cellprofiler-window fiji-env
 
 # the tests start a thousand processes, each of which would compile all it imports where bytecode is not kept
 export PYTHONDONTWRITEBYTECODE =
@@ -24,27 +24,29 @@ setup-test:
 demo: setup
 	.venv/bin/microsnoop demo --out demo
 
-browser:
-	@scripts/get-browser.sh
-
 cellprofiler-env:
 	@scripts/make-cellprofiler-env.sh
 
 cellprofiler-window: cellprofiler-env
 	@scripts/make-cellprofiler-window.sh
 
-# Two parts at a time, which share the processors; the output of each comes as a whole, where make can do that (4.0)
+# Two parts at a time, the longest first; the output of each comes as a whole, where make can do that (4.0)
 test: export OMP_NUM_THREADS = 1
 test: export OMP_WAIT_POLICY = PASSIVE
 test:
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 $(filter --output-sync,$(.FEATURES:output-sync=--output-sync)) \
-		lint test-engine test-cellprofiler test-fiji test-napari
+		test-engine test-cellprofiler test-docs test-fiji test-napari lint
 
-zarr-writers-env: setup-test
+test-engine: setup-test
+	@scripts/get-browser.sh
 	@scripts/make-zarr-writers-env.sh
+	.venv/bin/python -m pytest tests/engine --ignore=tests/engine/test_docs.py
 
-test-engine: setup-test browser zarr-writers-env
-	.venv/bin/python -m pytest tests/engine
+fiji-env: setup-test
+	@scripts/make-fiji-env.sh || test "$$CI" != true
+
+test-docs: fiji-env
+	.venv/bin/python -m pytest tests/engine/test_docs.py
 
 test-cellprofiler: setup-test cellprofiler-env
 	@scripts/make-cellprofiler-window.sh --if-wheel
@@ -62,7 +64,7 @@ test-napari: setup-test
 		echo "*** tests/napari DID NOT RUN: there is no napari environment (see above)" >&2; \
 	fi
 
-test-fiji: setup-test
+test-fiji: fiji-env
 	@if scripts/make-fiji-env.sh; then \
 		set -x; .venv/bin/python -m pytest tests/fiji; \
 	else \

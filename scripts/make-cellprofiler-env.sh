@@ -66,7 +66,7 @@ export JAVA_HOME
 rm -rf "$env_dir"
 "$python" -m venv "$env_dir"
 unset PYTHONPATH PYTHONHOME
-install() { "$env_dir/bin/python" -m pip install --quiet "$@"; }
+install() { "$env_dir/bin/python" -m pip install --quiet --no-compile "$@"; }
 
 # Old packages that build against what is already there: the order and the pins matter.
 install "pip<25" "setuptools<65" wheel numpy==1.24.4 "Cython<3"

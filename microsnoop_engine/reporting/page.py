@@ -313,7 +313,8 @@ def _keys(columns: Sequence[str], others: set[str]) -> Iterator[list[str]]:
     shared = [name for name in columns if name in others]
     keys = next((list(keys) for keys in KEYS if set(keys) <= set(shared)), [])
     metadata = [name for name in shared if name.startswith(METADATA)]
-    apart = [name for name in shared if name == TABLE_NUMBER or name in plate_columns(shared)]
+    plates = set(plate_columns(shared))
+    apart = [name for name in shared if name == TABLE_NUMBER or name in plates]
     for more in (apart, replicate_columns(shared), metadata):
         keys = list(dict.fromkeys([*keys, *more]))
         if set(keys) - set(apart) or (keys and more is metadata):

@@ -56,9 +56,7 @@ def install(home, tmp_path):
 
     def run(options, **environment):
         command = command_of(own, tmp_path / "macro.ijm", options)
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=PATIENCE, env={**os.environ, **environment}, cwd=tmp_path
-        )
+        done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment}, cwd=tmp_path)
         return done.stdout + done.stderr
 
     yield own, run

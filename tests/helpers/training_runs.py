@@ -10,7 +10,7 @@ SMALL = {"crop": 32, "batch": 4, "images_per_epoch": 16, "epochs": 3, "warmup_ep
 ALL_IMAGES = {"categories": (), **SMALL}
 BOTH_LOSSES = TrainConfig(**ALL_IMAGES, contrast_weight=0.5, intensity=0.5)
 COMMAND = ["-m", "microsnoop_engine", "train"]
-OPTIONS = ["--device", "cpu", "--precision", "float32", "--save-minutes", "0.01"]
+OPTIONS = ["--device", "cpu", "--precision", "float32"]
 OPTIONS += [f"--set={key}={value}" for key, value in SMALL.items()]
 OPTIONS += ["--set=categories=", "--set=contrast_weight=0.5", "--set=intensity=0.5"]
 

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import psutil
 
-PATIENCE = 600
+PATIENCE = 200
 """Seconds after which something that has not happened never will."""
 
 

@@ -276,14 +276,13 @@ def test_version():
     assert microsnoop("--version").stdout.strip() == f"microsnoop {__version__}"
 
 
-def test_british_spelling_of_options(tmp_path):
+def test_british_spelling_of_options(tmp_path, capsys):
     pd.DataFrame({"Metadata_A": list("aabb"), "Nuclei_Microsnoop_E000_DNA": [1.0, 1.1, -1.0, -1.1]}).to_csv(
         tmp_path / "t.csv", index=False
     )
     words = ["evaluate", str(tmp_path / "t.csv"), "--label", "Metadata_A", "--json"]
     results = []
     for spelling in ("--neighbors", "--neighbours"):
-        done = microsnoop(*words, spelling, "1")
-        assert done.returncode == 0, done.stderr
-        results.append(done.stdout)
+        assert main([*words, spelling, "1"]) == 0
+        results.append(capsys.readouterr().out)
     assert results[0] == results[1]

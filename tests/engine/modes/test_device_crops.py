@@ -78,7 +78,7 @@ def test_drawn_field(field, settings):
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
 def test_real_field(bbbc013, settings):
-    image = bbbc013[0][0][:, :300, :330]
+    image = bbbc013[0][0][:, :230, :240]
     windows, problems = assert_same(image, segment_nuclei(image[1]), settings)
     assert len(windows) + len(problems) >= 8
 

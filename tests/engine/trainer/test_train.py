@@ -16,6 +16,7 @@ from PIL import Image
 from training_runs import COMMAND, OPTIONS, SMALL
 from waiting import PATIENCE, wait_for
 
+from microsnoop_engine.cli.main import main
 from microsnoop_engine.errors import DeviceError, ResumeError
 from microsnoop_engine.model.checkpoints import load_weights
 from microsnoop_engine.model.embedder import Embedder
@@ -27,7 +28,7 @@ from microsnoop_engine.trainer.trainer import CHECKPOINT, read_checkpoint
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_run_that_is_stopped_by_a_signal_is_resumed(images, tmp_path, number):
-    options = [*OPTIONS, "--set=epochs=2000"]
+    options = [*OPTIONS, "--save-minutes", "0.01", "--set=epochs=2000"]
     process = subprocess.Popen([sys.executable, *COMMAND, images, "--out", tmp_path, *options])
     wait_for((tmp_path / "checkpoint.pt").exists)
     time.sleep(0.5)
@@ -148,11 +149,11 @@ def test_a_run_of_another_version_is_not_resumed(images, tmp_path):
         export(tmp_path / "run", tmp_path / "mine.safetensors", "mine", "CC0", encoder_only=True)
 
 
-def test_the_command_offers_no_precision_that_it_would_replace(images, tmp_path):
-    command = [sys.executable, *COMMAND, images, "-o", tmp_path / "run", "--precision", "float16"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 2
-    assert "invalid choice: 'float16'" in done.stderr
+def test_the_command_offers_no_precision_that_it_would_replace(images, tmp_path, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["train", str(images), "-o", str(tmp_path / "run"), "--precision", "float16"])
+    assert stop.value.code == 2
+    assert "invalid choice: 'float16'" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 
@@ -169,8 +170,7 @@ def test_the_command_offers_no_precision_that_it_would_replace(images, tmp_path)
         ([".", "-o", "run", "--set", "batch=1"], "batch is 1: it must be a whole number from 2"),
     ],
 )
-def test_a_bad_request_is_answered_in_one_line(tmp_path, arguments, message):
-    done = subprocess.run([sys.executable, *COMMAND, *arguments], capture_output=True, text=True, cwd=tmp_path)
-    assert done.returncode == 1
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr
+def test_a_bad_request_is_answered_in_one_line(tmp_path, monkeypatch, capsys, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", *arguments]) == 1
+    assert message in capsys.readouterr().err

@@ -121,7 +121,11 @@ def test_an_ended_run_leaves_no_process_and_keeps_its_rows(tmp_path, name):
     path = write_screen(tmp_path, 400)
     arguments = ["profile", str(path), *OPTIONS, "--out", str(tmp_path / "out"), "--devices", "cpu,cpu"]
     run = subprocess.Popen(
-        [sys.executable, "-c", COMMAND, *arguments], start_new_session=True, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", COMMAND, *arguments],
+        start_new_session=True,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # tests in the background have it ignored
     )
     manifest = tmp_path / "out" / "manifest.jsonl"
     wait_for(lambda: manifest.exists() and len(manifest.read_text().splitlines()) > 1)
