@@ -1,11 +1,11 @@
-"""Time and memory of sphering, aggregation and the score of neighbors on large tables, beside pycytominer's.
+"""Time and memory of the commands on large tables, beside pycytominer, and copairs for the activity of treatments.
 
     python benchmarks/tables.py --out benchmarks/results      # sphering of 100,000 rows, aggregation of 200,000 cells
     python benchmarks/tables.py --cells 2000000 --out ...     # a table of 10 GB on disk, written first
     python benchmarks/tables.py --parts wide,knn              # single parts
 
-pycytominer does the same work on the same numbers in the same run, each in a process of its own. Where other programs
-run on the machine, compare the CPU seconds.
+The other program does the same work on the same numbers in the same run, each in a process of its own. Where other
+programs run on the machine, compare the CPU seconds.
 """
 
 from __future__ import annotations
@@ -25,21 +25,29 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from microsnoop_engine.classification.explanation import explain
+from microsnoop_engine.classification.training import train_on_table
 from microsnoop_engine.evaluation.table import evaluate_frame
+from microsnoop_engine.sphering.comparison import compare_corrections
 from microsnoop_engine.sphering.harmony import Harmony
 from microsnoop_engine.sphering.normalized_table import normalize_frame
+from microsnoop_engine.sphering.selection import select_informative
 from microsnoop_engine.sphering.spherize import SpheringWarning, Spherize
 from microsnoop_engine.sphering.table import sphere_frame
 from microsnoop_engine.tables.activity import find_activity
 from microsnoop_engine.tables.columns import feature_columns
+from microsnoop_engine.tables.consensus import modz
 from microsnoop_engine.tables.features import select_features
 from microsnoop_engine.tables.formats import open_table
 from microsnoop_engine.tables.grouping import aggregate_groups
 
 CHANNELS = [f"C{k}" for k in range(5)]
 CELLS_PER_WELL = 500
-RATIO = "`ratio`: CPU seconds of pycytominer over ours."
-PARTS = ("sphering", "wide", "normalize", "knn", "activity", "harmony", "aggregation", "sqlite")
+RATIO = "`ratio`: CPU seconds of pycytominer over ours (of copairs, for activity)."
+PARTS = (
+    *("sphering", "wide", "normalize", "select", "modz", "knn", "activity", "harmony", "compare", "classify"),
+    *("explain", "aggregation", "sqlite"),
+)
 
 
 class Measured:
@@ -106,8 +114,47 @@ def normalization(rows: int, peer: bool) -> dict[str, float]:
     return measured.found
 
 
-def active_treatments(wells: int) -> dict[str, float]:
-    """Activity of treatments of four wells on 16 controls of each plate of 384, 768 columns, 10,000 permutations."""
+def selection(rows: int, peer: bool) -> dict[str, float]:
+    """Constant and correlated features of 1280 columns, 400 of which repeat others."""
+    random = np.random.default_rng(0)
+    names = feature_columns("Cells", CHANNELS)
+    values = random.standard_normal((rows, len(names)))
+    values[:, -400:] = values[:, :400] + 0.1 * values[:, -400:]
+    frame = pd.DataFrame(values, columns=names)
+    if peer:
+        from pycytominer import feature_select
+
+        operations = ["variance_threshold", "drop_na_columns", "correlation_threshold"]
+        with Measured() as measured:
+            feature_select(frame, names, operation=operations)
+        return measured.found
+    with Measured() as measured:
+        select_informative(frame)
+    return measured.found
+
+
+def weighted_consensus(treatments: int, peer: bool) -> dict[str, float]:
+    """MODZ of six wells of 1280 columns each."""
+    names = feature_columns("Cells", CHANNELS)
+    values = np.random.default_rng(0).standard_normal((6 * treatments, len(names)))
+    if peer:
+        from pycytominer.cyto_utils import modz as peer_modz
+
+        frame = pd.DataFrame(values, columns=names).assign(Metadata_Treatment=np.arange(len(values)) // 6)
+        with Measured() as measured:
+            peer_modz(frame, ["Metadata_Treatment"], names)
+        return measured.found
+    with Measured() as measured:
+        for wells in values.reshape(treatments, 6, -1):
+            modz(wells)
+    return measured.found
+
+
+def active_treatments(wells: int, peer: bool) -> dict[str, float]:
+    """Activity of treatments of four wells on 16 controls of each plate of 384, 768 columns, 10,000 permutations.
+
+    The other program ranks among the controls of all plates, and draws ranks independently of each other.
+    """
     random = np.random.default_rng(0)
     names = feature_columns("Cells", CHANNELS[:3])
     frame = pd.DataFrame(random.standard_normal((wells, len(names)), dtype=np.float32), columns=names)
@@ -115,8 +162,52 @@ def active_treatments(wells: int) -> dict[str, float]:
     frame["Metadata_Plate"] = number // 384
     control = number % 384 < 16
     frame["Metadata_Compound"] = np.where(control, "DMSO", np.char.add("c", (number // 4).astype(str)))
+    if peer:
+        from copairs import map as peer_map
+
+        meta = frame[["Metadata_Compound"]].assign(Metadata_Control=control)
+        values, treatment = frame[names].to_numpy(), ["Metadata_Compound"]
+        with Measured() as measured:
+            for same, other in (([*treatment, "Metadata_Control"], "Metadata_Control"), (treatment, treatment[0])):
+                rows = np.ones(wells, bool) if other == "Metadata_Control" else ~control
+                scores = peer_map.average_precision(meta[rows], values[rows], same, [], [], [other], progress_bar=False)
+                scores = scores[~scores["Metadata_Control"]]
+                peer_map.mean_average_precision(scores, treatment, 10_000, 0.05, 0, progress_bar=False, max_workers=1)
+        return measured.found
     with Measured() as measured:
         find_activity(frame, names, "Metadata_Compound == 'DMSO'", ["Metadata_Compound"], by="Metadata_Plate")
+    return measured.found
+
+
+def corrections(wells: int) -> dict[str, float]:
+    """Twelve corrections of four plates, 768 columns, with their scores."""
+    random = np.random.default_rng(0)
+    names = feature_columns("Cells", CHANNELS[:3])
+    frame = pd.DataFrame(random.standard_normal((wells, len(names)), dtype=np.float32), columns=names)
+    number = np.arange(wells)
+    frame["Metadata_Plate"] = [f"P{of}" for of in number // -(-wells // 4)]
+    frame["Metadata_Compound"] = np.where(number % 12 == 0, "DMSO", np.char.add("c", (number % 90).astype(str)))
+    with Measured() as measured:
+        compare_corrections(frame, "Metadata_Plate", ["Metadata_Compound"], controls="Metadata_Compound == 'DMSO'")
+    return measured.found
+
+
+def classified(cells: int, named: bool) -> dict[str, float]:
+    """Training on cells of 40 wells in four classes, 768 columns; or the explanation of two groups by 500 features."""
+    random = np.random.default_rng(0)
+    names = feature_columns("Cells", CHANNELS[:3])
+    label, well = np.arange(cells) % (2 if named else 4), np.arange(cells) // 2 % 40
+    values = random.standard_normal((cells, len(names))) + 0.1 * random.standard_normal((4, len(names)))[label]
+    frame = pd.DataFrame(values.astype(np.float32), columns=names)
+    frame["Metadata_Well"], frame["Metadata_Label"] = [f"W{of:02d}" for of in well], [f"class {of}" for of in label]
+    if named:
+        others = [f"Cells_Texture_F{number}_DNA" for number in range(500)]
+        frame = frame.join(pd.DataFrame(random.standard_normal((cells, 500)), columns=others))
+    with Measured() as measured:
+        if named:
+            explain(frame, "Metadata_Label == 'class 0'", "Metadata_Label == 'class 1'")
+        else:
+            train_on_table(frame, label="Metadata_Label")
     return measured.found
 
 
@@ -210,7 +301,7 @@ def main() -> None:
     parser.add_argument("--parts", default=",".join(PARTS), help=f"some of {', '.join(PARTS)}")
     parser.add_argument("--out", type=Path, help="folder for tables.md")
     options = parser.parse_args()
-    head = ["what", "rows", "seconds", "CPU seconds", "memory, GB", "input, GB", "pycytominer", "CPU seconds", "ratio"]
+    head = ["what", "rows", "seconds", "CPU seconds", "memory, GB", "input, GB", "other", "CPU seconds", "ratio"]
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
 
     def note(what: str, rows: int, found: dict[str, float], size: float, peer: dict[str, float] | None = None) -> None:
@@ -242,9 +333,27 @@ def main() -> None:
         rows = options.rows // 5
         found, peer = (in_own_process(normalization, rows, peer) for peer in (False, True))
         note("robust z-scores, 1280 columns", rows, found, rows * 1280 * 4e-9, peer)
+    if "select" in parts:
+        rows = options.rows // 50
+        found, peer = (in_own_process(selection, rows, peer) for peer in (False, True))
+        note("selection of features, 1280 columns", rows, found, rows * 1280 * 8e-9, peer)
+    if "modz" in parts:
+        treatments = options.rows // 500
+        found, peer = (in_own_process(weighted_consensus, treatments, peer) for peer in (False, True))
+        note("MODZ of six wells each, 1280 columns", 6 * treatments, found, 6 * treatments * 1280 * 8e-9, peer)
     if "activity" in parts:
-        found = in_own_process(active_treatments, options.wells // 30)
-        note("activity, 768 columns, 10,000 permutations", options.wells // 30, found, options.wells // 30 * 768 * 4e-9)
+        wells = options.wells // 30
+        found, peer = (in_own_process(active_treatments, wells, peer) for peer in (False, True))
+        note("activity, 768 columns, 10,000 permutations", wells, found, wells * 768 * 4e-9, peer)
+    if "compare" in parts:
+        found = in_own_process(corrections, 384)
+        note("comparison of twelve corrections, four plates, 768 columns", 384, found, 384 * 768 * 4e-9)
+    if "classify" in parts:
+        found = in_own_process(classified, 2000, False)
+        note("training of a classifier, four classes, 768 columns", 2000, found, 2000 * 768 * 4e-9)
+    if "explain" in parts:
+        found = in_own_process(classified, 2000, True)
+        note("explanation by 500 named features, 768 columns", 2000, found, 2000 * (768 * 4e-9 + 500 * 8e-9))
     if "harmony" in parts:
         found = in_own_process(harmony, options.rows // 5)
         note("Harmony, ten batches, 50 columns", options.rows // 5, found, options.rows // 5 * 50 * 8e-9)

@@ -23,7 +23,7 @@ from ..tables.spellings import one_spelling
 from .associations import alike, associate
 from .folds import choose_groups
 from .rows import group_kinds, rows_of, warn_of_groups
-from .validation import validate
+from .validation import validate, warn_of_chance
 
 log = logging.getLogger(__name__)
 
@@ -128,6 +128,7 @@ def explain(
     # of log-odds, the sign is the predicted group
     sides = 1 / (1 + np.exp(-np.clip(found.axis, -500, 500)))
     separation = validate(("first", "second"), words, np.column_stack([sides, 1 - sides]), {unit: group_of})
+    warn_of_chance(separation.balanced_accuracy, 2, "there may be no difference to explain")
     columns = {"Correlation": found.correlation, "Low": found.low, "High": found.high, "Within": found.within}
     result = pd.DataFrame({"Feature": others, "Rows": found.rows, **columns, "Difference": found.difference})
     result = result.sort_values("Correlation", key=np.abs, ascending=False, kind="stable", na_position="last")

@@ -25,7 +25,7 @@ from .folds import choose_groups
 from .labels import MOST_UNMATCHED, Labels, labels_of_column, read_labels
 from .model_file import SUFFIX, TableClassifier, save_classifier
 from .rows import group_kinds, is_key, rows_of, warn_of_groups
-from .validation import Validation, validate
+from .validation import Validation, validate, warn_of_chance
 
 log = logging.getLogger(__name__)
 
@@ -133,6 +133,8 @@ def train_on_table(
         warn_of_groups(unit, group_of, kinds)
         training = train_classifier(values, words, group_of, seed)
     result = _described(training, names, source.provenance, words, unit, group_of, known, int((~complete).sum()))
+    scores = result.validation
+    warn_of_chance(scores.balanced_accuracy, len(scores.classes), "label more wells, or classes that look different")
     if out is not None:
         save_classifier(as_path(out), result.model)
     return result

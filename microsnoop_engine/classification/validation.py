@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..evaluation.scores import Estimate, estimate
+
+log = logging.getLogger(__name__)
 
 BINS = 10
 """Largest number of bins of the calibration error."""
@@ -115,3 +118,19 @@ def calibration_error(confidence: NDArray[np.float64], correct: NDArray[np.float
     parts = np.array_split(np.argsort(confidence, kind="stable"), bins)
     gaps = [len(part) * abs(confidence[part].mean() - correct[part].mean()) for part in parts]
     return float(sum(gaps) / len(confidence)), bins
+
+
+def warn_of_chance(accuracy: Estimate, classes: int, remedy: str) -> None:
+    """Warn of a balanced accuracy that chance reaches, too.
+
+    Parameters
+    ----------
+    accuracy : Estimate
+    classes : int
+        Number of classes.
+    remedy : str
+        What to do.
+    """
+    least = accuracy.value if np.isnan(accuracy.low) else accuracy.low
+    if least <= 1 / classes:
+        log.warning("held-out rows are told apart no better than by chance (%.0f %%): %s", 100 / classes, remedy)

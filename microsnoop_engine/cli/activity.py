@@ -105,7 +105,7 @@ def _summary(result: Activity) -> list[str]:
     ]
     left_out = int(frame["Rows_Left_Out"].sum())
     if left_out:
-        lines.append(f"{left_out} wells have no features and are left out")
+        lines.append(f"{left_out} wells are left out: without features, or without controls on their plate")
     for note, count in Counter(frame["Note"]).items():
         if note:
             names = [name for name, of in zip(result.names, frame["Note"], strict=True) if of == note]

@@ -33,6 +33,41 @@ def has_word(column: pd.Series) -> NDArray[np.bool_]:
     return column.notna().to_numpy() & (column.astype(str).str.strip() != "").to_numpy()
 
 
+def joined_words(frame: pd.DataFrame, columns: Sequence[str]) -> NDArray[np.object_]:
+    """Join the words of columns to one name per row, such as compound and dose to a treatment.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    columns : sequence of str
+
+    Returns
+    -------
+    array (n,) of str
+        '' for rows without a word in the first column.
+
+    Raises
+    ------
+    InputError
+        If different words join to the same name: rows of two treatments would be taken for replicates.
+
+    Examples
+    --------
+    >>> frame = pd.DataFrame({"Compound": ["A", "A", None], "Dose": [1.5, None, 2.0]})
+    >>> joined_words(frame, ["Compound", "Dose"]).tolist()
+    ['A 1.5', 'A', '']
+    """
+    words = [np.where(has_word(frame[name]), frame[name].astype(str), "") for name in columns]
+    parts = {row: " ".join(filter(None, row)) for row in zip(*words, strict=True) if row[0]}
+    first: dict[str, tuple[str, ...]] = {}
+    for row, name in parts.items():
+        if first.setdefault(name, row) != row:
+            raise InputError(
+                f"'{name}' is the name of two treatments by {', '.join(columns)}: {first[name]} and {row}. Rename one"
+            )
+    return np.array([parts.get(row, "") for row in zip(*words, strict=True)], dtype=object)
+
+
 def evaluate_frame(
     frame: pd.DataFrame,
     features: Sequence[str],

@@ -242,7 +242,7 @@ def make_page(
         "rows": after.rows,
         "quantities": panels.quantities(after, earlier),
         "features": panels.feature_bytes(after.values, features),
-        "doses": panels.doses(after),
+        "doses": panels.doses(after, earlier),
         "replicates": panels.replicates(after, earlier),
         "nearest": panels.nearest_treatments(after),
         "activity": answers.activity(after, earlier, activity),
@@ -386,8 +386,14 @@ def _scores(after: Screen, before: Screen | None) -> list[dict[str, Any]]:
 def _estimate(estimate: Estimate, rows: str) -> dict[str, Any]:
     """Turn a score into JSON values: ``value``, the interval ``low`` to ``high`` or None, and what was ``counted``."""
     value, low, high = panels.rounded(np.array([estimate.value, estimate.low, estimate.high]))
-    units = "" if estimate.units == estimate.rows else f", {counted(estimate.units, estimate.unit)}"
+    units = "" if estimate.units == estimate.rows else f", {_counted_units(estimate)}"
     return {"value": value, "low": low, "high": high, "counted": counted(estimate.rows, rows) + units}
+
+
+def _counted_units(estimate: Estimate) -> str:
+    """Count units: wells, treatments, compounds, or values of a column."""
+    known = estimate.unit in ("wells", "images", "objects", "treatments", "compounds", "rows")
+    return counted(estimate.units, estimate.unit) if known else f"{estimate.units:,} values of {estimate.unit}"
 
 
 def _features_by(provenance: Provenance) -> str:

@@ -216,8 +216,11 @@ def feature_bytes(values: NDArray[Any], names: Sequence[str]) -> Panel | None:
     }
 
 
-def doses(screen: Screen) -> Panel | None:
-    """Plot the position between controls (or the distance from them) against the dose; None without both."""
+def doses(screen: Screen, before: Screen | None = None) -> Panel | None:
+    """Plot the position between controls (or the distance from them) against the dose; None without both.
+
+    Of rows after a correction, if ``before`` is given.
+    """
     roles = screen.roles
     if roles.dose is None:
         return None
@@ -232,7 +235,9 @@ def doses(screen: Screen) -> Panel | None:
         compounds = np.where(screen.known(roles.compound), screen.column(roles.compound), "(none)")
     kind = np.where(screen.negative, "negative controls", np.where(screen.positive, "positive controls", compounds))
     x = screen.frame[roles.dose].to_numpy(np.float64)
-    return {"x": rounded(x), "y": rounded(y), "kind": kind.tolist(), "what": quantity, "dose": short_name(roles.dose)}
+    note = " On the features after the correction: controls on which it was fitted look nearer than they are."
+    found: Panel = {"x": rounded(x), "y": rounded(y), "kind": kind.tolist(), "what": quantity}
+    return found | {"dose": short_name(roles.dose), "note": note if before is not None else ""}
 
 
 def replicates(after: Screen, before: Screen | None) -> Panel | None:

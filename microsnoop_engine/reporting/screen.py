@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..evaluation import controls
-from ..evaluation.table import has_word
+from ..evaluation.table import has_word, joined_words
+from ..tables.column_types import require_numbers
 from ..tables.columns import METADATA, OBJECT_NUMBER, WELL
 from ..tables.plates import row_units
 from ..tables.queries import select_rows
@@ -56,7 +57,7 @@ class Screen:
         self.negative = select_rows(frame, roles.controls) if roles.controls else none
         self.positive = select_rows(frame, roles.positive) if roles.positive else none
         columns = list(roles.treatment) or [name for name in (roles.label,) if name]
-        self.treatment = _joined(frame, columns) if columns else None
+        self.treatment = joined_words(frame, columns).astype(str) if columns else None
         self.annotated = none if self.treatment is None else self.treatment != ""
         self.rows = "objects" if OBJECT_NUMBER in frame else "wells" if WELL in frame else "rows"
 
@@ -104,13 +105,6 @@ def counted(number: int, things: str) -> str:
     return f"{number:,} {things.removesuffix('s') if number == 1 else things}"
 
 
-def _joined(frame: pd.DataFrame, columns: list[str]) -> NDArray[Any]:
-    """Join the words of columns to one per row; '' for rows without a word in the first column."""
-    words = np.column_stack([np.where(has_word(frame[name]), frame[name].astype(str), "") for name in columns])
-    joined = [" ".join(word for word in row if word) if row[0] else "" for row in words.astype(str)]
-    return np.array(joined, dtype=str)
-
-
 def check_roles(roles: ColumnRoles, frame: pd.DataFrame) -> None:
     """Check that the columns of all roles exist.
 
@@ -128,11 +122,8 @@ def check_roles(roles: ColumnRoles, frame: pd.DataFrame) -> None:
     for role, name in [*columns.items(), *(("treatment", name) for name in roles.treatment)]:
         if name is not None and name not in frame:
             raise InputError(f"`{role}`: there is no column '{name}' among {', '.join(map(str, frame)):.300}")
-    if roles.dose and not pd.api.types.is_numeric_dtype(frame[roles.dose]):
-        values = frame[roles.dose]
-        rows = np.flatnonzero(values.notna() & pd.to_numeric(values, errors="coerce").isna())
-        example = f": '{values.iloc[rows[0]]}' in row {rows[0] + 1}" if len(rows) else ""
-        raise InputError(f"`dose`: the column '{roles.dose}' does not hold numbers{example}; write them with a point")
+    if roles.dose:
+        require_numbers(frame[roles.dose], "`dose`")
 
 
 def short_name(name: str) -> str:

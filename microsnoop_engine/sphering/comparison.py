@@ -17,7 +17,7 @@ from ..evaluation.metrics import average_precisions, knn_correct
 from ..evaluation.missing import complete_part
 from ..evaluation.neighbors import has_direction
 from ..evaluation.scores import Estimate, estimate
-from ..evaluation.table import has_word
+from ..evaluation.table import has_word, joined_words
 from ..storage.paths import as_path
 from ..tables.features import select_features
 from ..tables.formats import open_table, write_table
@@ -114,8 +114,8 @@ def _scored(
     if frame.loc[known, batch].nunique() < 2:
         raise InputError(f"`batch`: all rows have the same '{batch}': there is nothing to compare")
     negative = np.zeros(len(frame), bool) if controls is None else select_rows(frame, controls)
-    treated = has_word(frame[treatment[0]]) & ~negative & known
-    labels = frame[list(treatment)].astype(str).agg(" ".join, axis=1).to_numpy(str)
+    labels = joined_words(frame, treatment).astype(str)
+    treated = (labels != "") & ~negative & known
     batches = frame[batch].astype(str).to_numpy(str)
     spread = pd.Series(batches[treated]).groupby(labels[treated])
     if not (spread.size() > 1).any():

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..tables.queries import select_rows
+from ..tables.queries import select_rows, warn_of_other_spellings
 from ..tables.wells import is_well_column, well_names
 
 ALL_ROWS = "all"
@@ -42,6 +42,8 @@ def control_rows(frame: pd.DataFrame, controls: str, present: NDArray[np.bool_])
         If there are fewer than two.
     """
     selected = np.ones(len(frame), bool) if controls == ALL_ROWS else select_rows(frame, controls)
+    if controls != ALL_ROWS:
+        warn_of_other_spellings(frame, controls)
     if not selected.any():
         raise InputError(f'no row is a control by "{controls}": check names and spelling')
     is_control: NDArray[np.bool_] = selected & present

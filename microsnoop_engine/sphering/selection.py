@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError, listing, require_columns
 from ..evaluation.missing import MOST_MISSING
-from ..evaluation.table import has_word
+from ..evaluation.table import joined_words
 from ..storage.paths import as_path
 from ..tables.features import select_features
 from ..tables.formats import open_table, write_table
@@ -102,8 +102,7 @@ def select_informative(
         require_columns(frame, list(replicates), "`replicates`: the table")
         groups = None
         if replicates:
-            words = frame[list(replicates)].astype(str).agg(" ".join, axis=1)
-            groups = words.where(has_word(frame[replicates[0]]), "").to_numpy(str)
+            groups = joined_words(frame, replicates)
         if blocked and not blocked & set(names):
             log.warning("no feature of the table is in the blocklist (%s)", listing(sorted(blocked)))
         reasons = {name: "in the blocklist" for name in names if name in blocked}

@@ -17,6 +17,7 @@ from ..errors import InputError, require_columns
 from ..evaluation.metrics import knn_correct
 from ..evaluation.missing import complete_part
 from ..evaluation.neighbors import has_direction
+from ..evaluation.table import has_word
 from ..storage.paths import as_path
 from ..tables.features import is_microsnoop, select_features
 from ..tables.formats import open_table, write_table
@@ -236,7 +237,8 @@ def sphere_frame(
         if replicates is None:
             raise InputError("`regularization` auto needs `replicates`, the column of what is replicated")
         labels = frame[replicates].astype(str).to_numpy()
-        compared = present if controls == ALL_ROWS else present & ~is_control
+        compared = present & has_word(frame[replicates])
+        compared = compared if controls == ALL_ROWS else compared & ~is_control
         regularization = best_regularization(
             values, is_control, groups, labels, method, compared, components=components
         )

@@ -16,15 +16,16 @@ from ..errors import InputError, listing, require_columns
 from ..evaluation.activity import DRAWS, false_discovery_rates
 from ..evaluation.dose_response import DoseCurve, fit_dose_curve
 from ..evaluation.missing import complete_part
-from ..evaluation.table import has_word
+from ..evaluation.table import has_word, joined_words
 from ..storage.paths import as_path
-from .columns import COUNT
+from .column_types import require_numbers
+from .columns import COUNT, WELL
 from .features import select_features
 from .formats import open_table, write_table
 from .keys import key_rows
 from .outputs import check_output
-from .plates import refuse_parts_of_wells
-from .queries import select_rows
+from .plates import plate_columns, refuse_parts_of_wells, replicate_columns
+from .queries import select_rows, warn_of_other_spellings
 from .source import TableSource, name_in_errors, read_frame
 from .treated_wells import Wells, compare_treatments, known_mean, known_median
 
@@ -340,8 +341,8 @@ def _check(
             require_columns(frame, [column], f"`{parameter}`: the table")
     if dose is not None and compound is None:
         raise InputError("`dose` needs `compound`: the column of what is dosed")
-    if dose is not None and not pd.api.types.is_numeric_dtype(frame[dose]):
-        raise InputError(f"`dose`: the column '{dose}' does not hold numbers")
+    if dose is not None:
+        require_numbers(frame[dose], "`dose`")
     if not 0 < fdr < 1:
         raise InputError(f"`fdr` is {fdr}: it must be between 0 and 1")
     if draws < 100:
@@ -360,6 +361,9 @@ def _read_wells(
             "%d features are missing in more than a fifth of the rows and left out: %s", len(lacking), listing(lacking)
         )
     values, negative = values[:, columns], select_rows(frame, controls)
+    warn_of_other_spellings(frame, controls)
+    if not negative.any():
+        raise InputError(f'no row is a control by "{controls}": check names and spelling')
     count = int((negative & present).sum())
     if count < 2:
         raise InputError(f'{count} control rows by "{controls}" have features: two are needed')
@@ -370,11 +374,34 @@ def _read_wells(
             raise InputError(f"`by`: {without.sum()} rows have no '{by}' (the first is row {first}): fill it in")
         plates = np.unique(frame[by].astype(str), return_inverse=True)[1]
     _refuse_corrected(values, negative & present, plates)
-    names = _joined(frame, treatment)
+    names = joined_words(frame, treatment)
     treated = ~negative & (names != "")
+    _refuse_doubled_wells(frame, np.where(negative, "controls", names))
+    without = treated & present & ~np.isin(plates, plates[negative & present])
+    if without.any():
+        log.warning(
+            "%d wells are on plates without controls and are not compared with any: %s",
+            *(without.sum(), listing(sorted(set(frame.loc[without, by].astype(str))))),
+        )
     if not (treated & present).any():
         raise InputError(f"no row with features has a value in '{treatment[0]}' and is no control")
     return Wells(values, present, negative, treated, names, plates)
+
+
+def _refuse_doubled_wells(frame: pd.DataFrame, names: NDArray[Any]) -> None:
+    """Refuse a well that stands in the table twice as its own replicate."""
+    columns = list(map(str, frame))
+    plates = plate_columns(columns)
+    if WELL not in columns or not plates:
+        return
+    apart = list(dict.fromkeys([*plates, WELL, *replicate_columns(columns)]))
+    rows = frame[apart].assign(**{"name of the row": names})[names != ""]
+    if (doubled := rows.duplicated()).any():
+        first = rows[doubled].iloc[0]
+        raise InputError(
+            f"{doubled.sum()} rows repeat a well of the same treatment (the first: {first[plates[0]]}, {first[WELL]}), "
+            "which is no replicate: leave them out, or aggregate to wells"
+        )
 
 
 def _refuse_corrected(values: NDArray[Any], negative: NDArray[np.bool_], plates: NDArray[np.intp]) -> None:
@@ -394,10 +421,3 @@ def _refuse_corrected(values: NDArray[Any], negative: NDArray[np.bool_], plates:
                 len(chosen),
             )
             return
-
-
-def _joined(frame: pd.DataFrame, columns: Sequence[str]) -> NDArray[Any]:
-    """Join the words of columns to one per row; '' for rows without a word in the first column."""
-    words = [np.where(has_word(frame[name]), frame[name].astype(str), "") for name in columns]
-    rows = zip(*words, strict=True)
-    return np.array([" ".join(filter(None, row)) if row[0] else "" for row in rows], dtype=object)

@@ -335,7 +335,8 @@ class _ObjectsWithPixels:
 class _Packed:
     """Empties shape and texture of one object set behind a gap of its numbers, where they are of other objects.
 
-    The evidence is a row without a place that has such a value, or whose two centers differ.
+    The evidence is a row without a place that has such a value, or a row behind a gap whose two centers differ. Centers
+    alone are none: up to version 3, CellProfiler's AreaShape_Center is the pixel farthest from the border.
 
     Attributes
     ----------
@@ -355,7 +356,7 @@ class _Packed:
         self._axes = [pair for pair in axes if self._names and set(pair) <= set(columns)]
         self.centers = tuple(name for pair in self._axes for name in pair)
         self.count = 0
-        self._last: tuple[tuple[Any, ...], float] | None = None  # an image that may go on in the next chunk
+        self._last: tuple[tuple[Any, ...], float, int] | None = None  # an image that may go on in the next chunk
 
     def emptied(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Return rows of whole images, or of the next parts of them, with NaN for values of other objects."""
@@ -366,11 +367,16 @@ class _Packed:
         apart = sum((rows[a] - rows[b]) ** 2 for a, b in self._axes) ** 0.5 if self._axes else rows[self._number] * 0
         number = rows[self._number].astype(float)
         images = rows.groupby(self._keys, sort=False, dropna=False).ngroup()
-        first = number.where(~placed & filled | (apart > _SAME_PLACE)).groupby(images).min()
+        rank = number.where(placed).groupby(images).rank(method="first")
         key = tuple(rows[self._keys].iloc[0])
-        if self._last is not None and self._last[0] == key:
-            first.iloc[0] = min(self._last[1], first.fillna(float("inf")).iloc[0])
-        self._last = tuple(rows[self._keys].iloc[-1]), first.fillna(float("inf")).iloc[-1]
+        before, earlier = self._last[1:] if self._last is not None and self._last[0] == key else (float("inf"), 0)
+        rank[images == 0] += earlier
+        evidence = ~placed & filled | (apart > _SAME_PLACE) & (number > rank)
+        first = number.where(evidence).groupby(images).min().fillna(float("inf"))
+        first.iloc[0] = min(before, first.iloc[0])
+        end = images == images.iloc[-1]
+        seen = int((placed & end).sum()) + (earlier if images.iloc[-1] == 0 else 0)
+        self._last = tuple(rows[self._keys].iloc[-1]), first.iloc[-1], seen
         wrong = placed & (number >= images.map(first))
         self.count += int((wrong & rows[self._names].notna().any(axis=1)).sum())
         return rows.assign(**{name: rows[name].where(~wrong) for name in self._names}) if wrong.any() else rows

@@ -17,6 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..errors import InputError
 from .columns import IMAGE_NUMBER, METADATA, OBJECT_NUMBER, TABLE_NUMBER, parse_feature
 from .wells import is_well_column
 
@@ -79,6 +80,29 @@ def is_identifier(name: str) -> bool:
     if not bare.startswith(METADATA):
         return is_well_column(bare) or any(map(_IDENTIFIER.fullmatch, words[-1:]))
     return any(map(_IDENTIFIER.fullmatch, words)) and words[-1] not in _QUANTITIES
+
+
+def require_numbers(column: pd.Series, parameter: str) -> None:
+    """Refuse a column of words where numbers are needed, such as doses with their unit.
+
+    Parameters
+    ----------
+    column : Series
+    parameter : str
+        What needs the numbers, as the message names it.
+
+    Raises
+    ------
+    InputError
+        If the column does not hold numbers.
+    """
+    if pd.api.types.is_numeric_dtype(column):
+        return
+    rows = np.flatnonzero(column.notna() & pd.to_numeric(column, errors="coerce").isna())
+    example = f": '{column.iloc[rows[0]]}' in row {rows[0] + 1}" if len(rows) else ""
+    raise InputError(
+        f"{parameter}: the column '{column.name}' does not hold numbers{example}; write them with a point, and no unit"
+    )
 
 
 def is_measured(name: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import logging
 import operator
 import re
 from collections.abc import Callable
@@ -17,6 +18,8 @@ from ..errors import InputError
 from .column_types import is_identifier
 from .keys import key_column, key_text
 from .wells import is_well_column, well_name
+
+log = logging.getLogger(__name__)
 
 _COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Eq: operator.eq,
@@ -71,6 +74,39 @@ def select_rows(frame: pd.DataFrame, query: str) -> NDArray[np.bool_]:
     except _NotAllowed as error:
         reason = re.sub(r"_column_\d+_", lambda match: columns.get(match[0], match[0]), str(error))
         raise InputError(f'the query "{_short(query)}": {reason}; {_HELP}') from None
+
+
+def warn_of_other_spellings(frame: pd.DataFrame, query: str) -> None:
+    """Warn of rows that a query leaves out although they hold its word in other letters, such as dmso for DMSO.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    query : str
+        See :func:`select_rows`.
+    """
+    tree, columns = _parse(query)
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Compare) or not isinstance(node.left, ast.Name):
+            continue
+        name = columns.get(node.left.id, node.left.id)
+        values = [of for right in node.comparators for of in ast.walk(right) if isinstance(of, ast.Constant)]
+        words = {of.value for of in values if isinstance(of.value, str)}
+        if not words or not isinstance(node.ops[0], ast.Eq | ast.In) or is_well_column(name):
+            continue
+        plain = {_plain(word) for word in words}
+        held = frame[name].dropna().astype(str)
+        for other, count in held[~held.isin(words)].value_counts().items():
+            if _plain(str(other)) in plain:
+                log.warning(
+                    "the query \"%s\" leaves out %d rows with '%s' in '%s': spell them alike, or name both",
+                    *(_short(query), count, other, name),
+                )
+
+
+def _plain(word: str) -> str:
+    """Return a word without the signs by which spellings differ."""
+    return re.sub(r"[\W_]+", "", word.casefold()) or word
 
 
 def query_columns(query: str) -> list[str]:

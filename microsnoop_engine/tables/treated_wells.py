@@ -136,7 +136,8 @@ def _compare_with_controls(
     wells: Wells, members: NDArray[np.bool_], fdr: float, draws: int, seed: int
 ) -> dict[str, Any]:
     """Test the rows of one treatment (n,) against the controls of their plates."""
-    own = members & wells.present
+    present = members & wells.present
+    own = present & np.isin(wells.plates, wells.plates[wells.controls])
     others = wells.controls & np.isin(wells.plates, wells.plates[own])
     compared = np.flatnonzero(own | others)
     part = _centered(wells.values[compared], wells.plates[compared], np.ones(len(compared), bool))
@@ -146,10 +147,10 @@ def _compare_with_controls(
     count = int(replicates.sum())
     row: dict[str, Any] = {"Rows": count, "Rows_Left_Out": int(members.sum()) - count}
     row |= {"Controls": len(compared) - count, "Note": ""} | dict.fromkeys(TESTED, np.nan)
-    if count < 2:
+    if count < 2 and (present & ~own).any():
+        row["Note"] = "no control on its plates" if count == 0 else "no replicate on plates with controls"
+    elif count < 2:
         row["Note"] = "no replicate" if count else "no row has features"
-    elif count == len(compared):
-        row["Note"] = "no control on its plates"
     else:
         found = replicates_among_controls(part, replicates, plates, draws, seed)
         row["Activity_mAP"], row["Activity_p"] = found.map, found.p

@@ -1,9 +1,9 @@
 """Cut public exports of other programs to a few columns for tests.
 
-python tests/helpers/cut_exports.py CYTOTABLE CYTOMINER_EVAL FOLDER
+python tests/helpers/cut_exports.py CYTOTABLE CYTOMINER_EVAL tests/data/exports
 
-CYTOTABLE and CYTOMINER_EVAL are checkouts of the repositories cytomining/CytoTable and cytomining/cytominer-eval. The
-tests read FOLDER where it is called exports, inside the folder that the environment variable MICROSNOOP_DATA names.
+CYTOTABLE and CYTOMINER_EVAL are checkouts of the repositories cytomining/CytoTable and cytomining/cytominer-eval.
+FOLDER is tests/data/exports.
 """
 
 import re
@@ -15,7 +15,7 @@ import pandas as pd
 
 KEPT = re.compile(
     r"Number|Metadata|Parent|Location_Center_|AreaShape_(Area|Center|Eccentricity|FormFactor|Solidity|MajorAxis)"
-    r"|Closest|^Image_Count"
+    r"|Closest|^Image_Count|Intensity_(Mean|Std|Max)Intensity_"
 )
 FEATURES = 40
 

@@ -18,6 +18,8 @@ function element(tag, text, className) {
   return made;
 }
 
+function decimals(value) { return value.toFixed(2).replace(/^-(0\.00)$/, "$1"); }
+
 function count(number, things) { return `${number} ${number === 1 ? things.replace(/s$/, "") : things}`; }
 
 function show(id) { byId(id).hidden = false; }
@@ -141,7 +143,7 @@ function select(row) {
   const treatment = data.treatment && data.treatment[row];
   if (data.nearest && data.nearest[treatment]) {
     details.append(element("p", `Most similar to ${treatment}: ` +
-      data.nearest[treatment].slice(0, 4).map(([name, cosine]) => `${name} (${cosine.toFixed(2)})`).join(", "), "note"));
+      data.nearest[treatment].slice(0, 4).map(([name, cosine]) => `${name} (${decimals(cosine)})`).join(", "), "note"));
   }
   if (treatment && activityOf(treatment)) details.append(element("p", `${treatment}: ${activityOf(treatment, true)}`, "note"));
   details.dataset.row = row;
@@ -230,10 +232,10 @@ function drawPlates() {
 function drawDoses() {
   if (!data.doses) return;
   show("dose");
-  const { x, y, kind, what, dose } = data.doses;
-  byId("dose-lead").textContent = what === "Position between controls"
+  const { x, y, kind, what, dose, note } = data.doses;
+  byId("dose-lead").textContent = (what === "Position between controls"
     ? "0 is the mean of the negative controls, 1 that of the positive ones."
-    : "From the mean of the negative controls; 1 is a usual control well.";
+    : "From the mean of the negative controls; 1 is a usual control well.") + note;
   const kinds = [...new Set(kind)].sort((a, b) => a.includes("controls") - b.includes("controls") || a.localeCompare(b));
   const treated = x.filter((value, n) => !kind[n].includes("controls") && value !== null);
   const different = [...new Set(treated)].sort((a, b) => a - b);
@@ -250,7 +252,7 @@ function drawDoses() {
     };
   }), layout({
     title: counted(count(y.filter((value, n) => value !== null && (x[n] !== null || kind[n].includes("controls"))).length, data.rows)),
-    height: 400, yaxis: { title: { text: what } },
+    height: NARROW ? 460 : 400, yaxis: { title: { text: what } }, legend: { orientation: "h", y: NARROW ? -0.3 : -0.2, font: { size: 11 } },
     xaxis: { type: "category", title: { text: dose + (logarithmic ? " (steps, not to scale)" : "") },
       categoryarray: ["neg.", ...different.map(String), "pos."] },
   }), CONFIG);
@@ -276,9 +278,9 @@ function drawReplicates() {
     shapes.unshift(line(before, "#b8c4d0"));
   }
   Plotly.newPlot("replicate-plot", traces, layout({
-    height: few ? Math.max(280, 130 + 20 * order.length) : 440, shapes, margin: { l: few ? 150 : 40, r: 12, t: 74, b: 44 },
-    title: counted(`${count(order.length, "treatments")}, ${count(after.rows, data.rows)}`),
-    xaxis: { title: { text: "median cosine of replicates" } }, legend: { orientation: "h", y: 1.08 },
+    height: few ? Math.max(280, 130 + 20 * order.length) : 440, shapes, margin: { l: few ? 150 : 40, r: 12, t: NARROW ? 94 : 74, b: 44 },
+    title: { ...counted(`${count(order.length, "treatments")}, ${count(after.rows, data.rows)}`), yref: "container", y: 1, yanchor: "top", pad: { t: 16 } },
+    xaxis: { title: { text: "median cosine of replicates" } }, legend: { orientation: "h", y: 1.01, yanchor: "bottom" },
     yaxis: few ? { automargin: true, dtick: 1 } : { showticklabels: false, title: { text: "treatments" } },
   }), CONFIG);
 }
@@ -291,8 +293,8 @@ function drawNearest() {
   const draw = () => {
     const rows = data.nearest[names[choice.value]].map(([name, cosine, members]) => {
       const row = element("tr"), cell = element("td"), bar = element("span", undefined, "bar");
-      bar.style.width = `${Math.max(cosine, 0) * 8}em`;
-      cell.append(bar, cosine.toFixed(2));
+      bar.style.setProperty("--length", Math.max(cosine, 0));
+      cell.append(bar, decimals(cosine));
       row.append(element("td", name), cell, element("td", activityOf(name)), element("td", `mean of ${count(members, data.rows)}`));
       return row;
     });
@@ -318,6 +320,7 @@ function drawSphering() {
     for (const key of Object.keys(heads)) {
       const value = entry[key];
       const text = key === "variance_kept" ? `${(100 * value).toFixed(1)} %`
+        : key === "regularization" && Number.isFinite(Number(value)) ? number3(Number(value))
         : typeof value === "number" && !Number.isInteger(value) ? value.toPrecision(3) : String(value);
       row.append(element("td", text));
     }

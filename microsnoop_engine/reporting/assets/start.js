@@ -1,5 +1,8 @@
 byId("summary").textContent = data.summary;
-byId("commands").textContent = data.commands.join("\n");
+data.commands.forEach((line, number) => {
+  if (number) byId("commands").append("\n");
+  line.split(" ").forEach((word, n) => byId("commands").append(n ? " " : "", element("span", word)));
+});
 byId("versions").textContent = data.versions;
 drawScores();
 drawMaps();

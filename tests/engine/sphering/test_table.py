@@ -169,6 +169,15 @@ def test_regularization_is_chosen_by_replicates():
     assert share("auto") > (knn_predict(values[~controls], labels[~controls], k=1) == labels[~controls]).mean()
 
 
+def test_rows_without_a_name_are_no_replicates_of_each_other():
+    frame = FRAME.copy()
+    frame["Metadata_T"] = frame["Metadata_T"].astype(object)
+    for blank in (None, np.nan, " "):
+        unnamed = frame.assign(Metadata_T=frame["Metadata_T"].where(frame["Metadata_T"] == "DMSO", blank))
+        with pytest.raises(InputError, match="no treatment has two rows"):
+            sphere_frame(unnamed, DEEP, QUERY, regularization="auto", replicates="Metadata_T")
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -106,6 +106,51 @@ def test_features_that_were_normalized_on_the_controls_are_warned_of(frame, capl
     assert "the features were normalized on these 8 controls: p values are somewhat too small" in caplog.text
 
 
+def test_wells_on_plates_without_controls_are_named(frame, caplog):
+    lonely = frame[(frame["Metadata_Role"] != "negative") | (frame["Metadata_Plate"] == "P1")]
+    found = find_activity(lonely, FEATURES, **SETTINGS).frame
+    assert "20 wells are on plates without controls and are not compared with any: P2" in caplog.text
+    one = found.set_index(["Metadata_Compound", "Metadata_Dose"]).loc[("a", 1.0)]
+    assert (one["Rows"], one["Rows_Left_Out"]) == (1, 1)
+    assert one["Note"] == "no replicate on plates with controls"
+    assert found["Distinct_p"].notna().all()  # other treatments are there
+    strong = found.set_index("Metadata_Compound").loc["max"]
+    assert (strong["Rows"], strong["Rows_Left_Out"], strong["Note"]) == (4, 4, "")
+
+
+def test_a_well_is_no_replicate_of_itself(frame):
+    doubled = pd.concat([frame, frame[(frame["Metadata_Plate"] == "P2") & (frame["Metadata_Well"] == "C01")]])
+    with pytest.raises(InputError, match=r"1 rows repeat a well of the same treatment \(the first: P2, C01\)"):
+        find_activity(doubled, FEATURES, **SETTINGS)
+    weeks = pd.concat([frame.assign(Metadata_Week=1), frame.assign(Metadata_Week=2)], ignore_index=True)
+    assert find_activity(weeks, FEATURES, **SETTINGS).frame["Rows"].max() == 16
+
+
+def test_controls_in_other_letters_are_named(frame, caplog):
+    changed = frame.assign(Metadata_Role=frame["Metadata_Role"].where(frame.index % 24 > 0, " Negative"))
+    find_activity(changed, FEATURES, **SETTINGS)
+    assert "leaves out 2 rows with ' Negative' in 'Metadata_Role'" in caplog.text
+    caplog.clear()
+    both = "Metadata_Role in ['negative', ' Negative']"
+    find_activity(changed, FEATURES, **SETTINGS | {"controls": both})
+    assert "leaves out" not in caplog.text
+
+
+def test_two_treatments_of_one_name_are_refused(frame):
+    named = frame.assign(Metadata_Salt=" ")
+    named.loc[named["Metadata_Compound"] == "a", "Metadata_Salt"] = "HCl"
+    named.loc[named["Metadata_Compound"] == "b", "Metadata_Compound"] = "a HCl"
+    treatment = ["Metadata_Compound", "Metadata_Salt"]
+    with pytest.raises(InputError, match="'a HCl' is the name of two treatments by Metadata_Compound, Metadata_Salt"):
+        find_activity(named, FEATURES, **SETTINGS | {"treatment": treatment})
+
+
+def test_doses_with_units_are_refused(frame):
+    words = frame.assign(Metadata_Dose=frame["Metadata_Dose"].map("{:g} uM".format))
+    with pytest.raises(InputError, match="numbers: '0 uM' in row 1; write them with a point, and no unit"):
+        find_activity(words, FEATURES, compound="Metadata_Compound", dose="Metadata_Dose", **SETTINGS)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -116,7 +161,7 @@ def test_features_that_were_normalized_on_the_controls_are_warned_of(frame, capl
         ({"dose": "Metadata_MoA", "compound": "Metadata_Compound"}, "`dose`: the column 'Metadata_MoA' does not hold"),
         ({"fdr": 1.0}, "`fdr` is 1.0: it must be between 0 and 1"),
         ({"draws": 10}, "`draws` is 10: at least 100"),
-        ({"controls": "Metadata_Role == 'none'"}, "0 control rows by"),
+        ({"controls": "Metadata_Role == 'none'"}, "no row is a control by"),
         ({"controls": "Metadata_Plate != ''"}, "no row with features has a value in 'Metadata_Compound'"),
         (
             {"dose": "Metadata_Dose", "compound": "Metadata_Compound", "positive": "Metadata_Role == 'none'"},

@@ -407,6 +407,27 @@ def test_shapes_in_the_rows_of_other_objects_are_left_empty(tmp_path, caplog, ce
 
 
 @pytest.mark.parametrize("split", range(7))
+def test_centers_of_early_versions_are_no_evidence_of_a_gap(split):
+    """Up to CellProfiler 3, AreaShape_Center is the pixel farthest from the border: 30 pixels off in a bent cell."""
+    rows = pd.DataFrame(
+        {
+            "ImageNumber": [1, 1, 1, 1, 2, 2, 2],
+            "ObjectNumber": [1, 2, 3, 4, 1, 2, 4],
+            "Location_Center_X": [10.5, 20.5, 30.5, 40.5, 50.5, 60.5, 70.5],
+            "Location_Center_Y": 5.5,
+            "AreaShape_Center_X": [40.0, 20.0, 60.0, 40.0, 80.0, 60.0, 90.0],
+            "AreaShape_Center_Y": 5.0,
+            "AreaShape_Area": [1.0, 2, 3, 4, 5, 6, 7],
+        }
+    )
+    names = ["AreaShape_Area"]
+    packed = _Packed("Location_Center_X", names, list(rows), ["ImageNumber"], "ObjectNumber")
+    found = pd.concat([packed.emptied(rows[:split]), packed.emptied(rows[split:])])
+    assert found["AreaShape_Area"].fillna(-1).tolist() == [1, 2, 3, 4, 5, 6, -1]
+    assert packed.count == 1
+
+
+@pytest.mark.parametrize("split", range(7))
 def test_gaps_are_found_in_images_that_are_read_in_parts(split):
     rows = pd.DataFrame(
         {

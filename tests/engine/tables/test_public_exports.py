@@ -1,7 +1,6 @@
 """Public exports of other programs go through aggregate, sphere, evaluate and report with pandas' numbers."""
 
 import json
-import os
 import sqlite3
 from pathlib import Path
 
@@ -10,10 +9,7 @@ import pytest
 
 from microsnoop_engine.cli.main import main
 
-DATA = Path(os.environ.get("MICROSNOOP_DATA") or Path(__file__).resolve().parents[4] / "shared" / "data") / "exports"
-pytestmark = pytest.mark.skipif(
-    not DATA.is_dir(), reason="needs the exports that tests/helpers/cut_exports.py cuts (tests/data/README.md)"
-)
+DATA = Path(__file__).resolve().parents[2] / "data" / "exports"
 KEY = ["Metadata_Plate", "Metadata_Well"]
 
 
