@@ -14,6 +14,7 @@ from ..model.embedder import Embedder
 from ..modes.batcher import Batcher
 from ..modes.classical import measure_classical
 from ..modes.measure import Measurement, mean_of_rows, start_measurement
+from ..modes.object_quality import object_quality
 from .job import Job
 from .reading import Image, Pixels, attempt
 
@@ -107,8 +108,10 @@ class ImageSetBatcher:
             )
         except (ImageError, InputError) as error:
             return error
+        numbers, channels = measurement.regions.object_number, self._job.channels
+        if labels is not None:
+            measurement.quality = object_quality(image, labels, numbers)
         if self._job.classical and labels is not None:
-            numbers, channels = measurement.regions.object_number, self._job.channels
             classical = attempt(image_set, lambda: measure_classical(image, labels, numbers, channels))
             if isinstance(classical, MicrosnoopError):
                 return classical

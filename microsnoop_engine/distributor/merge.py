@@ -22,7 +22,7 @@ from ..tables.columns import IMAGE_NUMBER
 from ..tables.parquet_files import TABLE
 from ..tables.provenance import as_metadata, below_each_other, from_metadata
 from .description import differing_settings
-from .results import IMAGE_LIST, MANIFEST, read_manifest
+from .results import IMAGE_LIST, MANIFEST, read_manifest, remove_flags
 from .shards import Shard
 
 _NEW, _OLD = f".{TABLE}.new", f".{TABLE}.old"
@@ -85,6 +85,7 @@ def merge(folder: Path) -> MergeSummary:
     sources = [path / TABLE / entry["part"] for path, entry in parts]
     (_copy_in_store if is_remote(folder) else _link)(sources, folder, [entry["part"] for entry in entries])
     _write_image_list(folder / IMAGE_LIST, sorted(statuses, key=lambda row: int(row[IMAGE_NUMBER])))
+    remove_flags(folder)
     write_image_sets(folder, image_sets, channels)
     # every shard lists what is left out of the whole run
     if path_kind(skipped := next(iter(shards.values())) / LEFT_OUT_LIST):

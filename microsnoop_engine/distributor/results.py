@@ -25,11 +25,12 @@ from ..images.quality import quality_column
 from ..modes.measure import Measurement
 from ..storage.atomic import AppendFile, atomic_path
 from ..storage.locks import FolderLock, folder_lock
-from ..storage.paths import files_in, make_folder, path_kind, read_bytes, remove
+from ..storage.paths import files_in, make_folder, path_kind, read_bytes, read_if_there, remove
 from ..tables.columns import IMAGE_NUMBER, METADATA
 from ..tables.layout import Layout
 from ..tables.parquet_files import TABLE, open_parquet, read_table, table_files
 from ..tables.provenance import write_beside
+from ..tables.selection import FLAGGED_OBJECTS, IMAGE_QUALITY
 from .description import differing_settings
 from .keys import Key
 
@@ -248,6 +249,7 @@ class TableWriter:
         if OUTLINE_METADATA[0] in self._layout.metadata:
             metadata |= _outline_metadata(measured, self._layout.objects)
         handcrafted = [each.classical for _, each in measured if each.classical is not None]
+        qualities = [each.quality for _, each in measured if each.quality is not None]
         names = ("object_number", "center", "box", "border") if self._layout.located else ()
         regions = [measurement.regions for _, measurement in measured]
         return self._layout.rows(
@@ -256,6 +258,7 @@ class TableWriter:
             metadata,
             **{name: np.concatenate([getattr(part, name) for part in regions]) for name in names},
             classical=np.concatenate(handcrafted) if handcrafted else None,
+            quality=np.concatenate(qualities) if qualities else None,
         )
 
     def check_lock(self) -> None:
@@ -430,6 +433,7 @@ def write_image_list(
     metadata = list(dict.fromkeys(name for image_set in image_sets for name in image_set.metadata))
     qualities = list(dict.fromkeys(name for entry in done.values() for name in entry.get("quality", ())))
     target = folder / IMAGE_LIST
+    before = read_if_there(target)
     with atomic_path(target) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         header = ["Status", "Rows", "Unmeasured", "File", "Channel", "Error"]
@@ -446,4 +450,14 @@ def write_image_list(
             quality = done.get(number, {}).get("quality", {})
             state += ["" if quality.get(name) is None else quality[name] for name in qualities]
             writer.writerow([number, *(image_set.metadata.get(name, "") for name in metadata), *state])
+    if read_if_there(target) != before:
+        remove_flags(folder)
     return target
+
+
+def remove_flags(folder: Path) -> None:
+    """Remove the flags of a results folder whose rows have changed, so that none is taken for that of another row."""
+    for path in (folder / IMAGE_QUALITY, folder / FLAGGED_OBJECTS):
+        if path_kind(path):
+            remove(path)
+            log.info("'%s' is removed, since the table has changed: find poor images and objects again", path)

@@ -35,7 +35,7 @@ from .job import Job, resolve_job
 from .keys import image_set_keys
 from .label_images import shared_folders, write_contact_sheet
 from .output_folder import check_results_folder
-from .results import PART_BYTES, resume_table, write_csv, write_image_list
+from .results import PART_BYTES, remove_flags, resume_table, write_csv, write_image_list
 from .shards import Shard
 from .summary import ImageSetFailure, RunSummary
 
@@ -282,7 +282,8 @@ def run_job(
             metadata |= dict.fromkeys(OUTLINE_METADATA, str)
         dimension = running.card.dimension * len(job.settings.magnifications)
         names = classical_names(job.channels) if job.classical else ()
-        layout = Layout(job.objects, tuple(job.channels), metadata, dimension, tuple(names))
+        has_objects = job.settings.mode == "cells"
+        layout = Layout(job.objects, tuple(job.channels), metadata, dimension, tuple(names), has_objects)
         run = describe_run(image_sets, job, running.card, running.precision)
         if shard:
             run |= {"shard": str(shard)}
@@ -312,6 +313,8 @@ def run_job(
                 writer.check_lock()
                 failures = {failure.number: asdict(failure) for failure in summary.failures}
                 write_image_list(folder, image_sets, writer.done, failures)
+                if remaining:
+                    remove_flags(folder)
     return summary
 
 

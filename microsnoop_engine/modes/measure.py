@@ -64,12 +64,15 @@ class Measurement:
         The crops that could not be measured.
     classical : array (n, q), float32, or None
         Handcrafted features, see :func:`.measure_classical`; None where they are not measured.
+    quality : array (n, r), float32, or None
+        Quality of the objects, see :func:`.object_quality`; None where it is not measured.
     """
 
     regions: Regions
     features: NDArray[np.float32]
     problems: list[CropFailure] = field(default_factory=list)
     classical: NDArray[np.float32] | None = None
+    quality: NDArray[np.float32] | None = None
 
 
 def measure(

@@ -100,7 +100,7 @@ def object_bounds(labels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]
     parts = []
     height, width = labels.shape[-2:]
     for plane in labels.reshape(-1, height, width):
-        numbers, compact = _compact(plane)
+        numbers, compact = compact_labels(plane)
         slices = ndimage.find_objects(compact)
         bounds = np.array([[y.start, x.start, y.stop, x.stop] for y, x in slices], dtype=np.int64).reshape(-1, 4)
         parts.append((numbers, bounds, _centroids(compact, len(numbers))))
@@ -197,7 +197,7 @@ def longer_sides(bounds: NDArray[Any]) -> NDArray[Any]:
     return sides
 
 
-def _compact(plane: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int32]]:
+def compact_labels(plane: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int32]]:
     """Find the object numbers of a label plane, and replace them by 1, 2, ... in order."""
     highest = int(plane.max(initial=0))
     if highest <= plane.size:

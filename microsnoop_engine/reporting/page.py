@@ -34,7 +34,7 @@ from ..tables.plates import plate_columns, replicate_columns
 from ..tables.provenance import Provenance, below_each_other, describe
 from ..tables.source import TableSource, in_memory, read_frame
 from . import answers, panels
-from .quality import image_quality
+from .quality import quality
 from .roles import ColumnRoles
 from .scores import screen_scores
 from .screen import Screen, counted, short_name
@@ -248,7 +248,7 @@ def make_page(
         "activity": answers.activity(after, earlier, activity),
         "clusters": answers.clusters(after),
         "corrections": corrections,
-        "quality": image_quality(profiles),
+        "quality": quality(profiles),
         "sphering": [
             {
                 "group": group,

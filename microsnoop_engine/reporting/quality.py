@@ -1,19 +1,23 @@
-"""Prepare the quality of images for the report."""
+"""Prepare the quality of images and objects for the report."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
+
 from ..storage.paths import path_kind
+from ..tables.columns import PLATE
 from ..tables.csv_files import open_csv
 from ..tables.image_flags import flagged_numbers
-from ..tables.selection import IMAGE_QUALITY
+from ..tables.object_flags import count_object_flags, read_flagged_objects
+from ..tables.selection import FLAGGED_OBJECTS, IMAGE_QUALITY
 from ..tables.source import read_frame
 from .panels import Panel
 
 
-def image_quality(profiles: Path | None) -> Panel | None:
-    """Count the image sets that ``microsnoop qc`` flagged.
+def quality(profiles: Path | None) -> Panel | None:
+    """Count the image sets and objects that ``microsnoop qc`` flagged.
 
     Parameters
     ----------
@@ -23,8 +27,8 @@ def image_quality(profiles: Path | None) -> Panel | None:
     Returns
     -------
     dict or None
-        ``image_sets``, how many are ``flagged``, and by ``flags`` and plate their count and ImageNumbers; None where
-        there is no ``quality.csv``.
+        ``image_sets``, how many are ``flagged``, and by ``flags`` and plate their count and ImageNumbers; ``objects``
+        (see :func:`object_quality`). None where there is no ``quality.csv``.
     """
     if profiles is None or path_kind(profiles / IMAGE_QUALITY) != "file":
         return None
@@ -36,5 +40,37 @@ def image_quality(profiles: Path | None) -> Panel | None:
         "flags": [
             {"flag": flag, "plate": plate, "count": len(members), "images": members}
             for (flag, plate), members in numbers.items()
+        ],
+        "objects": object_quality(profiles / FLAGGED_OBJECTS, images),
+    }
+
+
+def object_quality(flags: Path, images: pd.DataFrame) -> Panel | None:
+    """Count the flagged objects.
+
+    Parameters
+    ----------
+    flags : Path
+        ``object_flags.csv``.
+    images : DataFrame
+        The image sets with their ``Rows``.
+
+    Returns
+    -------
+    dict or None
+        ``total`` and ``flagged`` objects, and by ``flags`` and plate the count and all objects of the plate. None where
+        there is no such file.
+    """
+    if path_kind(flags) != "file":
+        return None
+    flagged = read_flagged_objects(flags)
+    totals = images["Rows"].groupby(images[PLATE].astype(str) if PLATE in images else [""] * len(images)).sum()
+    return {
+        "total": int(totals.sum()),
+        "flagged": len(flagged),
+        "flags": [
+            {"flag": flag, "plate": plate, "count": count, "of": int(totals[plate])}
+            for flag, plates in count_object_flags(flagged).items()
+            for plate, count in plates.items()
         ],
     }

@@ -276,7 +276,7 @@ def known_activity(
     truth = {True: True, False: False, "True": True, "False": False}
     result = result.assign(**{name: result[name].astype(object).map(truth.get) for name in ("Active", "Distinct")})
     result["Note"] = result["Note"].fillna("").astype(str)
-    names = _joined(frame, treatment)[first[places[known]]].astype(str).tolist()
+    names = joined_words(frame, treatment)[first[places[known]]].astype(str).tolist()
     series = _NO_SERIES
     if dose is not None:
         series = _dose_series(frame, _read_wells(frame, features, controls, treatment, by), compound, dose, positive)

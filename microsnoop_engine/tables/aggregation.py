@@ -11,7 +11,7 @@ import pandas as pd
 
 from ..errors import InputError, require_columns
 from ..storage.paths import as_path
-from .columns import IMAGE_NUMBER, PLATE, TABLE_NUMBER, WELL
+from .columns import IMAGE_NUMBER, PLATE, TABLE_NUMBER, WELL, is_quality
 from .consensus import modz
 from .features import select_features
 from .formats import open_table, write_table
@@ -89,7 +89,8 @@ def aggregate(
     Returns
     -------
     FeatureTable
-        ``Metadata_Object_Count`` counts the objects behind each row.
+        ``Metadata_Object_Count`` counts the objects behind each row. Columns of the quality of objects, such as
+        ``Nuclei_QC_Area``, are aggregated, too, and are no features.
 
     Raises
     ------
@@ -102,6 +103,8 @@ def aggregate(
     with name_in_errors(table):
         _check_level(source, level, treatment)
         names = select_features(source, features)
+        quality = [name for name in source.columns if is_quality(name) and name not in names]
+        numbers = [*quality, *names]
         if pool not in POOLS:
             raise InputError(f"`pool` is '{pool}': choose one of {', '.join(POOLS)}")
         require_columns(source.columns, plates, f"`plates`: '{source.path}'")
@@ -109,11 +112,11 @@ def aggregate(
             raise InputError("`statistic` modz needs `level` treatment: it weights the wells of a treatment")
         apart = list(plates) or _plate_columns(source, names)
         least = 1 if level == "treatment" else min_objects
-        frame = _images_or_wells(source, level, names, statistic, least, apart, pool)
+        frame = _images_or_wells(source, level, numbers, statistic, least, apart, pool)
         if platemap is not None:
             frame = join_platemap(frame, platemap, on)
         if level == "treatment":
-            frame = _treatments(frame, source.path, treatment, names, statistic, min_objects, keep_values)
+            frame = _treatments(frame, source.path, treatment, numbers, names, statistic, min_objects, keep_values)
     if out is not None:
         write_table(frame, out, names, table, provenance=source.provenance)
     return FeatureTable(frame, names)
@@ -181,12 +184,13 @@ def _treatments(
     wells: pd.DataFrame,
     path: Path,
     treatment: Sequence[str],
+    numbers: Sequence[str],
     features: Sequence[str],
     statistic: str,
     min_objects: int,
     keep_values: Sequence[str],
 ) -> pd.DataFrame:
-    """Aggregate wells to treatments."""
+    """Aggregate the numbers of wells to treatments; the features among them by consensus, if that is asked for."""
     require_columns(wells, keep_values, "`keep_values`: the table of wells")
     treatment = list(treatment)
     require_columns(wells, treatment, f"'{path}'")
@@ -197,13 +201,13 @@ def _treatments(
         log.warning("%d of %d wells have no %s and are left out", unannotated.sum(), len(wells), treatment[0])
     wells = wells[~unannotated]
     plain = "mean" if statistic == "modz" else statistic
-    result = aggregate_groups(in_memory(wells, path), treatment, features, plain, min_objects)
+    result = aggregate_groups(in_memory(wells, path), treatment, numbers, plain, min_objects)
     groups = wells.groupby(treatment, dropna=False)
     keys = pd.MultiIndex.from_frame(result[treatment]) if len(treatment) > 1 else pd.Index(result[treatment[0]])
-    values = {name: groups[name].agg(lambda column: " ".join(sorted(set(map(str, column))))) for name in keep_values}
+    kept = {name: groups[name].agg(lambda column: " ".join(sorted(set(map(str, column))))) for name in keep_values}
     if statistic == "modz":
-        numbers, codes = wells[list(features)].to_numpy(np.float64), groups.ngroup().to_numpy()
-        consensus = [modz(numbers[codes == code]) for code in range(codes.max() + 1)]
+        values, codes = wells[list(features)].to_numpy(np.float64), groups.ngroup().to_numpy()
+        consensus = [modz(values[codes == code]) for code in range(codes.max() + 1)]
         table = pd.DataFrame(consensus, index=groups.size().index)
         result[list(features)] = table.reindex(keys).to_numpy()
-    return result.assign(**{name: column.reindex(keys).tolist() for name, column in values.items()})
+    return result.assign(**{name: column.reindex(keys).tolist() for name, column in kept.items()})

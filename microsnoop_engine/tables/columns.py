@@ -20,6 +20,11 @@ BOX_COLUMNS = [f"{METADATA}Crop_{name}" for name in ("MinX", "MinY", "MaxX", "Ma
 BORDER_COLUMN = f"{METADATA}Object_TouchesBorder"
 """1 where the object touches the edge of the image, so that part of it may be missing; else 0."""
 
+OF_SHAPE = ("Area", "Solidity", "TouchingNeighbors", "NearestNeighborDistance")
+"""Qualities of an object's shape, in the order of their columns."""
+OF_CHANNEL = ("MeanIntensity", "PercentMaximal")
+"""Qualities of an object in each channel, which follow."""
+_QUALITY = re.compile(rf"^(?!{METADATA}|{IMAGE_SET}_).+_QC_({'|'.join(OF_SHAPE)}|({'|'.join(OF_CHANNEL)})_.+)$")
 _FEATURE = re.compile(r"^(?P<objects>.+?)_Microsnoop_E(?P<index>\d{3,})_(?P<channel>.+)$")
 
 
@@ -84,6 +89,29 @@ def parse_feature(column: str) -> FeatureName | None:
     if match is None:
         return None
     return FeatureName(match["objects"], int(match["index"]), match["channel"])
+
+
+def quality_columns(objects: str, channels: Sequence[str]) -> list[str]:
+    """Name the columns of the quality of objects (see :func:`.object_quality`), in their order.
+
+    Examples
+    --------
+    >>> quality_columns("Nuclei", ["DNA"])[::4]
+    ['Nuclei_QC_Area', 'Nuclei_QC_MeanIntensity_DNA']
+    """
+    names = [*OF_SHAPE, *(f"{name}_{channel}" for channel in channels for name in OF_CHANNEL)]
+    return [f"{objects}_QC_{name}" for name in names]
+
+
+def is_quality(column: str) -> bool:
+    """Return True for a column of the quality of objects, which is no feature.
+
+    Examples
+    --------
+    >>> is_quality("Nuclei_QC_Area"), is_quality("Image_QC_MeanIntensity_DNA")
+    (True, False)
+    """
+    return _QUALITY.match(column) is not None
 
 
 def center_columns(objects: str) -> list[str]:

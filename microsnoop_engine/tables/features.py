@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from ..errors import InputError, listing
-from .columns import IMAGE_NUMBER, OBJECT_NUMBER, TABLE_NUMBER, parse_feature
+from .columns import IMAGE_NUMBER, OBJECT_NUMBER, TABLE_NUMBER, is_quality, parse_feature
 from .source import TableSource
 
 log = logging.getLogger(__name__)
@@ -42,6 +42,10 @@ _COMPONENT = re.compile(r"^(PC|MUSE)\d+$")
 _NOT_FEATURES = re.compile(rf"^(Metadata_.*|{_KEYS}|{_POSITIONS}|{_IMAGES}|{_RUNS}|{_ROW_NUMBERS})$")
 
 
+def _never_features(column: str) -> bool:
+    return is_quality(column) or _NOT_FEATURES.match(column) is not None
+
+
 def is_microsnoop(column: str) -> bool:
     """Return True for a number of an embedding, such as ``Nuclei_Microsnoop_E017_DNA``."""
     return parse_feature(column) is not None
@@ -65,7 +69,7 @@ def is_classical(column: str, objects: Iterable[str] = _COMPARTMENTS) -> bool:
     >>> [is_classical(name) for name in ("Nuclei_AreaShape_Area", "Nuclei_Location_Center_X", "Metadata_Well", "dose")]
     [True, False, False, False]
     """
-    if is_microsnoop(column) or _NOT_FEATURES.match(column):
+    if is_microsnoop(column) or _never_features(column):
         return False
     named = any(pattern.match(column) for pattern in (_MEASUREMENT, _COMPONENT, _IN_CARTA))
     return named or any(column.startswith(f"{name}_") for name in objects)
@@ -105,7 +109,7 @@ def select_features(source: TableSource, features: str | Sequence[str] = "all") 
             _refuse_words(source.path, name, first[name])
     if features == "all" and source.features is None:
         chosen = set(names)
-        names_of_others = [name for name in source.columns if name not in chosen and not _NOT_FEATURES.match(name)]
+        names_of_others = [name for name in source.columns if name not in chosen and not _never_features(name)]
         others = [name for name in names_of_others if holds_numbers[name]]
         if numeric and others:
             log.warning(

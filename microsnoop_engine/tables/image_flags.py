@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from .columns import IMAGE_NUMBER, PLATE
+from .plate_deviations import group_numbers, robust_deviations
 
 FLAGS = "Metadata_QC_Flags"
 THRESHOLD = 5.0
@@ -69,7 +70,11 @@ def flag_images(images: pd.DataFrame, by: Sequence[str] = (), threshold: float =
     channels = quality_channels(images.columns)
     if not channels:
         raise InputError("the table has no qualities of images (Image_QC_...): measure with this version")
-    groups = images[list(by)].astype(str).agg(" ".join, axis=1) if by else pd.Series("", images.index)
+    groups = group_numbers(images, by)
+
+    def deviations(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return robust_deviations(values, groups, MIN_GROUP, MIN_SPREAD)
+
     flags: list[list[str]] = [[] for _ in range(len(images))]
     for channel in channels:
         quality = {
@@ -80,9 +85,9 @@ def flag_images(images: pd.DataFrame, by: Sequence[str] = (), threshold: float =
         contrast = quality["P99"] - quality["P01"]
         measured = np.isfinite(quality["MeanIntensity"])
         found = {
-            "blank": (contrast <= 0) | (_deviations(contrast, groups) < -threshold),
-            "blurred": (contrast > 0) & (_deviations(quality["Sharpness"], groups) < -threshold),
-            "bright": _deviations(quality["MeanIntensity"], groups) > threshold,
+            "blank": (contrast <= 0) | (deviations(contrast) < -threshold),
+            "blurred": (contrast > 0) & (deviations(quality["Sharpness"]) < -threshold),
+            "bright": deviations(quality["MeanIntensity"]) > threshold,
             "saturated": quality["PercentMaximal"] > SATURATED,
         }
         for word, rows in found.items():
@@ -112,21 +117,3 @@ def flagged_numbers(flagged: pd.DataFrame) -> dict[tuple[str, str], list[int]]:
         for flag in filter(None, flags.split("; ")):
             numbers.setdefault((flag, plate), []).append(int(number))
     return dict(sorted(numbers.items()))
-
-
-def groups_too_small(images: pd.DataFrame, by: Sequence[str]) -> list[str]:
-    """Return the groups in which image sets cannot be compared, since they are fewer than 8."""
-    if not by:
-        return [] if len(images) >= MIN_GROUP else ["all"]
-    sizes = images.groupby(list(by), dropna=False)[IMAGE_NUMBER].size()
-    return [" ".join(map(str, name if isinstance(name, tuple) else (name,))) for name in sizes.index[sizes < MIN_GROUP]]
-
-
-def _deviations(values: NDArray[np.float64], groups: pd.Series) -> NDArray[np.float64]:
-    """Return the robust deviations of positive values within groups; 0 where there is nothing to compare with."""
-    logs = pd.Series(np.log(np.where(values > 0, values, np.nan)), groups.index)
-    by_group = logs.groupby(groups)
-    distance = logs - by_group.transform("median")
-    spread = (1.4826 * distance.abs().groupby(groups).transform("median")).clip(lower=MIN_SPREAD)
-    deviations = (distance / spread).where(by_group.transform("count") >= MIN_GROUP, 0.0)
-    return np.asarray(deviations.fillna(0.0), np.float64)

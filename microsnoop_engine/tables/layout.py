@@ -20,6 +20,7 @@ from .columns import (
     OBJECT_NUMBER,
     center_columns,
     feature_columns,
+    quality_columns,
 )
 
 _ARROW_TYPES = {int: pa.int64(), float: pa.float64(), str: pa.string()}
@@ -40,6 +41,8 @@ class Layout:
         Length of the embedding of a channel.
     classical : tuple of str
         Handcrafted features, without the object set.
+    quality : bool
+        True if the table has the quality of its objects.
     """
 
     objects: str
@@ -47,6 +50,7 @@ class Layout:
     metadata: dict[str, type]
     dimension: int = 256
     classical: tuple[str, ...] = ()
+    quality: bool = False
 
     @property
     def located(self) -> bool:
@@ -62,7 +66,8 @@ class Layout:
             fields += [pa.field(name, pa.float32()) for name in center_columns(self.objects)]
             fields += [pa.field(name, pa.int32()) for name in BOX_COLUMNS]
             fields.append(pa.field(BORDER_COLUMN, pa.int8()))
-        names = feature_columns(self.objects, self.channels, self.dimension)
+        names = quality_columns(self.objects, self.channels) if self.quality else []
+        names += feature_columns(self.objects, self.channels, self.dimension)
         names += [f"{self.objects}_{name}" for name in self.classical]
         return pa.schema([*fields, *(pa.field(name, pa.float32()) for name in names)])
 
@@ -77,6 +82,7 @@ class Layout:
         box: NDArray[Any] | None = None,
         border: NDArray[Any] | None = None,
         classical: NDArray[Any] | None = None,
+        quality: NDArray[Any] | None = None,
     ) -> pa.RecordBatch:
         """Arrange arrays as rows of the table.
 
@@ -96,6 +102,8 @@ class Layout:
             True where an object touches the edge of its image.
         classical : array (n, q), float, optional
             Handcrafted features; required if the table has some.
+        quality : array (n, r), float, optional
+            Quality of the objects; required if the table has its columns.
 
         Returns
         -------
@@ -117,6 +125,10 @@ class Layout:
             y0, x0, y1, x1 = box.T
             columns += [object_number.astype(np.int64), center[:, 1], center[:, 0]]
             columns += [x0, y0, x1, y1, border.astype(np.int8)]
+        if self.quality:
+            if quality is None:
+                raise InputError("rows of a table with the quality of objects need `quality`")
+            columns += list(quality.T)
         columns += list(features.T)
         if self.classical:
             if classical is None:

@@ -11,8 +11,9 @@ import pandas as pd
 
 from ..errors import InputError, require_columns
 from ..storage.paths import path_kind
-from .columns import IMAGE_NUMBER
+from .columns import IMAGE_NUMBER, OBJECT_NUMBER
 from .csv_files import open_csv
+from .object_flags import OBJECT_FLAGS, read_flagged_objects
 from .queries import query_columns, select_rows
 from .source import TableSource, read_frame
 
@@ -20,6 +21,8 @@ log = logging.getLogger(__name__)
 
 IMAGE_QUALITY = "quality.csv"
 """Beside the table of a run: the quality and flags of its image sets, which queries may name too."""
+FLAGGED_OBJECTS = "object_flags.csv"
+"""Beside the table of a run: its flagged objects, by which queries may leave rows out."""
 
 
 def select(source: TableSource, query: str) -> TableSource:
@@ -29,8 +32,8 @@ def select(source: TableSource, query: str) -> TableSource:
     ----------
     source : TableSource
     query : str
-        See :func:`.select_rows`. Columns that the table lacks are looked up by ImageNumber in ``quality.csv`` beside
-        it.
+        See :func:`.select_rows`. Columns that the table lacks are looked up beside it: ``Metadata_QC_ObjectFlags`` by
+        ImageNumber and ObjectNumber in ``object_flags.csv``, others by ImageNumber in ``quality.csv``.
 
     Returns
     -------
@@ -44,15 +47,16 @@ def select(source: TableSource, query: str) -> TableSource:
     """
     named = query_columns(query)
     further = [name for name in named if name not in source.columns]
-    images = _image_columns(source, further) if further else None
+    beside = _tables_beside(source, further)
     own = [name for name in named if name not in further]
-    if images is not None and IMAGE_NUMBER not in own:
-        own.append(IMAGE_NUMBER)
+    own = list(dict.fromkeys([*own, *(key for keys, _ in beside for key in keys)]))
     if not own:
         raise InputError(f'the query "{query}" names no column')
 
     def rows(chunk: pd.DataFrame) -> pd.Series:
-        known = chunk if images is None else chunk.join(images, on=IMAGE_NUMBER)
+        known = chunk
+        for keys, table in beside:
+            known = known.join(table.set_index(keys), on=keys)
         return pd.Series(select_rows(known, query), chunk.index)
 
     def read(columns: Sequence[str]) -> Iterator[pd.DataFrame]:
@@ -70,11 +74,25 @@ def select(source: TableSource, query: str) -> TableSource:
     return replace(source, read=read, rows=kept if source.rows is None else source.rows[kept])
 
 
+def _tables_beside(source: TableSource, names: Sequence[str]) -> list[tuple[list[str], pd.DataFrame]]:
+    """Return columns of objects and of image sets, each table with its keys."""
+    tables = []
+    keys = [IMAGE_NUMBER, OBJECT_NUMBER]
+    if OBJECT_FLAGS in names and set(keys) <= set(source.columns):
+        objects = source.path.parent / FLAGGED_OBJECTS
+        if path_kind(objects) == "file":
+            names = [name for name in names if name != OBJECT_FLAGS]
+            tables.append((keys, read_flagged_objects(objects)[[*keys, OBJECT_FLAGS]]))
+    if names:
+        tables.append(([IMAGE_NUMBER], _image_columns(source, names)))
+    return tables
+
+
 def _image_columns(source: TableSource, names: Sequence[str]) -> pd.DataFrame:
-    """Return columns of the image sets by ImageNumber."""
+    """Return columns of the image sets, with their ImageNumber."""
     path = source.path.parent / IMAGE_QUALITY
     if IMAGE_NUMBER not in source.columns or path_kind(path) != "file":
         require_columns(source.columns, names, f"'{source.path}'")
     images = open_csv(path)
     require_columns([*source.columns, *images.columns], names, f"'{source.path}', with '{path}',")
-    return read_frame(images, [IMAGE_NUMBER, *names]).set_index(IMAGE_NUMBER)
+    return read_frame(images, [IMAGE_NUMBER, *names])

@@ -141,19 +141,31 @@ function drawMontage() {
   draw();
 }
 
-// ---- image quality ---------------------------------------------------------------------------------------------------
+// ---- quality ---------------------------------------------------------------------------------------------------------
 function drawQuality() {
   if (!data.quality) return;
   show("quality");
   byId("quality-lead").textContent = `${data.quality.flagged} of ${data.quality.image_sets} image sets are flagged by microsnoop qc: they ` +
     "differ from the rest of their plate. Look at them before they are left out. They are in this report unless a query left them out.";
-  const head = element("tr");
-  ["flag", "plate", "image sets", "ImageNumber"].forEach((text) => head.append(element("th", text)));
-  byId("quality-table").replaceChildren(...(data.quality.flags.length ? [head] : []), ...data.quality.flags.map((one) => {
-    const row = element("tr"), shown = one.images.slice(0, 12).join(", ");
-    [one.flag, one.plate, String(one.count), one.images.length > 12 ? `${shown}, ...` : shown].forEach((text) => row.append(element("td", text)));
-    return row;
+  fillQualityTable("quality-table", ["flag", "plate", "image sets", "ImageNumber"], data.quality.flags.map((one) => {
+    const shown = one.images.slice(0, 12).join(", ");
+    return [one.flag, one.plate, String(one.count), one.images.length > 12 ? `${shown}, ...` : shown];
   }));
+  const objects = data.quality.objects;
+  if (!objects) return;
+  byId("object-quality-lead").textContent = `${objects.flagged} of ${objects.total} objects are flagged: they seem to be no single ` +
+    "whole cells, or lie at the edge of their image.";
+  fillQualityTable("object-quality-table", ["flag", "plate", "objects", "share of the plate"], objects.flags.map((one) => (
+    [one.flag, one.plate, String(one.count), `${(100 * one.count / one.of).toFixed(1)} %`])));
+}
+
+function fillQualityTable(id, names, rows) {
+  const line = (kind, texts) => {
+    const row = element("tr");
+    texts.forEach((text) => row.append(element(kind, text)));
+    return row;
+  };
+  byId(id).replaceChildren(...(rows.length ? [line("th", names)] : []), ...rows.map((texts) => line("td", texts)));
 }
 
 // ---- corrections -----------------------------------------------------------------------------------------------------
@@ -275,7 +287,10 @@ const TABLES = {
     { treatment: name, nearest: other, cosine, rows: members, activity: activityOf(other) }))),
   clusters: () => data.clusters.names.map((name, row) => ({ treatment: name,
     ...Object.fromEntries(data.clusters.names.map((other, column) => [other, data.clusters.cosines[row][column] / 100])) })),
-  quality: () => data.quality.flags.map(({ flag, plate, count, images }) => ({ flag, plate, image_sets: count, images: images.join(" ") })),
+  quality: () => [
+    ...data.quality.flags.map(({ flag, plate, count, images }) => ({ flag, plate, image_sets: count, images: images.join(" "), objects: "", of: "" })),
+    ...(data.quality.objects ? data.quality.objects.flags : []).map(({ flag, plate, count, of }) => (
+      { flag, plate, image_sets: "", images: "", objects: count, of }))],
   corrections: () => data.corrections.map(({ name, replicates, batch, treatments, chance, note }) => ({ correction: name,
     replicates: replicates.value, replicates_low: replicates.low, replicates_high: replicates.high, wells: replicates.rows, treatments,
     batch: batch.value, batch_low: batch.low, batch_high: batch.high, batch_wells: batch.rows, batch_chance: chance, note })),

@@ -105,9 +105,9 @@ def test_images_without_objects_and_crops_without_contrast_are_counted(tmp_path,
     assert report.problems == {"GFP: constant": 1}
     table = table_of(tmp_path / "out")
     bad = table["ImageNumber"].eq(3) & table["ObjectNumber"].eq(1)
-    assert table.loc[bad].filter(like="_GFP").isna().all(axis=None)
+    assert table.loc[bad].filter(regex="_Microsnoop_.*_GFP").isna().all(axis=None)
     assert table.loc[~bad].filter(like="_Microsnoop_").notna().all(axis=None)
-    assert table.loc[bad].filter(like="_DNA").notna().all(axis=None)
+    assert table.loc[bad].filter(regex="_Microsnoop_.*_DNA").notna().all(axis=None)
 
 
 def test_a_plate_without_any_object_leaves_a_table_without_rows(tmp_path, embedder):

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from microsnoop_engine.errors import InputError
-from microsnoop_engine.tables.image_flags import FLAGS, flag_images, groups_too_small, quality_channels
+from microsnoop_engine.tables.image_flags import FLAGS, MIN_GROUP, flag_images, quality_channels
+from microsnoop_engine.tables.plate_deviations import small_groups
 
 
 def qualities(count, seed=0, channel="DNA"):
@@ -78,8 +79,8 @@ def test_few_image_sets_are_not_compared(images):
     few.loc[0, "Image_QC_Sharpness_DNA"] = 1e-6
     few.loc[1, "Image_QC_PercentMaximal_DNA"] = 9.0
     assert flags(few) == {2: "saturated DNA"}
-    assert groups_too_small(few, []) == ["all"]
-    assert groups_too_small(images.head(25), ["Metadata_Plate"]) == ["P2"]
+    assert small_groups(few, [], MIN_GROUP) == ["all"]
+    assert small_groups(images.head(25), ["Metadata_Plate"], MIN_GROUP) == ["P2"]
 
 
 def test_the_threshold(images):
