@@ -192,10 +192,19 @@ def _log_loss(scores: NDArray[np.float64], codes: NDArray[np.intp]) -> float:
 
 
 def _temperature(scores: NDArray[np.float64], codes: NDArray[np.intp]) -> float:
-    """Find the temperature of the smallest log loss."""
+    """Find the temperature of the smallest log loss, with one more row of each class whose label is unknown.
+
+    Without these rows, a few examples that are all told apart would make every probability 1 (Platt 1999, section 2.2).
+    """
     from scipy.optimize import minimize_scalar
 
-    result = minimize_scalar(
-        lambda exponent: _log_loss(scores / np.exp(exponent), codes), bounds=np.log(TEMPERATURES), method="bounded"
-    )
+    classes = scores.shape[1]
+    rows = np.bincount(codes, minlength=classes)[codes, None]
+    targets = (np.eye(classes)[codes] * rows + 1 / classes) / (rows + 1)
+
+    def loss(exponent: float) -> float:
+        probabilities = np.maximum(_softmax(scores / np.exp(exponent)), _SMALLEST)
+        return float(-(targets * np.log(probabilities)).sum(1).mean())
+
+    result = minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded")
     return float(np.exp(result.x))

@@ -5,7 +5,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from microsnoop_engine.classification.classifier import train_classifier
+from microsnoop_engine.classification.classifier import _softmax, _temperature, train_classifier
 from microsnoop_engine.classification.validation import calibration_error, validate
 from microsnoop_engine.errors import InputError
 
@@ -102,3 +102,17 @@ def test_bad_arguments_are_named():
     values[3, 1] = np.nan
     with pytest.raises(InputError, match="`features` has missing"):
         train_classifier(values, labels)
+
+
+def test_a_few_examples_that_are_all_told_apart_leave_doubt():
+    """Where all scores are equally clear, probabilities are those of n rows and one more whose label is unknown."""
+    codes = np.repeat([0, 1, 2], 8)
+    temperature = _temperature(np.eye(3)[codes], codes)
+    assert _softmax(np.eye(3) / temperature).diagonal() == pytest.approx((8 + 1 / 3) / (8 + 1), abs=1e-4)
+    random = np.random.default_rng(0)
+    labels = np.tile(["a", "b"], 107)
+    values = random.normal(size=(214, 60)) + 1.2 * (labels == "a")[:, None] * (np.arange(60) < 10)
+    probabilities = train_classifier(values[:14], labels[:14]).classifier.probabilities(values[14:])
+    right = probabilities[np.arange(200), (labels[14:] == "b").astype(int)]
+    assert 0.7 < (right > 0.5).mean() < 1
+    assert -np.log(right).mean() < 0.6
