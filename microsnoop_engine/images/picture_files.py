@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import ImageError, InputError
 from ..storage.paths import open_header, open_whole, read_bytes
+from . import tiff_files
 from .file_image import COLORS, FileImage, ImageFile, PlaneNumber
 from .orientation import ORIENTATION, upright
 from .palettes import check_palette
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 SUFFIXES: tuple[str, ...] = (".png", ".apng", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
 _PNG = b"\x89PNG\r\n\x1a\n"
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+"""Beginnings of TIFF and BigTIFF, in both byte orders."""
 _FIRST_CHUNK = 16
 """Where the content of the first chunk of a PNG file begins."""
 _GRAY_TYPES = (0, 4)
@@ -43,8 +46,11 @@ _GRAY_MODES = ("1", "L", "I", "F")
 def open_file(path: Path, pixels: bool) -> ImageFile:
     """Open a picture. See `formats.open_file`."""
     with open_header(path) as file:
-        is_png = file.read(len(_PNG)) == _PNG
-    return _Png(path) if is_png else _Picture(path, pixels)
+        start = file.read(len(_PNG))
+    # Pillow reads colors of 16 bits in a TIFF that is called .png as 8 bits
+    if start.startswith(_TIFF):
+        return tiff_files.open_file(path, pixels)
+    return _Png(path) if start == _PNG else _Picture(path, pixels)
 
 
 class _Png(ImageFile):

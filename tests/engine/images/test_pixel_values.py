@@ -128,6 +128,12 @@ def test_four_planes_that_a_library_called_colors(tmp_path):
     assert np.array_equal(read_channels(image_set, ["C4"])[0], FOUR[3])
 
 
+def test_tiff_that_is_called_png(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", FOUR[:3], photometric="rgb", planarconfig="separate")
+    (image_set,) = find_image_sets((tmp_path / "a.tif").rename(tmp_path / "a.png"))
+    assert np.array_equal(read_channels(image_set, ["Red", "Green", "Blue"]), FOUR[:3])
+
+
 @pytest.mark.parametrize("name", ["a.tif", "a.ome.tif", "a.png"])
 @pytest.mark.parametrize("count", [2, 4])
 def test_a_channel_in_place_of_transparency_is_no_transparency(tmp_path, name, count):
