@@ -198,7 +198,14 @@ def _by_layout(
     if not acquisition.planes:
         return None
     log.info("'%s' is read as a plate of %s", folder, LAYOUTS[name].TITLE)
-    image_sets, left_out = group_planes(folder, acquisition.planes, set(images))
+    # an index of Windows may write names in other capitals than the disk
+    spelled = {path.as_posix().lower(): path for path in images}
+    existing = set(images)
+    acquisition.planes = [
+        plane if plane.path in existing else replace(plane, path=spelled.get(plane.path.as_posix().lower(), plane.path))
+        for plane in acquisition.planes
+    ]
+    image_sets, left_out = group_planes(folder, acquisition.planes, existing)
     left_out += [replace(each, path=folder.joinpath(*each.path.parts)) for each in acquisition.left_out]
     known = {plane.path for plane in acquisition.planes} | {each.path for each in acquisition.left_out}
     reason = f"an image that is not of the layout '{name}'"

@@ -50,11 +50,13 @@ def read(folder: Path, images: Sequence[PurePath], others: Sequence[PurePath], c
     for path in filter(is_index, others):
         indexed.add(path.parent)
         _read_index(folder, path, [other for other in others if other.parent == path.parent], acquisition)
+    # an index may lie above its images
+    named = {plane.path.as_posix().lower() for plane in acquisition.planes}
     for path in images:
         match = _NAME.fullmatch(path.name)
         if _CORRECTION.fullmatch(path.name):
             acquisition.left_out.append(LeftOut(path, CORRECTION))
-        elif match and fits(path) and path.parent not in indexed:
+        elif match and fits(path) and path.parent not in indexed and path.as_posix().lower() not in named:
             acquisition.planes.append(
                 AcquiredPlane(
                     path,

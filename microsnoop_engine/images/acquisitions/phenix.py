@@ -47,9 +47,11 @@ def read(folder: Path, images: Sequence[PurePath], others: Sequence[PurePath], c
             acquisition.planes += planes
             if planes:
                 indexed.add(path.parent)
+    # an index may lie above its images
+    named = {plane.path.as_posix().lower() for plane in acquisition.planes}
     for path in images:
         match = _NAME.fullmatch(path.name)
-        if match and path.parent not in indexed:
+        if match and path.parent not in indexed and path.as_posix().lower() not in named:
             acquisition.planes.append(_named_plane(folder, path, match))
     return acquisition
 

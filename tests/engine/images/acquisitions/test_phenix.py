@@ -71,6 +71,16 @@ def test_a_copy_of_some_wells(tmp_path):
     assert {each.reason for each in inputs.left_out} == {"named by the index of the instrument, but not there"}
 
 
+def test_an_index_above_its_images_in_other_capitals(tmp_path):
+    names = [phenix_name(1, 1, 1, 1, channel) for channel in CHANNELS]
+    images = [(f"Images\\{name}", 1, 1, 1, 1, channel) for name, channel in zip(names, CHANNELS, strict=True)]
+    for folder, change in ((tmp_path / "small", str), (tmp_path / "capital", str.upper)):
+        write_images(folder / "Images", *map(change, names))
+        phenix_index(folder / "Index.idx.xml", images, CHANNELS)
+        (image_set,) = find_inputs(folder).image_sets
+        assert [source.path.name for source in image_set.channels.values()] == [*map(change, names)]
+
+
 def test_two_measurements_of_a_plate_stay_two(tmp_path):
     names = [f"P1__{day}-Measurement {n}/Images/{phenix_name(1, 1, 1, 1, 1)}" for n, day in ((1, "05"), (2, "06"))]
     sets = find_inputs(write_images(tmp_path, *names)).image_sets
