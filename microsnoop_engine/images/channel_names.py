@@ -10,10 +10,10 @@ _STAINS = (
     "dapi|hoechst|draq5|fitc|gfp|yfp|cfp|rfp|mcherry|tritc|texas ?red|txred|cy[357]|alexa(?: ?fluor)? ?[0-9]{3}|"
     "af[0-9]{3}|dna|rna|agp|mito|actin|tubulin|phalloidin|phase|bright ?field|green|red|blue"
 )
-# ch1, w2DAPI, DAPI, and d0 of A01f00d0; C01 and D1 may be wells
+# ch1, w2DAPI, DAPI, _c1, and d0 of A01f00d0; C01 and D1 may be wells
 _CHANNEL = re.compile(
     rf"(?<![a-z])(?:(?:ch(?:annel)?|wv)[ _-]?\d{{1,3}}|{_STAINS})(?![a-z0-9])|(?<=[_ ])w\d{{1,2}}(?!\d)[^_/.]*"
-    r"|(?<=\d)[cdw]\d(?!\d)",
+    r"|(?<=\d)[cdw]\d(?!\d)|(?-i:(?<=_)c\d{1,2}(?![\da-z]))",
     re.IGNORECASE,
 )
 

@@ -30,9 +30,19 @@ class Format(Protocol):
 FORMATS: tuple[Format, ...] = (tiff_files, picture_files, czi_files, bioio_files)
 SUFFIXES = tuple(suffix for each in FORMATS for suffix in each.SUFFIXES)
 """Of all image files that can be read."""
+_MAKERS = {
+    ".flex": " of PerkinElmer Opera",
+    ".c01": " of Cellomics",
+    ".mrxs": " of 3DHISTECH",
+    ".bif": " of Ventana",
+    ".dm3": " of Gatan",
+    ".dm4": " of Gatan",
+    **dict.fromkeys((".jp2", ".jxl", ".jxr", ".pgm", ".ppm", ".mrc", ".nrrd", ".mha", ".dcm"), ""),
+}
 UNREAD = {
-    ".flex": "a .flex file of PerkinElmer Opera, which is not read: convert it to OME-TIFF, for example by bfconvert "
-    "of Bio-Formats"
+    suffix: f"a {suffix} file{maker}, which is not read: convert it to OME-TIFF, for example by bfconvert of "
+    "Bio-Formats"
+    for suffix, maker in _MAKERS.items()
 }
 """What files are that hold images and cannot be read, by their suffix."""
 

@@ -70,5 +70,7 @@ def read_npy(path: Path) -> NDArray[Any]:
     if labels.ndim == 3 and len(labels) == 1:
         labels = labels[0]
     if labels.ndim != 2 or labels.dtype.kind not in "uifb" or not labels.size:
-        raise ImageError(f"holds {labels.dtype} of shape {labels.shape}, not the labels of one plane", path)
+        raise ImageError(
+            f"holds {labels.dtype} of shape {labels.shape}, not the labels of one plane: save a stack as TIFF", path
+        )
     return labels

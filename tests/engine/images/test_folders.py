@@ -186,6 +186,7 @@ def test_labels_inside_the_folder_are_no_images(tmp_path):
     [
         ("P_A01f00d0.tif", "P_A01f00d1.tif"),
         ("Pos0/img_000_DAPI_000.tif", "Pos0/img_000_Alexa 488_000.tif"),
+        ("exp_c1_ORG.tif", "exp_c2_ORG.tif"),
         ("exp_w1DAPI_s1.TIF", "exp_w2GFP_s1.TIF"),
         ("Green_VID12_A1_1_2023y05m16d_11h24m.tif", "Phase_VID12_A1_1_2023y05m16d_11h24m.tif"),
     ],
@@ -212,3 +213,14 @@ def test_zarr_in_a_folder_is_named(tmp_path):
     inputs = find_inputs(tmp_path)
     assert len(inputs.image_sets) == 1
     assert [(each.path.name, each.files) for each in inputs.left_out] == [("A.ome.zarr", 1), ("B.zarr", 1)]
+
+
+def test_images_of_formats_that_are_not_read_are_no_other_files(tmp_path):
+    touch(tmp_path, *[f"{n}.tif" for n in range(6)])
+    (tmp_path / "a.jp2").touch()
+    (left_out,) = find_inputs(tmp_path).left_out
+    assert left_out.unexpected
+    assert "a .jp2 file, which is not read: convert it to OME-TIFF" in left_out.reason
+    (tmp_path / "b.C01").touch()
+    with pytest.raises(InputError, match="2 of 6 images in"):
+        find_inputs(tmp_path)
