@@ -30,11 +30,10 @@ cellprofiler-env:
 cellprofiler-window: cellprofiler-env
 	@scripts/make-cellprofiler-window.sh
 
-# Two parts at a time, the longest first; the output of each comes as a whole, where make can do that (4.0)
-test: export OMP_NUM_THREADS = 1
-test: export OMP_WAIT_POLICY = PASSIVE
+# Two parts at a time, one thread each, the longest first; the output of each comes as a whole, where make can do that (4.0)
+SYNC = $(filter --output-sync,$(.FEATURES:output-sync=--output-sync))
 test:
-	@$(MAKE) --no-print-directory --keep-going --jobs=2 $(filter --output-sync,$(.FEATURES:output-sync=--output-sync)) \
+	@OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(MAKE) --no-print-directory --keep-going --jobs=2 $(SYNC) \
 		test-engine test-cellprofiler test-docs test-fiji test-napari lint
 
 test-engine: setup-test
