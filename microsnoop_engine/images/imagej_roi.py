@@ -11,6 +11,8 @@ from roifile import ROI_OPTIONS, ROI_SUBTYPE, ROI_TYPE, ImagejRoi
 
 from .roi_masks import RoiError, RoiMask, StackPosition, fill, oval
 
+GROUP_FOUND = "microsnoop_group"
+"""Property of ROIs with the group that the plugin's *Classify Cells* has set, which no user has given."""
 _NO_AREA = {
     ROI_TYPE.LINE: "a line",
     ROI_TYPE.FREELINE: "a freehand line",
@@ -84,7 +86,7 @@ def roi_mask(roi: ImagejRoi, where: str = "ROI") -> RoiMask:
         composites with curves, whose pixels are not known exactly without ImageJ.
     """
     name = roi.name or ""
-    group = str(roi.group) if roi.group else ""
+    group = str(roi.group) if roi.group and roi.properties.get(GROUP_FOUND) != roi.group else ""
     position = StackPosition(roi.position, roi.c_position, roi.z_position, roi.t_position)
     if refusal := _refusal(roi):
         raise RoiError(f'{where}, "{name}", is {refusal}')

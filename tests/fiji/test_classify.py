@@ -26,6 +26,7 @@ from microsnoop_engine.classification.application import apply_to_table
 from microsnoop_engine.classification.model_file import load_classifier
 from microsnoop_engine.classification.training import train_on_table
 from microsnoop_engine.cli.main import main
+from microsnoop_engine.images.imagej_roi import read_rois
 from microsnoop_engine.images.synthetic import render_field
 
 CLASSIFY = "Classify Cells"
@@ -193,7 +194,7 @@ def test_the_dialog_is_recorded_and_the_line_gives_the_same_classes(java, ij, op
     assert int(opened.getOverlay().size()) == len(first)
 
 
-def test_the_class_is_put_into_the_group_only_when_asked_and_is_no_example(java, ij, opened, cells):
+def test_the_class_is_put_into_the_group_only_when_asked_and_is_no_example(java, ij, opened, cells, tmp_path):
     kinds = cells[2]
     examples = [kind if is_example(kinds, number) else 0 for number, kind in kinds.items()]
     options = "objects=[ROI Manager] channels=DNA clear"
@@ -201,6 +202,8 @@ def test_the_class_is_put_into_the_group_only_when_asked_and_is_no_example(java,
     first = classes_of(results(java))
     found = groups_of(manager_rois(java))
     assert found == [example or {"round": 1, "2": 2}[name] for example, name in zip(examples, first, strict=True)]
+    java.jimport("ij.plugin.frame.RoiManager").getInstance().runCommand("Save", str(tmp_path / "rois.zip"))
+    assert [roi.group for roi in read_rois(tmp_path / "rois.zip")] == [str(example or "") for example in examples]
     ij.log("\\Clear")
     run(ij, options)
     assert classes_of(results(java)) == first
