@@ -52,6 +52,7 @@ def _add_report(commands: Any) -> None:
     parser.add_argument(
         "--corrections", type=path_argument, metavar="TABLE", help="of microsnoop compare-corrections, to be shown"
     )
+    parser.add_argument("--explained", type=path_argument, metavar="TABLE", help="of microsnoop explain, to be shown")
     parser.add_argument(
         "--features",
         default="all",
@@ -114,6 +115,7 @@ def run_report(options: argparse.Namespace) -> int:
         profiles=options.profiles,
         transform=options.transform,
         corrections=options.corrections,
+        explained=options.explained,
         commands=options.commands,
         title=options.title,
     )

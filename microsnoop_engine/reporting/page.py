@@ -57,6 +57,7 @@ def report(
     profiles: str | Path | None = None,
     transform: str | Path | None = None,
     corrections: str | Path | pd.DataFrame | None = None,
+    explained: str | Path | pd.DataFrame | None = None,
     commands: Sequence[str] = (),
     title: str | None = None,
 ) -> Path:
@@ -82,6 +83,8 @@ def report(
         File of the sphering, to show its diagnostics.
     corrections : str, Path or DataFrame, optional
         Result of :func:`.compare_corrections`, to be shown.
+    explained : str, Path or DataFrame, optional
+        Result of :func:`.explain`, to be shown.
     commands : sequence of str
         Command lines that led to the table, to be shown.
     title : str, optional
@@ -100,7 +103,7 @@ def report(
     out = as_path(out)
     if out.suffix not in (".html", ".htm"):
         raise InputError(f"`out`: '{out}' must end in .html")
-    refuse_inputs(out, (table, before, profiles, transform, corrections))
+    refuse_inputs(out, (table, before, profiles, transform, corrections, explained))
     source = open_table(in_memory(table, Path("table")) if isinstance(table, pd.DataFrame) else table, where=where)
     if title is None:
         title = "Screen" if isinstance(table, pd.DataFrame) else as_path(table).stem
@@ -126,6 +129,7 @@ def report(
         title,
         source.provenance,
         None if corrections is None else answers.corrections(corrections),
+        None if explained is None else answers.explained(explained),
     )
     make_folder(out.parent)
     write_atomic(out, page.encode())
@@ -144,6 +148,7 @@ def make_page(
     title: str = "Screen",
     provenance: Provenance = (),
     corrections: list[panels.Panel] | None = None,
+    explained: list[panels.Panel] | None = None,
 ) -> str:
     """Make the page of a screen.
 
@@ -170,6 +175,8 @@ def make_page(
         Weights and precision of its learned features.
     corrections : list of dict, optional
         See :func:`.answers.corrections`.
+    explained : list of dict, optional
+        See :func:`.answers.explained`.
 
     Returns
     -------
@@ -238,6 +245,7 @@ def make_page(
         "activity": answers.activity(after, earlier),
         "clusters": answers.clusters(after),
         "corrections": corrections,
+        "explained": explained,
         "quality": image_quality(profiles),
         "sphering": [
             {
