@@ -36,6 +36,10 @@ _OBJECTS = re.compile(
     r"^(?P<objects>.+?)_(Number_Object_Number|Location_.+|Parent_.+|Children_.+|Microsnoop_E\d{3,}_.+)$"
 )
 _COMPARTMENTS = ("Nuclei", "Nucleus", "Cells", "Cell", "Cytoplasm")
+_DESCRIPTIONS = re.compile(
+    rf"^({'|'.join(_COMPARTMENTS)})_(Counts?|Number|ID|Index|Label|Line|Type|Plate|Well|Site|Batch|Dose)$",
+    re.IGNORECASE,
+)
 # IN Carta's measurements end in the wavelength that they were made on; borders and centers are positions
 _IN_CARTA = re.compile(r"^.+(?<! Max left border)(?<! Max top border)(?<! cg X)(?<! cg Y) wv\d+$")
 _COMPONENT = re.compile(r"^(PC|MUSE)\d+$")
@@ -43,7 +47,7 @@ _NOT_FEATURES = re.compile(rf"^(Metadata_.*|{_KEYS}|{_POSITIONS}|{_IMAGES}|{_RUN
 
 
 def _never_features(column: str) -> bool:
-    return is_quality(column) or _NOT_FEATURES.match(column) is not None
+    return is_quality(column) or any(pattern.match(column) for pattern in (_NOT_FEATURES, _DESCRIPTIONS))
 
 
 def is_microsnoop(column: str) -> bool:
@@ -66,7 +70,7 @@ def is_classical(column: str, objects: Iterable[str] = _COMPARTMENTS) -> bool:
 
     Examples
     --------
-    >>> [is_classical(name) for name in ("Nuclei_AreaShape_Area", "Nuclei_Location_Center_X", "Metadata_Well", "dose")]
+    >>> [is_classical(name) for name in ("Nuclei_AreaShape_Area", "Nuclei_Location_Center_X", "Cell_Count", "dose")]
     [True, False, False, False]
     """
     if is_microsnoop(column) or _never_features(column):
