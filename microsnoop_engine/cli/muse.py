@@ -9,12 +9,14 @@ from typing import Any
 from .options import add_quiet_option, names_argument, path_argument
 from .tables import add_where
 
+ANNDATA = ".h5ad or a modality of MuData (FILE.h5mu/NAME)"
+
 
 def add_muse_command(commands: Any) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser("muse", help="join images with genes of the same cells", description=run_muse.__doc__)
-    parser.add_argument("images", type=path_argument, metavar="IMAGES", help="table of image features, or .h5ad")
-    parser.add_argument("genes", type=path_argument, metavar="RNA", help=".h5ad, or a table with a column per gene")
+    parser.add_argument("images", type=path_argument, metavar="IMAGES", help=f"table of image features, {ANNDATA}")
+    parser.add_argument("genes", type=path_argument, metavar="RNA", help=f"table with a column per gene, {ANNDATA}")
     parser.add_argument(
         "--on",
         type=names_argument,
@@ -28,6 +30,13 @@ def add_muse_command(commands: Any) -> None:
         metavar="WHICH",
         help="of IMAGES: microsnoop, classical, all (default), or a regular expression for the names of columns",
     )
+    parser.add_argument(
+        "--most-genes",
+        type=int,
+        default=2000,
+        metavar="N",
+        help="of counts, as many of the most variable genes enter; 0 for all; default: 2000",
+    )
     parser.add_argument("--objects", metavar="NAME", help="of a CellProfiler export: the object set whose rows to read")
     add_where(parser, "of IMAGES: ")
     parser.add_argument(
@@ -40,7 +49,8 @@ def add_muse_command(commands: Any) -> None:
         type=path_argument,
         default=Path("joint.h5ad"),
         metavar="FILE",
-        help="ends in .h5ad, .parquet, .csv, .csv.gz or .sqlite; default: joint.h5ad",
+        help="ends in .h5mu (images, genes and the joint representation), .h5ad, .parquet, .csv, .csv.gz or .sqlite; "
+        "default: joint.h5ad",
     )
     add_quiet_option(parser)
     parser.set_defaults(run=run_muse)
@@ -57,6 +67,7 @@ def run_muse(options: argparse.Namespace) -> int:
         options.genes,
         options.on,
         features=options.features,
+        most_genes=options.most_genes,
         estimator=MUSE(options.dimension, seed=options.seed),
         objects=options.objects,
         where=options.where,
@@ -69,7 +80,9 @@ def run_muse(options: argparse.Namespace) -> int:
     genes = f"{len(result.genes)} genes ({listing(result.genes)})"
     print(f"joined {len(result.image_features)} features of images and {genes}")
     if result.normalized:
-        print("genes were counts: scaled to the median total of a cell, log(1 + x)")
+        chosen = len(result.genes) < result.measured_genes
+        most = f", the {len(result.genes)} most variable of {result.measured_genes}" if chosen else ""
+        print(f"genes were counts: scaled to the median total of a cell, log(1 + x){most}")
     joint, of_images, of_genes = (result.frame[name].max() for name in CLUSTERS)
     print(f"{joint} clusters of the joint representation; of images {of_images}, of genes {of_genes}")
     print(f"{len(result.frame)} rows, {len(result.features)} features: {options.out}")

@@ -142,8 +142,12 @@ def _add_evaluate(commands: Any) -> None:
     )
     parser.add_argument(
         "--baseline",
-        action="store_true",
-        help="score the number of objects and mean intensities, too, by knn, linear and mlp",
+        nargs="?",
+        type=named_tables,
+        const={},
+        metavar="NAME=TABLE,...",
+        help="score the number of objects and mean intensities, too, by knn, linear and mlp; and these tables of the "
+        "same rows in the same way as TABLE, untrained=untrained_wells.parquet",
     )
     parser.add_argument(
         "--profiles",
@@ -169,6 +173,19 @@ def add_table(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--objects", metavar="NAME", help="of a CellProfiler export: the object set whose rows to read")
     add_where(parser)
+
+
+def named_tables(text: str) -> dict[str, Path]:
+    """Read ``NAME=TABLE,...``; a table without a name is called as its file."""
+    tables: dict[str, Path] = {}
+    for word in names_argument(text):
+        name, separator, table = word.partition("=")
+        path = path_argument(table if separator else word)
+        name = name if separator else path.stem
+        if name in tables:
+            raise argparse.ArgumentTypeError(f"two tables are called {name}: write NAME=TABLE")
+        tables[name] = path
+    return tables
 
 
 def add_where(parser: argparse.ArgumentParser, of: str = "") -> None:
@@ -256,7 +273,8 @@ def run_evaluate(options: argparse.Namespace) -> int:
     from ..tables.evaluation import evaluate
 
     table = options.table
-    if options.profiles and options.baseline:
+    with_baselines = options.baseline is not None
+    if options.profiles and with_baselines:
         from .intensities import with_intensities
 
         table = with_intensities(options.table, options.profiles, options.objects)
@@ -273,7 +291,8 @@ def run_evaluate(options: argparse.Namespace) -> int:
         separator=options.separator,
         objects=options.objects,
         where=options.where,
-        baseline=options.baseline,
+        baseline=with_baselines,
+        baseline_tables=options.baseline,
         out=options.out,
     )
     if options.json:
@@ -284,9 +303,9 @@ def run_evaluate(options: argparse.Namespace) -> int:
         interval = "(no interval)" if score["low"] != score["low"] else f"({score['low']:.3f} to {score['high']:.3f})"
         units = "" if score["unit"] == "rows" else f", interval over {score['units']} {score['unit']}"
         left_out = f", {score['left_out']} left out" if score.get("left_out") else ""
-        of = f"{score['features']:16s} " if options.baseline else ""
+        of = f"{score['features']:16s} " if with_baselines else ""
         print(f"{of}{score['task']:24s} {score['value']:.3f} {interval}  {score['rows']} rows{units}{left_out}")
-    if options.baseline:
+    if with_baselines:
         for name in sorted({"object count", "mean intensity"} - {str(score["features"]) for score in scores}):
             print(f"{name:16s} not scored: no such column that varies, or none of the tasks knn, linear, mlp")
     if options.out:

@@ -1,4 +1,4 @@
-"""Define the commands that show, export and import weights."""
+"""Define the commands that show, export, import and draw weights."""
 
 from __future__ import annotations
 
@@ -30,6 +30,20 @@ def add_weights_commands(commands: Any) -> None:
     export.add_argument("--encoder-only", action="store_true", help="leave out the decoder: half the size")
     export.set_defaults(run=run_weights_export)
     _add_import(actions)
+    untrained = actions.add_parser(
+        "untrained", help="write random weights, to compare with", description=run_weights_untrained.__doc__
+    )
+    untrained.add_argument("like", nargs="?", default=DEFAULT, help="fast (default), base or a .safetensors file")
+    untrained.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
+    untrained.add_argument(
+        "-o",
+        "--out",
+        type=Path,
+        default=Path("untrained.safetensors"),
+        metavar="FILE.safetensors",
+        help="default: untrained.safetensors",
+    )
+    untrained.set_defaults(run=run_weights_untrained)
 
 
 def _add_import(actions: Any) -> None:
@@ -116,6 +130,15 @@ def run_weights_import(options: argparse.Namespace) -> int:
         decoder=not options.encoder_only,
     )
     _print_written(target, card)
+    return 0
+
+
+def run_weights_untrained(options: argparse.Namespace) -> int:
+    """Write random weights for the network of other weights: features that training must beat (evaluate --baseline)."""
+    from ..model.untrained import write_untrained
+
+    _check_suffix(options.out)
+    _print_written(options.out, write_untrained(options.like, options.out, options.seed))
     return 0
 
 

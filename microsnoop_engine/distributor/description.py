@@ -40,8 +40,6 @@ def describe_run(image_sets: Sequence[ImageSet], job: Job, card: Card, precision
         "inputs": digest_of_inputs(image_sets),
         "image sets": len(image_sets),
         **_description(job),
-        # tables of earlier versions lack these columns
-        **({"object quality": True} if job.settings.mode == "cells" else {}),
         "weights": f"{card.name} {card.sha256}",
         "precision": precision,
     }

@@ -39,6 +39,8 @@ log = logging.getLogger(__name__)
 MANIFEST = "manifest.jsonl"
 IMAGE_LIST = "images.csv"
 CSV_TABLE = "profiles.csv"
+QUALITY = "object quality"
+"""Entry of a run whose table has the quality of its objects."""
 PART_BYTES = 64 << 20
 """Size of a part of the table."""
 PART_SECONDS = 60
@@ -343,6 +345,20 @@ def read_manifest(path: Path) -> list[dict[str, Any]]:
             break
         entries.append(entry)
     return entries
+
+
+def begun_without_quality(folder: Path) -> bool:
+    """Return True if a results folder holds rows without the quality of objects, which no others may follow."""
+    path = folder / MANIFEST
+    entries = read_manifest(path) if path_kind(path) else []
+    lacking = any(entry.get("images") for entry in entries[1:]) and QUALITY not in entries[0].get("run", {})
+    if lacking:
+        log.warning(
+            "'%s' was begun by an earlier version and goes on without the quality of objects: to measure it, choose "
+            "another folder",
+            folder,
+        )
+    return lacking
 
 
 def write_csv(folder: Path) -> Path:

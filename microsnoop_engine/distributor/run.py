@@ -35,7 +35,15 @@ from .job import Job, resolve_job
 from .keys import image_set_keys
 from .label_images import shared_folders, with_segmented_labels, write_contact_sheet
 from .output_folder import check_results_folder
-from .results import PART_BYTES, remove_flags, resume_table, write_csv, write_image_list
+from .results import (
+    PART_BYTES,
+    QUALITY,
+    begun_without_quality,
+    remove_flags,
+    resume_table,
+    write_csv,
+    write_image_list,
+)
 from .shards import Shard
 from .summary import ImageSetFailure, RunSummary
 
@@ -282,9 +290,11 @@ def run_job(
             metadata |= dict.fromkeys(OUTLINE_METADATA, str)
         dimension = running.card.dimension * len(job.settings.magnifications)
         names = classical_names(job.channels) if job.classical else ()
-        has_objects = job.settings.mode == "cells"
-        layout = Layout(job.objects, tuple(job.channels), metadata, dimension, tuple(names), has_objects)
+        quality = job.settings.mode == "cells" and not begun_without_quality(folder / shard.folder if shard else folder)
+        layout = Layout(job.objects, tuple(job.channels), metadata, dimension, tuple(names), quality)
         run = describe_run(image_sets, job, running.card, running.precision)
+        if quality:
+            run |= {QUALITY: True}
         if shard:
             run |= {"shard": str(shard)}
             image_sets, folder = shard.of(image_sets), folder / shard.folder

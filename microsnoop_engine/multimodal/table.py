@@ -16,18 +16,23 @@ from ..errors import InputError, listing
 from ..evaluation.clustering import graph_clusters
 from ..evaluation.missing import complete_part
 from ..storage.paths import as_path
-from ..tables.anndata_files import import_anndata, row_names
+from ..tables.anndata_files import as_anndata, import_anndata, read_anndata, row_names
 from ..tables.features import select_features
 from ..tables.formats import is_anndata, open_table, write_table
 from ..tables.joining import KEYS, match_rows
-from ..tables.outputs import check_output
+from ..tables.mudata_files import H5MU, container, import_mudata, is_modality, write_mudata
+from ..tables.outputs import FORMATS, check_output
 from ..tables.source import FeatureTable, TableSource, name_in_errors, read_frame
 from .estimator import MUSE
+from .variable_genes import is_counts, normalize_totals, variable_genes
 
 log = logging.getLogger(__name__)
 
+MOST_GENES = 2000
 NAMES = "obs_names"
 """The names of the rows of AnnData, as a key column."""
+IN_OBSM = "X_muse"
+"""Entry of obsm of MuData that holds the joint representation."""
 CLUSTERS = ("Metadata_Cluster_Joint", "Metadata_Cluster_Images", "Metadata_Cluster_Genes")
 Table = str | Path | pd.DataFrame | TableSource
 
@@ -49,6 +54,8 @@ class JointTable(FeatureTable):
         Numbers of rows that are left out, by the reason.
     normalized : bool
         True if the genes were counts, and were normalized.
+    measured_genes : int
+        Number of genes of the table.
     """
 
     image_features: list[str]
@@ -56,6 +63,7 @@ class JointTable(FeatureTable):
     estimator: MUSE
     left_out: dict[str, int]
     normalized: bool
+    measured_genes: int
 
 
 def muse(
@@ -64,6 +72,7 @@ def muse(
     on: Sequence[str] | None = None,
     *,
     features: str | Sequence[str] = "all",
+    most_genes: int = MOST_GENES,
     estimator: MUSE | None = None,
     objects: str | None = None,
     where: str | None = None,
@@ -71,8 +80,8 @@ def muse(
 ) -> JointTable:
     """Join the images and the genes of cells, or of spots or wells (Bao et al. 2022; Xun et al. 2023).
 
-    Counts of genes are divided by the total of their cell, multiplied by the median total, and enter as log(1 + x).
-    Any other numbers enter as they are.
+    Counts of genes are divided by the total of their cell, multiplied by the median total, and enter as log(1 + x); of
+    many genes, the most variable ones enter (see :func:`.variable_genes`). Any other numbers enter as they are.
 
     Parameters
     ----------
@@ -84,6 +93,8 @@ def muse(
         AnnData. By default these, if both tables are AnnData, or else those of :func:`.combine`.
     features : str or sequence of str
         Of the images; see :func:`.select_features`.
+    most_genes : int
+        Of counts, as many variable genes enter at most; 0 for all.
     estimator : MUSE, optional
         Is fitted. By default one with default settings.
     objects : str, optional
@@ -92,7 +103,8 @@ def muse(
         Query of the rows of the images, by default all (see :func:`.select`).
     out : str or Path, optional
         File to write the result to (see :func:`.write_table`). AnnData has the names of rows, ``obsm`` and ``uns`` of
-        the genes.
+        the genes. MuData (.h5mu) has images and genes of the joined cells as modalities, the joint representation as
+        ``obsm["X_muse"]``, and the clusters as ``obs``.
 
     Returns
     -------
@@ -101,13 +113,15 @@ def muse(
     Raises
     ------
     InputError
-        If rows cannot be matched (see :func:`.combine`), fewer than ten cells have all numbers in both tables, or
-        ``out`` cannot be written.
+        If ``most_genes`` is negative, rows cannot be matched (see :func:`.combine`), fewer than ten cells have all
+        numbers in both tables, or ``out`` cannot be written.
     """
-    if out is not None and check_output(as_path(out), inputs=(images, genes)) == ".h5ad":
-        import_anndata("writing .h5ad files")
-    a, picture_names = _read(images, features, objects, where=where)
-    b, gene_names = _read(genes, None, None, [word.partition("=")[2] or word for word in on or ()])
+    if most_genes < 0:
+        raise InputError(f"`most_genes` is {most_genes}: choose a number of genes, or 0 for all")
+    if out is not None:
+        _check_out(as_path(out), (images, genes))
+    a, picture_names, source_a = _read(images, features, objects, where=where)
+    b, gene_names, source_b = _read(genes, None, None, [word.partition("=")[2] or word for word in on or ()])
     if on is None and NAMES in a and NAMES in b:
         on = [NAMES]
         if all((frame[NAMES] == [str(row) for row in range(len(frame))]).all() for frame in (a, b)):
@@ -119,7 +133,7 @@ def muse(
         rows_a, rows_b = match_rows(a.drop(columns=picture_names), b.drop(columns=gene_names), on)
         left_out = {"images without genes": len(a) - len(rows_a), "genes without images": len(b) - len(rows_b)}
         values = a[picture_names].to_numpy(np.float64)[rows_a], b[gene_names].to_numpy(np.float64)[rows_b]
-        kept, blocks, normalized = _complete(values, (picture_names, gene_names), left_out)
+        kept, blocks, used, normalized = _complete(values, (picture_names, gene_names), most_genes, left_out)
         fitted = (estimator or MUSE()).fit(*blocks)
     rows_a, rows_b = rows_a[kept], rows_b[kept]
     like = genes if is_anndata(genes) else None
@@ -130,10 +144,16 @@ def muse(
     joint = [f"MUSE{number + 1}" for number in range(fitted.dimension)]
     frame = pd.concat([metadata, others, pd.DataFrame(fitted.joint_, columns=joint)], axis=1)
     frame = frame.assign(**dict(zip(CLUSTERS, found, strict=True)))
-    if out is not None:
+    if out is not None and as_path(out).name.lower().endswith(H5MU):
+        modalities = {
+            _modality(images, "images"): _part(images, source_a, a, picture_names, rows_a),
+            _modality(genes, "rna"): _part(genes, source_b, b, gene_names, rows_b),
+        }
+        write_mudata(as_path(out), modalities, frame[list(CLUSTERS)], {IN_OBSM: fitted.joint_})
+    elif out is not None:
         write_table(frame, out, joint, like, rows_b)
     left_out = {reason: count for reason, count in left_out.items() if count}
-    return JointTable(frame, joint, picture_names, gene_names, fitted, left_out, normalized)
+    return JointTable(frame, joint, used[0], used[1], fitted, left_out, normalized, len(gene_names))
 
 
 def _read(
@@ -142,7 +162,7 @@ def _read(
     objects: str | None,
     keys: Sequence[str] = (),
     where: str | None = None,
-) -> tuple[pd.DataFrame, list[str]]:
+) -> tuple[pd.DataFrame, list[str], TableSource]:
     """Read a table and the names of its features, and of AnnData the names of rows; None: all numbers are features."""
     source = open_table(table, objects, where)
     frame = read_frame(source)
@@ -157,15 +177,44 @@ def _read(
     if is_anndata(table) and NAMES not in frame:
         names = row_names(as_path(table))
         frame[NAMES] = names if source.rows is None else np.asarray(names)[source.rows]
-    return frame, chosen
+    return frame, chosen, source
+
+
+def _check_out(out: Path, inputs: tuple[Table, Table]) -> None:
+    """Check that the result can be written, before any work is done."""
+    files = [container(as_path(table)) if isinstance(table, str | Path) else None for table in inputs]
+    ending = check_output(out, (*FORMATS, H5MU), (*inputs, *(file for file in files if file is not None)))
+    if ending == ".h5ad":
+        import_anndata("writing .h5ad files")
+    elif ending == H5MU:
+        import_mudata("writing .h5mu files")
+
+
+def _modality(table: Table, name: str) -> str:
+    """Return the name of a modality: that of the input, if it is one of MuData."""
+    return as_path(table).name if isinstance(table, str | Path) and is_modality(as_path(table)) else name
+
+
+def _part(table: Table, source: TableSource, frame: pd.DataFrame, features: list[str], rows: NDArray[np.intp]) -> Any:
+    """Return rows of a frame that was read as AnnData: as they are if it was AnnData, with all that belongs to them."""
+    if is_anndata(table):
+        part = read_anndata(as_path(table))[rows if source.rows is None else source.rows[rows]]
+        return part.to_memory() if part.isbacked else part.copy()
+    return as_anndata(frame.iloc[rows].reset_index(drop=True), features, provenance=source.provenance)
 
 
 def _complete(
-    values: tuple[NDArray[Any], NDArray[Any]], names: tuple[list[str], list[str]], left_out: dict[str, int]
-) -> tuple[NDArray[np.intp], tuple[NDArray[Any], NDArray[Any]], bool]:
-    """Return the rows with all numbers in both blocks, and the blocks; count the other rows, warn of features."""
+    values: tuple[NDArray[Any], NDArray[Any]],
+    names: tuple[list[str], list[str]],
+    most_genes: int,
+    left_out: dict[str, int],
+) -> tuple[NDArray[np.intp], tuple[NDArray[Any], NDArray[Any]], list[list[str]], bool]:
+    """Return the rows with all numbers in both blocks, the blocks to join, their columns, and whether genes are counts.
+
+    Other rows are counted; a warning names columns with many gaps.
+    """
     rows = np.ones(len(values[0]), bool)
-    blocks = []
+    blocks, used = [], []
     for block, columns, kind in zip(values, names, ("images", "genes"), strict=True):
         complete, known = complete_part(block)
         if not known.all():
@@ -179,36 +228,14 @@ def _complete(
         left_out[f"missing numbers of {kind}"] = int((rows & ~complete).sum())
         rows &= complete
         blocks.append(block[:, known])
+        used.append([name for name, is_known in zip(columns, known, strict=True) if is_known])
     if normalized := is_counts(blocks[1][rows]):
         empty = rows & (np.nansum(blocks[1], axis=1) == 0)
         left_out["no counts of genes"] = int(empty.sum())
         rows &= ~empty
     images, genes = (block[rows] for block in blocks)
-    return np.flatnonzero(rows), (images, log_normalize(genes) if normalized else genes), normalized
-
-
-def is_counts(values: NDArray[Any]) -> bool:
-    """Return True for whole numbers from 0 that are not all 0."""
-    return bool(values.size and values.any() and values.min() >= 0 and (values == np.floor(values)).all())
-
-
-def log_normalize(counts: NDArray[Any]) -> NDArray[np.float64]:
-    """Scale the counts of each cell to the median total, and return log(1 + x).
-
-    Parameters
-    ----------
-    counts : array (n, p)
-        Each cell has some.
-
-    Returns
-    -------
-    array (n, p), float64
-
-    Examples
-    --------
-    >>> np.expm1(log_normalize(np.array([[1, 1], [3, 1]]))).round(6).tolist()
-    [[1.5, 1.5], [2.25, 0.75]]
-    """
-    counts = np.asarray(counts, np.float64)
-    totals = counts.sum(1, keepdims=True)
-    return np.asarray(np.log1p(counts / totals * np.median(totals)))
+    if normalized:
+        genes = normalize_totals(genes)
+        chosen = variable_genes(genes, most_genes or genes.shape[1])
+        genes, used[1] = np.log1p(genes[:, chosen]), [used[1][column] for column in chosen]
+    return np.flatnonzero(rows), (images, genes), used, normalized

@@ -1,4 +1,4 @@
-"""Read and write tables as AnnData (.h5ad, .zarr): features in X, everything else in obs, positions in obsm."""
+"""Read and write tables as AnnData (.h5ad, .zarr, .h5mu): features in X, everything else in obs, positions in obsm."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from ..errors import InputError, MissingExtraError, first_line, listing
 from ..storage.atomic import atomic_path
 from ..storage.paths import path_kind
 from .columns import parse_feature
+from .mudata_files import is_modality, read_modality
 from .provenance import ENTRY, Provenance, as_metadata, from_metadata
 from .source import TableSource, rows_per_chunk
 
@@ -31,6 +32,7 @@ def open_anndata(path: Path) -> TableSource:
     Parameters
     ----------
     path : Path
+        Of a modality of MuData, ``FILE.h5mu/NAME``.
 
     Returns
     -------
@@ -44,7 +46,7 @@ def open_anndata(path: Path) -> TableSource:
     MissingExtraError
         If anndata is not installed.
     """
-    data = _read(path)
+    data = read_anndata(path)
     names = [str(name) for name in data.var_names] if _has_x(data) else []
     if not data.var_names.is_unique and names:
         raise InputError(f"'{path}': var has a name more than once; write it again")
@@ -87,11 +89,21 @@ def row_names(path: Path) -> list[str]:
     MissingExtraError
         If anndata is not installed.
     """
-    return [str(name) for name in _read(path).obs_names]
+    return [str(name) for name in read_anndata(path).obs_names]
 
 
-def _read(path: Path) -> Any:
-    """Open a file; X stays on the disk if it is an .h5ad file."""
+def read_anndata(path: Path) -> Any:
+    """Open a file, or a modality of MuData; X stays on the disk if it is an .h5ad file.
+
+    Raises
+    ------
+    InputError
+        If it is no such file.
+    MissingExtraError
+        If anndata or mudata is not installed.
+    """
+    if is_modality(path):
+        return read_modality(path)
     anndata = import_anndata("reading AnnData")
     try:
         if path_kind(path) == "folder":
@@ -131,17 +143,35 @@ def write_anndata(
     rows: NDArray[np.intp] | None = None,
     provenance: Provenance = (),
 ) -> None:
-    """Write a table as .h5ad; ``var`` holds object set, channel and index of learned features.
+    """Write a table as .h5ad (see :func:`as_anndata`).
 
-    Text is written as plain arrays or categories, which every version of anndata from 0.8 on reads. Missing text,
-    whole numbers and truth values stay what they are.
+    Raises
+    ------
+    MissingExtraError
+        If anndata is not installed.
+    """
+    data = as_anndata(frame, features, like, rows, provenance)
+    with atomic_path(path) as temporary:
+        data.write_h5ad(temporary)
+
+
+def as_anndata(
+    frame: pd.DataFrame,
+    features: Sequence[str],
+    like: Path | None = None,
+    rows: NDArray[np.intp] | None = None,
+    provenance: Provenance = (),
+) -> Any:
+    """Arrange a table as AnnData; ``var`` holds object set, channel and index of learned features.
+
+    Text becomes plain arrays or categories, which every version of anndata from 0.8 on reads. Missing text, whole
+    numbers and truth values stay what they are.
 
     Parameters
     ----------
     frame : DataFrame
     features : sequence of str
         The columns that become X, float32.
-    path : Path
     like : Path, optional
         AnnData that the rows come from: its names of rows, its ``obsm``, ``obsp`` and ``uns`` are kept, and its ``var``
         and ``layers`` if it has all features. What is not kept is named in a warning.
@@ -149,6 +179,10 @@ def write_anndata(
         The number in ``like`` of each row; by default all in their order, if there are as many.
     provenance : Provenance
         Becomes ``uns['microsnoop']``.
+
+    Returns
+    -------
+    AnnData
 
     Raises
     ------
@@ -167,12 +201,11 @@ def write_anndata(
     if len(centers) == 2:
         data.obsm[SPATIAL] = obs[sorted(centers)].to_numpy(np.float32)
     if like is not None:
-        _keep(data, _read(like), features, rows, like)
+        _keep(data, read_anndata(like), features, rows, like)
     data.uns.pop(ENTRY, None)
     if provenance:
         data.uns[ENTRY] = as_metadata(provenance)
-    with atomic_path(path) as temporary:
-        data.write_h5ad(temporary)
+    return data
 
 
 def _variables(features: list[str]) -> pd.DataFrame:

@@ -17,6 +17,7 @@ from ..storage.atomic import atomic_path
 from ..storage.paths import as_path, is_remote, path_kind, read_if_there
 from .conventions import conventional
 from .csv_files import CSV, open_csv
+from .mudata_files import is_modality
 from .outputs import check_output
 from .parquet_files import TABLE, holds_parquet, open_parquet
 from .provenance import Provenance, as_metadata, write_beside
@@ -39,7 +40,8 @@ def open_table(
         A path: an output folder of ``microsnoop profile``; a .parquet or .feather file or a Parquet data set; a .csv,
         .tsv or .txt file, also compressed (.gz, .bz2, .zst); a folder of CellProfiler's ExportToSpreadsheet
         (..Image.csv, ..Nuclei.csv, ..), or of such folders; an SQLite file of its ExportToDatabase or of
-        cytominer-database; AnnData (.h5ad, .zarr). Or a table that is in memory or open already.
+        cytominer-database; AnnData (.h5ad, .zarr); a modality of MuData (``FILE.h5mu/NAME``). Or a table that is in
+        memory or open already.
     objects : str, optional
         Object set of a CellProfiler export whose rows to read; by default the one that all others are parents of
         (such as Cytoplasm).
@@ -66,6 +68,10 @@ def _open(table: str | Path | pd.DataFrame | TableSource, objects: str | None) -
     if isinstance(table, pd.DataFrame):
         return in_memory(table)
     path = as_path(table)
+    if is_modality(path):
+        from .anndata_files import open_anndata
+
+        return conventional(open_anndata(path))
     if path_kind(path) is None:
         raise InputError(f"there is no file or folder '{path}'")
     if path_kind(path / TABLE) == "folder":
@@ -110,10 +116,12 @@ def is_anndata_store(folder: Path) -> bool:
 
 
 def is_anndata(table: object) -> TypeGuard[Path]:
-    """Return True for the path of an AnnData file or store."""
+    """Return True for the path of an AnnData file or store, or of a modality of MuData."""
     if not isinstance(table, str | Path):
         return False
     path = as_path(table)
+    if is_modality(path):
+        return True
     return path.name.lower().endswith(".h5ad") or (path_kind(path) == "folder" and is_anndata_store(path))
 
 

@@ -12,7 +12,7 @@ from microsnoop_engine import MUSE, evaluate, muse
 from microsnoop_engine.cli.main import main
 from microsnoop_engine.errors import InputError, MissingExtraError
 from microsnoop_engine.multimodal.simulation import simulate_cells
-from microsnoop_engine.multimodal.table import log_normalize
+from microsnoop_engine.multimodal.variable_genes import normalize_totals
 
 QUICK = {"dimension": 12, "warmup": 10, "epochs": 20, "renewal": 10, "learning_rate": 2e-3}
 CELLS, FEATURES, GENES = 150, 120, 150
@@ -96,7 +96,7 @@ def test_counts_are_normalized_and_empty_cells_left_out(images, cells):
     assert result.normalized
     assert result.left_out == {"no counts of genes": 1}
     kept = np.arange(CELLS) != 5
-    normal = log_normalize(counts.iloc[kept, :GENES].to_numpy())
+    normal = np.log1p(normalize_totals(counts.iloc[kept, :GENES].to_numpy()))
     np.testing.assert_allclose(np.expm1(normal).sum(1), np.median(counts.iloc[kept, :GENES].sum(axis=1)))
     alone = MUSE(**QUICK).fit(cells.images[kept], normal)
     np.testing.assert_allclose(result.frame[result.features], alone.joint_, atol=1e-5)

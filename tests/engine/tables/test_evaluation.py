@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from microsnoop_engine.cli.main import main
 from microsnoop_engine.errors import InputError
 from microsnoop_engine.evaluation.table import evaluate_frame
 from microsnoop_engine.tables.evaluation import evaluate
@@ -96,3 +97,38 @@ def test_simple_numbers_are_of_rows_that_have_features():
     frame = frame.drop(columns=["Metadata_Object_Count", "Nuclei_Intensity_MeanIntensity_DNA"])
     alone = evaluate(frame, "Metadata_MoA", features="microsnoop", neighbors=3, baseline=True)
     assert {score["features"] for score in alone} == {"8 features"}
+
+
+def test_further_tables_are_scored_as_named_baselines(tmp_path):
+    random = np.random.default_rng(3)
+    frame = screen_of_wells(random)
+    names = [name for name in frame if "Microsnoop" in name]
+    frame.loc[:, names[0]] += 6 * np.unique(frame["Metadata_MoA"], return_inverse=True)[1]
+    weak = frame.assign(**{name: random.normal(size=60) for name in names}).sample(frac=1, random_state=0)
+    weak.to_parquet(tmp_path / "weak.parquet")
+    given = {"untrained": tmp_path / "weak.parquet"}
+    tasks = ("knn", "map")
+    scores = evaluate(frame, "Metadata_MoA", tasks, features="microsnoop", neighbors=3, baseline_tables=given)
+    half = len(scores) // 2
+    assert [score["features"] for score in scores] == ["8 features"] * half + ["untrained"] * half
+    alone = evaluate(weak, "Metadata_MoA", tasks, features="microsnoop", neighbors=3)
+    assert [{**score, "features": "untrained"} for score in alone] == scores[half:]
+    assert scores[0]["low"] > scores[half]["high"]
+    weak.head(50).to_parquet(tmp_path / "weak.parquet")
+    with pytest.raises(InputError, match="baseline 'untrained': its table has 50 rows with Metadata_MoA"):
+        evaluate(frame, "Metadata_MoA", features="microsnoop", neighbors=3, baseline_tables=given)
+
+
+def test_the_command_takes_tables_with_and_without_a_name(tmp_path, capsys):
+    frame = screen_of_wells(np.random.default_rng(4))
+    for name in ("wells", "other"):
+        frame.to_parquet(tmp_path / f"{name}.parquet")
+    table, other = tmp_path / "wells.parquet", tmp_path / "other.parquet"
+    words = ["evaluate", str(table), "--label", "Metadata_MoA", "--features", "microsnoop", "--baseline"]
+    assert main([*words, f"untrained={other},{other}"]) == 0
+    printed = capsys.readouterr().out
+    for name in ("8 features", "object count", "mean intensity", "untrained", "other"):
+        assert f"{name:16s} knn, accuracy" in printed
+    with pytest.raises(SystemExit):
+        main([*words, f"{other},{other}"])
+    assert "two tables are called other" in capsys.readouterr().err
