@@ -47,7 +47,7 @@ _NOT_FEATURES = re.compile(rf"^(Metadata_.*|{_KEYS}|{_POSITIONS}|{_IMAGES}|{_RUN
 
 
 def _never_features(column: str) -> bool:
-    return is_quality(column) or any(pattern.match(column) for pattern in (_NOT_FEATURES, _DESCRIPTIONS))
+    return is_quality(column) or _NOT_FEATURES.match(column) is not None
 
 
 def is_microsnoop(column: str) -> bool:
@@ -73,7 +73,7 @@ def is_classical(column: str, objects: Iterable[str] = _COMPARTMENTS) -> bool:
     >>> [is_classical(name) for name in ("Nuclei_AreaShape_Area", "Nuclei_Location_Center_X", "Cell_Count", "dose")]
     [True, False, False, False]
     """
-    if is_microsnoop(column) or _never_features(column):
+    if is_microsnoop(column) or _never_features(column) or _DESCRIPTIONS.match(column):
         return False
     named = any(pattern.match(column) for pattern in (_MEASUREMENT, _COMPONENT, _IN_CARTA))
     return named or any(column.startswith(f"{name}_") for name in objects)
