@@ -18,9 +18,9 @@ from imagej_host import (
     press,
     results,
     save_hyperstack,
-    wait_for,
     window,
 )
+from waiting import PATIENCE, wait_for
 
 from microsnoop_engine.classification.application import apply_to_table
 from microsnoop_engine.classification.model_file import load_classifier
@@ -432,7 +432,7 @@ def test_batch_mode_and_a_jvm_without_display_give_the_same_classes(batch, jar, 
     environment = {name: value for name, value in os.environ.items() if name != "DISPLAY"}
     environment["MICROSNOOP_PYTHON"] = sys.executable
     arguments = [",".join(map(str, box)) for box in boxes]
-    done = subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=120, env=environment)
+    done = subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=PATIENCE, env=environment)
     assert f"rows {len(boxes)}" in done.stdout, done.stdout + done.stderr
     columns = ["Metadata_Label", "Metadata_Class", "Metadata_Class_Probability_1", "Metadata_Class_Probability_2"]
     first, second = (pd.read_csv(tmp_path / name)[columns] for name in ("batch.csv", "own.csv"))
@@ -455,7 +455,9 @@ def test_the_example_macro_classifies_a_folder(home, cells, classifier, tmp_path
         roiwrite(rois / f"{name}.zip", outlines)
     macro = REPOSITORY / "examples" / "fiji" / "classify_folder.ijm"
     argument = f"{images},{rois},{saved},{tmp_path / 'classes.csv'}"
-    done = subprocess.run(command_of(home, macro, argument), capture_output=True, text=True, timeout=150, cwd=tmp_path)
+    done = subprocess.run(
+        command_of(home, macro, argument), capture_output=True, text=True, timeout=PATIENCE, cwd=tmp_path
+    )
     assert "Classified the outlines of 2 images (2 failed)" in done.stdout, done.stdout + done.stderr
     assert f"Failed: b.tif (there is no {rois}/b.zip)" in done.stdout
     assert "Failed: d.tif (The classifier 'model.safetensors' needs the channels DNA, ER, Actin" in done.stdout
