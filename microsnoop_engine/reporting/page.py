@@ -76,7 +76,7 @@ def report(
     where : str, optional
         Query of the rows to show, by default all (see :func:`.select`); of ``before``, too.
     before : str, Path or DataFrame, optional
-        The same rows before sphering.
+        The same rows before a correction.
     profiles : str or Path, optional
         Results folder of :func:`microsnoop_engine.profile`, to show cells of each row.
     transform : str or Path, optional
@@ -164,7 +164,7 @@ def make_page(
     roles : ColumnRoles
         Roles of its other columns.
     before : DataFrame, optional
-        The same rows before sphering.
+        The same rows before a correction.
     before_features : sequence of str
         Its feature columns, if they have other names (principal components); else those of both tables are compared.
     profiles : Path, optional
@@ -214,7 +214,7 @@ def make_page(
     shown = rows[panels.draw_rows(len(rows))]
     drawn = f"{len(shown):,} of {total:,} rows drawn at random" if len(shown) < len(rows) else sampled
     rows = shown
-    screens = [("Before sphering", earlier), ("After sphering" if earlier else "", after)]
+    screens = [("Before the correction", earlier), ("After the correction" if earlier else "", after)]
     maps = [
         {
             "title": ": ".join(filter(None, (name, drawn or f"{len(rows):,} {after.rows}"))),
@@ -278,7 +278,7 @@ def matching_rows(table: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     table : DataFrame
-        The table before sphering.
+        The table before the correction.
     frame : DataFrame
         The other table.
 

@@ -174,7 +174,7 @@ def quantities(after: Screen, before: Screen | None) -> list[Panel]:
     if COUNT in after.frame:
         numbers = after.frame[COUNT].to_numpy(np.float64)
         entries.append({"name": "Number of objects", "numbers": rounded(numbers), "note": "objects in each well"})
-    for screen, when in ((after, "after sphering" if before else ""), (before, "before sphering")):
+    for screen, when in ((after, "after the correction" if before else ""), (before, "before the correction")):
         distance = screen.distance() if screen else None
         if distance is not None:
             name = f"Distance from controls{', ' if when else ''}{when}"
@@ -241,7 +241,7 @@ def doses(screen: Screen, before: Screen | None = None) -> Panel | None:
 
 
 def replicates(after: Screen, before: Screen | None) -> Panel | None:
-    """Compare the similarity of each treatment's replicates after and before sphering; None without treatments."""
+    """Compare the similarity of each treatment's replicates after and before a correction; None without treatments."""
     results = {}
     for name, screen in (("after", after), ("before", before)):
         if screen is not None and screen.treatment is not None:

@@ -53,7 +53,7 @@ function drawScores() {
       const word = Math.abs(change) < 0.005 ? "" : change > 0 ? "better" : "worse";
       if (word) value.classList.add(word);
       const other = before.counted === counted ? "" : `, ${before.counted}`;
-      card.append(element("div", `before sphering ${before.value.toFixed(2)} ${interval(before)}${other}`, "before"));
+      card.append(element("div", `before the correction ${before.value.toFixed(2)} ${interval(before)}${other}`, "before"));
     }
     card.append(element("div", counted, "before"));
     const chance = score.chance === null ? "" : `; by chance ${score.chance.toFixed(2)}`;
@@ -272,9 +272,9 @@ function drawReplicates() {
   });
   const line = (part, color) => ({ type: "line", x0: part.threshold, x1: part.threshold, y0: 0, y1: 1, yref: "paper",
     line: { color, dash: "dot", width: 1.5 } });
-  const traces = [trace(after, before ? "after sphering" : "replicates", PALETTE[0])], shapes = [line(after, PALETTE[0])];
+  const traces = [trace(after, before ? "after the correction" : "replicates", PALETTE[0])], shapes = [line(after, PALETTE[0])];
   if (before && before.names.length === after.names.length) {
-    traces.unshift(trace(before, "before sphering", "#b8c4d0"));
+    traces.unshift(trace(before, "before the correction", "#b8c4d0"));
     shapes.unshift(line(before, "#b8c4d0"));
   }
   Plotly.newPlot("replicate-plot", traces, layout({

@@ -92,7 +92,10 @@ def test_principal_components_are_compared_with_the_features_before(frame, tmp_p
     before, table, out = tmp_path / "wells.parquet", tmp_path / "pca.parquet", tmp_path / "pca.html"
     assert main(["report", str(table), "--before", str(before), "--label", ROLES.label, "--out", str(out)]) == 0
     found = data_of(out.read_text(encoding="utf-8"))
-    assert [entry["title"] for entry in found["maps"]] == ["Before sphering: 48 wells", "After sphering: 48 wells"]
+    assert [entry["title"] for entry in found["maps"]] == [
+        "Before the correction: 48 wells",
+        "After the correction: 48 wells",
+    ]
     assert found["features"]["names"][0] == "PC1"
     (score,) = found["scores"][:1]
     alone = data_of(make_page(frame, FEATURES, ColumnRoles(label=ROLES.label)))["scores"][0]
