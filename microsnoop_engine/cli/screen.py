@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from .options import Parse, add_out_option, add_quiet_option, field_values, names_argument, path_argument
-from .steps import STEPS
 from .tables import TABLE_HELP, add_where
 
 RUN_HELP = """The file has a section for each step, with the options of that command:
@@ -22,7 +21,8 @@ RUN_HELP = """The file has a section for each step, with the options of that com
   report:    {title: My screen}
 
 All sections may be left out. Their order is always
-  {steps}.
+  illumination, profile, qc, classify, explain, aggregate, normalize, select-features, activity,
+  compare-corrections, sphere, correct, evaluate, report.
 Each step takes the table of the step before it; without 'profile', 'table: FILE' is the first table. 'out: FOLDER' is
 the folder of the results (default: results). A finished step is repeated only if its options or its input changed."""
 
@@ -49,7 +49,7 @@ def _add_report(commands: Any) -> None:
     add_out_option(parser, "report.html", "FILE.html")
     add_where(parser)
     parser.add_argument("--title", help="default: the name of the table")
-    parser.add_argument("--before", type=path_argument, metavar="TABLE", help="the same rows before sphering")
+    parser.add_argument("--before", type=path_argument, metavar="TABLE", help="the same rows before a correction")
     parser.add_argument(
         "--profiles", type=path_argument, metavar="FOLDER", help="of microsnoop profile: shows cells of each row"
     )
@@ -102,7 +102,7 @@ def _add_run(commands: Any, parse: Parse) -> None:
         "run",
         help="run a whole screen from one file, from its images to its report",
         description=run_run.__doc__,
-        epilog=RUN_HELP.replace("{steps}", _in_lines([kind.name for kind in STEPS])),
+        epilog=RUN_HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("file", type=Path, metavar="SCREEN.yaml")
@@ -110,14 +110,8 @@ def _add_run(commands: Any, parse: Parse) -> None:
     parser.set_defaults(run=partial(run_run, parse=parse))
 
 
-def _in_lines(names: list[str]) -> str:
-    """Write the names of the steps, to fit below each other in the help."""
-    half = len(names) // 2
-    return ", ".join(names[:half]) + ",\n  " + ", ".join(names[half:])
-
-
 def run_report(options: argparse.Namespace) -> int:
-    """Write one HTML file, readable without network: maps before and after sphering, plates, doses, scores, cells."""
+    """Write one HTML file that needs no network: maps before and after a correction, plates, doses, scores, cells."""
     from ..reporting.page import report
     from ..reporting.roles import ColumnRoles
 

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ..errors import InputError
 from .options import names_argument, path_argument
 
 TABLE_HELP = (
@@ -76,9 +77,15 @@ def _add_aggregate(commands: Any) -> None:
 
 def _add_combine(commands: Any) -> None:
     parser = commands.add_parser(
-        "combine", help="join two tables of the same objects or wells", description=run_combine.__doc__
+        "combine", help="join tables of the same objects or wells", description=run_combine.__doc__
     )
-    parser.add_argument("tables", nargs=2, type=path_argument, metavar="TABLE", help=TABLE_HELP)
+    parser.add_argument(
+        "tables",
+        nargs="+",
+        type=path_argument,
+        metavar="TABLE",
+        help=f"two tables: {TABLE_HELP}; with --match overlap two or more results folders",
+    )
     parser.add_argument(
         "--on",
         type=names_argument,
@@ -87,9 +94,10 @@ def _add_combine(commands: Any) -> None:
     )
     parser.add_argument(
         "--match",
-        choices=("keys", "location"),
+        choices=("keys", "location", "overlap"),
         default="keys",
-        help="keys (default), or location: join the objects of an image by their centers",
+        help="keys (default); location: join the objects of an image by their centers; overlap: join cells with their "
+        "nuclei, cytoplasm, ... of runs of the same images, by the pixels that their label images share",
     )
     parser.add_argument(
         "--tolerance",
@@ -213,19 +221,27 @@ def run_aggregate(options: argparse.Namespace) -> int:
 
 
 def run_combine(options: argparse.Namespace) -> int:
-    """Join two tables, such as Microsnoop's and CellProfiler's columns, on their keys."""
+    """Join tables, such as Microsnoop's and CellProfiler's columns, or those of cells, nuclei and cytoplasm."""
+    from ..distributor.compartments import combine_compartments
     from ..tables.joining import combine
 
-    first, second = options.tables
-    result = combine(
-        first,
-        second,
-        options.on,
-        match=options.match,
-        tolerance=options.tolerance,
-        objects=options.objects,
-        out=options.out,
-    )
+    if options.match == "overlap":
+        if options.on or options.objects:
+            raise InputError("`on` and `objects` do not go with `match` overlap, which joins results folders")
+        result = combine_compartments(options.tables, options.out)
+    elif len(options.tables) != 2:
+        raise InputError(f"{len(options.tables)} tables: name two, or join several object sets by `match` overlap")
+    else:
+        first, second = options.tables
+        result = combine(
+            first,
+            second,
+            options.on,
+            match=options.match,
+            tolerance=options.tolerance,
+            objects=options.objects,
+            out=options.out,
+        )
     for path, count in zip(options.tables, result.unmatched, strict=True):
         if count:
             say(options, f"{count} rows of {path} have no partner and are left out")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from ..images.image_set_file import CONTACT_SHEET, LABEL_FOLDER
 from ..images.label_files import place_ending
 from ..images.planes import read_plane
 from ..storage.atomic import write_atomic
-from ..storage.paths import is_remote, make_folder, path_kind
+from ..storage.paths import as_path, is_remote, make_folder, path_kind
+from .job import Job
 
 _FIELDS = 6
 _COLUMNS = 3
@@ -71,6 +73,30 @@ def label_path(folder: Path, image_set: ImageSet, channel: str, shared: int) -> 
     source = image_set.channels[channel]
     name = source.path.stem.removesuffix(".ome") + place_ending(image_set, channel)
     return folder.joinpath(LABEL_FOLDER, *_parts(source.path.parent)[shared:], f"{name}_labels.tif")
+
+
+def with_segmented_labels(image_sets: Sequence[ImageSet], job: Job) -> list[ImageSet]:
+    """Replace the label images of the objects of a job by those that it segments, as far as it saves them.
+
+    Parameters
+    ----------
+    image_sets : sequence of ImageSet
+    job : Job
+
+    Returns
+    -------
+    list of ImageSet
+    """
+    if not job.segment or not job.segment_channel:
+        return list(image_sets)
+    found = []
+    for each in image_sets:
+        labels = {name: source for name, source in each.labels.items() if name != job.objects}
+        if job.results and job.segment_channel in each.channels:
+            path = label_path(as_path(job.results), each, job.segment_channel, job.shared_folders)
+            labels[job.objects] = PlaneSource(path)
+        found.append(replace(each, labels=labels))
+    return found
 
 
 def _parts(folder: Path) -> tuple[str, ...]:

@@ -33,7 +33,7 @@ from .executors.local import LocalExecutor
 from .executors.machine import default_memory
 from .job import Job, resolve_job
 from .keys import image_set_keys
-from .label_images import shared_folders, write_contact_sheet
+from .label_images import shared_folders, with_segmented_labels, write_contact_sheet
 from .output_folder import check_results_folder
 from .results import PART_BYTES, remove_flags, resume_table, write_csv, write_image_list
 from .shards import Shard
@@ -292,7 +292,7 @@ def run_job(
             summary = RunSummary(folder, job, dimension, len(image_sets), writer.done, resumed=len(writer.done))
             if diameter:
                 write_diameter(shared, diameter)
-            write_image_sets(folder, image_sets, job.channels)
+            write_image_sets(folder, with_segmented_labels(image_sets, job), job.channels)
             write_left_out(folder, left_out)
             missing = MissingNumbers(names)
             remaining = [image_set for image_set in image_sets if image_set.number not in writer.done]

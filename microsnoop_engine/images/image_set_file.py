@@ -27,7 +27,7 @@ def write_image_sets(folder: Path, image_sets: Sequence[ImageSet], channels: Seq
     folder : Path
         Where the table of profiles is.
     image_sets : sequence of ImageSet
-        Their numbers and channels are written, with absolute paths.
+        Their numbers, channels and label images are written, with absolute paths.
     channels : sequence of str
         The channels that were measured.
 
@@ -40,6 +40,7 @@ def write_image_sets(folder: Path, image_sets: Sequence[ImageSet], channels: Seq
         {
             "number": image_set.number,
             "channels": {name: _fields(source) for name, source in image_set.channels.items()},
+            "labels": {name: _fields(source) for name, source in image_set.labels.items()},
         }
         for image_set in image_sets
     ]
@@ -58,7 +59,7 @@ def read_image_sets(folder: Path) -> tuple[dict[int, ImageSet], list[str]]:
     Returns
     -------
     image_sets : dict of int to ImageSet
-        By their number, without labels and metadata.
+        By their number, without metadata; without labels where an earlier version wrote the file.
     channels : list of str
         The channels that were measured.
 
@@ -74,7 +75,9 @@ def read_image_sets(folder: Path) -> tuple[dict[int, ImageSet], list[str]]:
         content = json.loads(read_bytes(path))
         image_sets = {
             entry["number"]: ImageSet(
-                entry["number"], {name: _plane_source(source) for name, source in entry["channels"].items()}
+                entry["number"],
+                {name: _plane_source(source) for name, source in entry["channels"].items()},
+                {name: _plane_source(source) for name, source in entry.get("labels", {}).items()},
             )
             for entry in content["image_sets"]
         }

@@ -48,20 +48,20 @@ _OF_THE_IMAGE = ("File", "FileName", "Image_FileName", "PathName", "URL", "MD5Di
 
 @dataclass(frozen=True)
 class CombinedTable(FeatureTable):
-    """Two tables side by side.
+    """Tables side by side.
 
     Attributes
     ----------
     frame : DataFrame
-        Rows that both have. Columns that both have are taken from the first.
+        Rows that all have. Columns that several have are taken from the first.
     features : list of str
-    unmatched : tuple of two int
-        Numbers of rows of the first and of the second table that the other one lacks.
+    unmatched : tuple of int
+        Of each table, the number of rows that another one lacks.
     distance : float or None
         Largest distance in pixels between the centers of a row in both tables; None if not both hold centers.
     """
 
-    unmatched: tuple[int, int]
+    unmatched: tuple[int, ...]
     distance: float | None = None
 
 

@@ -163,6 +163,13 @@ def test_a_step_is_outdated_by_every_file_that_it_reads(tmp_path):
     assert set(files) <= reads["report"]
 
 
+def test_the_help_lists_the_steps_in_their_order(capsys):
+    with pytest.raises(SystemExit):
+        main(["run", "--help"])
+    names = ", ".join(kind.name for kind in STEPS)
+    assert names in " ".join(capsys.readouterr().out.split())
+
+
 @pytest.mark.parametrize("name", ["screen.yaml", "screen-all-steps.yaml"])
 def test_the_examples_can_be_run(name):
     path = Path(__file__).parents[3] / "examples" / name
