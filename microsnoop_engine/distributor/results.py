@@ -345,6 +345,13 @@ def read_manifest(path: Path) -> list[dict[str, Any]]:
     return entries
 
 
+def earlier_run(folder: Path) -> dict[str, Any] | None:
+    """Return the description of the run whose rows a results folder holds; None where it holds none."""
+    entries = read_manifest(folder / MANIFEST) if path_kind(folder / MANIFEST) == "file" else []
+    run: dict[str, Any] | None = entries[0].get("run") if any(entry.get("images") for entry in entries[1:]) else None
+    return run
+
+
 def write_csv(folder: Path) -> Path:
     """Write the table of a results folder as ``profiles.csv`` beside it, part by part.
 
