@@ -40,7 +40,10 @@ def add_quality_command(commands: Any) -> None:
     )
     parser.add_argument("--objects", metavar="NAME", help="of CellProfiler exports: the object set whose rows to read")
     parser.add_argument(
-        "--out", type=path_argument, metavar="FILE", help=f"of a table: the same with the flags of its rows; {OUT_HELP}"
+        *("-o", "--out"),
+        type=path_argument,
+        metavar="FILE",
+        help=f"of a table: the same with the flags of its rows; {OUT_HELP}",
     )
     parser.set_defaults(run=run_qc)
 
@@ -77,7 +80,7 @@ def _flag_images(options: argparse.Namespace, path: Path) -> None:
     from ..tables.csv_files import open_csv
     from ..tables.image_flags import FLAGS, MIN_GROUP, THRESHOLD, flag_images, flagged_numbers
     from ..tables.plate_deviations import small_groups
-    from ..tables.selection import IMAGE_QUALITY
+    from ..tables.run_files import IMAGE_QUALITY
     from ..tables.source import read_frame
 
     images = read_frame(open_csv(path))
@@ -104,7 +107,7 @@ def _flag_objects_of_run(options: argparse.Namespace) -> None:
     from ..tables.columns import OBJECT_NUMBER
     from ..tables.formats import open_table
     from ..tables.object_flags import OBJECT_FLAGS
-    from ..tables.selection import FLAGGED_OBJECTS
+    from ..tables.run_files import FLAGGED_OBJECTS
 
     source = open_table(options.input)
     if OBJECT_NUMBER not in source.columns or not any("_QC_" in name for name in source.columns):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ..tables.parquet_files import TABLE
-from ..tables.selection import IMAGE_QUALITY
+from ..tables.run_files import FLAGGED_OBJECTS, IMAGE_QUALITY, TABLE
 
 ALL_ROWS = "all"
 """Control rows of a screen without controls."""
@@ -81,7 +80,11 @@ STEPS = (
         takes=("illumination",),
         resumes=True,
     ),
-    StepKind("qc", "profiles", ((None, f"profiles/{IMAGE_QUALITY}", "quality"),)),
+    StepKind(
+        "qc",
+        "profiles",
+        ((None, f"profiles/{IMAGE_QUALITY}", "quality"), (None, f"profiles/{FLAGGED_OBJECTS}", "flagged")),
+    ),
     StepKind(
         "classify",
         "table",

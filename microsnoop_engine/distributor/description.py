@@ -13,13 +13,17 @@ from ..modes.settings import CropSettings
 from .job import Job
 from .keys import digest_of_inputs
 
+OBJECT_QUALITY = "object quality"
+"""Says that a table has the quality of its objects; tables of earlier versions lack these columns."""
 _NOT_COMPARED = ("results", "shared_folders")
 """Parts of a job that change no number."""
 _OTHER_BEFORE = ("normalize", "scale")
 """Settings without which earlier versions did something else than the default now does."""
 
 
-def describe_run(image_sets: Sequence[ImageSet], job: Job, card: Card, precision: str) -> dict[str, Any]:
+def describe_run(
+    image_sets: Sequence[ImageSet], job: Job, card: Card, precision: str, object_quality: bool = False
+) -> dict[str, Any]:
     """Describe a run: all but its inputs must not change when it is continued.
 
     Parameters
@@ -30,6 +34,8 @@ def describe_run(image_sets: Sequence[ImageSet], job: Job, card: Card, precision
         Card of the weights.
     precision : str
         Precision in which the network computes.
+    object_quality : bool
+        The table has the quality of its objects.
 
     Returns
     -------
@@ -40,6 +46,7 @@ def describe_run(image_sets: Sequence[ImageSet], job: Job, card: Card, precision
         "inputs": digest_of_inputs(image_sets),
         "image sets": len(image_sets),
         **_description(job),
+        **({OBJECT_QUALITY: True} if object_quality else {}),
         "weights": f"{card.name} {card.sha256}",
         "precision": precision,
     }

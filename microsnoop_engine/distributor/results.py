@@ -28,9 +28,9 @@ from ..storage.locks import FolderLock, folder_lock
 from ..storage.paths import files_in, make_folder, path_kind, read_bytes, read_if_there, remove
 from ..tables.columns import IMAGE_NUMBER, METADATA
 from ..tables.layout import Layout
-from ..tables.parquet_files import TABLE, open_parquet, read_table, table_files
+from ..tables.parquet_files import open_parquet, read_table, table_files
 from ..tables.provenance import write_beside
-from ..tables.selection import FLAGGED_OBJECTS, IMAGE_QUALITY
+from ..tables.run_files import FLAGGED_OBJECTS, IMAGE_QUALITY, TABLE
 from .description import differing_settings
 from .keys import Key
 
@@ -39,8 +39,6 @@ log = logging.getLogger(__name__)
 MANIFEST = "manifest.jsonl"
 IMAGE_LIST = "images.csv"
 CSV_TABLE = "profiles.csv"
-QUALITY = "object quality"
-"""Entry of a run whose table has the quality of its objects."""
 PART_BYTES = 64 << 20
 """Size of a part of the table."""
 PART_SECONDS = 60
@@ -347,18 +345,11 @@ def read_manifest(path: Path) -> list[dict[str, Any]]:
     return entries
 
 
-def begun_without_quality(folder: Path) -> bool:
-    """Return True if a results folder holds rows without the quality of objects, which no others may follow."""
-    path = folder / MANIFEST
-    entries = read_manifest(path) if path_kind(path) else []
-    lacking = any(entry.get("images") for entry in entries[1:]) and QUALITY not in entries[0].get("run", {})
-    if lacking:
-        log.warning(
-            "'%s' was begun by an earlier version and goes on without the quality of objects: to measure it, choose "
-            "another folder",
-            folder,
-        )
-    return lacking
+def earlier_run(folder: Path) -> dict[str, Any] | None:
+    """Return the description of the run whose rows a results folder holds; None where it holds none."""
+    entries = read_manifest(folder / MANIFEST) if path_kind(folder / MANIFEST) == "file" else []
+    run: dict[str, Any] | None = entries[0].get("run") if any(entry.get("images") for entry in entries[1:]) else None
+    return run
 
 
 def write_csv(folder: Path) -> Path:

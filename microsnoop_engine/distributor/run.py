@@ -26,7 +26,7 @@ from ..storage.paths import as_path
 from ..tables.layout import Layout, metadata_types
 from .choosing import choose_image_sets
 from .compute import ComputeSettings
-from .description import describe_run
+from .description import OBJECT_QUALITY, describe_run
 from .diameter import find_diameter, read_diameter, write_diameter
 from .executors.executor import ExecutorFactory
 from .executors.local import LocalExecutor
@@ -35,15 +35,7 @@ from .job import Job, resolve_job
 from .keys import image_set_keys
 from .label_images import shared_folders, with_segmented_labels, write_contact_sheet
 from .output_folder import check_results_folder
-from .results import (
-    PART_BYTES,
-    QUALITY,
-    begun_without_quality,
-    remove_flags,
-    resume_table,
-    write_csv,
-    write_image_list,
-)
+from .results import PART_BYTES, earlier_run, remove_flags, resume_table, write_csv, write_image_list
 from .shards import Shard
 from .summary import ImageSetFailure, RunSummary
 
@@ -290,11 +282,9 @@ def run_job(
             metadata |= dict.fromkeys(OUTLINE_METADATA, str)
         dimension = running.card.dimension * len(job.settings.magnifications)
         names = classical_names(job.channels) if job.classical else ()
-        quality = job.settings.mode == "cells" and not begun_without_quality(folder / shard.folder if shard else folder)
-        layout = Layout(job.objects, tuple(job.channels), metadata, dimension, tuple(names), quality)
-        run = describe_run(image_sets, job, running.card, running.precision)
-        if quality:
-            run |= {QUALITY: True}
+        rated = job.settings.mode == "cells" and _rates_objects(folder / shard.folder if shard else folder)
+        layout = Layout(job.objects, tuple(job.channels), metadata, dimension, tuple(names), rated)
+        run = describe_run(image_sets, job, running.card, running.precision, rated)
         if shard:
             run |= {"shard": str(shard)}
             image_sets, folder = shard.of(image_sets), folder / shard.folder
@@ -326,6 +316,19 @@ def run_job(
                 if remaining:
                     remove_flags(folder)
     return summary
+
+
+def _rates_objects(folder: Path) -> bool:
+    """Return False for a folder of an earlier version, whose rows lack the quality of objects; all rows are alike."""
+    before = earlier_run(folder)
+    if before is None or OBJECT_QUALITY in before:
+        return True
+    log.warning(
+        "'%s' was begun by an earlier version, without the quality of objects: it is continued without; to have it, "
+        "measure into another folder",
+        folder,
+    )
+    return False
 
 
 def _check_list(**arguments: object) -> None:

@@ -11,7 +11,7 @@ from ..tables.columns import PLATE
 from ..tables.csv_files import open_csv
 from ..tables.image_flags import flagged_numbers
 from ..tables.object_flags import count_object_flags, read_flagged_objects
-from ..tables.selection import FLAGGED_OBJECTS, IMAGE_QUALITY
+from ..tables.run_files import FLAGGED_OBJECTS, IMAGE_QUALITY
 from ..tables.source import read_frame
 from .panels import Panel
 

@@ -19,8 +19,9 @@ from .conventions import conventional
 from .csv_files import CSV, open_csv
 from .mudata_files import is_modality
 from .outputs import check_output
-from .parquet_files import TABLE, holds_parquet, open_parquet
+from .parquet_files import holds_parquet, open_parquet
 from .provenance import Provenance, as_metadata, write_beside
+from .run_files import TABLE
 from .selection import select
 from .source import TableSource, in_memory
 

@@ -138,10 +138,12 @@ def test_the_folder_of_another_run_is_refused(tmp_path, embedder, change, messag
     assert table_of(tmp_path / "out").equals(before)
 
 
-def test_the_folder_of_an_earlier_version_is_continued(tmp_path, embedder):
-    """Earlier versions had no `where`, `classical` and `segment_pixel_size`; they do nothing unless they are set."""
+def test_the_folder_of_an_earlier_version_is_continued(tmp_path, embedder, monkeypatch, caplog):
+    """Settings that it had not do nothing unless they are set; columns that it had not stay away."""
     sets = from_load_data(write_screen(tmp_path, 3))
-    run_job(sets[:2], JOB, embedder, tmp_path / "out")
+    with monkeypatch.context() as earlier:
+        earlier.setattr("microsnoop_engine.distributor.run._rates_objects", lambda folder: False)
+        run_job(sets[:2], JOB, embedder, tmp_path / "out")
     manifest = tmp_path / "out" / "manifest.jsonl"
     first, *parts = manifest.read_text().splitlines(keepends=True)
     run = json.loads(first)["run"]
@@ -151,6 +153,10 @@ def test_the_folder_of_an_earlier_version_is_continued(tmp_path, embedder):
         run_job(sets, replace(JOB, classical=True), embedder, tmp_path / "out")
     summary = run_job(sets, JOB, embedder, tmp_path / "out")
     assert (summary.resumed, sorted(summary.images)) == (2, [1, 2, 3])
+    assert "was begun by an earlier version, without the quality of objects" in caplog.text
+    table = table_of(tmp_path / "out")
+    assert (len(table), table.isna().sum().sum()) == (6, 0)
+    assert not [name for name in table if "_QC_" in name]
 
 
 def test_only_what_changed_is_measured_again(tmp_path, embedder):
