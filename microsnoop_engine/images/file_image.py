@@ -77,12 +77,16 @@ class ImageFile:
         The images in the file; thumbnails and lower resolutions are left out.
     own : sequence of (int, PlaneNumber)
         If the file is one of several that hold the images: image and number of the planes that lie in it itself.
+    homes : sequence of str
+        If several images lie in several files: the name of the file with the first plane of each image; empty if it is
+        this one.
     set_identity : str
         The same for all files that hold the images together; empty if this file holds them alone.
     """
 
     images: Sequence[FileImage] = ()
     own: Sequence[tuple[int, PlaneNumber]] = ()
+    homes: Sequence[str] = ()
     set_identity: str = ""
 
     def __enter__(self) -> ImageFile:

@@ -114,7 +114,7 @@ def read_plane(
     """
     position = position or Position()
     with open_file(path) as file:
-        position = _color_or_channel(file, frame, position)
+        position = _color_or_channel(file, frame, _in_own_series(file, position))
         series, numbers = _planes_chosen(file, frame, position, path)
         image = file.images[series]
         color = None if image.palette and not intensities else _color(image, position.color, path)
@@ -184,13 +184,18 @@ def _planes_chosen(file: ImageFile, frame: int | None, position: Position, path:
     return series, [PlaneNumber(channel, plane, time) for plane in depths_chosen(image, position, path)]
 
 
+def _in_own_series(file: ImageFile, position: Position) -> Position:
+    """Take the only image of which a file of a set holds planes itself."""
+    series = {series for series, _ in file.own}
+    return replace(position, series=series.pop()) if position.series is None and len(series) == 1 else position
+
+
 def _place_in_set(file: ImageFile, position: Position) -> Position:
-    """Fill in the image, channel and time that all planes of a file of a set share."""
-    own = [each for each in file.own if position.series in (None, each[0])]
-    series, channels, times = ({*values} for values in zip(*((s, n.channel, n.time) for s, n in own), strict=True))
+    """Fill in the channel and time that all planes of a file of a set share."""
+    own = [number for series, number in file.own if position.series in (None, series)]
+    channels, times = {number.channel for number in own}, {number.time for number in own}
     return replace(
         position,
-        series=series.pop() if len(series) == 1 else position.series,
         channel=channels.pop() if len(channels) == 1 else None,
         time=times.pop() if position.time is None and len(times) == 1 else position.time,
     )

@@ -222,6 +222,8 @@ def _recognize(path: Path) -> tuple[Path, str]:
         return path, FILE
     if path.suffix.lower() in UNREAD:
         raise InputError(f"'{path}' is {UNREAD[path.suffix.lower()]}")
+    if path.name.lower().endswith(".companion.ome"):
+        raise InputError(f"'{path}' holds the metadata of OME-TIFF files: use their folder, or one of them")
     raise InputError(f"'{path}' is no input: use a LoadData .csv, a folder, an image ({', '.join(SUFFIXES)}) or a .npz")
 
 

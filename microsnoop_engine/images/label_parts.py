@@ -122,6 +122,12 @@ def check_parts(plane: NDArray[np.integer[Any]], found: LabelParts) -> None:
             "labels have in-between values at the edges of objects, as after JPEG or resizing with interpolation (or "
             "these are intensities): save the label image as TIFF or PNG, and resize it by the nearest neighbor"
         )
+    if full and numbers.size == numbers[-1] and found.scattered.size:
+        raise InputError(
+            f"labels have {8 * plane.dtype.itemsize} bits, all numbers up to {numbers[-1]} are used, and "
+            f"{found.scattered.size} of them twice (such as {found.scattered[0]}): more objects than numbers, save the "
+            f"label image with {16 * plane.dtype.itemsize} bits"
+        )
     if 2 * found.scattered.size >= numbers.size:
         raise InputError(
             f"labels are classes, not objects: {found.scattered.size} of {numbers.size} numbers lie in unconnected "

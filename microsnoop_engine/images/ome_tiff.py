@@ -44,12 +44,13 @@ class OmeTiff(ImageFile):
         self.images = [self._with_colors(each) for each in self._ome]
         if several:
             members = {where.uuid or where.file for each in self._ome for where in each.planes.values()}
+            self.homes = [_home(each) for each in self._ome] if len(self._ome) > 1 else [""]
             self.set_identity = " ".join([str(path.parent), *sorted(members)])
             places = [
                 (location.page, image, number)
                 for image, each in enumerate(self._ome)
                 for number, location in each.planes.items()
-                if self._is_own(location.file)
+                if self._is_own(location)
             ]
             self.own = [(image, number) for _, image, number in sorted(places)]
 
@@ -63,7 +64,7 @@ class OmeTiff(ImageFile):
         what = f"channel {number.channel}, depth {number.plane}, time {number.time} of image {image}"
         if location is None:
             raise ImageError(f"lacks a plane that its metadata announce: {what}", self._path)
-        if self._is_own(location.file):
+        if self._is_own(location):
             return self._read_page(self._tiff, self._path, location.page, image, intensities)
         import tifffile
 
@@ -71,11 +72,14 @@ class OmeTiff(ImageFile):
         with tifffile.TiffFile(open_whole(path)) as tiff:
             return self._read_page(tiff, path, location.page, image, intensities)
 
-    def _is_own(self, file: str) -> bool:
-        return file in ("", self._path.name)
+    def _is_own(self, location: PlaneLocation) -> bool:
+        # the UUID of this file is a blank name; another one is that of a file whose name this one took
+        return not location.file or (
+            location.file == self._path.name and not (location.uuid and self._uuid and location.uuid != self._uuid)
+        )
 
     def _with_colors(self, each: OmeImage) -> FileImage:
-        own = next((where for where in each.planes.values() if self._is_own(where.file)), None)
+        own = next((where for where in each.planes.values() if self._is_own(where)), None)
         if own is None or own.page >= len(self._tiff.pages):
             return each.image
         colors = color_names(self._tiff.pages[own.page].aspage(), self._path)
@@ -119,6 +123,11 @@ class OmeTiff(ImageFile):
 
         with open_header(path) as file, tifffile.TiffFile(file) as tiff:
             return str(tiff.ome_metadata)
+
+
+def _home(each: OmeImage) -> str:
+    """Return the name of the file with the first plane of an image; empty if it is the one that is open."""
+    return each.planes[min(each.planes)].file if each.planes else ""
 
 
 def _in_this_file(each: OmeImage) -> dict[PlaneNumber, PlaneLocation]:

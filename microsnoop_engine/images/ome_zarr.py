@@ -191,7 +191,7 @@ def _places(path: Path, attributes: dict[str, Any]) -> list[Place]:
     """Return the groups of all images with the metadata of their image sets."""
     if "plate" in attributes:
         return _plate_fields(path, attributes["plate"])
-    if "image-label" in attributes:
+    if "image-label" in attributes and SPATIALDATA not in attributes:
         raise InputError(f"'{path}' is a label image: use the image that it belongs to")
     if "multiscales" in attributes:
         if len(attributes["multiscales"]) > 1:

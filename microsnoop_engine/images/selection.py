@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import InputError, UnreachableError
+from ..storage.paths import path_kind
 from .file_image import FileImage
 from .formats import open_file
 from .image_set import ImageSet, Metadata, PlaneSource, Position
@@ -146,24 +147,27 @@ def image_sets_of_file(
     metadata = {"File": path.name, **metadata}
     try:
         with open_file(path, pixels=False) as file:
-            images, set_identity = list(file.images), file.set_identity
+            images, homes, set_identity = list(file.images), list(file.homes), file.set_identity
     except UnreachableError:
         raise
     # whatever is wrong with the file, the reader of its pixels meets it again and reports it with the file's name
     except Exception:
         log.debug("the header of '%s' cannot be read", path, exc_info=True)
-        images, set_identity = [], ""
+        images, homes, set_identity = [], [], ""
     if not images:
         return [ImageSet(1, {"Image": PlaneSource(path)}, {}, metadata)], set_identity
     several = len(images) > 1
     image_sets = []
     for series, image in enumerate(images):
         names: Metadata = {"Series": series, **({"SeriesName": image.name} if image.name else {})} if several else {}
+        home = path.with_name(homes[series]) if homes and homes[series] else path
+        # a file that was renamed is found by its UUID
+        home = home if path_kind(home) == "file" else path
         for position, numbers, channels in positions(image, selection or PlaneSelection()):
             position = replace(position, series=series if several else None)
             places = _channels(image, position, channels, bool(set_identity))
-            sources = {name: PlaneSource(path, position=place) for name, place in places}
-            image_sets.append(ImageSet(1, sources, {}, {**metadata, **names, **numbers}))
+            sources = {name: PlaneSource(home, position=place) for name, place in places}
+            image_sets.append(ImageSet(1, sources, {}, {**metadata, "File": home.name, **names, **numbers}))
     return image_sets, set_identity
 
 

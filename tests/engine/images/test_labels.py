@@ -65,7 +65,12 @@ def blobs(numbers, shape=(96, 128)):
 
 
 TWELVE = blobs(range(1, 13))
+THREE_HUNDRED = np.kron(np.arange(1, 301).reshape(15, 20), np.pad(np.ones((6, 6), int), 2))
 NO_OBJECTS = {
+    "300 objects in 8 bits": (
+        THREE_HUNDRED.astype(np.uint8),
+        r"labels have 8 bits, all numbers up to 255 are used, and 44 of them twice \(such as 1\): .* with 16 bits",
+    ),
     "0 and 1": ((TWELVE > 0).astype(np.uint8), r"mask, .* \(12 unconnected pieces are all 1\): use a label image"),
     "0 and 255": ((TWELVE > 0).astype(np.float32) * 255, "pieces are all 255"),
     "0 and 65535": ((TWELVE > 0).astype(np.uint16) * 65535, "pieces are all 65535"),

@@ -282,6 +282,36 @@ def test_a_stack_of_one_channel_in_several_files(tmp_path):
     assert np.array_equal([pixels(each)[0] for each in times], STACK[0, 0, :3])
 
 
+def test_positions_in_a_file_each_belong_to_that_file(tmp_path):
+    """As Micro-Manager writes them: the first file has the metadata of all."""
+    schema = '<?xml version="1.0" encoding="UTF-8"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"'
+    images = "".join(
+        f'<Image ID="Image:{p}"><Pixels ID="Pixels:{p}" DimensionOrder="XYCZT" Type="uint16" SizeX="30" SizeY="20" '
+        f'SizeC="2" SizeZ="1" SizeT="1"><Channel Name="DNA"/><Channel Name="ER"/><TiffData IFD="0" PlaneCount="2">'
+        f'<UUID FileName="pos{p}.ome.tif">urn:uuid:{p}</UUID></TiffData></Pixels></Image>'
+        for p in range(2)
+    )
+    texts = [f"{images}</OME>", '<BinaryOnly MetadataFile="pos0.ome.tif" UUID="urn:uuid:0"/></OME>']
+    for p, text in enumerate(texts):
+        with tifffile.TiffWriter(tmp_path / f"pos{p}.ome.tif") as tiff:
+            for plane in STACK[p, 0, :2]:
+                tiff.write(plane, description=f'{schema} UUID="urn:uuid:{p}">{text}', metadata=None)
+                text = None
+    sets = find_image_sets(tmp_path)
+    assert [each.metadata["File"] for each in sets] == ["pos0.ome.tif", "pos1.ome.tif"]
+    for each, expected in zip(sets, STACK[:, 0, :2], strict=True):
+        assert np.array_equal(pixels(each, ["DNA", "ER"]), expected)
+    (tmp_path / "a.csv").write_text("FileName_A,Channel_A\npos1.ome.tif,1\n")
+    (named,) = find_image_sets(tmp_path / "a.csv")
+    assert np.array_equal(pixels(named)[0], STACK[1, 0, 1])
+
+
+def test_the_metadata_of_a_set_are_no_image(tmp_path):
+    folder = write_set(tmp_path / "set", companion=True)
+    with pytest.raises(InputError, match="holds the metadata of OME-TIFF files: use their folder, or one of them"):
+        find_image_sets(folder / "a.companion.ome")
+
+
 def test_a_lost_member_is_named(tmp_path):
     folder = write_set(tmp_path / "set")
     for lost, named in (("c2", "Actin"), ("c0", "DNA")):
