@@ -57,6 +57,7 @@ def _add_report(commands: Any) -> None:
     parser.add_argument(
         "--corrections", type=path_argument, metavar="TABLE", help="of microsnoop compare-corrections, to be shown"
     )
+    parser.add_argument("--explained", type=path_argument, metavar="TABLE", help="of microsnoop explain, to be shown")
     parser.add_argument(
         "--activity",
         type=path_argument,
@@ -132,6 +133,7 @@ def run_report(options: argparse.Namespace) -> int:
         transform=options.transform,
         corrections=options.corrections,
         activity=options.activity,
+        explained=options.explained,
         commands=options.commands,
         title=options.title,
     )

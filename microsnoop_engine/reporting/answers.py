@@ -1,4 +1,4 @@
-"""Prepare the answers of the report: active treatments, dose curves, similar treatments, corrections compared."""
+"""Prepare the answers of the report: treatments, dose curves, corrections compared, a difference explained."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pandas as pd
 
 from ..errors import InputError, require_columns
 from ..evaluation.dose_response import DoseCurve
+from ..evaluation.table import has_word
 from ..tables.activity import Activity, find_activity, known_activity
 from ..tables.columns import OBJECT_NUMBER
 from ..tables.formats import open_table
@@ -23,6 +24,8 @@ MOST_TREATMENTS, MOST_WELLS = 1000, 5000
 """Treatments and wells that are tested for activity; of more, the command ``activity`` tests all."""
 MOST_CLUSTERED = 300
 """Treatments of a heatmap."""
+MOST_NAMED = 20
+"""Named features that explain a difference; those that say the same are counted with the first of them."""
 CURVE_POINTS = 60
 """Points of a drawn dose curve."""
 
@@ -178,3 +181,36 @@ def corrections(table: str | Path | pd.DataFrame) -> list[Panel]:
         )
         rows.append(entry)
     return rows
+
+
+def explained(table: str | Path | pd.DataFrame) -> list[Panel]:
+    """Read the named features that explain the difference of two groups.
+
+    Parameters
+    ----------
+    table : str, Path or DataFrame
+        Result of :func:`.explain`.
+
+    Returns
+    -------
+    list of dict
+        The ``MOST_NAMED`` features with the largest correlations: ``name``, ``value`` with its interval ``low`` to
+        ``high``, ``within``, ``difference``, number of ``rows``, and how many are ``like`` it.
+
+    Raises
+    ------
+    InputError
+        If it is another table.
+    """
+    source = in_memory(table, Path("explained")) if isinstance(table, pd.DataFrame) else open_table(table)
+    frame = read_frame(source)
+    columns = ["Correlation", "Low", "High", "Within", "Difference", "Rows"]
+    require_columns(frame, ["Feature", "Like", *columns], "`explained`: the table")
+    like = frame["Like"].value_counts()
+    first = frame[~has_word(frame["Like"]) & frame["Correlation"].notna()].head(MOST_NAMED)
+    names = ("value", "low", "high", "within", "difference", "rows")
+    return [
+        {"name": str(row["Feature"]), "like": int(like.get(row["Feature"], 0))}
+        | dict(zip(names, rounded(row[columns].to_numpy(np.float64)), strict=True))
+        for _, row in first.iterrows()
+    ]

@@ -58,6 +58,7 @@ def report(
     transform: str | Path | None = None,
     corrections: str | Path | pd.DataFrame | None = None,
     activity: str | Path | pd.DataFrame | None = None,
+    explained: str | Path | pd.DataFrame | None = None,
     commands: Sequence[str] = (),
     title: str | None = None,
 ) -> Path:
@@ -85,6 +86,8 @@ def report(
         Result of :func:`.compare_corrections`, to be shown.
     activity : str, Path or DataFrame, optional
         Table of :func:`microsnoop_engine.activity`, to be shown; without it, treatments are tested here.
+    explained : str, Path or DataFrame, optional
+        Result of :func:`.explain`, to be shown.
     commands : sequence of str
         Command lines that led to the table, to be shown.
     title : str, optional
@@ -103,7 +106,7 @@ def report(
     out = as_path(out)
     if out.suffix not in (".html", ".htm"):
         raise InputError(f"`out`: '{out}' must end in .html")
-    refuse_inputs(out, (table, before, profiles, transform, corrections, activity))
+    refuse_inputs(out, (table, before, profiles, transform, corrections, activity, explained))
     source = _opened(table, "table", where)
     if title is None:
         title = "Screen" if isinstance(table, pd.DataFrame) else as_path(table).stem
@@ -128,6 +131,7 @@ def report(
         source.provenance,
         None if corrections is None else answers.corrections(corrections),
         None if activity is None else read_frame(_opened(activity, "activity")),
+        None if explained is None else answers.explained(explained),
     )
     make_folder(out.parent)
     write_atomic(out, page.encode())
@@ -152,6 +156,7 @@ def make_page(
     provenance: Provenance = (),
     corrections: list[panels.Panel] | None = None,
     activity: pd.DataFrame | None = None,
+    explained: list[panels.Panel] | None = None,
 ) -> str:
     """Make the page of a screen.
 
@@ -180,6 +185,8 @@ def make_page(
         See :func:`.answers.corrections`.
     activity : DataFrame, optional
         See :func:`.answers.activity`.
+    explained : list of dict, optional
+        See :func:`.answers.explained`.
 
     Returns
     -------
@@ -248,6 +255,7 @@ def make_page(
         "activity": answers.activity(after, earlier, activity),
         "clusters": answers.clusters(after),
         "corrections": corrections,
+        "explained": explained,
         "quality": quality(profiles),
         "sphering": [
             {

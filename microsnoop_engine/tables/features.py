@@ -36,6 +36,10 @@ _OBJECTS = re.compile(
     r"^(?P<objects>.+?)_(Number_Object_Number|Location_.+|Parent_.+|Children_.+|Microsnoop_E\d{3,}_.+)$"
 )
 _COMPARTMENTS = ("Nuclei", "Nucleus", "Cells", "Cell", "Cytoplasm")
+_DESCRIPTIONS = re.compile(
+    rf"^({'|'.join(_COMPARTMENTS)})_(Counts?|Number|ID|Index|Label|Line|Type|Plate|Well|Site|Batch|Dose)$",
+    re.IGNORECASE,
+)
 # IN Carta's measurements end in the wavelength that they were made on; borders and centers are positions
 _IN_CARTA = re.compile(r"^.+(?<! Max left border)(?<! Max top border)(?<! cg X)(?<! cg Y) wv\d+$")
 _COMPONENT = re.compile(r"^(PC|MUSE)\d+$")
@@ -66,10 +70,10 @@ def is_classical(column: str, objects: Iterable[str] = _COMPARTMENTS) -> bool:
 
     Examples
     --------
-    >>> [is_classical(name) for name in ("Nuclei_AreaShape_Area", "Nuclei_Location_Center_X", "Metadata_Well", "dose")]
+    >>> [is_classical(name) for name in ("Nuclei_AreaShape_Area", "Nuclei_Location_Center_X", "Cell_Count", "dose")]
     [True, False, False, False]
     """
-    if is_microsnoop(column) or _never_features(column):
+    if is_microsnoop(column) or _never_features(column) or _DESCRIPTIONS.match(column):
         return False
     named = any(pattern.match(column) for pattern in (_MEASUREMENT, _COMPONENT, _IN_CARTA))
     return named or any(column.startswith(f"{name}_") for name in objects)

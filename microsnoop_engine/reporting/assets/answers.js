@@ -198,6 +198,39 @@ function drawCorrections() {
   }));
 }
 
+// ---- the difference of two groups, explained ------------------------------------------------------------------------
+function drawExplained() {
+  if (!data.explained || !data.explained.length) return;
+  show("explained");
+  const named = data.explained;
+  byId("explained-lead").textContent = "Named features that go along with the axis between the groups of microsnoop explain (Spearman's " +
+    "correlation, 95 % interval); to the right, they are larger in the first group. They name what goes along with the difference, " +
+    "not its cause. Trust those that are far from 0 with narrow intervals.";
+  const place = named.map((_, n) => n), broken = (name) => { // in two lines, at the underscore next to the middle
+    const parts = name.split("_"), half = parts.findIndex((_, n) => parts.slice(0, n + 1).join("_").length > name.length / 2);
+    return !NARROW || name.length < 20 || half < 1 ? name : `${parts.slice(0, half).join("_")}_<br>${parts.slice(half).join("_")}`;
+  };
+  Plotly.newPlot("explained-plot", [{
+    type: "scatter", mode: "markers", x: named.map((one) => one.value), y: place, marker: { size: 9, color: PALETTE[0] },
+    error_x: { type: "data", symmetric: false, thickness: 1.5, width: 0, color: "#9aa5b1",
+      array: named.map((one) => one.high === null ? 0 : one.high - one.value), arrayminus: named.map((one) => one.low === null ? 0 : one.value - one.low) },
+    text: named.map((one) => one.name), hovertemplate: "%{text}<br>%{x:.2f}<extra></extra>",
+  }], layout({
+    height: 140 + (NARROW ? 28 : 22) * named.length, title: counted(count(named.length, "features")), margin: { l: 60, r: 12, t: 44, b: 60 },
+    xaxis: { title: { text: NARROW ? "correlation" : "correlation with the axis between the groups" }, range: [-1, 1] },
+    yaxis: { tickvals: place, ticktext: named.map((one) => broken(one.name)), autorange: "reversed", automargin: true, tickfont: { size: NARROW ? 9 : 11 }, zeroline: false },
+    showlegend: false,
+  }), CONFIG);
+  const head = element("tr"), value = (number) => number === null ? "" : decimals(number);
+  ["feature", "correlation", "within the groups", "difference", "rows", "features like it"].forEach((text) => head.append(element("th", text)));
+  byId("explained-table").replaceChildren(head, ...named.map((one) => {
+    const row = element("tr"), range = one.low === null ? "" : ` (${value(one.low)} to ${value(one.high)})`;
+    [one.name, value(one.value) + range, value(one.within), value(one.difference), String(one.rows), String(one.like)].forEach(
+      (text) => row.append(element("td", text)));
+    return row;
+  }));
+}
+
 // ---- wells colored by words ------------------------------------------------------------------------------------------
 function codes(color) {
   const words = [...new Set(color.words)].sort((a, b) => a.localeCompare(b, undefined, { numeric: true }));
@@ -291,6 +324,7 @@ const TABLES = {
     ...data.quality.flags.map(({ flag, plate, count, images }) => ({ flag, plate, image_sets: count, images: images.join(" "), objects: "", of: "" })),
     ...(data.quality.objects ? data.quality.objects.flags : []).map(({ flag, plate, count, of }) => (
       { flag, plate, image_sets: "", images: "", objects: count, of }))],
+  explained: () => data.explained,
   corrections: () => data.corrections.map(({ name, replicates, batch, treatments, chance, note }) => ({ correction: name,
     replicates: replicates.value, replicates_low: replicates.low, replicates_high: replicates.high, wells: replicates.rows, treatments,
     batch: batch.value, batch_low: batch.low, batch_high: batch.high, batch_wells: batch.rows, batch_chance: chance, note })),

@@ -1,4 +1,5 @@
 byId("summary").textContent = data.summary;
+byId("commands").hidden = !data.commands.length;
 data.commands.forEach((line, number) => {
   if (number) byId("commands").append("\n");
   line.split(" ").forEach((word, n) => byId("commands").append(n ? " " : "", element("span", word)));
@@ -16,6 +17,7 @@ drawMontage();
 drawClusters();
 drawQuality();
 drawCorrections();
+drawExplained();
 drawSphering();
 drawSearch();
 addCsvLinks();

@@ -98,3 +98,22 @@ def test_similar_treatments_lie_side_by_side(frame):
     assert ordered > np.diag(cosines[np.ix_(shuffled, shuffled)], 1).mean() + 20
     assert answers.clusters(screen_of(frame, replace(ROLES, treatment=(), label=None))) is None
     assert answers.clusters(screen_of(pd.concat([frame[:2]]))) is None
+
+
+def test_the_explained_difference_is_that_of_the_table(tmp_path):
+    """Features that say the same are counted, those without a correlation are left out."""
+    names = [f"Nuclei_AreaShape_F{number:02d}" for number in range(30)]
+    correlation = np.linspace(0.9, 0.1, 30)
+    table = pd.DataFrame({"Feature": names, "Rows": 50, "Correlation": correlation, "Low": np.nan, "High": 0.95})
+    table = table.assign(Within=0.2, Difference=-1.5, Like="")
+    table.loc[[1, 2], "Like"] = names[0]
+    table.loc[29, "Correlation"] = np.nan
+    table.to_csv(tmp_path / "e.csv", index=False)
+    for given in (table, tmp_path / "e.csv"):
+        found = answers.explained(given)
+        assert [one["name"] for one in found] == [names[0], *names[3:22]]
+        assert [one["like"] for one in found] == [2, *[0] * 19]
+        first = {"value": 0.9, "low": None, "high": 0.95, "within": 0.2, "difference": -1.5, "rows": 50.0}
+        assert {key: found[0][key] for key in first} == first
+    with pytest.raises(InputError, match="`explained`: the table has no column Feature"):
+        answers.explained(table.drop(columns="Feature"))

@@ -20,7 +20,11 @@ def objects(images=6, each=5):
 
 
 @pytest.mark.parametrize(
-    "name", ["is_control", "index", "concentration", "dose_uM", "Row", "cluster", "leiden", "umap_1", "Plate", "label"]
+    "name",
+    [
+        *("is_control", "index", "concentration", "dose_uM", "Row", "cluster", "leiden", "umap_1", "Plate", "label"),
+        *("Cell_Count", "Cells_ID", "Nuclei_Label", "Cell_Line"),
+    ],
 )
 def test_numbers_that_nothing_declares_are_no_features(caplog, name):
     frame = objects().assign(**{name: 1, "flag": True})
