@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ..tables.parquet_files import TABLE
-from ..tables.selection import IMAGE_QUALITY
+from ..tables.file_names import IMAGE_QUALITY, TABLE
 
 ALL_ROWS = "all"
 """Control rows of a screen without controls."""
@@ -113,7 +112,7 @@ STEPS = (
         "report",
         "table",
         (("out", "report.html", "report"),),
-        takes=("profiles", "before", "transform", "corrections", "activity"),
+        takes=("profiles", "before", "transform", "corrections", "activity", "explained"),
         inherits={
             "controls": ("sphere", "correct", "activity", "compare-corrections"),
             "label": ("evaluate",),

@@ -13,16 +13,12 @@ from ..errors import InputError, require_columns
 from ..storage.paths import path_kind
 from .columns import IMAGE_NUMBER, OBJECT_NUMBER
 from .csv_files import open_csv
+from .file_names import FLAGGED_OBJECTS, IMAGE_QUALITY
 from .object_flags import OBJECT_FLAGS, read_flagged_objects
 from .queries import query_columns, select_rows
 from .source import TableSource, read_frame
 
 log = logging.getLogger(__name__)
-
-IMAGE_QUALITY = "quality.csv"
-"""Beside the table of a run: the quality and flags of its image sets, which queries may name too."""
-FLAGGED_OBJECTS = "object_flags.csv"
-"""Beside the table of a run: its flagged objects, by which queries may leave rows out."""
 
 
 def select(source: TableSource, query: str) -> TableSource:
