@@ -34,8 +34,8 @@ from microsnoop_engine.modes.batcher import Batcher
 from microsnoop_engine.modes.measure import start_measurement
 from microsnoop_engine.modes.settings import CropSettings
 from microsnoop_engine.segmentation.nuclei import segment_nuclei
+from microsnoop_engine.tables.file_names import TABLE
 from microsnoop_engine.tables.parquet_files import read_table
-from microsnoop_engine.tables.run_files import TABLE
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PIECE = 213

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..images.synthetic import write_screen
 from ..storage.atomic import write_atomic
-from ..tables.run_files import TABLE
+from ..tables.file_names import TABLE
 from .console import Console
 from .options import Parse
 from .pipeline import run_file

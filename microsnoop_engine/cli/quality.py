@@ -78,9 +78,9 @@ def _flag_images(options: argparse.Namespace, path: Path) -> None:
     from ..storage.atomic import atomic_path
     from ..tables.columns import PLATE
     from ..tables.csv_files import open_csv
+    from ..tables.file_names import IMAGE_QUALITY
     from ..tables.image_flags import FLAGS, MIN_GROUP, THRESHOLD, flag_images, flagged_numbers
     from ..tables.plate_deviations import small_groups
-    from ..tables.run_files import IMAGE_QUALITY
     from ..tables.source import read_frame
 
     images = read_frame(open_csv(path))
@@ -105,9 +105,9 @@ def _flag_objects_of_run(options: argparse.Namespace) -> None:
     """Write object_flags.csv, and print the objects of each flag and plate; image sets without objects have none."""
     from ..storage.atomic import atomic_path
     from ..tables.columns import OBJECT_NUMBER
+    from ..tables.file_names import FLAGGED_OBJECTS
     from ..tables.formats import open_table
     from ..tables.object_flags import OBJECT_FLAGS
-    from ..tables.run_files import FLAGGED_OBJECTS
 
     source = open_table(options.input)
     if OBJECT_NUMBER not in source.columns or not any("_QC_" in name for name in source.columns):

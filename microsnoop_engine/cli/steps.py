@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ..tables.run_files import FLAGGED_OBJECTS, IMAGE_QUALITY, TABLE
+from ..tables.file_names import FLAGGED_OBJECTS, IMAGE_QUALITY, TABLE
 
 ALL_ROWS = "all"
 """Control rows of a screen without controls."""
@@ -116,7 +116,7 @@ STEPS = (
         "report",
         "table",
         (("out", "report.html", "report"),),
-        takes=("profiles", "before", "transform", "corrections", "activity"),
+        takes=("profiles", "before", "transform", "corrections", "activity", "explained"),
         inherits={
             "controls": ("sphere", "correct", "activity", "compare-corrections"),
             "label": ("evaluate",),

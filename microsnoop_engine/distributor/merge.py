@@ -19,8 +19,8 @@ from ..images.left_out import LEFT_OUT_LIST
 from ..storage.atomic import atomic_path, write_atomic
 from ..storage.paths import copy, files_in, folders_in, is_remote, path_kind, read_bytes, remove
 from ..tables.columns import IMAGE_NUMBER
+from ..tables.file_names import TABLE
 from ..tables.provenance import as_metadata, below_each_other, from_metadata
-from ..tables.run_files import TABLE
 from .description import differing_settings
 from .results import IMAGE_LIST, MANIFEST, read_manifest, remove_flags
 from .shards import Shard

@@ -11,7 +11,7 @@ from ..images.image_set import ImageSet
 from ..images.image_set_file import CONTACT_SHEET, IMAGE_SETS, LABEL_FOLDER
 from ..images.left_out import LEFT_OUT_LIST
 from ..storage.paths import is_remote, path_kind
-from ..tables.run_files import TABLE
+from ..tables.file_names import TABLE
 from .results import CSV_TABLE, IMAGE_LIST, MANIFEST
 
 LISTS = (IMAGE_LIST, LEFT_OUT_LIST, IMAGE_SETS)

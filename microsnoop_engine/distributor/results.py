@@ -27,10 +27,10 @@ from ..storage.atomic import AppendFile, atomic_path
 from ..storage.locks import FolderLock, folder_lock
 from ..storage.paths import files_in, make_folder, path_kind, read_bytes, read_if_there, remove
 from ..tables.columns import IMAGE_NUMBER, METADATA
+from ..tables.file_names import FLAGGED_OBJECTS, IMAGE_QUALITY, TABLE
 from ..tables.layout import Layout
 from ..tables.parquet_files import open_parquet, read_table, table_files
 from ..tables.provenance import write_beside
-from ..tables.run_files import FLAGGED_OBJECTS, IMAGE_QUALITY, TABLE
 from .description import differing_settings
 from .keys import Key
 

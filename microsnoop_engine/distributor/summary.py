@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import MicrosnoopError
 from ..images.image_set import ImageSet
-from ..tables.run_files import TABLE
+from ..tables.file_names import TABLE
 from .job import Job
 from .results import IMAGE_LIST
 

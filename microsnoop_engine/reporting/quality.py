@@ -9,9 +9,9 @@ import pandas as pd
 from ..storage.paths import path_kind
 from ..tables.columns import PLATE
 from ..tables.csv_files import open_csv
+from ..tables.file_names import FLAGGED_OBJECTS, IMAGE_QUALITY
 from ..tables.image_flags import flagged_numbers
 from ..tables.object_flags import count_object_flags, read_flagged_objects
-from ..tables.run_files import FLAGGED_OBJECTS, IMAGE_QUALITY
 from ..tables.source import read_frame
 from .panels import Panel
 

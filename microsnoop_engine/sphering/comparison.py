@@ -22,7 +22,7 @@ from ..storage.paths import as_path
 from ..tables.features import select_features
 from ..tables.formats import open_table, write_table
 from ..tables.outputs import check_output
-from ..tables.plates import refuse_parts_of_wells
+from ..tables.plates import refuse_doubled_wells, refuse_parts_of_wells
 from ..tables.queries import select_rows
 from ..tables.source import FeatureTable, TableSource, name_in_errors, read_frame
 from .corrected_table import harmonize_frame
@@ -116,6 +116,7 @@ def _scored(
     negative = np.zeros(len(frame), bool) if controls is None else select_rows(frame, controls)
     labels = joined_words(frame, treatment).astype(str)
     treated = (labels != "") & ~negative & known
+    refuse_doubled_wells(frame, np.where(treated, labels, ""))
     batches = frame[batch].astype(str).to_numpy(str)
     spread = pd.Series(batches[treated]).groupby(labels[treated])
     if not (spread.size() > 1).any():

@@ -200,6 +200,8 @@ def _noise(values: NDArray[np.float64], groups: NDArray[Any]) -> NDArray[np.floa
     names, codes, counts = np.unique(groups[known], return_inverse=True, return_counts=True)
     if not len(names) or counts.max() < 2:
         raise InputError("`replicates`: nothing has two rows")
+    if (counts > 1).mean() < 0.5:
+        log.warning("noise is judged by the %d of %d replicated names with two rows", (counts > 1).sum(), len(names))
     table = pd.DataFrame(values[known]).groupby(codes)
     within = table.std(ddof=0)[counts > 1].mean().to_numpy()
     return np.asarray(within / np.nanstd(values, 0))

@@ -19,12 +19,12 @@ from ..evaluation.missing import complete_part
 from ..evaluation.table import has_word, joined_words
 from ..storage.paths import as_path
 from .column_types import require_numbers
-from .columns import COUNT, WELL
+from .columns import COUNT
 from .features import select_features
 from .formats import open_table, write_table
 from .keys import key_rows
 from .outputs import check_output
-from .plates import plate_columns, refuse_parts_of_wells, replicate_columns
+from .plates import refuse_doubled_wells, refuse_parts_of_wells
 from .queries import select_rows, warn_of_other_spellings
 from .source import TableSource, name_in_errors, read_frame
 from .treated_wells import Wells, compare_treatments, known_mean, known_median
@@ -376,7 +376,7 @@ def _read_wells(
     _refuse_corrected(values, negative & present, plates)
     names = joined_words(frame, treatment)
     treated = ~negative & (names != "")
-    _refuse_doubled_wells(frame, np.where(negative, "controls", names))
+    refuse_doubled_wells(frame, np.where(negative, "controls", names))
     without = treated & present & ~np.isin(plates, plates[negative & present])
     if without.any():
         log.warning(
@@ -386,22 +386,6 @@ def _read_wells(
     if not (treated & present).any():
         raise InputError(f"no row with features has a value in '{treatment[0]}' and is no control")
     return Wells(values, present, negative, treated, names, plates)
-
-
-def _refuse_doubled_wells(frame: pd.DataFrame, names: NDArray[Any]) -> None:
-    """Refuse a well that stands in the table twice as its own replicate."""
-    columns = list(map(str, frame))
-    plates = plate_columns(columns)
-    if WELL not in columns or not plates:
-        return
-    apart = list(dict.fromkeys([*plates, WELL, *replicate_columns(columns)]))
-    rows = frame[apart].assign(**{"name of the row": names})[names != ""]
-    if (doubled := rows.duplicated()).any():
-        first = rows[doubled].iloc[0]
-        raise InputError(
-            f"{doubled.sum()} rows repeat a well of the same treatment (the first: {first[plates[0]]}, {first[WELL]}), "
-            "which is no replicate: leave them out, or aggregate to wells"
-        )
 
 
 def _refuse_corrected(values: NDArray[Any], negative: NDArray[np.bool_], plates: NDArray[np.intp]) -> None:

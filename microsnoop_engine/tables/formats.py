@@ -17,11 +17,11 @@ from ..storage.atomic import atomic_path
 from ..storage.paths import as_path, is_remote, path_kind, read_if_there
 from .conventions import conventional
 from .csv_files import CSV, open_csv
+from .file_names import TABLE
 from .mudata_files import is_modality
 from .outputs import check_output
 from .parquet_files import holds_parquet, open_parquet
 from .provenance import Provenance, as_metadata, write_beside
-from .run_files import TABLE
 from .selection import select
 from .source import TableSource, in_memory
 

@@ -9,7 +9,7 @@ from typing import cast
 
 from ..errors import InputError, first_line
 from ..storage.paths import as_path, is_remote, path_kind
-from .run_files import TABLE
+from .file_names import TABLE
 
 FORMATS = (".parquet", ".csv", ".csv.gz", ".sqlite", ".h5ad")
 """Endings of the files that can be written."""

@@ -17,8 +17,8 @@ from ..errors import InputError, first_line
 from ..storage.paths import files_in, folders_in, for_arrow, path_kind, store_errors
 from .column_types import TextColumn, arrow_frame, as_plain, common_type, is_measured
 from .columns import IMAGE_SET, METADATA
+from .file_names import TABLE
 from .provenance import Provenance, below_each_other, from_metadata
-from .run_files import TABLE
 from .source import TableSource, rows_per_chunk
 
 log = logging.getLogger(__name__)

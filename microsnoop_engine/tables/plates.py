@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import pandas as pd
+from numpy.typing import NDArray
 
 from ..errors import InputError
 from .columns import IMAGE_NUMBER, METADATA, OBJECT_NUMBER, PLATE, TABLE_NUMBER, WELL
@@ -95,6 +97,35 @@ def refuse_parts_of_wells(frame: pd.DataFrame) -> None:
                 f"{count} rows are further images of a well ({', '.join(columns)}), which are no replicates: aggregate "
                 "them to wells first"
             )
+
+
+def refuse_doubled_wells(frame: pd.DataFrame, names: NDArray[Any]) -> None:
+    """Refuse a well that stands in a table twice, as its own replicate.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Rows of one well are told apart by weeks, times, donors (see :func:`replicate_columns`).
+    names : array (n,) of str
+        Treatments; '' for rows that take no part.
+
+    Raises
+    ------
+    InputError
+        If two rows of a treatment are the same well of the same plate.
+    """
+    columns = list(map(str, frame))
+    plates = plate_columns(columns)
+    if WELL not in columns or not plates:
+        return
+    apart = list(dict.fromkeys([*plates, WELL, *replicate_columns(columns)]))
+    rows = frame[apart].assign(**{"name of the row": names})[names != ""]
+    if (doubled := rows.duplicated()).any():
+        first = rows[doubled].iloc[0]
+        raise InputError(
+            f"{doubled.sum()} rows repeat a well of the same treatment (the first: {first[plates[0]]}, {first[WELL]}), "
+            "which is no replicate: leave them out, or aggregate to wells"
+        )
 
 
 def replicate_columns(columns: Iterable[str]) -> list[str]:

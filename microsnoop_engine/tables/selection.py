@@ -13,9 +13,9 @@ from ..errors import InputError, require_columns
 from ..storage.paths import path_kind
 from .columns import IMAGE_NUMBER, OBJECT_NUMBER
 from .csv_files import open_csv
+from .file_names import FLAGGED_OBJECTS, IMAGE_QUALITY
 from .object_flags import OBJECT_FLAGS, read_flagged_objects
 from .queries import query_columns, select_rows
-from .run_files import FLAGGED_OBJECTS, IMAGE_QUALITY
 from .source import TableSource, read_frame
 
 log = logging.getLogger(__name__)

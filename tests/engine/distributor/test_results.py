@@ -18,9 +18,9 @@ from microsnoop_engine.distributor.results import MANIFEST, TableWriter, read_ma
 from microsnoop_engine.errors import InputError, ResumeError, StorageError
 from microsnoop_engine.images.image_set import ImageSet
 from microsnoop_engine.modes.measure import CropFailure
+from microsnoop_engine.tables.file_names import TABLE
 from microsnoop_engine.tables.layout import Layout, metadata_types
 from microsnoop_engine.tables.parquet_files import read_table, table_files
-from microsnoop_engine.tables.run_files import TABLE
 
 
 def write(folder, numbers, **options):

@@ -14,7 +14,7 @@ from microsnoop_engine.images.image_set import ImageSet, PlaneSource
 from microsnoop_engine.images.image_set_file import IMAGE_SETS, read_image_sets, write_image_sets
 from microsnoop_engine.reporting.thumbnails import SIDE, channel_colors, false_colors, thumbnails
 from microsnoop_engine.tables.columns import BOX_COLUMNS
-from microsnoop_engine.tables.run_files import TABLE
+from microsnoop_engine.tables.file_names import TABLE
 
 KEYS = ("Metadata_Plate", "Metadata_Well")
 

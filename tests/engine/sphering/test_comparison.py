@@ -67,6 +67,7 @@ def test_without_controls_and_with_few_only_what_can_be_done_is(frame):
     ("change", "message"),
     [
         (lambda frame: frame.assign(ObjectNumber=1), "its rows are objects"),
+        (lambda frame: pd.concat([frame, frame[20:22]], ignore_index=True), "2 rows repeat a well"),
         (lambda frame: frame.assign(Metadata_Plate="P1"), "`batch`: all rows have the same 'Metadata_Plate'"),
         (lambda frame: frame.assign(Metadata_Dose=np.arange(48.0)), "no treatment .* has two rows"),
         (lambda frame: frame.drop(columns="Metadata_Dose"), "`treatment`: the table has no column Metadata_Dose"),
