@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from .network import (
 FEWEST = 10
 """Smallest number of cells that can be joined."""
 Blocks = tuple[Tensor, Tensor]
+_NETWORK = "network."
 
 
 class MUSE(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
@@ -175,6 +177,44 @@ class MUSE(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
             raise InputError(f"{found} features of images and genes: the fit had {self.n_features_in_}")
         with seeded(self.seed), torch.no_grad():
             return self.network_.encode(self._blocks(pictures, expression))[0].numpy()
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the arrays that :meth:`transform` computes with, by name."""
+        check_is_fitted(self, "network_")
+        network = {f"{_NETWORK}{name}": value.numpy() for name, value in self.network_.state_dict().items()}
+        return network | {
+            "image_mean": self._pca.mean_,
+            "image_components": self._pca.components_,
+            "gene_means": self._gene_means,
+            "scales": np.array(self._scales),
+        }
+
+    def with_arrays(self, arrays: Mapping[str, NDArray[Any]]) -> MUSE:
+        """Take the arrays of a fit, instead of fitting.
+
+        Parameters
+        ----------
+        arrays : mapping of str to array
+            Result of :meth:`arrays` of an estimator with the same ``dimension``.
+
+        Returns
+        -------
+        MUSE
+        """
+        components = arrays["image_components"]
+        self._pca = PCA(len(components))
+        self._pca.mean_, self._pca.components_ = arrays["image_mean"], components
+        self._gene_means = arrays["gene_means"]
+        first, second = arrays["scales"].tolist()
+        self._scales = first, second
+        self.n_features_in_ = components.shape[1], len(self._gene_means)
+        network = JointAutoencoder((len(components), len(self._gene_means)), self.dimension)
+        state = {name: value for name, value in arrays.items() if name.startswith(_NETWORK)}
+        network.load_state_dict(
+            {name.removeprefix(_NETWORK): torch.from_numpy(np.array(value)) for name, value in state.items()}
+        )
+        self.network_ = network
+        return self
 
     def _check_settings(self) -> None:
         for name, value in self.get_params().items():
