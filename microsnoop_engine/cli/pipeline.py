@@ -180,7 +180,8 @@ def _plan(kind: StepKind, sections: dict[str, Any], results: dict[str, Path], ou
         raise InputError(f"'{path}': there is no table to {kind.name}: add a section profile{needs}")
     argument = as_path(str(settings.pop("input"))) if kind.argument == "input" else results[kind.argument]
     options = {option: str(out / file) for option, file, _ in kind.writes if option}
-    if set_twice := [name for name in options if name in settings]:
+    own_names = set(options) if kind.printed else {*options, "out"}
+    if set_twice := sorted(own_names & settings.keys()):
         raise InputError(f"'{path}', section {kind.name}: '{set_twice[0]}' is set by the run; set 'out' of the file")
     options |= {role: str(results[role]) for role in kind.takes if role in results and role not in settings}
     files = [as_path(str(settings[name])) for name in kind.files if name in settings]

@@ -238,6 +238,7 @@ def test_results_among_the_images_are_no_images(tmp_path):
         (SCREEN + "activity: {treatment: A}", "section activity: the following arguments are required: --controls"),
         (SCREEN + "classify: {}", "section classify: the following arguments are required: CLASSIFIER"),
         (SCREEN + "explain: {between: a == 1}", "section explain: argument --between: expected 2 arguments"),
+        ("profile: {input: images}\nqc: {out: flagged.csv}", "section qc: 'out' is set by the run"),
         (SCREEN + "normalize: {out: here.csv}", "section normalize: 'out' is set by the run"),
         ("sphere: [1, 2]", "section sphere must hold 'setting: value' lines"),
         ("sphere: {a: b", "is not YAML"),
