@@ -71,7 +71,7 @@ def find_products(images: Sequence[PurePath]) -> set[PurePath]:
     stems: dict[PurePath, set[str]] = {}
     for path in images:
         if path not in products:
-            stems.setdefault(path.parent, set()).add(stem_of(path))
+            stems.setdefault(path.parent, set()).add(stem_of(path).lower())
     return {path for path in products if _belongs(path, stems.get(path.parent, set()))}
 
 
@@ -96,7 +96,9 @@ def with_sidecar_labels(image_sets: Sequence[ImageSet], objects: str) -> list[Im
 
     @cache
     def names_in(folder: Path) -> dict[str, str]:
-        return {composed(path.name): path.name for path in folder.iterdir()} if folder.is_dir() else {}
+        names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+        # capitals count where they tell files apart
+        return {**{composed(name).lower(): name for name in names}, **{composed(name): name for name in names}}
 
     files = [_labels_beside(image_set, names_in) for image_set in image_sets]
     found = [path for path in files if path is not None]
@@ -127,7 +129,7 @@ def _is_product(path: PurePath) -> bool:
 
 def _belongs(path: PurePath, stems: set[str]) -> bool:
     """Return True if a product was made of an image with one of these names; Cellpose's own endings are certain."""
-    stem = stem_of(path)
+    stem = stem_of(path).lower()
     base = _PRODUCT.sub("", _OTHER_PRODUCT.sub("", stem)).removesuffix(".ome")
     return bool(_CELLPOSE.search(stem)) or any(each == base or each.startswith(f"{base}_") for each in stems)
 
@@ -139,7 +141,9 @@ def _labels_beside(image_set: ImageSet, names_in: Callable[[Path], dict[str, str
             continue
         names = names_in(source.path.parent)
         bases = dict.fromkeys((stem_of(source.path), composed(source.path.stem)))
-        found = [names[name] for base in bases for ending in LABEL_ENDINGS if (name := base + ending) in names]
+        exact = [names[name] for base in bases for ending in LABEL_ENDINGS if (name := base + ending) in names]
+        alike = (f"{base}{ending}".lower() for base in bases for ending in LABEL_ENDINGS)
+        found = exact or [names[name] for name in alike if name in names]
         if len(found) > 1:
             log.info("'%s' has %s beside it: the first is taken", source.path.name, " and ".join(found))
         if found:

@@ -196,3 +196,14 @@ def test_labels_beside_a_file_of_several_images_are_of_none(tmp_path, caplog):
     write(tmp_path / "a_masks.tif", LABELS.astype(np.uint16))
     assert not any(each.labels for each in find_image_sets(tmp_path))
     assert "a_masks.tif' is not used: it lies beside a file of several images" in caplog.text
+
+
+def test_labels_beside_an_image_in_other_capitals(tmp_path):
+    write(tmp_path / "A01.tif", PLANE)
+    write(tmp_path / "a01_Masks.tif", LABELS.astype(np.uint16))
+    (image_set,) = find_image_sets(tmp_path)
+    assert image_set.labels["Nuclei"].path.name == "a01_Masks.tif"
+    write(tmp_path / "a01.tif", PLANE + 1)
+    write(tmp_path / "A01_masks.tif", LABELS.astype(np.uint16))
+    names = {each.metadata["File"]: each.labels["Nuclei"].path.name for each in find_image_sets(tmp_path)}
+    assert names["A01.tif"] == "A01_masks.tif"
