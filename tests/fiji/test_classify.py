@@ -105,26 +105,40 @@ def log_of(ij):
     return str(ij.getLog() or "")
 
 
-def run(ij, options):
-    """Run the command; its log if it fails."""
-    try:
-        ij.run(CLASSIFY, options)
-    except Exception as error:
-        raise AssertionError(log_of(ij)) from error
+@pytest.fixture
+def run(java, ij):
+    """Run the command on an image, whichever window is in front; its log if it fails."""
+    windows = java.jimport("ij.WindowManager")
+
+    def run_on(imp, options):
+        windows.setTempCurrentImage(imp)
+        try:
+            ij.run(CLASSIFY, options)
+        except java.jimport("java.lang.RuntimeException") as error:
+            raise AssertionError(log_of(ij)) from error
+        finally:
+            windows.setTempCurrentImage(None)
+
+    return run_on
 
 
-def refused(java, ij, options):
-    """The last line of the log after a command that fails."""
-    with pytest.raises(java.jimport("java.lang.RuntimeException")):
-        ij.run(CLASSIFY, options)
-    return log_of(ij)
+@pytest.fixture
+def refused(run):
+    """Run the command, which must fail; its log."""
+
+    def run_on(imp, options):
+        with pytest.raises(AssertionError) as error:
+            run(imp, options)
+        return str(error.value)
+
+    return run_on
 
 
-def test_classes_are_those_of_the_command_line(java, ij, opened, cells, group_colors, tmp_path):
+def test_classes_are_those_of_the_command_line(java, ij, opened, cells, group_colors, tmp_path, run):
     kinds = cells[2]
     path, saved = tmp_path / "cells.csv", tmp_path / "model.safetensors"
     before = groups_of(manager_rois(java))
-    run(ij, f"objects=[ROI Manager] csv=[{path}] save=[{saved}] overlay")
+    run(opened, f"objects=[ROI Manager] csv=[{path}] save=[{saved}] overlay")
     frame = pd.read_csv(path)
     names = {ROUND: "round", STRETCHED: "2"}
     wanted = [names[kind] if is_example(kinds, number) else None for number, kind in kinds.items()]
@@ -194,18 +208,20 @@ def test_the_dialog_is_recorded_and_the_line_gives_the_same_classes(java, ij, op
     assert int(opened.getOverlay().size()) == len(first)
 
 
-def test_the_class_is_put_into_the_group_only_when_asked_and_is_no_example(java, ij, opened, cells, tmp_path):
+def test_the_class_is_put_into_the_group_only_when_asked_and_is_no_example(
+    java, ij, opened, cells, tmp_path, run, refused
+):
     kinds = cells[2]
     examples = [kind if is_example(kinds, number) else 0 for number, kind in kinds.items()]
     options = "objects=[ROI Manager] channels=DNA clear"
-    run(ij, f"{options} set_groups")
+    run(opened, f"{options} set_groups")
     first = classes_of(results(java))
     found = groups_of(manager_rois(java))
     assert found == [example or {"round": 1, "2": 2}[name] for example, name in zip(examples, first, strict=True)]
     java.jimport("ij.plugin.frame.RoiManager").getInstance().runCommand("Save", str(tmp_path / "rois.zip"))
     assert [roi.group for roi in read_rois(tmp_path / "rois.zip")] == [str(example or "") for example in examples]
     ij.log("\\Clear")
-    run(ij, options)
+    run(opened, options)
     assert classes_of(results(java)) == first
     assert f"{2 * EXAMPLES} labeled cells" in log_of(ij)
     assert not [name for name in results(java).getHeadings() if "microsnoop_group" in str(name)]
@@ -213,13 +229,13 @@ def test_the_class_is_put_into_the_group_only_when_asked_and_is_no_example(java,
     number = examples.index(0)
     manager_rois(java)[number].setGroup(3 - found[number])
     ij.log("\\Clear")
-    run(ij, options)
+    run(opened, options)
     assert f"{2 * EXAMPLES + 1} labeled cells" in log_of(ij)
     for example, roi in zip(examples, manager_rois(java), strict=True):
         if example or roi is manager_rois(java)[number]:
             roi.setGroup(0)
     manager_rois(java)[number].setGroup(found[number])
-    assert "Only this command has given outlines a group" in refused(java, ij, options)
+    assert "Only this command has given outlines a group" in refused(opened, options)
 
 
 @pytest.mark.parametrize(
@@ -236,10 +252,10 @@ def test_the_class_is_put_into_the_group_only_when_asked_and_is_no_example(java,
         ([1, 1, 2, 2], "model=/nowhere/a.safetensors", "There is no classifier '/nowhere/a.safetensors'"),
     ],
 )
-def test_what_is_refused_before_anything_is_measured(java, ij, opened, groups, options, said):
+def test_what_is_refused_before_anything_is_measured(java, opened, groups, options, said, refused):
     for roi, group in zip(manager_rois(java), [*groups, *[0] * 99], strict=False):
         roi.setGroup(group)
-    log = refused(java, ij, f"channels=DNA {options}")
+    log = refused(opened, f"channels=DNA {options}")
     assert said in log
     assert len(log[log.index("Microsnoop:") :].splitlines()) <= 3
     assert results(java).size() == 0
@@ -261,11 +277,11 @@ def classifier(cells, tmp_path_factory):
     return saved, apply_to_table(profiles, saved).frame["Metadata_Class"].tolist()
 
 
-def test_a_classifier_of_the_command_line_is_applied(java, ij, opened, cells, classifier, tmp_path):
+def test_a_classifier_of_the_command_line_is_applied(java, ij, opened, cells, classifier, tmp_path, run):
     saved, expected = classifier
     for roi in manager_rois(java):
         roi.setGroup(0)
-    run(ij, f"objects=[ROI Manager] model=[{saved}] set_groups")
+    run(opened, f"objects=[ROI Manager] model=[{saved}] set_groups")
     assert classes_of(results(java)) == expected
     assert "balanced accuracy" not in log_of(ij)
     # group 1 is called "round" already, so the classes are the next ones, by their own names
@@ -273,8 +289,7 @@ def test_a_classifier_of_the_command_line_is_applied(java, ij, opened, cells, cl
     names = [str(java.jimport("ij.gui.Roi").getGroupName(group)) for group in groups_of(manager_rois(java))]
     assert names == expected
     ij.open(str(cells[0] / "labels.tif"))
-    java.jimport("ij.WindowManager").setCurrentWindow(opened.getWindow())
-    run(ij, f"objects=[Label image] labels=labels.tif model=[{saved}] clear overlay")
+    run(opened, f"objects=[Label image] labels=labels.tif model=[{saved}] clear overlay")
     assert classes_of(results(java)) == expected
 
 
@@ -290,7 +305,7 @@ def test_a_classifier_of_the_command_line_is_applied(java, ij, opened, cells, cl
         ),
     ],
 )
-def test_classifiers_that_do_not_go_with_the_image(java, ij, opened, cells, classifier, options, said):
+def test_classifiers_that_do_not_go_with_the_image(java, opened, cells, classifier, options, said, refused):
     from dataclasses import replace
 
     from microsnoop_engine.classification.model_file import save_classifier
@@ -301,18 +316,17 @@ def test_classifiers_that_do_not_go_with_the_image(java, ij, opened, cells, clas
     save_classifier(cells[0] / "own.safetensors", replace(model, crops={"rescale_constant": 2.0}))
     options = options.format(folder=cells[0])
     options += "" if "model=" in options else f" model=[{classifier[0]}]"
-    log = refused(java, ij, options)
+    log = refused(opened, options)
     assert said in log
     assert len(log[log.index("Microsnoop:") :].splitlines()) == 1
     assert results(java).size() == 0
 
 
-def test_points_with_a_group_mark_objects_of_a_label_image(java, ij, opened, cells, tmp_path):
+def test_points_with_a_group_mark_objects_of_a_label_image(java, ij, opened, cells, tmp_path, run, refused):
     folder, labels, kinds = cells
     ij.open(str(folder / "labels.tif"))
-    java.jimport("ij.WindowManager").setCurrentWindow(opened.getWindow())
     options = f"objects=[Label image] labels=labels.tif channels=DNA overlay csv=[{tmp_path / 'cells.csv'}]"
-    run(ij, options)
+    run(opened, options)
     # the outlines in the ROI Manager are those of the label image
     outlined = pd.read_csv(tmp_path / "cells.csv")
     manager = java.jimport("ij.plugin.frame.RoiManager").getInstance()
@@ -328,14 +342,14 @@ def test_points_with_a_group_mark_objects_of_a_label_image(java, ij, opened, cel
         overlay.add(points)
     opened.setOverlay(overlay)
     ij.log("\\Clear")
-    run(ij, options)
+    run(opened, options)
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "cells.csv"), outlined)
     assert "2 places with a group lie on no object of the label image" in log_of(ij)
     assert groups_of(opened.getOverlay().toArray()) == [1, 2, 0]
     overlay.get(1).addPoint(float(x), float(y))
     overlay.get(0).addPoint(float(x), float(y))
     said = f"The object {labels[y, x]} of the label image is marked with two groups, 1 and 2."
-    assert said in refused(java, ij, options)
+    assert said in refused(opened, options)
 
 
 def stack_of(java, ij, cells, path, planes=4):
@@ -355,28 +369,27 @@ def stack_of(java, ij, cells, path, planes=4):
         overlay.add(roi)
     imp.setOverlay(overlay)
     imp.show()
-    java.jimport("ij.WindowManager").setCurrentWindow(imp.getWindow())
     return imp
 
 
-def test_examples_in_some_slices(java, ij, cells, tmp_path):
+def test_examples_in_some_slices(java, ij, cells, tmp_path, run, refused):
     kinds = cells[2]
     imp = stack_of(java, ij, cells, tmp_path / "stack.tif")
     ij.log("\\Clear")
-    run(ij, "objects=Overlay slices=all")
+    run(imp, "objects=Overlay slices=all")
     assert results(java).size() == len(kinds)
     assert f"{2 * EXAMPLES} labeled cells of 4 images" in log_of(ij)
     assert "images held out" in log_of(ij)
     for roi in imp.getOverlay().toArray():
         roi.setGroup(0 if int(roi.getPosition()) == 1 else int(roi.getGroup()))
-    assert "lie on other slices than the one that is shown. Go to their slice" in refused(java, ij, "objects=Overlay")
+    assert "lie on other slices than the one that is shown. Go to their slice" in refused(imp, "objects=Overlay")
     imp.setSlice(2)
     for roi in imp.getOverlay().toArray():
         roi.setPosition(2 if int(roi.getGroup()) else int(roi.getPosition()))
     imp.getOverlay().get(0).setGroup(1)
     imp.getOverlay().get(0).setPosition(3)
     ij.log("\\Clear")
-    run(ij, "objects=Overlay")
+    run(imp, "objects=Overlay")
     assert "1 ROIs with a group lie on other slices, and are no examples" in log_of(ij)
 
 
