@@ -40,13 +40,13 @@ def test_small_enough_to_be_in_every_clone():
     assert sum(path.stat().st_size for path in DATA.rglob("*") if path.is_file()) < LIMIT
 
 
-def test_every_image_has_its_source_and_license():
+def test_every_image_and_export_has_its_source_and_license():
     """Each file is in a row whose source is in the table of licenses, and each source has a file."""
-    sources = {name: row[-1] for row in rows(4) for name in re.findall(r"`(\w[\w-]*\.png)`", row[0])}
-    assert sources.keys() == {path.name for path in DATA.rglob("*.png")}
+    sources = {name: row[-1] for row in rows(4) for name in re.findall(r"`(\w[\w-]*\.[\w.]+)`", row[0])}
+    assert sources.keys() == {path.name for path in (*DATA.rglob("*.png"), *(DATA / "exports").iterdir())}
     licenses = {source: license for source, license, _ in rows(3)}
     assert {*licenses, "this project"} == set(sources.values())
-    assert all(re.match(r"\[CC0 1\.0\]|\[CC BY [34]\.0\]|MIT$", license) for license in licenses.values())
+    assert all(re.match(r"\[CC0 1\.0\]|\[CC BY [34]\.0\]|MIT$|BSD-3-Clause$", license) for license in licenses.values())
 
 
 def rows(width):
