@@ -31,7 +31,7 @@ MOST_COLORS = 40
 """Most frequent values of a text column by which points are colored; the rest are the others."""
 NEAREST = 8
 """Similar treatments listed for each treatment."""
-FITTED = ". Sphering that is fitted on fewer controls than features makes them look nearer than they are"
+FITTED = ". A correction that is fitted on fewer controls than features makes them look nearer than they are"
 Panel = dict[str, Any]
 """JSON values, as the script of the page takes them."""
 _WELL = re.compile(r"^([A-Z]{1,2})0*([1-9]\d?)$")

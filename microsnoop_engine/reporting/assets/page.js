@@ -108,8 +108,10 @@ function drawMaps() {
     if (!points) return;
     const axis = (title) => ({ title: { text: title, font: { size: 11 } }, zeroline: false, showticklabels: false });
     const title = NARROW ? map.title.replace(": ", "<br>") : map.title;
-    const all = layout({ title: { text: title, font: { size: NARROW ? 13 : 14 }, x: 0.06, xanchor: "left" }, height: 460, xaxis: axis(points.axes[0]),
-      yaxis: axis(points.axes[1]), margin: { l: 32, r: 8, t: 44, b: 40 } });
+    // below the buttons, which would cover it
+    const below = { yref: "paper", y: 1, yanchor: "bottom", pad: { b: 6 } };
+    const all = layout({ title: { text: title, font: { size: NARROW ? 13 : 14 }, x: 0.06, xanchor: "left", ...(NARROW ? {} : below) }, height: 460,
+      xaxis: axis(points.axes[0]), yaxis: axis(points.axes[1]), margin: { l: 32, r: 8, t: NARROW ? 44 : 60, b: 40 } });
     all.legend = { orientation: "h", y: -0.1, font: { size: 11 } };
     Plotly.react(plots[number], [...traces(points, data.colors[byId("map-color").value]), ...rings(points)], all, CONFIG);
   });
