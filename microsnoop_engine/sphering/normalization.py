@@ -68,12 +68,12 @@ class Normalize(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # columns without numbers are refused below
             self.center_ = np.nanmean(X, 0) if self.method == "standardize" else np.nanmedian(X, 0)
-            self.scale_ = np.nanstd(X, 0)
-            self.without_mad_ = np.zeros(X.shape[1], bool)
+            scale = np.zeros(X.shape[1])
             if self.method == "mad-robust":
-                deviation = MAD_TO_DEVIATION * np.nanmedian(np.abs(X - self.center_), 0)
-                self.without_mad_ = deviation == 0
-                self.scale_ = np.where(self.without_mad_, self.scale_, deviation)
+                scale = MAD_TO_DEVIATION * np.nanmedian(np.abs(X - self.center_), 0)
+            without_mad = scale == 0
+            scale[without_mad] = np.nanstd(X[:, without_mad], 0)
+            self.scale_, self.without_mad_ = scale, without_mad & (self.method == "mad-robust")
         constant = np.flatnonzero(~(self.scale_ > 1e-12 * np.abs(self.center_)))
         if len(constant):
             raise InputError(f"columns {listing(constant)} are constant over the reference rows: drop them")

@@ -162,10 +162,10 @@ def normalize_frame(
     if not kept:
         raise InputError("no feature is left: all are constant or missing in a group")
     values, names = values[:, kept] if dropped else values, [features[column] for column in kept]
+    incomplete = int((some & ~np.isfinite(values).all(1)).sum())
     result, without_mad = _normalized(values, method, groups, is_control, some)
     table = frame.drop(columns=list(features))
     table = table.join(pd.DataFrame(result.astype(np.float32), columns=names, index=frame.index))
-    incomplete = int((some & ~np.isfinite(values).all(1)).sum())
     dominant = dominant_features(result, names)
     return NormalizedTable(table, names, counts, dropped, int((~some).sum()), incomplete, without_mad, dominant)
 
@@ -209,9 +209,14 @@ def _normalized(
     is_control: NDArray[np.bool_],
     some: NDArray[np.bool_],
 ) -> tuple[NDArray[np.float64], int]:
-    """Return the features (n, q) after normalization, and the number of those without a median absolute deviation."""
-    result = np.full(values.shape, np.nan)
+    """Normalize features (n, q), whose memory is used again.
+
+    Returns
+    -------
+    array (n, q), and the number of features without a median absolute deviation
+    """
     if method == "tvn":
+        result = np.full(values.shape, np.nan)
         batches = np.full(len(values), "", dtype=object)
         for name, rows in groups.items():
             batches[rows] = name
@@ -224,10 +229,11 @@ def _normalized(
         return result, 0
     without = np.zeros(values.shape[1], bool)
     for rows in groups.values():
+        part = values if len(rows) == len(values) else values[rows]
         if method == "rank-normal":
-            result[rows] = rank_to_normal(values[rows])
+            values[rows] = rank_to_normal(part)
             continue
-        scaling = Normalize(method).fit(values[rows[is_control[rows]]])
-        result[rows] = scaling.transform(values[rows])
+        scaling = Normalize(method).fit(part[is_control[rows]])
+        values[rows] = scaling.transform(part)
         without |= scaling.without_mad_
-    return result, int(without.sum())
+    return values, int(without.sum())
