@@ -1,5 +1,5 @@
-.PHONY: help setup setup-test demo test test-engine test-docs test-cellprofiler test-napari test-fiji fiji lint docs bench \
-	bench-representation cellprofiler-env cellprofiler-window fiji-env
+.PHONY: help setup setup-test demo test test-runs test-engine test-docs test-cellprofiler test-napari test-fiji fiji lint docs bench \
+	bench-representation cellprofiler-env cellprofiler-window fiji-env browser
 
 # the tests start a thousand processes, each of which would compile all it imports where bytecode is not kept
 export PYTHONDONTWRITEBYTECODE =
@@ -30,16 +30,25 @@ cellprofiler-env:
 cellprofiler-window: cellprofiler-env
 	@scripts/make-cellprofiler-window.sh
 
-# Two parts at a time, one thread each, the longest first; the output of each comes as a whole, where make can do that (4.0)
+# Three parts at a time, one thread each (much of a test is waiting for processes), the longest first; the output of each
+# comes as a whole, where make can do that (4.0)
 SYNC = $(filter --output-sync,$(.FEATURES:output-sync=--output-sync))
 test:
-	@OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(MAKE) --no-print-directory --keep-going --jobs=2 $(SYNC) \
-		test-engine test-cellprofiler test-docs test-fiji test-napari lint
+	@OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(MAKE) --no-print-directory --keep-going --jobs=3 $(SYNC) \
+		test-runs test-engine test-cellprofiler test-docs test-fiji test-napari lint
 
-test-engine: setup-test
+# tests that run whole commands, and all others of the engine
+RUNS = $(addprefix tests/engine/,classification cli distributor trainer worker)
+
+browser: setup-test
 	@scripts/get-browser.sh
+
+test-runs: browser
+	.venv/bin/python -m pytest $(RUNS)
+
+test-engine: browser
 	@scripts/make-zarr-writers-env.sh
-	.venv/bin/python -m pytest tests/engine --ignore=tests/engine/test_docs.py
+	.venv/bin/python -m pytest tests/engine $(RUNS:%=--ignore=%) --ignore=tests/engine/test_docs.py
 
 fiji-env: setup-test
 	@scripts/make-fiji-env.sh || test "$$CI" != true

@@ -208,24 +208,3 @@ def test_what_cannot_be_flagged(flagged_run, tmp_path, monkeypatch, capsys, argu
     monkeypatch.chdir(tmp_path)
     assert main(["qc", *(text.format(run=flagged_run) for text in arguments)]) == 1
     assert message in capsys.readouterr().err
-
-
-def test_a_run_of_an_earlier_version_goes_on_without_the_quality_of_objects(screen, tmp_path, caplog):
-    table = pd.read_csv(screen / "LoadData.csv")
-    table.head(2).to_csv(screen / "begun.csv", index=False)
-    out = tmp_path / "out"
-    command = ["profile", str(screen / "begun.csv"), "--out", str(out), "--diameter", "24"]
-    assert main(command) == 0
-    manifest = out / "manifest.jsonl"
-    first, *parts = [json.loads(line) for line in manifest.read_text().splitlines()]
-    assert first["run"].pop("object quality") is True
-    manifest.write_text("".join(json.dumps(line) + "\n" for line in [first, *parts]))
-    for part in (out / "profiles.parquet").glob("*.parquet"):
-        rows = pd.read_parquet(part)
-        rows.drop(columns=list(rows.filter(like="Nuclei_QC_"))).to_parquet(part, index=False)
-    table.head(3).to_csv(screen / "begun.csv", index=False)
-    assert main(command) == 0
-    assert "goes on without the quality of objects" in caplog.text
-    found = pd.read_parquet(out / "profiles.parquet")
-    assert found["ImageNumber"].nunique() == 3
-    assert not any("_QC_" in name for name in found)
