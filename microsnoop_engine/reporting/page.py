@@ -40,7 +40,7 @@ from .scores import screen_scores
 from .screen import Screen, counted, short_name
 from .thumbnails import thumbnails
 
-PACKAGES = ("numpy", "pandas", "scikit-learn", "plotly", "umap-learn", "copairs")
+PACKAGES = ("numpy", "pandas", "scikit-learn", "umap-learn", "copairs")
 SCRIPTS = ("page.js", "answers.js", "start.js")
 KEYS = ((IMAGE_NUMBER, OBJECT_NUMBER), (PLATE, WELL), (WELL,), (IMAGE_NUMBER,))
 """Columns that match the rows of two tables: the first of these that both have."""
@@ -419,8 +419,6 @@ def _versions() -> str:
 
 
 def _fill_template(title: str, data: dict[str, Any]) -> str:
-    from plotly.offline import get_plotlyjs
-
     def asset(name: str) -> str:
         return (files(__package__) / "assets" / name).read_text("utf-8")
 
@@ -428,6 +426,6 @@ def _fill_template(title: str, data: dict[str, Any]) -> str:
         title=escape(title),
         style=asset("page.css"),
         script="".join(map(asset, SCRIPTS)),
-        plotly=get_plotlyjs(),
+        plotly=asset("plotly.min.js"),
         data=json.dumps(data, allow_nan=False).replace("<", "\\u003c"),
     )

@@ -4,6 +4,7 @@ import io
 import json
 import re
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,8 @@ from microsnoop_engine.reporting import panels
 from microsnoop_engine.reporting.page import make_page, matching_rows, report
 from microsnoop_engine.reporting.scores import screen_scores
 from microsnoop_engine.reporting.screen import ColumnRoles, Screen
+
+REPOSITORY = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -244,6 +247,12 @@ def test_a_dose_must_be_a_number(frame):
         make_page(frame, FEATURES, ColumnRoles(dose="Metadata_Role"))
 
 
+def test_the_bundle_of_plotly_is_of_the_version_that_is_pinned():
+    pinned = json.loads((REPOSITORY / "scripts" / "plotly" / "package.json").read_text())["dependencies"]["plotly.js"]
+    bundle = (files("microsnoop_engine.reporting") / "assets" / "plotly.min.js").read_text("utf-8")
+    assert bundle.startswith(f"/* plotly.js v{pinned}:"), "run scripts/make-plotly.sh and commit what it writes"
+
+
 @pytest.fixture(scope="module")
 def page_file(frame, tmp_path_factory):
     """The report of a table and its sphered form, by the command line."""
@@ -271,6 +280,8 @@ def test_the_page_in_a_browser(page_file, width):
         assert page.execute_script("return document.body.dataset.ready") == "yes"
         assert page.execute_script("return document.documentElement.scrollWidth") <= width
         assert page.execute_script("return performance.getEntriesByType('resource').length") == 0
+        traces = page.execute_script("return Object.keys(Plotly.PlotSchema.get().traces).sort()")
+        assert traces == ["heatmap", "scatter", "scattergl"]
         headings = [link.text for link in page.find_elements(By.CSS_SELECTOR, "nav a")]
         assert headings[3:5] == ["Active treatments", "Dose curves"]
         assert len(headings) == 11
