@@ -25,6 +25,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("input", help="input of microsnoop profile")
     parser.add_argument("--image-sets", type=int, default=12, help="measure so many; default: 12")
+    parser.add_argument("--mode", default="cells", help="mode of the crops; default: cells")
     parser.add_argument("--segment", help="find the objects, as microsnoop profile does")
     parser.add_argument("--channel", help="channel that is segmented")
     parser.add_argument("--name", default="images", help="name of the images, for the table")
@@ -38,12 +39,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         before = time.process_time()
         settings = {"segment": options.segment, "segment_channel": options.channel}
-        summary = run.profile(image_sets, folder, CropSettings(), embedder=embedder, **settings)
+        summary = run.profile(image_sets, folder, CropSettings(mode=options.mode), embedder=embedder, **settings)
         total = time.process_time() - before
     planes = len(summary.job.channels) * len(image_sets)
     shares = " | ".join(f"{100 * taken / (total - sum(seconds.values())):.1f} %" for taken in seconds.values())
     objects = summary.crops / planes
-    row = f"| {options.name} | {embedder.card.name} | {len(summary.job.channels)} | {objects:.0f} | "
+    row = f"| {options.name} | {embedder.card.name} | {options.mode} | {len(summary.job.channels)} | {objects:.0f} | "
     row += f"{1000 * total / len(image_sets):.0f} | {shares} |"
     print(row)
     if options.out:
@@ -55,8 +56,8 @@ HEADER = """# Cost of the quality of planes and objects
 
 CPU time by `python benchmarks/quality_cost.py`, in relation to a run without it.
 
-| images | network | channels | objects per image set | ms per image set | quality of planes | quality of objects |
-|---|---|---|---|---|---|---|
+| images | network | mode | channels | crops per image set | ms per image set | quality of planes | quality of objects |
+|---|---|---|---|---|---|---|---|
 """
 
 
