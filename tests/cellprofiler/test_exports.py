@@ -112,6 +112,19 @@ def test_wells_are_the_means_of_the_exported_objects(exports, export, microsnoop
             np.testing.assert_allclose(values, expected[tuple(row[key] for key in KEYS)], rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("table", ["Nuclei", "Image"])
+def test_a_single_file_of_the_export_has_learned_features(exports, microsnoop, tmp_path, table):
+    names, _ = read_csv(exports / f"{table}.csv")
+    learned = [name for name in names if name.startswith("Microsnoop_E")]
+    assert len(learned) == 2 * 256
+    options = ["--features", "microsnoop", "--out", tmp_path / "wells.csv"]
+    _, warned = microsnoop("aggregate", exports / f"{table}.csv", *options)
+    names, rows = read_csv(tmp_path / "wells.csv")
+    assert sorted(name for name in names if not name.startswith("Metadata_")) == sorted(learned)
+    assert len(rows) == 14
+    assert "left out" not in warned
+
+
 def test_both_exports_give_the_same_answers(exports, microsnoop, tmp_path):
     found = {}
     for kind, path in (("csv", exports), ("sqlite", exports / "profiles.db")):
