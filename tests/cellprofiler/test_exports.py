@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import subprocess
 
 import numpy as np
@@ -100,6 +101,9 @@ def test_wells_are_the_means_of_the_exported_objects(exports, export, microsnoop
     assert len(rows) == 14
     assert {row["Metadata_Role"] for row in rows} == {"negative", "treated"}
     assert f"14 rows of {sum(int(row['Metadata_Object_Count']) for row in rows)} objects" in said
+    computed = json.loads((tmp_path / "wells.csv.json").read_text())
+    assert re.match(r"microsnoop-fast [0-9a-f]{64}$", computed["weights"])
+    assert re.match(r"CellProfiler 4\.\d", computed["handcrafted"])
     # of the nuclei, in two channels; the columns of the whole image are no features of its objects
     learned = [name for name in names if "_Microsnoop_" in name]
     assert len(learned) == 2 * 256
