@@ -6,13 +6,13 @@ import logging
 from collections.abc import Mapping
 
 from ..errors import InputError
-from ..tables.provenance import Provenance, weights_of
+from ..tables.provenance import Provenance, handcrafted, learned, weights_of
 
 log = logging.getLogger(__name__)
 
 
 def check_network(expected: Provenance, found: Provenance, table: object) -> None:
-    """Check that a table was measured with the network that a classifier was trained on.
+    """Check that a table was measured with the network, and the program, that a classifier was trained on.
 
     Parameters
     ----------
@@ -24,29 +24,35 @@ def check_network(expected: Provenance, found: Provenance, table: object) -> Non
     Raises
     ------
     InputError
-        If the weights differ. Another precision, or a table that does not say it, is logged as a warning.
+        If the weights differ, or the programs of handcrafted features. Another precision, or a table that does not say
+        it, is logged as a warning.
     """
-    if not expected:
-        return
-    names, precisions = (
-        [" and ".join(getattr(each, part) for each in side) for side in (expected, found)]
-        for part in ("name", "precision")
-    )
-    if not found:
-        log.warning("'%s' does not say which weights measured it; the classifier is for %s", table, names[0])
-        return
-    if weights_of(found) != weights_of(expected):
-        raise InputError(
-            f"'{table}' was measured with {names[1]}, the classifier was trained on {names[0]}: measure with the same "
-            "weights, or train another classifier"
-        )
-    if precisions[0] != precisions[1]:
+    for kind in (learned, handcrafted):
+        wanted, there = kind(expected), kind(found)
+        names = [" and ".join(each.name for each in side) for side in (wanted, there)]
+        if wanted and not there:
+            what = "weights" if kind is learned else "program"
+            log.warning("'%s' does not say which %s measured it; the classifier is for %s", table, what, names[0])
+        elif wanted and not _goes_with(wanted, there):
+            what = "weights" if kind is learned else "program"
+            raise InputError(
+                f"'{table}' was measured with {names[1]}, the classifier was trained on {names[0]}: measure with the "
+                f"same {what}, or train another classifier"
+            )
+    precisions = [" and ".join(computed.precision for computed in learned(side)) for side in (expected, found)]
+    if all(precisions) and precisions[0] != precisions[1]:
         log.warning(
             "'%s' was measured in %s, the table that the classifier was trained on in %s: probabilities may shift",
             table,
             precisions[1],
             precisions[0],
         )
+
+
+def _goes_with(wanted: Provenance, there: Provenance) -> bool:
+    """Return True for the same weights; a table may hold handcrafted features of further programs."""
+    programs = [{program.name for program in handcrafted(side)} for side in (wanted, there)]
+    return weights_of(wanted) == weights_of(there) and programs[0] <= programs[1]
 
 
 def check_crops(expected: Mapping[str, float | str], found: Mapping[str, float | str]) -> None:

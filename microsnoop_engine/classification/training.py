@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..storage.paths import as_path
-from ..tables.features import select_features
+from ..tables.features import provenance_of, select_features
 from ..tables.formats import open_table
 from ..tables.outputs import check_output
 from ..tables.provenance import Provenance
@@ -132,7 +132,9 @@ def train_on_table(
             raise InputError(f"`groups`: a class lies in a single '{groups}': choose another column")
         warn_of_groups(unit, group_of, kinds)
         training = train_classifier(values, words, group_of, seed)
-    result = _described(training, names, source.provenance, words, unit, group_of, known, int((~complete).sum()))
+    result = _described(
+        training, names, provenance_of(names, source.provenance), words, unit, group_of, known, int((~complete).sum())
+    )
     scores = result.validation
     warn_of_chance(scores.balanced_accuracy, len(scores.classes), "label more wells, or classes that look different")
     if out is not None:

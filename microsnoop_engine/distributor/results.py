@@ -22,6 +22,7 @@ from ..errors import InputError, ResumeError, listing
 from ..images.image_set import ImageSet
 from ..images.outline_files import OUTLINE_METADATA, has_outlines, read_outlines
 from ..images.quality import quality_column
+from ..modes.classical import program
 from ..modes.measure import Measurement
 from ..storage.atomic import AppendFile, atomic_path
 from ..storage.locks import FolderLock, folder_lock
@@ -30,7 +31,7 @@ from ..tables.columns import IMAGE_NUMBER, METADATA
 from ..tables.file_names import FLAGGED_OBJECTS, IMAGE_QUALITY, TABLE
 from ..tables.layout import Layout
 from ..tables.parquet_files import open_parquet, read_table, table_files
-from ..tables.provenance import write_beside
+from ..tables.provenance import Handcrafted, as_metadata, write_beside
 from .description import differing_settings
 from .keys import Key
 
@@ -91,7 +92,9 @@ class TableWriter:
     ) -> None:
         self.table = folder / TABLE
         # with these, a table that is taken out of its folder still says how its features were computed
-        self._schema = layout.schema().with_metadata({name: run[name] for name in _IN_THE_TABLE if name in run})
+        programs = (Handcrafted(program()),) if layout.classical else ()
+        computed = {name: run[name] for name in _IN_THE_TABLE if name in run} | as_metadata(programs)
+        self._schema = layout.schema().with_metadata(computed)
         self._layout = layout
         self._part_bytes = part_bytes
         self._lock = lock or FolderLock()

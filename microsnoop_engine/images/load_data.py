@@ -17,6 +17,7 @@ from urllib.request import url2pathname
 
 from ..errors import InputError
 from ..storage.paths import ADDRESS, as_path, is_remote, read_bytes
+from .harmony_lists import with_places_of_names
 from .illumination import channel_of_function, is_function
 from .image_set import ImageSet, PlaneSource, Position, typed_metadata
 from .unicode_names import existing_form
@@ -97,7 +98,7 @@ def from_load_data(path: Path) -> list[ImageSet]:
     number, count = Counter(image_set.number for image_set in image_sets).most_common(1)[0]
     if count > 1:
         raise InputError(f"'{path}': {count} rows have the ImageNumber {number}")
-    return typed_metadata(image_sets)
+    return typed_metadata(with_places_of_names(image_sets, path))
 
 
 def _read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:

@@ -43,7 +43,8 @@ class Embedder:
     device : {'auto', 'cpu', 'cuda', 'cuda:0', 'cuda:1', ..., 'mps'}
         ``auto``: a GPU if there is one.
     precision : {'auto', 'float32', 'bfloat16', 'float16'}
-        ``auto``: bfloat16 for the compact network on a CPU that computes it natively, float16 on CUDA, else float32.
+        ``auto``: bfloat16 for the compact network on a CPU that computes it natively, float16 for that and the paper's
+        network on CUDA, else float32.
     backend : {'auto', 'openvino', 'torch'}
         ``auto``: OpenVINO on the CPU if it is installed, PyTorch otherwise.
     batch_size : int, optional

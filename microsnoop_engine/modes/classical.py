@@ -7,6 +7,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import cache
+from importlib.metadata import version
 from itertools import combinations
 from typing import Any
 
@@ -29,6 +30,11 @@ _NAMES_OF_PAIRS = {
 """Measurements of two channels. Costes' thresholds take too long; rank weights differ from CellProfiler's by 20 %."""
 CORRELATIONS = ("pearson", "manders_fold")
 """The measurements of cp_measure that have them."""
+
+
+def program() -> str:
+    """Return name and version of the program that measures handcrafted features."""
+    return f"cp_measure {version('cp_measure')}"
 
 
 def measure_classical(

@@ -5,11 +5,13 @@ Every object set is read image by image, so that no more than a few images are i
 
 from __future__ import annotations
 
+import gzip
 import logging
 import re
 import sqlite3
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+import zlib
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from .columns import IMAGE_NUMBER, IMAGE_SET, METADATA, OBJECT_NUMBER, TABLE_NUM
 from .conventions import conventional
 from .csv_files import open_csv
 from .databases import TABLE_NAME, Database
+from .provenance import Computed, Handcrafted, Provenance
 from .source import TableSource
 
 log = logging.getLogger(__name__)
@@ -27,6 +30,10 @@ log = logging.getLogger(__name__)
 NOT_OBJECTS = ("Image", "Experiment", "Object relationships")
 """Tables of an export that hold no objects."""
 
+_PROGRAM = "CellProfiler"
+_WEIGHTS = ("Microsnoop_Weights", "Microsnoop_WeightsSHA256")
+_DESCRIBED = re.compile(rf'^({_PROGRAM}_Version|{"|".join(_WEIGHTS)}),"?(.+?)"?\r?$', re.MULTILINE)
+"""What Experiment.csv says of a run, among the text of its pipeline."""
 _PLACE = re.compile(r"(^|_)Location_Center_X$")
 _PACKED = ("AreaShape_", "Texture_")
 """Measurements that CellProfiler writes without gaps where the numbers of objects have some."""
@@ -113,7 +120,9 @@ def open_csv_folder(folder: Path, objects: str | None = None) -> TableSource:
         if name not in NOT_OBJECTS and {IMAGE_NUMBER, OBJECT_NUMBER} <= set(source.columns):
             parts.append(Part(name, _object_names(name, source.columns), source.read))
     image_part = Part(IMAGE_SET, _image_names(images.columns), images.read)
-    return _joined(folder, image_part, parts, objects)
+    experiment = folder / f"{prefix}Experiment{ending}"
+    known = _description(experiment) if experiment.is_file() else {}
+    return replace(_joined(folder, image_part, parts, objects), provenance=_provenance(known))
 
 
 def _object_names(name: str, columns: Sequence[str]) -> dict[str, str]:
@@ -169,6 +178,7 @@ def open_sqlite(path: Path, objects: str | None = None) -> TableSource:
         image_table, objects = _chosen_export(path, image_tables, objects)
         prefix = image_table[: -len(IMAGE_SET)]
         columns_of = {name: database.columns(name) for name in tables if name.startswith(prefix)}
+        known = database.first_row(f"{prefix}Experiment")
     except sqlite3.DatabaseError as error:
         raise InputError(f"'{path}' cannot be read as SQLite: {error}; export it again") from None
 
@@ -188,7 +198,23 @@ def open_sqlite(path: Path, objects: str | None = None) -> TableSource:
         if _number_column(name) in renamed.values():
             parts.append(Part(name, renamed, reader(table)))
     images = Part(IMAGE_SET, _image_names(tuple(columns_of[image_table])), reader(image_table))
-    return _joined(path, images, parts, objects)
+    return replace(_joined(path, images, parts, objects), provenance=_provenance(known))
+
+
+def _description(path: Path) -> dict[str, str]:
+    """Read what Experiment.csv says of the programs of a run; nothing where it is damaged."""
+    try:
+        data = gzip.decompress(path.read_bytes()) if path.name.endswith(".gz") else path.read_bytes()
+    except (OSError, EOFError, zlib.error):
+        return {}
+    return dict(_DESCRIBED.findall(data.decode(errors="replace")))
+
+
+def _provenance(description: Mapping[str, Any]) -> Provenance:
+    """Return by which program, and by which weights, the features of an export were measured."""
+    version, name, sha256 = (str(description.get(key) or "") for key in (f"{_PROGRAM}_Version", *_WEIGHTS))
+    computed = (Computed(f"{name} {sha256}", ""),) if name and sha256 else ()
+    return (*computed, Handcrafted(f"{_PROGRAM} {version}".strip()))
 
 
 def _is_image_table(name: str, columns: Collection[str]) -> bool:

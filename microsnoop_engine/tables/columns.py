@@ -25,7 +25,7 @@ OF_SHAPE = ("Area", "Solidity", "TouchingNeighbors", "NearestNeighborDistance")
 OF_CHANNEL = ("MeanIntensity", "PercentMaximal")
 """Qualities of an object in each channel, which follow."""
 _QUALITY = re.compile(rf"^(?!{METADATA}|{IMAGE_SET}_).+_QC_({'|'.join(OF_SHAPE)}|({'|'.join(OF_CHANNEL)})_.+)$")
-_FEATURE = re.compile(r"^(?P<objects>.+?)_Microsnoop_E(?P<index>\d{3,})_(?P<channel>.+)$")
+_FEATURE = re.compile(r"^((?P<objects>.+?)_)??Microsnoop_E(?P<index>\d{3,})_(?P<channel>.+)$")
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class FeatureName:
     Attributes
     ----------
     objects : str
-        The object set.
+        The object set; blank where the file stands for it, as in ``Nuclei.csv`` of CellProfiler.
     index : int
         Position in the embedding, from 0.
     channel : str
@@ -52,6 +52,7 @@ def feature_columns(objects: str, channels: Sequence[str], dimension: int = 256)
     Parameters
     ----------
     objects : str
+        Blank for names without an object set.
     channels : sequence of str
     dimension : int
         Length of the embedding of a channel.
@@ -65,7 +66,8 @@ def feature_columns(objects: str, channels: Sequence[str], dimension: int = 256)
     >>> feature_columns("Nuclei", ["DNA", "GFP"])[::256]
     ['Nuclei_Microsnoop_E000_DNA', 'Nuclei_Microsnoop_E000_GFP']
     """
-    return [f"{objects}_Microsnoop_E{index:03d}_{channel}" for channel in channels for index in range(dimension)]
+    first = f"{objects}_Microsnoop" if objects else "Microsnoop"
+    return [f"{first}_E{index:03d}_{channel}" for channel in channels for index in range(dimension)]
 
 
 def parse_feature(column: str) -> FeatureName | None:
@@ -88,7 +90,7 @@ def parse_feature(column: str) -> FeatureName | None:
     match = _FEATURE.match(column)
     if match is None:
         return None
-    return FeatureName(match["objects"], int(match["index"]), match["channel"])
+    return FeatureName(match["objects"] or "", int(match["index"]), match["channel"])
 
 
 def quality_columns(objects: str, channels: Sequence[str]) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from ..errors import InputError, first_line
 from ..storage.atomic import atomic_path
 from ..storage.paths import is_remote
 from .column_types import plain_frame
-from .provenance import KEYS, Computed, Provenance
+from .provenance import KEYS, Provenance, as_metadata, from_metadata
 from .source import rows_per_chunk
 
 TABLE_NAME = "profiles"
@@ -87,17 +86,24 @@ class Database:
         except sqlite3.DatabaseError as error:
             raise InputError(f"'{self._path}', table {table}: {error}; export it again") from None
 
+    def first_row(self, table: str) -> dict[str, Any]:
+        """Return the first row of a table by column; empty if there is no such table, or no row."""
+        names = list(self.columns(table))
+        rows = next(self._query(f"SELECT * FROM {_quoted(table)} LIMIT 1"), []) if names else []
+        return dict(zip(names, rows[0], strict=True)) if rows else {}
+
     def provenance(self) -> Provenance:
-        """Return how the learned features of the table ``profiles`` were computed.
+        """Return how the features of the table ``profiles`` were computed.
 
         It is empty if that is not known, or the table has other rows than were written.
         """
-        columns = ("rows", *KEYS)
-        if not set(columns) <= self.columns(PROVENANCE).keys():
+        columns = [name for name in ("rows", *KEYS) if name in self.columns(PROVENANCE)]
+        if "rows" not in columns:
             return ()
         (rows,) = next(self._query(f"SELECT COUNT(*) FROM {TABLE_NAME}"))[0]
         kept = [row for chunk in self._query(f"SELECT {', '.join(columns)} FROM {PROVENANCE}") for row in chunk]
-        return tuple(Computed(str(weights), str(precision)) for written, weights, precision in kept if written == rows)
+        entries = [dict(zip(columns, row, strict=True)) for row in kept]
+        return tuple(one for entry in entries if entry["rows"] == rows for one in from_metadata(entry))
 
 
 def write_database(frame: pd.DataFrame, path: Path, provenance: Provenance = ()) -> None:
@@ -109,7 +115,7 @@ def write_database(frame: pd.DataFrame, path: Path, provenance: Provenance = ())
     path : Path
         New, or an SQLite file, which gains or replaces the table ``profiles``.
     provenance : Provenance
-        How the learned features were computed, for the table ``profiles_provenance``.
+        How the features were computed, for the table ``profiles_provenance``.
 
     Raises
     ------
@@ -134,7 +140,7 @@ def write_database(frame: pd.DataFrame, path: Path, provenance: Provenance = ())
             frame.to_sql(TABLE_NAME, connection, index=False, chunksize=1000, if_exists="replace", dtype=truths)
             connection.execute(f"DROP TABLE IF EXISTS {PROVENANCE}")
             if provenance:
-                kept = pd.DataFrame([{"rows": len(frame), **asdict(computed)} for computed in provenance])
+                kept = pd.DataFrame([{"rows": len(frame), **as_metadata(provenance)}])
                 kept.to_sql(PROVENANCE, connection, index=False)
 
 

@@ -15,6 +15,7 @@ import pandas as pd
 
 from ..errors import InputError, listing
 from .columns import IMAGE_NUMBER, OBJECT_NUMBER, TABLE_NUMBER, is_quality, parse_feature
+from .provenance import Computed, Handcrafted, Provenance
 from .source import TableSource
 
 log = logging.getLogger(__name__)
@@ -77,6 +78,29 @@ def is_classical(column: str, objects: Iterable[str] = _COMPARTMENTS) -> bool:
         return False
     named = any(pattern.match(column) for pattern in (_MEASUREMENT, _COMPONENT, _IN_CARTA))
     return named or any(column.startswith(f"{name}_") for name in objects)
+
+
+def provenance_of(features: Iterable[str], provenance: Provenance) -> Provenance:
+    """Return what a provenance says of some features.
+
+    Parameters
+    ----------
+    features : iterable of str
+        Names of columns. A principal component may be of both kinds.
+    provenance : Provenance
+
+    Returns
+    -------
+    Provenance
+        Without the weights where none is a learned feature, without the programs where none is a handcrafted one.
+    """
+    names = list(features)
+    components = any(_COMPONENT.match(name) for name in names)
+    kinds = {
+        Computed: components or any(map(is_microsnoop, names)),
+        Handcrafted: components or any(map(is_classical, names)),
+    }
+    return tuple(entry for entry in provenance if kinds[type(entry)])
 
 
 def select_features(source: TableSource, features: str | Sequence[str] = "all") -> list[str]:

@@ -17,6 +17,7 @@ from ..storage.atomic import atomic_path
 from ..storage.paths import as_path, is_remote, path_kind, read_if_there
 from .conventions import conventional
 from .csv_files import CSV, open_csv
+from .features import provenance_of
 from .file_names import TABLE
 from .mudata_files import is_modality
 from .outputs import check_output
@@ -149,8 +150,8 @@ def write_table(
     rows : array (n,), int, optional
         The number in ``like`` of each row; by default all in their order, if there are as many.
     provenance : Provenance
-        How the learned features were computed. Parquet, AnnData and SQLite keep it inside, a CSV file in
-        ``NAME.csv.json`` beside it.
+        How the features were computed; what it says of columns that the table has is kept. Parquet, AnnData and SQLite
+        keep it inside, a CSV file in ``NAME.csv.json`` beside it.
 
     Returns
     -------
@@ -163,6 +164,7 @@ def write_table(
     """
     path = as_path(path)
     ending = check_output(path)
+    provenance = provenance_of([*map(str, frame), *features], provenance)
     try:
         if ending == ".h5ad":
             from .anndata_files import write_anndata

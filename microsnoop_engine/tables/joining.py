@@ -26,11 +26,11 @@ from .columns import (
     TABLE_NUMBER,
     WELL,
 )
-from .features import select_features
+from .features import provenance_of, select_features
 from .formats import open_table, write_table
 from .keys import key_column, key_rows
 from .outputs import check_output
-from .provenance import side_by_side
+from .provenance import Provenance, describe, side_by_side
 from .source import FeatureTable, TableSource, name_in_errors, read_frame
 
 log = logging.getLogger(__name__)
@@ -113,7 +113,8 @@ def combine(
     )
     a, b = (read_frame(source) for source in sources)
     with name_in_errors(first, second):
-        _refuse_other_features(a, b, [name for name in chosen[0] if name in set(chosen[1])], on)
+        both = [name for name in chosen[0] if name in set(chosen[1])]
+        _refuse_other_features(a, b, both, on, [source.provenance for source in sources])
         pairs = match_rows(a, b, on, match, tolerance)
         joined = _side_by_side(a, b, pairs)
     features = list(dict.fromkeys(name for names in chosen for name in names))
@@ -361,12 +362,17 @@ def _check_names(a: pd.DataFrame, b: pd.DataFrame, pairs: Pairs, on_a: list[str]
         log.warning("%s; the first table's is used", what)
 
 
-def _refuse_other_features(a: pd.DataFrame, b: pd.DataFrame, both: list[str], on: Sequence[str] | None) -> None:
+def _refuse_other_features(
+    a: pd.DataFrame, b: pd.DataFrame, both: list[str], on: Sequence[str] | None, provenances: Sequence[Provenance]
+) -> None:
     """Refuse features of one name with different values: only one of them could stay."""
     other = [name for name in both if name not in (on or ()) and not _same_values(a[name], b[name])]
     if other:
+        made = [describe(provenance_of(other, provenance)) for provenance in provenances]
+        by = f" (by {made[0]}; by {made[1]})" if all(made) and made[0] != made[1] else ""
         raise InputError(
-            f"both tables hold the features {listing(other)} with different values: rename or remove those of one table"
+            f"both tables hold the features {listing(other)} with different values{by}: rename or remove those of one "
+            "table"
         )
 
 

@@ -1,4 +1,4 @@
-"""Keep with a table by which weights, and in which precision, its learned features were computed."""
+"""Keep with a table by which weights, in which precision and by which program its features were computed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .columns import parse_feature
 
 log = logging.getLogger(__name__)
 
-KEYS = ("weights", "precision")
+KEYS = ("weights", "precision", "handcrafted")
 """Names in the metadata of a table: of the schema of Parquet, ``uns["microsnoop"]`` of AnnData, a file beside a CSV."""
 ENTRY = "microsnoop"
 """The entry of ``uns`` of AnnData."""
@@ -35,7 +35,7 @@ class Computed:
     weights : str
         Name and hash.
     precision : str
-        Several, joined by ``and``, where rows differ.
+        Several, joined by ``and``, where rows differ; blank where it is not known.
     """
 
     weights: str
@@ -47,9 +47,43 @@ class Computed:
         name, _, sha256 = self.weights.rpartition(" ")
         return f"{name} ({sha256[:12]})" if name else self.weights
 
+    def __str__(self) -> str:
+        return f"{self.name} in {self.precision}" if self.precision else self.name
 
-Provenance = tuple[Computed, ...]
-"""One for each network whose features a table holds; empty if that is not known."""
+
+@dataclass(frozen=True)
+class Handcrafted:
+    """Name the program that measured handcrafted features, since programs define them differently.
+
+    Attributes
+    ----------
+    program : str
+        With its version, such as ``CellProfiler 4.2.8.1``.
+    """
+
+    program: str
+
+    @property
+    def name(self) -> str:
+        """Name of the program without its version."""
+        return self.program.split(" ")[0]
+
+    def __str__(self) -> str:
+        return self.program
+
+
+Provenance = tuple[Computed | Handcrafted, ...]
+"""One for each network or program whose features a table holds; empty if that is not known."""
+
+
+def learned(provenance: Provenance) -> tuple[Computed, ...]:
+    """Return what is known of the learned features."""
+    return tuple(entry for entry in provenance if isinstance(entry, Computed))
+
+
+def handcrafted(provenance: Provenance) -> tuple[Handcrafted, ...]:
+    """Return what is known of the handcrafted features."""
+    return tuple(entry for entry in provenance if isinstance(entry, Handcrafted))
 
 
 def as_metadata(provenance: Provenance) -> dict[str, str]:
@@ -57,23 +91,28 @@ def as_metadata(provenance: Provenance) -> dict[str, str]:
 
     Examples
     --------
-    >>> as_metadata((Computed("microsnoop-fast 0a1b", "float32"),))
-    {'weights': 'microsnoop-fast 0a1b', 'precision': 'float32'}
+    >>> as_metadata((Computed("microsnoop-fast 0a1b", "float32"), Handcrafted("cp_measure 0.3.0")))
+    {'weights': 'microsnoop-fast 0a1b', 'precision': 'float32', 'handcrafted': 'cp_measure 0.3.0'}
     """
-    if not provenance:
-        return {}
-    return {key: _SEPARATOR.join(getattr(computed, key) for computed in provenance) for key in KEYS}
+    computed, programs = learned(provenance), handcrafted(provenance)
+    values = (
+        [entry.weights for entry in computed],
+        [entry.precision for entry in computed],
+        [entry.program for entry in programs],
+    )
+    return {key: _SEPARATOR.join(found) for key, found in zip(KEYS, values, strict=True) if found}
 
 
 def from_metadata(metadata: Mapping[Any, Any] | None) -> Provenance:
     """Read the entries of a table's metadata, text or bytes; empty if there are none."""
-    found = []
+    entries: dict[str, list[str]] = {}
     for key in KEYS:
-        value = (metadata or {}).get(key, (metadata or {}).get(key.encode(), ""))
-        found.append((value.decode() if isinstance(value, bytes) else str(value)).split(_SEPARATOR))
-    if not (found[0][0] and found[1][0]) or len(found[0]) != len(found[1]):
-        return ()
-    return tuple(Computed(*pair) for pair in zip(*found, strict=True))
+        value = (metadata or {}).get(key, (metadata or {}).get(key.encode()))
+        if value is not None:
+            entries[key] = (value.decode() if isinstance(value, bytes) else str(value)).split(_SEPARATOR)
+    weights, precisions, programs = (entries.get(key, []) for key in KEYS)
+    computed = map(Computed, weights, precisions) if len(weights) == len(precisions) and any(weights) else ()
+    return (*computed, *(Handcrafted(program) for program in programs if program))
 
 
 def below_each_other(tables: Sequence[tuple[object, Provenance]]) -> Provenance:
@@ -91,14 +130,23 @@ def below_each_other(tables: Sequence[tuple[object, Provenance]]) -> Provenance:
     Raises
     ------
     InputError
-        If their weights differ: the numbers in a column would mean different things. Different precisions are logged as
-        a warning, with the distance that was measured between them.
+        If their weights differ, or the programs of their handcrafted features: the numbers in a column would mean
+        different things. Different precisions are logged as a warning, with the distance that was measured between
+        them.
     """
-    known = [(name, provenance) for name, provenance in tables if provenance]
-    if not known:
+    return (
+        *_learned_below([(name, learned(provenance)) for name, provenance in tables if learned(provenance)]),
+        *_handcrafted_below(
+            [(name, handcrafted(provenance)) for name, provenance in tables if handcrafted(provenance)]
+        ),
+    )
+
+
+def _learned_below(tables: Sequence[tuple[object, tuple[Computed, ...]]]) -> Provenance:
+    if not tables:
         return ()
-    first, expected = known[0]
-    for name, provenance in known[1:]:
+    first, expected = tables[0]
+    for name, provenance in tables[1:]:
         if weights_of(provenance) != weights_of(expected):
             raise InputError(
                 f"'{first}' and '{name}' were measured with different weights ({_names(expected)}; "
@@ -106,11 +154,23 @@ def below_each_other(tables: Sequence[tuple[object, Provenance]]) -> Provenance:
             )
     merged = []
     for number, computed in enumerate(expected):
-        precisions = list(dict.fromkeys(provenance[number].precision for _, provenance in known))
+        found = dict.fromkeys(provenance[number].precision for _, provenance in tables)
+        precisions = [precision for precision in found if precision]
         if len(precisions) > 1:
             log.warning("%s", precision_warning(computed.weights, precisions))
         merged.append(Computed(computed.weights, " and ".join(precisions)))
     return tuple(merged)
+
+
+def _handcrafted_below(tables: Sequence[tuple[object, tuple[Handcrafted, ...]]]) -> Provenance:
+    for name, programs in tables[1:]:
+        first, expected = tables[0]
+        if {program.name for program in programs} != {program.name for program in expected}:
+            raise InputError(
+                f"'{first}' and '{name}' hold handcrafted features of different programs ({_listed(expected)}; "
+                f"{_listed(programs)}), which give other numbers under the same names: measure all with one program"
+            )
+    return tuple(dict.fromkeys(program for _, programs in tables for program in programs))
 
 
 def side_by_side(
@@ -133,18 +193,19 @@ def side_by_side(
         If both hold learned features of one object set, by different weights. Different precisions are logged as a
         warning, with the distance that was measured between them.
     """
-    (name_a, a, columns_a), (name_b, b, columns_b) = first, second
+    (name_a, all_of_a, columns_a), (name_b, all_of_b, columns_b) = first, second
+    a, b = learned(all_of_a), learned(all_of_b)
     shared = _object_sets(columns_a) & _object_sets(columns_b)
     if shared and a and b and weights_of(a) != weights_of(b):
         raise InputError(
-            f"'{name_a}' and '{name_b}' hold features of {', '.join(sorted(shared))} by different weights "
+            f"'{name_a}' and '{name_b}' hold features of {', '.join(sorted(shared)) or 'objects'} by different weights "
             f"({_names(a)}; {_names(b)}), which cannot be compared: measure all channels with the same weights"
         )
     for computed in a:
-        others = [other.precision for other in b if other.weights == computed.weights]
-        if others and others[0] != computed.precision:
+        others = [other.precision for other in b if other.weights == computed.weights and other.precision]
+        if others and computed.precision and others[0] != computed.precision:
             log.warning("%s", precision_warning(computed.weights, [computed.precision, *others]))
-    return tuple(dict.fromkeys((*a, *b)))
+    return tuple(dict.fromkeys((*a, *b, *handcrafted(all_of_a), *handcrafted(all_of_b))))
 
 
 def precision_warning(weights: str, precisions: Sequence[str]) -> str:
@@ -165,12 +226,12 @@ def precision_warning(weights: str, precisions: Sequence[str]) -> str:
 
 def weights_of(provenance: Provenance) -> tuple[str, ...]:
     """Return the weights of a provenance."""
-    return tuple(computed.weights for computed in provenance)
+    return tuple(computed.weights for computed in learned(provenance))
 
 
 def describe(provenance: Provenance) -> str:
     """Describe a provenance in a line, for a report; blank if it is not known."""
-    return ", ".join(f"{computed.name} in {computed.precision}" for computed in provenance)
+    return ", ".join(map(str, provenance))
 
 
 def write_beside(path: Path, provenance: Provenance) -> None:
@@ -203,7 +264,7 @@ def _read(companion: Path) -> dict[str, Any] | None:
         content = json.loads(read_if_there(companion) or b"")
     except ValueError:
         return None
-    ours = isinstance(content, dict) and {*KEYS, "bytes"} <= content.keys()
+    ours = isinstance(content, dict) and "bytes" in content and bool(from_metadata(content))
     return content if ours else None
 
 
@@ -216,4 +277,8 @@ def _object_sets(columns: Iterable[str]) -> set[str]:
 
 
 def _names(provenance: Provenance) -> str:
-    return ", ".join(computed.name for computed in provenance)
+    return ", ".join(computed.name for computed in learned(provenance))
+
+
+def _listed(programs: Sequence[Handcrafted]) -> str:
+    return " and ".join(map(str, programs))

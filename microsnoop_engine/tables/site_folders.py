@@ -13,6 +13,7 @@ from ..storage.paths import files_in
 from .cellprofiler_exports import open_csv_folder
 from .columns import METADATA, TABLE_NUMBER
 from .keys import key_column
+from .provenance import below_each_other
 from .source import TableSource
 
 log = logging.getLogger(__name__)
@@ -45,7 +46,7 @@ def open_site_folders(folder: Path, sites: Sequence[Path], objects: str | None =
     Raises
     ------
     InputError
-        If a folder has other features than the first one.
+        If a folder has other features than the first one, or features by other weights.
     """
     sources = [open_csv_folder(site, objects) for site in sites]
     columns = tuple(dict.fromkeys(name for source in sources for name in source.columns))
@@ -71,7 +72,8 @@ def open_site_folders(folder: Path, sites: Sequence[Path], objects: str | None =
                     chunk[name] = key_column(chunk[name].rename(None))
                 yield chunk.reindex(columns=list(names))
 
-    return TableSource(folder, columns, read)
+    provenance = below_each_other([(source.path, source.provenance) for source in sources])
+    return TableSource(folder, columns, read, provenance=provenance)
 
 
 def _text_columns(sources: Sequence[TableSource]) -> set[str]:

@@ -33,7 +33,7 @@ class TableSource:
     features : tuple of str, optional
         The columns that the file itself declares to be features (X of AnnData); None where it declares none.
     provenance : Provenance
-        How its learned features were computed, as far as the file says so.
+        How its features were computed, as far as the file says so.
     rows : array (n,), int, optional
         The numbers of the rows in the file, where a query selects some of them.
     """

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import subprocess
 
 import numpy as np
@@ -100,6 +101,9 @@ def test_wells_are_the_means_of_the_exported_objects(exports, export, microsnoop
     assert len(rows) == 14
     assert {row["Metadata_Role"] for row in rows} == {"negative", "treated"}
     assert f"14 rows of {sum(int(row['Metadata_Object_Count']) for row in rows)} objects" in said
+    computed = json.loads((tmp_path / "wells.csv.json").read_text())
+    assert re.match(r"microsnoop-fast [0-9a-f]{64}$", computed["weights"])
+    assert re.match(r"CellProfiler 4\.\d", computed["handcrafted"])
     # of the nuclei, in two channels; the columns of the whole image are no features of its objects
     learned = [name for name in names if "_Microsnoop_" in name]
     assert len(learned) == 2 * 256
@@ -110,6 +114,19 @@ def test_wells_are_the_means_of_the_exported_objects(exports, export, microsnoop
         found = numbers(rows, [f"{objects}_{name}" for name in columns])
         for row, values in zip(rows, found):
             np.testing.assert_allclose(values, expected[tuple(row[key] for key in KEYS)], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("table", ["Nuclei", "Image"])
+def test_a_single_file_of_the_export_has_learned_features(exports, microsnoop, tmp_path, table):
+    names, _ = read_csv(exports / f"{table}.csv")
+    learned = [name for name in names if name.startswith("Microsnoop_E")]
+    assert len(learned) == 2 * 256
+    options = ["--features", "microsnoop", "--out", tmp_path / "wells.csv"]
+    _, warned = microsnoop("aggregate", exports / f"{table}.csv", *options)
+    names, rows = read_csv(tmp_path / "wells.csv")
+    assert sorted(name for name in names if not name.startswith("Metadata_")) == sorted(learned)
+    assert len(rows) == 14
+    assert "left out" not in warned
 
 
 def test_both_exports_give_the_same_answers(exports, microsnoop, tmp_path):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -25,6 +26,43 @@ _NAME = re.compile(
     re.IGNORECASE,
 )
 _INDEX = ("index.idx.xml", "index.xml")
+
+
+@dataclass(frozen=True)
+class NamedPlace:
+    """What the name of a file says beside the channel.
+
+    Attributes
+    ----------
+    well : str
+    site, plane, time : str
+        Numbers.
+    """
+
+    well: str
+    site: str
+    plane: str
+    time: str
+
+
+def place_in_name(name: str) -> NamedPlace | None:
+    """Read the name of a file; None if it is of another kind, or no plate has such a well.
+
+    Examples
+    --------
+    >>> place_in_name("r27c03f100p01-ch1sk2fk1fl1.tiff")
+    NamedPlace(well='AA03', site='100', plane='1', time='2')
+    """
+    match = _NAME.fullmatch(name)
+    try:
+        return _place(match) if match else None
+    except ValueError:
+        return None
+
+
+def _place(match: re.Match[str]) -> NamedPlace:
+    site, plane, time = (str(int(match[part])) for part in ("site", "plane", "time"))
+    return NamedPlace(well_name(int(match["row"]), match["column"]), site, plane, time)
 
 
 def fits(path: PurePath) -> bool:
@@ -57,16 +95,12 @@ def read(folder: Path, images: Sequence[PurePath], others: Sequence[PurePath], c
 
 
 def _named_plane(folder: Path, path: PurePath, match: re.Match[str]) -> AcquiredPlane:
-    return AcquiredPlane(
-        path,
-        path.parent,
-        _plate_of_folder(folder, path.parent),
-        _well(match["row"], match["column"], path),
-        str(int(match["site"])),
-        f"ch{int(match['channel'])}",
-        str(int(match["plane"])),
-        str(int(match["time"])),
-    )
+    try:
+        place = _place(match)
+    except ValueError as error:
+        raise InputError(f"'{path}': {error}") from None
+    plate, channel = _plate_of_folder(folder, path.parent), f"ch{int(match['channel'])}"
+    return AcquiredPlane(path, path.parent, plate, place.well, place.site, channel, place.plane, place.time)
 
 
 def _plate_of_folder(folder: Path, measurement: PurePath) -> str:

@@ -9,7 +9,8 @@ from microsnoop_engine.classification.application import apply_to_table
 from microsnoop_engine.classification.model_file import load_classifier
 from microsnoop_engine.classification.training import train_on_table
 from microsnoop_engine.errors import InputError
-from microsnoop_engine.tables.provenance import Computed
+from microsnoop_engine.tables.formats import write_table
+from microsnoop_engine.tables.provenance import Computed, Handcrafted
 
 KEYS = ["ImageNumber", "ObjectNumber"]
 
@@ -83,6 +84,32 @@ def test_another_network_is_refused(screen, tmp_path, caplog):
     frame.to_csv(tmp_path / "cells.csv", index=False)
     apply_to_table(tmp_path / "cells.csv", model)
     assert "does not say which weights measured it" in caplog.text
+
+
+def test_handcrafted_features_of_another_program_are_refused(screen, tmp_path, caplog):
+    _, labels, _ = screen
+    areas = {name: f"Nuclei_AreaShape_{name[-7:-4]}" for name in FEATURES}
+    frame = draw_cells()[0].rename(columns=areas)
+    made = {
+        name: (Handcrafted(name), Computed("net 0123456789abcdef", "float32"))
+        for name in ("cp_measure 0.3.0", "CellProfiler 4.2.8.1")
+    }
+    paths = [
+        write_table(frame, tmp_path / f"{number}.parquet", [*areas.values()], provenance=by)
+        for number, by in enumerate(made.values())
+    ]
+    model = train_on_table(paths[0], [labels], features="classical").model
+    assert model.network == (Handcrafted("cp_measure 0.3.0"),)
+    apply_to_table(paths[0], model)
+    assert "does not say" not in caplog.text
+    with pytest.raises(
+        InputError,
+        match=r"measured with CellProfiler, the classifier was trained on cp_measure: measure with the same program",
+    ):
+        apply_to_table(paths[1], model)
+    frame.to_csv(tmp_path / "cells.csv", index=False)
+    apply_to_table(tmp_path / "cells.csv", model)
+    assert "does not say which program measured it; the classifier is for cp_measure" in caplog.text
 
 
 def test_missing_features_are_named(screen, tmp_path):

@@ -1,5 +1,7 @@
 """Test handcrafted features as columns of the table of a run."""
 
+from importlib.metadata import version
+
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -9,6 +11,7 @@ from microsnoop_engine.cli.main import main
 from microsnoop_engine.modes.classical import classical_names
 from microsnoop_engine.tables.features import select_features
 from microsnoop_engine.tables.formats import open_table
+from microsnoop_engine.tables.provenance import Handcrafted, handcrafted, learned
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +43,16 @@ def test_they_are_classical_features_of_other_commands(runs):
     assert "Nuclei_Texture_Entropy_GFP_3_00_256" in classical
     assert not [name for name in classical if "Location" in name or "Center" in name]
     assert len(select_features(source, "microsnoop")) == 512
+
+
+def test_the_table_names_the_program(runs, tmp_path):
+    assert handcrafted(open_table(runs / "both").provenance) == (Handcrafted(f"cp_measure {version('cp_measure')}"),)
+    assert open_table(runs / "learned").provenance == learned(open_table(runs / "both").provenance)
+    assert (
+        main(["aggregate", str(runs / "both"), "--level", "image", "--out", str(tmp_path / "images.csv"), "--quiet"])
+        == 0
+    )
+    assert open_table(tmp_path / "images.csv").provenance == open_table(runs / "both").provenance
 
 
 def test_a_run_is_continued_with_the_same_features_only(runs, capsys):

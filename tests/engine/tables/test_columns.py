@@ -6,7 +6,7 @@ from microsnoop_engine.tables.columns import feature_columns, parse_feature
 
 
 @pytest.mark.parametrize("channel", ["DNA", "my_channel", "Microsnoop_E001_x", "µ 1"])
-@pytest.mark.parametrize("objects", ["Nuclei", "My_Cells", "Image"])
+@pytest.mark.parametrize("objects", ["Nuclei", "My_Cells", "Image", ""])
 def test_names_of_features_can_be_taken_apart(objects, channel):
     for index, name in enumerate(feature_columns(objects, [channel], 1001)):
         found = parse_feature(name)

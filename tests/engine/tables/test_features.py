@@ -52,6 +52,14 @@ def test_names_of_cellprofiler_are_features(name):
     assert select_features(in_memory(frame), "classical") == [name]
 
 
+def test_learned_features_need_no_name_of_their_objects(caplog):
+    bare = [name.removeprefix("Nuclei_") for name in DEEP]
+    frame = objects().rename(columns=dict(zip(DEEP, bare, strict=True)))
+    assert select_features(in_memory(frame.assign(AreaShape_Area=np.arange(30.0))), "microsnoop") == bare
+    assert select_features(in_memory(frame)) == bare
+    assert not caplog.text
+
+
 @pytest.mark.parametrize(
     "name",
     [

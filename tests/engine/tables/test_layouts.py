@@ -18,6 +18,7 @@ from microsnoop_engine.tables.cellprofiler_exports import _Packed
 from microsnoop_engine.tables.features import select_features
 from microsnoop_engine.tables.formats import open_table, write_table
 from microsnoop_engine.tables.joining import combine
+from microsnoop_engine.tables.provenance import Computed, Handcrafted
 from microsnoop_engine.tables.source import in_memory, read_frame
 
 DEEP = [f"Nuclei_Microsnoop_E{k:03d}_DNA" for k in range(3)]
@@ -211,6 +212,33 @@ def test_a_folder_per_site(tmp_path):
     pd.DataFrame({"ImageNumber": [1], "ObjectNumber": [1], "x": [1]}).to_csv(folder / "Nuclei.csv", index=False)
     with pytest.raises(InputError, match="has no column Nuclei_"):
         open_table(tmp_path)
+
+
+def test_an_export_names_weights_and_programs(tmp_path):
+    """As CellProfiler 4.2.8.1 writes Experiment.csv, and an earlier version."""
+    for name, sha256, version in (("a", "0a1b", "4.2.8.1"), ("b", "0a1b", "4.2.6")):
+        (tmp_path / name).mkdir()
+        pd.DataFrame({"ImageNumber": [1], "Metadata_Well": name}).to_csv(tmp_path / name / "Image.csv", index=False)
+        NUCLEI[:2].to_csv(tmp_path / name / "Nuclei.csv", index=False)
+        (tmp_path / name / "Experiment.csv").write_text(
+            f"Key,Value\nCellProfiler_Version,{version}\nMicrosnoop_Version,0.1.0\nMicrosnoop_Weights,microsnoop-fast\n"
+            f'Microsnoop_WeightsSHA256,{sha256}\nPipeline_Pipeline,"CellProfiler Pipeline\nVersion:5\n"\n'
+        )
+    weights = Computed("microsnoop-fast 0a1b", "")
+    assert open_table(tmp_path / "a").provenance == (weights, Handcrafted("CellProfiler 4.2.8.1"))
+    programs = (Handcrafted("CellProfiler 4.2.8.1"), Handcrafted("CellProfiler 4.2.6"))
+    assert open_table(tmp_path).provenance == (weights, *programs)
+    experiment = tmp_path / "b" / "Experiment.csv"
+    experiment.write_text(experiment.read_text().replace("0a1b", "ffff"))
+    with pytest.raises(
+        InputError, match=r"a' and '.*b' were measured with different weights \(microsnoop-fast \(0a1b\);"
+    ):
+        open_table(tmp_path)
+    experiment.unlink()
+    assert open_table(tmp_path / "b").provenance == (Handcrafted("CellProfiler"),)
+    experiment = pd.DataFrame({"CellProfiler_Version": ["4.2.8.1"], "Microsnoop_Weights": [None]})
+    path = database(tmp_path / "a.db", My_Per_Image=IMAGES, My_Per_Nuclei=NUCLEI, My_Per_Experiment=experiment)
+    assert open_table(path).provenance == (Handcrafted("CellProfiler 4.2.8.1"),)
 
 
 def test_rows_that_hold_no_object_are_left_out_and_counted(tmp_path, caplog):

@@ -1,4 +1,4 @@
-"""Weights and precision stay with a table, through every command and format, and tables that differ are not mixed."""
+"""Weights, precision and programs stay with a table, in every command and format; tables that differ are not mixed."""
 
 import logging
 import re
@@ -21,6 +21,7 @@ from microsnoop_engine.tables.joining import combine
 from microsnoop_engine.tables.provenance import (
     SHIFTS,
     Computed,
+    Handcrafted,
     as_metadata,
     below_each_other,
     from_metadata,
@@ -28,9 +29,11 @@ from microsnoop_engine.tables.provenance import (
 )
 
 SHA = "0a1b" * 16
+AREA = "Nuclei_AreaShape_Area"
 FAST = (Computed(f"microsnoop-fast {SHA}", "bfloat16"),)
 FAST_FLOAT32 = (Computed(f"microsnoop-fast {SHA}", "float32"),)
 OTHER = (Computed(f"microsnoop-base {SHA}", "float32"),)
+CP_MEASURE, CELLPROFILER = (Handcrafted("cp_measure 0.3.0"),), (Handcrafted("CellProfiler 4.2.8.1"),)
 RESULTS = Path(__file__).parents[3] / "benchmarks" / "results" / "precision.md"
 
 
@@ -49,16 +52,41 @@ def table(objects="Nuclei", channel="DNA", wells=12):
     return pd.DataFrame(columns)
 
 
-def save(path, provenance, **settings):
+def save(path, provenance, classical=(), **settings):
     frame = table(**settings)
+    frame = frame.assign(**{name: np.arange(len(frame)) * 1.5 + len(provenance) for name in classical})
     features = [name for name in frame if "_Microsnoop_" in name]
-    return write_table(frame, path, features, provenance=provenance)
+    return write_table(frame, path, [*features, *classical], provenance=provenance)
 
 
 @pytest.mark.parametrize("name", ["a.parquet", "a.csv", "a.csv.gz", "a.sqlite", "a.h5ad"])
 @pytest.mark.parametrize("provenance", [FAST, FAST + OTHER, ()])
 def test_a_file_keeps_it(name, provenance, tmp_path):
     assert open_table(save(tmp_path / name, provenance)).provenance == provenance
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.csv", "a.csv.gz", "a.sqlite", "a.h5ad"])
+@pytest.mark.parametrize("provenance", [CP_MEASURE, FAST + CP_MEASURE, FAST + OTHER + CP_MEASURE + CELLPROFILER])
+def test_a_file_keeps_the_programs_of_handcrafted_features(name, provenance, tmp_path):
+    assert open_table(save(tmp_path / name, provenance, [AREA])).provenance == provenance
+
+
+def test_a_file_without_handcrafted_features_names_no_program(tmp_path):
+    assert open_table(save(tmp_path / "a.csv", FAST + CP_MEASURE)).provenance == FAST
+    wells = aggregate(
+        save(tmp_path / "b.csv", FAST + CP_MEASURE, [AREA]), features="microsnoop", out=tmp_path / "w.csv"
+    )
+    assert AREA not in wells.frame
+    assert open_table(tmp_path / "w.csv").provenance == FAST
+
+
+def test_a_database_of_an_earlier_version(tmp_path):
+    path = save(tmp_path / "a.sqlite", ())
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE TABLE profiles_provenance (rows, weights, precision)")
+        rows = [(24, computed.weights, computed.precision) for computed in FAST + OTHER]
+        connection.executemany("INSERT INTO profiles_provenance VALUES (?, ?, ?)", rows)
+    assert open_table(path).provenance == FAST + OTHER
 
 
 def test_a_table_of_profile_has_it(tmp_path):
@@ -115,6 +143,48 @@ def test_rows_of_different_weights_are_not_one_table(tmp_path):
     with pytest.raises(
         InputError, match=r"'.*a.parquet' and '.*b.parquet' were measured with different weights \(micro"
     ):
+        open_table(tmp_path / "runs")
+
+
+def test_rows_of_different_programs_are_not_one_table(tmp_path, caplog):
+    (tmp_path / "runs").mkdir()
+    for name, provenance in (("a", FAST + CP_MEASURE), ("b", (*FAST, Handcrafted("cp_measure 0.4.0"))), ("c", FAST)):
+        save(tmp_path / "runs" / f"{name}.parquet", provenance, [AREA])
+    assert open_table(tmp_path / "runs").provenance == (*FAST, *CP_MEASURE, Handcrafted("cp_measure 0.4.0"))
+    assert not caplog.records
+    save(tmp_path / "runs" / "d.parquet", CELLPROFILER, [AREA])
+    with pytest.raises(
+        InputError, match=r"a.parquet' and '.*d.parquet' hold handcrafted features of different programs"
+    ):
+        open_table(tmp_path / "runs")
+
+
+def test_features_of_one_name_by_different_programs_are_not_joined(tmp_path):
+    save(tmp_path / "a.parquet", FAST + CP_MEASURE, [AREA])
+    save(tmp_path / "b.parquet", CELLPROFILER, [AREA])
+    by = re.escape("(by cp_measure 0.3.0; by CellProfiler 4.2.8.1)")
+    with pytest.raises(InputError, match=f"{AREA} with different values {by}: rename or remove"):
+        combine(tmp_path / "a.parquet", tmp_path / "b.parquet")
+
+
+def test_different_features_by_different_programs_are_joined(tmp_path):
+    save(tmp_path / "a.parquet", FAST + CP_MEASURE, [AREA])
+    save(tmp_path / "b.parquet", CELLPROFILER, ["Cells_AreaShape_Area"])
+    combine(tmp_path / "a.parquet", tmp_path / "b.parquet", out=tmp_path / "c.csv")
+    assert open_table(tmp_path / "c.csv").provenance == FAST + CP_MEASURE + CELLPROFILER
+
+
+def test_weights_of_unknown_precision(tmp_path, caplog):
+    (tmp_path / "runs").mkdir()
+    unknown = (Computed(FAST[0].weights, ""),)
+    for name, provenance in (("a", unknown), ("b", FAST)):
+        save(tmp_path / "runs" / f"{name}.parquet", provenance)
+    assert open_table(tmp_path / "runs").provenance == FAST
+    assert open_table(tmp_path / "runs" / "a.parquet").provenance == unknown
+    combine(tmp_path / "runs" / "a.parquet", save(tmp_path / "c.parquet", FAST, channel="GFP"))
+    assert "were computed in" not in caplog.text
+    save(tmp_path / "runs" / "d.parquet", OTHER)
+    with pytest.raises(InputError, match="different weights"):
         open_table(tmp_path / "runs")
 
 
