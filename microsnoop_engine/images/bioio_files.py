@@ -28,7 +28,7 @@ _PLUGINS = {
     ".nd2": _Plugin("bioio_nd2", "bioio-nd2", "nd2"),
     ".lif": _Plugin("bioio_lif", "bioio-lif", "lif"),
 }
-SUFFIXES: tuple[str, ...] = (*_PLUGINS, ".dv", ".r3d", ".ims", ".oir", ".vsi", ".zvi", ".oib", ".oif", ".lof")
+SUFFIXES: tuple[str, ...] = (".dv", ".r3d", ".ims", ".oir", ".vsi", ".zvi", ".oib", ".oif", ".lof")
 
 
 def open_file(path: Path, pixels: bool) -> ImageFile:
