@@ -48,6 +48,8 @@ class _Czi(ImageFile):
         kinds = [
             str(reader.get_channel_pixel_type(self._first.get("C", 0) + channel)) for channel in range(lengths["C"])
         ]
+        if unread := [kind for kind in kinds if kind.endswith("Float")]:
+            raise ImageError(f"holds pixels of type {unread[0]}, which are not read: export it as OME-TIFF", path)
         colored = [kind.lower().startswith("bgr") for kind in kinds]
         if any(colored) and not all(colored):
             raise ImageError(f"mixes color and gray channels ({', '.join(kinds)}): export it as OME-TIFF", path)
@@ -79,6 +81,9 @@ class _Czi(ImageFile):
                 try:
                     self._reader.read(plane=first, roi=roi, pixel_type="Gray8")
                 except RuntimeError as error:
+                    # there is a plane, of a type that is refused
+                    if "not implemented" in str(error):
+                        return first
                     if "out-of-range" not in str(error):
                         raise
                 else:

@@ -107,6 +107,12 @@ def test_czi_plane_that_was_not_acquired(czi):
         pixels(sets[1])
 
 
+def test_czi_of_floats_is_not_called_damaged(czi):
+    (image_set,) = find_image_sets(czi({(None, 0, 0): STACK[0, 0, 0].astype(np.float32)}))
+    with pytest.raises(ImageError, match="holds pixels of type Gray32Float, which are not read: export it as OME-TIFF"):
+        pixels(image_set)
+
+
 def test_damaged_czi(tmp_path):
     pytest.importorskip("pylibCZIrw.czi")
     with pytest.raises(ImageError, match=r"cannot be read .*is it damaged or incomplete"):
