@@ -40,10 +40,13 @@ class OmeImage:
     image : FileImage
         Without colors, which the pages show.
     planes : dict of PlaneNumber to PlaneLocation
+    samples : int
+        Samples of each pixel.
     """
 
     image: FileImage
     planes: dict[PlaneNumber, PlaneLocation] = field(default_factory=dict)
+    samples: int = 1
 
 
 def parse_ome_xml(xml: str, read_metadata_file: Callable[[str], str]) -> tuple[list[OmeImage], str]:
@@ -108,7 +111,8 @@ def _ome_image(element: ElementTree.Element, own_uuid: str) -> OmeImage:
         pixel_size=_pixel_size(pixels),
         name=element.get("Name", ""),
     )
-    return OmeImage(image, _locations(pixels, image, max(samples, default=1), own_uuid))
+    most = max(samples, default=1)
+    return OmeImage(image, _locations(pixels, image, most, own_uuid), most)
 
 
 def _pixel_size(pixels: ElementTree.Element) -> float | None:
