@@ -96,7 +96,7 @@ def find_image_sets(
     rois : str or Path, optional
         Outlines in place of label images: ROIs of ImageJ (.zip, .roi), polygons of QuPath and others (.geojson) or
         shapes of napari (.csv); a file for a single image set, or for the planes of a single stack, or a folder of such
-        files with the names of the images.
+        files with the names of the images. Or the images themselves (.tif), of which ImageJ saved the overlay.
     layout : str
         For a folder without a pattern: ``auto`` recognizes what an instrument wrote and otherwise takes every file as
         an image set, ``files`` always does that; or the name of a layout (``phenix``, ``imagexpress``,
