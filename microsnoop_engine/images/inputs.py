@@ -20,7 +20,7 @@ from .left_out import LeftOut, summarize_left_out
 from .load_data import from_load_data, is_load_data
 from .npz import from_npz
 from .ome_zarr import ZIP_SUFFIXES, from_ome_zarr, inside_zip, is_ome_zarr
-from .pixel_sizes import match_pixel_size, warn_of_mixed_sizes
+from .pixel_sizes import match_pixel_size, warn_of_pixel_sizes
 from .reading_options import ReadingOptions
 from .repeats import warn_of_repeats
 from .selection import PlaneSelection, choose_planes, image_sets_of_file
@@ -198,7 +198,7 @@ def find_inputs(path: str | Path, options: ReadingOptions | None = None) -> Inpu
         image_sets = match_pixel_size(image_sets, options.pixel_size)
     # of a store, the headers of all files would take too long
     elif kind != ZARR and not is_remote(path):
-        warn_of_mixed_sizes(image_sets)
+        warn_of_pixel_sizes(image_sets)
     return Inputs(image_sets, left_out, inputs.layout)
 
 

@@ -129,8 +129,14 @@ def _images_of(name: str, element: Element) -> list[tuple[FileImage, _Stored]]:
     stored = _Stored(block, lengths, steps, samples, refusal=_refusal(axes, lengths, samples))
     if stored.refusal:
         return [(FileImage(distinct_names(names or [""]), name=name), stored)]
-    size = _pixel_size(axes[1])
-    described = FileImage(distinct_names(names), colors, lengths.get("Z", 1), lengths.get("T", 1), pixel_size=size)
+    described = FileImage(
+        distinct_names(names),
+        colors,
+        lengths.get("Z", 1),
+        lengths.get("T", 1),
+        pixel_size=_pixel_size(axes[1]),
+        pixel_height=_pixel_size(axes[2]),
+    )
     tiles = lengths.get("tile", 1)
     return [
         (replace(described, name=f"{name} tile {n + 1}" if tiles > 1 else name), replace(stored, tile=n))

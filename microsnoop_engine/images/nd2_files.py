@@ -64,15 +64,19 @@ class _Nd2(ImageFile):
         channels = file.metadata.channels or []
         names = [str(each.channel.name or "") for each in channels]
         count = lengths.get("C", 1)
-        calibrated = channels and channels[0].volume.axesCalibrated[0]
-        size = float(file.voxel_size().x) if calibrated else 0.0
+        calibrated = channels[0].volume.axesCalibrated[:2] if channels else (False, False)
+        width, height = (
+            float(size) if known and size > 0 else None
+            for known, size in zip(calibrated, file.voxel_size()[:2], strict=True)
+        )
         self._shape = tuple(lengths.get(axis, 1) for axis in "CYXS")
         image = FileImage(
             distinct_names(names if len(names) == count else [""] * count),
             COLORS if lengths.get("S", 1) == 3 else (),
             lengths.get("Z", 1),
             lengths.get("T", 1),
-            pixel_size=size if size > 0 else None,
+            pixel_size=width,
+            pixel_height=height,
         )
         points = [point for loop in file.experiment if loop.type == "XYPosLoop" for point in loop.parameters.points]
         several = lengths.get("P", 1) > 1

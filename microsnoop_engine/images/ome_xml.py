@@ -108,16 +108,17 @@ def _ome_image(element: ElementTree.Element, own_uuid: str) -> OmeImage:
         depth=depth,
         times=times,
         order=order,
-        pixel_size=_pixel_size(pixels),
+        pixel_size=_pixel_size(pixels, "X"),
+        pixel_height=_pixel_size(pixels, "Y"),
         name=element.get("Name", ""),
     )
     most = max(samples, default=1)
     return OmeImage(image, _locations(pixels, image, most, own_uuid), most)
 
 
-def _pixel_size(pixels: ElementTree.Element) -> float | None:
-    factor = _MICROMETERS.get(pixels.get("PhysicalSizeXUnit", "µm"))
-    size = float(pixels.get("PhysicalSizeX", "0") or 0)
+def _pixel_size(pixels: ElementTree.Element, axis: str) -> float | None:
+    factor = _MICROMETERS.get(pixels.get(f"PhysicalSize{axis}Unit", "µm"))
+    size = float(pixels.get(f"PhysicalSize{axis}", "0") or 0)
     return size * factor if factor and size > 0 else None
 
 

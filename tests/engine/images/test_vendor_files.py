@@ -48,14 +48,14 @@ def test_a_missing_reader_is_named(tmp_path, monkeypatch, name, module, package,
 def czi(tmp_path):
     library = pytest.importorskip("pylibCZIrw.czi")
 
-    def write(planes, names=None, scale=1e-7):
+    def write(planes, names=None, scale=1e-7, scale_y=None):
         path = tmp_path / "a.czi"
         with library.create_czi(str(path)) as file:
             for (scene, channel, depth), plane in planes.items():
                 location = {} if scene is None else {"scene": scene, "location": (200 * scene, 0)}
                 file.write(data=np.ascontiguousarray(plane), plane={"C": channel, "Z": depth}, **location)
             channel_names = dict(enumerate(names or []))
-            file.write_metadata("a", channel_names=channel_names, scale_x=scale, scale_y=scale)
+            file.write_metadata("a", channel_names=channel_names, scale_x=scale, scale_y=scale_y or scale)
         return path
 
     return write
@@ -67,6 +67,16 @@ def test_czi_channels_of_one_name(czi):
     assert list(image_set.channels) == ["DAPI", "AF488_1", "AF488_2"]
     assert np.array_equal(pixels(image_set), STACK[0, :, 0])
     assert pixel_sizes([image_set]) == [pytest.approx(0.1)]
+
+
+def test_czi_and_lif_of_pixels_that_are_no_squares(czi, tmp_path, caplog):
+    pytest.importorskip("liffile")
+    image = LifImage("A1", "YX", STACK[0, 0, 0], steps={"X": 0.1, "Y": 0.2})
+    paths = [czi({(None, 0, 0): STACK[0, 0, 0]}, scale_y=2e-7), write_lif(tmp_path / "a.lif", [image])]
+    for path in paths:
+        caplog.clear()
+        find_image_sets(path)
+        assert f"such as '{path}' (0.1 wide, 0.2 high)" in caplog.text
 
 
 def test_czi_channels_of_different_type(czi):
