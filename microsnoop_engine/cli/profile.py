@@ -106,7 +106,8 @@ def _add_profile(commands: Any) -> None:
         type=Path,
         metavar="FILE|FOLDER",
         help="outlines instead of label images: a .zip of ImageJ's ROI Manager, a .roi, a .geojson of QuPath, a .csv "
-        "of napari's shapes, or a folder of them named like the images (field1.tif: field1.zip)",
+        "of napari's shapes, or a folder of them named like the images (field1.tif: field1.zip); or the images, a .tif "
+        "or their folder, if ImageJ saved the outlines in them as overlay",
     )
     cells.add_argument(
         "--objects", metavar="NAME", help="name of the objects, e.g. Nuclei; the first word of every column"

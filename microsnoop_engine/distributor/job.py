@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 from ..errors import InputError
 from ..images.image_set import ImageSet, is_nuclear
+from ..images.overlays import warn_of_outlines
 from ..images.pixel_sizes import common_pixel_size
 from ..modes.settings import CropSettings
 from ..segmentation.segmenter import Segmenter, needs_pixel_size, segmenter
@@ -138,6 +139,7 @@ def resolve_job(
             raise InputError(f"`diameter` goes with `scale` auto or a segmentation: {reason}")
         return Job(selected, _select_objects(objects, labeled), settings)
     if segment is None:
+        warn_of_outlines(image_sets)
         segment = "nuclei"
         log.info("no label images: segmenting nuclei")
     if segment_channel is None:

@@ -16,6 +16,7 @@ from ..errors import InputError
 from ..images.image_set import ImageSet
 from ..images.image_set_file import read_image_sets, write_image_sets
 from ..images.left_out import LEFT_OUT_LIST
+from ..images.repeats import warn_of_copies
 from ..storage.atomic import atomic_path, write_atomic
 from ..storage.paths import copy, files_in, folders_in, is_remote, path_kind, read_bytes, remove
 from ..tables.columns import IMAGE_NUMBER
@@ -94,6 +95,7 @@ def merge(folder: Path) -> MergeSummary:
     write_atomic(folder / MANIFEST, "".join(json.dumps(line) + "\n" for line in [{"run": run}, *entries]).encode())
 
     done = [image for _, entry in parts for image in entry["images"]]
+    warn_of_copies(image_sets, channels, {image["number"]: image.get("quality", {}) for image in done})
     failed = sum(row["Status"] == "failed" for row in statuses)
     rows = sum(image["rows"] for image in done)
     return MergeSummary(folder / TABLE, folder / IMAGE_LIST, len(shards), rows, len(done), failed)

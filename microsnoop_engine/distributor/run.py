@@ -17,6 +17,7 @@ from ..images.label_files import as_masks, match_rois
 from ..images.left_out import LeftOut, write_left_out
 from ..images.outline_files import OUTLINE_METADATA, has_outlines
 from ..images.reading_options import ReadingOptions
+from ..images.repeats import warn_of_copies
 from ..model.embedder import Embedder
 from ..modes.classical import MissingNumbers, check_classical, classical_names
 from ..modes.measure import check_frame
@@ -308,6 +309,9 @@ def run_job(
                         on_progress(summary.resumed + done, len(image_sets))
                 writer.finish()
                 missing.log()
+                if remaining:
+                    qualities = {number: entry.get("quality", {}) for number, entry in writer.done.items()}
+                    warn_of_copies(image_sets, job.channels, qualities)
             finally:
                 writer.flush()
                 writer.check_lock()

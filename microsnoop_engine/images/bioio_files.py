@@ -28,7 +28,7 @@ _PLUGINS = {
     ".nd2": _Plugin("bioio_nd2", "bioio-nd2", "nd2"),
     ".lif": _Plugin("bioio_lif", "bioio-lif", "lif"),
 }
-SUFFIXES: tuple[str, ...] = (*_PLUGINS, ".dv", ".r3d", ".ims", ".oir", ".vsi", ".zvi", ".oib", ".oif", ".lof")
+SUFFIXES: tuple[str, ...] = (".dv", ".r3d", ".ims", ".oir", ".vsi", ".zvi", ".oib", ".oif", ".lof")
 
 
 def open_file(path: Path, pixels: bool) -> ImageFile:
@@ -67,14 +67,16 @@ class _BioFile(ImageFile):
         samples = lengths.get("S", 1)
         if samples not in (1, 3, 4):
             raise ImageError(f"has {samples} samples per pixel: write them as channels", self._path)
-        size = image.physical_pixel_sizes.X
+        sizes = image.physical_pixel_sizes
+        # some plugins write 0 or 1 for an unknown size
+        width, height = (float(size) if size and size != 1 else None for size in (sizes.X, sizes.Y))
         return FileImage(
             distinct_names(names if len(names) == count else [""] * count),
             COLORS if samples > 1 else (),
             lengths.get("Z", 1),
             lengths.get("T", 1),
-            # some plugins write 0 or 1 for an unknown size
-            pixel_size=float(size) if size and size != 1 else None,
+            pixel_size=width,
+            pixel_height=height,
             name=str(self._scenes[scene]) if len(self._scenes) > 1 else "",
         )
 

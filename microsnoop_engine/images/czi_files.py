@@ -48,16 +48,19 @@ class _Czi(ImageFile):
         kinds = [
             str(reader.get_channel_pixel_type(self._first.get("C", 0) + channel)) for channel in range(lengths["C"])
         ]
+        if unread := [kind for kind in kinds if kind.endswith("Float")]:
+            raise ImageError(f"holds pixels of type {unread[0]}, which are not read: export it as OME-TIFF", path)
         colored = [kind.lower().startswith("bgr") for kind in kinds]
         if any(colored) and not all(colored):
             raise ImageError(f"mixes color and gray channels ({', '.join(kinds)}): export it as OME-TIFF", path)
-        names, scene_names, pixel_size = _metadata(reader.metadata)
+        names, scene_names, (width, height) = _metadata(reader.metadata)
         image = FileImage(
             distinct_names([names[n] if n < len(names) else "" for n in range(lengths["C"])]),
             COLORS if all(colored) else (),
             lengths["Z"],
             lengths["T"],
-            pixel_size=pixel_size,
+            pixel_size=width,
+            pixel_height=height,
         )
         self.images = [
             FileImage(**{**vars(image), "name": scene_names.get(scene, "") if scene is not None else ""})
@@ -79,6 +82,9 @@ class _Czi(ImageFile):
                 try:
                     self._reader.read(plane=first, roi=roi, pixel_type="Gray8")
                 except RuntimeError as error:
+                    # there is a plane, of a type that is refused
+                    if "not implemented" in str(error):
+                        return first
                     if "out-of-range" not in str(error):
                         raise
                 else:
@@ -105,19 +111,19 @@ class _Czi(ImageFile):
         return np.moveaxis(array[..., 2::-1], -1, 0) if array.shape[-1] > 1 else array[..., 0]
 
 
-def _metadata(metadata: Any) -> tuple[list[str], dict[int, str], float | None]:
-    """Return the names of channels, the names of scenes, and the pixel size in micrometers."""
+def _metadata(metadata: Any) -> tuple[list[str], dict[int, str], list[float | None]]:
+    """Return the names of channels, the names of scenes, and width and height of a pixel in micrometers."""
     root = (metadata or {}).get("ImageDocument", {}).get("Metadata", {})
     image = (root.get("Information") or {}).get("Image") or {}
     dimensions = image.get("Dimensions") or {}
     channels = _entries((dimensions.get("Channels") or {}).get("Channel"))
     scenes = _entries(((dimensions.get("S") or {}).get("Scenes") or {}).get("Scene"))
     distances = _entries(((root.get("Scaling") or {}).get("Items") or {}).get("Distance"))
-    size = next((float(each["Value"]) for each in distances if each.get("@Id") == "X" and each.get("Value")), 0.0)
+    meters = {each.get("@Id"): float(each.get("Value") or 0) for each in distances}
     return (
         [str(channel.get("@Name") or "") for channel in channels],
         {int(scene.get("@Index", n)): str(scene.get("@Name") or "") for n, scene in enumerate(scenes)},
-        1e6 * size if size > 0 else None,
+        [1e6 * meters[axis] if meters.get(axis, 0) > 0 else None for axis in "XY"],
     )
 
 

@@ -40,7 +40,9 @@ class FileImage:
     order : str
         Order of the planes in the file, the axis that changes fastest first, e.g. ``CZT``.
     pixel_size : float, optional
-        In micrometers.
+        Width of a pixel in micrometers.
+    pixel_height : float, optional
+        In micrometers; None where the file says one size alone, that of squares.
     name : str
         Name of the scene or position; may be empty.
     palette : bool
@@ -54,6 +56,7 @@ class FileImage:
     labeled: bool = True
     order: str = "CZT"
     pixel_size: float | None = None
+    pixel_height: float | None = None
     name: str = ""
     palette: bool = False
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ImageError
-from . import bioio_files, czi_files, picture_files, tiff_files
+from . import bioio_files, czi_files, lif_files, nd2_files, picture_files, tiff_files
 from .file_image import FileImage, ImageFile, PlaneNumber
 from .image_set import Position
 from .projection import PROJECTIONS, project
@@ -27,7 +27,7 @@ class Format(Protocol):
         """See :func:`open_file`."""
 
 
-FORMATS: tuple[Format, ...] = (tiff_files, picture_files, czi_files, bioio_files)
+FORMATS: tuple[Format, ...] = (tiff_files, picture_files, czi_files, lif_files, nd2_files, bioio_files)
 SUFFIXES = tuple(suffix for each in FORMATS for suffix in each.SUFFIXES)
 """Of all image files that can be read."""
 _MAKERS = {

@@ -62,6 +62,8 @@ class PlaneSource:
         Illumination function by which the plane is divided, a .npy or image file.
     is_mask : bool
         True for a black-and-white mask, whose unconnected objects are to be numbered.
+    in_image : bool
+        True for the outlines that ImageJ saved in an image, its overlay.
     """
 
     path: Path
@@ -72,6 +74,7 @@ class PlaneSource:
     position: Position | None = None
     illumination: Path | None = None
     is_mask: bool = False
+    in_image: bool = False
 
     @property
     def focuses_objects(self) -> bool:
@@ -93,7 +96,8 @@ class PlaneSource:
             key += [f"{name} {value}" for name, value in asdict(self.position).items() if value is not None]
         if self.illumination is not None:
             key.append(f"illumination {self.illumination.resolve()}")
-        return [*key, "mask"] if self.is_mask else key
+        words = {"mask": self.is_mask, "overlay": self.in_image}
+        return [*key, *(word for word, applies in words.items() if applies)]
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import zipfile
 from pathlib import Path
 
@@ -9,7 +10,10 @@ import numpy as np
 import roifile
 from roifile import ROI_OPTIONS, ROI_SUBTYPE, ROI_TYPE, ImagejRoi
 
+from .overlays import embedded_outlines
 from .roi_masks import RoiError, RoiMask, StackPosition, fill, oval
+
+log = logging.getLogger(__name__)
 
 GROUP_FOUND = "microsnoop_group"
 """Property of ROIs with the group that the plugin's *Classify Cells* has set, which no user has given."""
@@ -64,6 +68,37 @@ def read_rois(path: str | Path) -> list[RoiMask]:
     if not rois:
         raise RoiError(f"'{path}' holds no ROI: in the ROI Manager, choose More > Save with ROIs in its list")
     return [roi_mask(roi, f"ROI {number} of '{path.name}'") for number, roi in enumerate(rois, start=1)]
+
+
+def read_overlay(path: str | Path) -> list[RoiMask]:
+    """Read the outlines that ImageJ saved in an image: its overlay, or its selection if there is none.
+
+    Parameters
+    ----------
+    path : str or Path
+        A TIFF file.
+
+    Returns
+    -------
+    list of RoiMask
+        Without texts, arrows, lines, points and scale bars, which are counted in the log.
+
+    Raises
+    ------
+    RoiError
+        If it holds no outline, or one that :func:`roi_mask` refuses.
+    """
+    path = Path(path)
+    try:
+        outlines, left_out = embedded_outlines(path)
+        rois = [ImagejRoi.frombytes(outline) for outline in outlines]
+    except (ValueError, IndexError, TypeError) as error:
+        raise RoiError(f"the outlines in '{path}' cannot be read ({error}): save the image again in ImageJ") from None
+    if not outlines:
+        raise RoiError(f"'{path}' holds no outlines: in ImageJ, add them to the overlay and save the image as TIFF")
+    if left_out:
+        log.info("'%s': left out %d texts, arrows, lines, points or scale bars of the overlay", path, left_out)
+    return [roi_mask(roi, f"outline {number} in '{path.name}'") for number, roi in enumerate(rois, start=1)]
 
 
 def roi_mask(roi: ImagejRoi, where: str = "ROI") -> RoiMask:

@@ -20,7 +20,7 @@ from .left_out import LeftOut, summarize_left_out
 from .load_data import from_load_data, is_load_data
 from .npz import from_npz
 from .ome_zarr import ZIP_SUFFIXES, from_ome_zarr, inside_zip, is_ome_zarr
-from .pixel_sizes import match_pixel_size, warn_of_mixed_sizes
+from .pixel_sizes import match_pixel_size, warn_of_pixel_sizes
 from .reading_options import ReadingOptions
 from .repeats import warn_of_repeats
 from .selection import PlaneSelection, choose_planes, image_sets_of_file
@@ -96,7 +96,7 @@ def find_image_sets(
     rois : str or Path, optional
         Outlines in place of label images: ROIs of ImageJ (.zip, .roi), polygons of QuPath and others (.geojson) or
         shapes of napari (.csv); a file for a single image set, or for the planes of a single stack, or a folder of such
-        files with the names of the images.
+        files with the names of the images. Or the images themselves (.tif), of which ImageJ saved the overlay.
     layout : str
         For a folder without a pattern: ``auto`` recognizes what an instrument wrote and otherwise takes every file as
         an image set, ``files`` always does that; or the name of a layout (``phenix``, ``imagexpress``,
@@ -198,7 +198,7 @@ def find_inputs(path: str | Path, options: ReadingOptions | None = None) -> Inpu
         image_sets = match_pixel_size(image_sets, options.pixel_size)
     # of a store, the headers of all files would take too long
     elif kind != ZARR and not is_remote(path):
-        warn_of_mixed_sizes(image_sets)
+        warn_of_pixel_sizes(image_sets)
     return Inputs(image_sets, left_out, inputs.layout)
 
 

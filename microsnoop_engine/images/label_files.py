@@ -14,7 +14,8 @@ from .file_image import FileImage
 from .files_by_name import FilesByName, stem_of, stems_of
 from .formats import SUFFIXES, open_file
 from .image_set import ImageSet, PlaneSource, Position
-from .outline_files import IMAGEJ_SUFFIXES, OUTLINE_SUFFIXES
+from .outline_files import IMAGEJ_SUFFIXES, OUTLINE_SUFFIXES, is_outlines
+from .overlays import OVERLAY_SUFFIXES, files_with_outlines
 from .projection import PROJECTIONS
 from .unicode_names import composed
 
@@ -224,7 +225,8 @@ def match_rois(image_sets: Sequence[ImageSet], path: Path, objects: str) -> list
     image_sets : sequence of ImageSet
     path : Path
         A file with one of `OUTLINE_SUFFIXES`; or a folder, in which, or in whose subfolders, ``field1.tif`` has
-        ``field1.zip``, ``field1_rois.zip`` or ``field1_RoiSet.zip``.
+        ``field1.zip``, ``field1_rois.zip`` or ``field1_RoiSet.zip``. Or the images themselves, of which ImageJ saved
+        the overlay: a TIFF file, or the folder of the images.
     objects : str
         Name of the object set.
 
@@ -241,7 +243,7 @@ def match_rois(image_sets: Sequence[ImageSet], path: Path, objects: str) -> list
     """
     if path.is_dir():
         return _match_roi_files(image_sets, path, objects)
-    if not path.is_file() or path.suffix.lower() not in OUTLINE_SUFFIXES:
+    if not path.is_file() or path.suffix.lower() not in (*OUTLINE_SUFFIXES, *OVERLAY_SUFFIXES):
         known = ", ".join(OUTLINE_SUFFIXES)
         raise InputError(f"`rois`: '{path}' is no file of outlines ({known}) and no folder of such files")
     # the outlines of a stack know their planes
@@ -250,7 +252,11 @@ def match_rois(image_sets: Sequence[ImageSet], path: Path, objects: str) -> list
             f"`rois`: '{path}' is one file, but there are {len(image_sets)} image sets: use a folder with a file for "
             "each, named like its image (field1.tif: field1.zip)"
         )
-    return [replace(each, labels={objects: PlaneSource(path)}) for each in image_sets]
+    return [replace(each, labels={objects: _outlines(path)}) for each in image_sets]
+
+
+def _outlines(path: Path) -> PlaneSource:
+    return PlaneSource(path, in_image=path.suffix.lower() in OVERLAY_SUFFIXES)
 
 
 def _match_roi_files(image_sets: Sequence[ImageSet], folder: Path, objects: str) -> list[ImageSet]:
@@ -258,7 +264,7 @@ def _match_roi_files(image_sets: Sequence[ImageSet], folder: Path, objects: str)
     matched, missing = [], []
     owners: dict[Path, ImageSet] = {}
     for image_set in image_sets:
-        file = _roi_file(image_set, files)
+        file = _roi_file(image_set, files) or _image_with_outlines(image_set, folder)
         if file is None:
             missing.append(image_set)
             # reported when it is read
@@ -269,7 +275,7 @@ def _match_roi_files(image_sets: Sequence[ImageSet], folder: Path, objects: str)
                 f"`rois`: '{file}' fits image set {owners[file].number} as well as {image_set.number}: put the "
                 "outlines into folders named like those of the images"
             )
-        matched.append(replace(image_set, labels={objects: PlaneSource(file)}))
+        matched.append(replace(image_set, labels={objects: _outlines(file)}))
     files.report_missing(missing, len(image_sets), "ROI file", "_rois", "rois")
     return matched
 
@@ -285,6 +291,17 @@ def _roi_file(image_set: ImageSet, files: FilesByName) -> Path | None:
         listed = ", ".join(sorted((f"'{path}'" for path in matches), reverse=True))
         raise InputError(f"`rois`: image set {image_set.number} has more than one ROI file: {listed}")
     return matches.pop() if matches else None
+
+
+def _image_with_outlines(image_set: ImageSet, folder: Path) -> Path | None:
+    """Return the only file of an image set in a folder in which ImageJ saved outlines; None if there is none."""
+    inside = [path for path in files_with_outlines(image_set) if folder.resolve() in path.resolve().parents]
+    if len(inside) > 1:
+        listed = ", ".join(f"'{path}'" for path in inside)
+        raise InputError(
+            f"`rois`: image set {image_set.number} has outlines in {listed}: save those to measure as ROI files"
+        )
+    return inside[0] if inside else None
 
 
 def as_masks(image_sets: Sequence[ImageSet]) -> list[ImageSet]:
@@ -308,7 +325,7 @@ def as_masks(image_sets: Sequence[ImageSet]) -> list[ImageSet]:
     masks = []
     for image_set in image_sets:
         for source in image_set.labels.values():
-            if source.path.suffix.lower() in OUTLINE_SUFFIXES:
+            if is_outlines(source):
                 raise InputError(f"`label_mask` goes with label images: '{source.path}' holds outlines")
         labels = {name: replace(source, is_mask=True) for name, source in image_set.labels.items()}
         masks.append(replace(image_set, labels=labels))

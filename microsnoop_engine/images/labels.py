@@ -15,7 +15,7 @@ from .image_set import PlaneSource
 from .label_masks import number_objects
 from .label_parts import MASK, SPLIT, check_parts, find_parts, largest_parts
 from .npy_labels import read_npy
-from .outline_files import IMAGEJ_SUFFIXES, OUTLINE_SUFFIXES, read_outlines
+from .outline_files import IMAGEJ_SUFFIXES, is_outlines, read_outlines
 from .outlines import label_planes
 from .planes import read_plane
 from .roi_masks import RoiError
@@ -37,7 +37,7 @@ def read_labels(
     ----------
     source : PlaneSource
         A label image of integers or whole floats, a .npy file or `_seg.npy` of Cellpose; with ``is_mask``, a
-        black-and-white mask; or outlines with one of `OUTLINE_SUFFIXES`.
+        black-and-white mask; or outlines (see :func:`.is_outlines`).
     objects : str
         The object set, for the error.
     shape : tuple of int or None
@@ -59,7 +59,7 @@ def read_labels(
     """
     suffix = source.path.suffix.lower()
     if source.row is None and source.level is None:
-        if shape is not None and suffix in OUTLINE_SUFFIXES:
+        if shape is not None and is_outlines(source):
             return _draw_outlines(source, objects, shape, channels)
         if suffix in LOSSY and not source.is_mask:
             raise ImageError(
@@ -82,7 +82,7 @@ def read_labels(
 
 def has_own_shape(source: PlaneSource) -> bool:
     """Return whether labels can be read without the shape of their image: all but outlines."""
-    return source.row is not None or source.level is not None or source.path.suffix.lower() not in OUTLINE_SUFFIXES
+    return source.row is not None or source.level is not None or not is_outlines(source)
 
 
 def _read_file(source: PlaneSource, objects: str) -> NDArray[Any]:

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from ..errors import ImageError
 from ..storage.paths import MISSING, is_remote, open_header, open_whole, path_kind, read_bytes
-from .file_image import FileImage, ImageFile, PlaneNumber
+from .file_image import COLORS, FileImage, ImageFile, PlaneNumber
 from .ome_xml import OmeImage, PlaneLocation, parse_ome_xml
-from .tiff_pages import as_shown, check_complete, color_names
+from .tiff_pages import as_shown, check_complete, color_names, is_left_out
 from .transparency import without_alpha
 
 
@@ -29,7 +29,7 @@ class OmeTiff(ImageFile):
     Raises
     ------
     ImageError
-        If the XML cannot be used.
+        If the XML cannot be used, or contradicts the pages.
     """
 
     def __init__(self, path: Path, tiff: Any) -> None:
@@ -41,6 +41,7 @@ class OmeTiff(ImageFile):
             self._ome = [replace(each, planes=_in_this_file(each)) for each in self._ome]
             files = {""}
         several = bool(files - {"", path.name})
+        self._check_surplus()
         self.images = [self._with_colors(each) for each in self._ome]
         if several:
             members = {where.uuid or where.file for each in self._ome for where in each.planes.values()}
@@ -78,11 +79,31 @@ class OmeTiff(ImageFile):
             location.file == self._path.name and not (location.uuid and self._uuid and location.uuid != self._uuid)
         )
 
+    def _check_surplus(self) -> None:
+        """Refuse planes that the XML does not name; smaller pages are previews or lower resolutions."""
+        pages = self._tiff.pages
+        named = {where.page for each in self._ome for where in each.planes.values() if self._is_own(where)}
+        others = [pages[n].aspage() for n in range(len(pages)) if n not in named] if named else []
+        shapes = {pages[n].aspage().shape for n in named if n < len(pages)} if others else set()
+        if any(page.shape in shapes and not is_left_out(page) for page in others):
+            raise ImageError(
+                f"holds {len(pages)} pages, of which its OME-XML names {len(named)} as planes: write it again as "
+                "OME-TIFF with all its planes, or as TIFF without OME-XML",
+                self._path,
+            )
+
     def _with_colors(self, each: OmeImage) -> FileImage:
         own = next((where for where in each.planes.values() if self._is_own(where)), None)
         if own is None or own.page >= len(self._tiff.pages):
             return each.image
         colors = color_names(self._tiff.pages[own.page].aspage(), self._path)
+        # some writers do not say that a picture has colors
+        if colors and each.samples == 1 and (colors != COLORS or len(each.image.channels) > 1):
+            raise ImageError(
+                f"holds {len(colors)} samples per pixel where its OME-XML says one: write each channel as a plane of "
+                "its own",
+                self._path,
+            )
         return replace(each.image, colors=colors)
 
     def _read_page(self, tiff: Any, path: Path, number: int, image: int, intensities: bool) -> NDArray[Any]:

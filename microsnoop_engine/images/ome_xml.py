@@ -40,10 +40,13 @@ class OmeImage:
     image : FileImage
         Without colors, which the pages show.
     planes : dict of PlaneNumber to PlaneLocation
+    samples : int
+        Samples of each pixel.
     """
 
     image: FileImage
     planes: dict[PlaneNumber, PlaneLocation] = field(default_factory=dict)
+    samples: int = 1
 
 
 def parse_ome_xml(xml: str, read_metadata_file: Callable[[str], str]) -> tuple[list[OmeImage], str]:
@@ -105,15 +108,17 @@ def _ome_image(element: ElementTree.Element, own_uuid: str) -> OmeImage:
         depth=depth,
         times=times,
         order=order,
-        pixel_size=_pixel_size(pixels),
+        pixel_size=_pixel_size(pixels, "X"),
+        pixel_height=_pixel_size(pixels, "Y"),
         name=element.get("Name", ""),
     )
-    return OmeImage(image, _locations(pixels, image, max(samples, default=1), own_uuid))
+    most = max(samples, default=1)
+    return OmeImage(image, _locations(pixels, image, most, own_uuid), most)
 
 
-def _pixel_size(pixels: ElementTree.Element) -> float | None:
-    factor = _MICROMETERS.get(pixels.get("PhysicalSizeXUnit", "µm"))
-    size = float(pixels.get("PhysicalSizeX", "0") or 0)
+def _pixel_size(pixels: ElementTree.Element, axis: str) -> float | None:
+    factor = _MICROMETERS.get(pixels.get(f"PhysicalSize{axis}Unit", "µm"))
+    size = float(pixels.get(f"PhysicalSize{axis}", "0") or 0)
     return size * factor if factor and size > 0 else None
 
 

@@ -21,6 +21,7 @@ from ..storage.paths import STORE_READERS, as_path, folders_in, is_remote, open_
 from .image_set import ImageSet, Metadata, PlaneSource, Position
 from .ome_zarr_image import METADATA_FILES, SPATIALDATA, OmeImage, channel_names, read_attributes, read_image
 from .ome_zarr_planes import LABELS
+from .pixel_sizes import report_rectangular
 from .selection import PlaneSelection, positions, with_all_numbers
 from .stacks import refuse_stack
 
@@ -400,6 +401,8 @@ def _choose_levels(fields: Sequence[Field], level: int | None, pixel_size: float
             raise InputError(
                 f"`pixel_size`: the metadata of '{unknown[0].group}'{of_all} hold no pixel sizes: use `level`"
             )
+    finest = [(image.group, *image.levels[0].scale[::-1]) for image in images if image.levels]
+    report_rectangular(finest, resized=pixel_size is not None)
     levels = []
     sizes: dict[float, list[OmeImage]] = {}
     for field in fields:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from ..errors import MissingExtraError
 from .geojson import read_geojson
-from .image_set import ImageSet
+from .image_set import ImageSet, PlaneSource
 from .napari_shapes import read_napari_shapes
+from .overlays import OVERLAY_SUFFIXES
 from .roi_masks import RoiMask
 
 IMAGEJ_SUFFIXES = (".zip", ".roi")
@@ -15,6 +16,11 @@ OUTLINE_SUFFIXES = (*IMAGEJ_SUFFIXES, ".geojson", ".json", ".csv")
 
 OUTLINE_METADATA = ("ROI_Name", "ROI_Group")
 """Metadata of objects that are given as outlines."""
+
+
+def is_outlines(source: PlaneSource) -> bool:
+    """Return True for the source of objects that are given as outlines, not as a label image."""
+    return source.in_image or source.path.suffix.lower() in OUTLINE_SUFFIXES
 
 
 def has_outlines(image_set: ImageSet, objects: str) -> bool:
@@ -31,7 +37,7 @@ def has_outlines(image_set: ImageSet, objects: str) -> bool:
     bool
     """
     source = image_set.labels.get(objects)
-    return source is not None and source.path.suffix.lower() in OUTLINE_SUFFIXES
+    return source is not None and is_outlines(source)
 
 
 def read_outlines(path: Path) -> list[RoiMask]:
@@ -40,7 +46,8 @@ def read_outlines(path: Path) -> list[RoiMask]:
     Parameters
     ----------
     path : Path
-        ROIs of ImageJ (.zip, .roi), polygons of QuPath and others (.geojson, .json), or shapes of napari (.csv).
+        ROIs of ImageJ (.zip, .roi, or the overlay of a .tif), polygons of QuPath and others (.geojson, .json), or
+        shapes of napari (.csv).
 
     Returns
     -------
@@ -59,7 +66,7 @@ def read_outlines(path: Path) -> list[RoiMask]:
     if suffix == ".csv":
         return read_napari_shapes(path)
     try:
-        from .imagej_roi import read_rois
+        from .imagej_roi import read_overlay, read_rois
     except ImportError:
-        raise MissingExtraError("roifile", "fiji", f"reading '{path.name}'") from None
-    return read_rois(path)
+        raise MissingExtraError("roifile", "fiji", f"reading the outlines of '{path.name}'") from None
+    return read_overlay(path) if suffix in OVERLAY_SUFFIXES else read_rois(path)

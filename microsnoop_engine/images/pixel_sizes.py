@@ -21,6 +21,9 @@ METADATA_NAME = "PixelSize"
 TOLERANCE = 0.02
 """Relative difference of sizes that are taken as equal."""
 
+_Sizes = tuple[float | None, float | None]
+"""Width and height of a pixel in micrometers; None if unknown."""
+
 
 def pixel_sizes(image_sets: Sequence[ImageSet]) -> list[float | None]:
     """Read the pixel sizes of image sets.
@@ -35,6 +38,10 @@ def pixel_sizes(image_sets: Sequence[ImageSet]) -> list[float | None]:
         In micrometers, from the metadata ``PixelSize``, the header of the first channel's file or the level of an
         OME-Zarr image; None if unknown.
     """
+    return [width for width, _ in _widths_and_heights(image_sets)]
+
+
+def _widths_and_heights(image_sets: Sequence[ImageSet]) -> list[_Sizes]:
     sources = [_first_source(each) for each in image_sets if not _from_metadata(each)]
     files = list(dict.fromkeys((source.path, source.level is not None) for source in sources))
     remote = any(is_remote(path) for path, _ in files)
@@ -47,7 +54,8 @@ def pixel_sizes(image_sets: Sequence[ImageSet]) -> list[float | None]:
         series = (source.position.series if source.position else None) or 0
         number = series if source.level is None else source.level
         in_file = by_file.get(source.path, [])
-        sizes.append(_from_metadata(each) or (in_file[number] if number < len(in_file) else None))
+        told = _from_metadata(each)
+        sizes.append((told, None) if told else in_file[number] if number < len(in_file) else (None, None))
     return sizes
 
 
@@ -97,9 +105,11 @@ def match_pixel_size(image_sets: Sequence[ImageSet], pixel_size: float) -> list[
     Raises
     ------
     InputError
-        If the size of some images is unknown.
+        If the size of some images is unknown, or they have pixels that are no squares.
     """
-    sizes = pixel_sizes(image_sets)
+    both = _widths_and_heights(image_sets)
+    report_rectangular(_with_paths(image_sets, both), resized=True)
+    sizes = [width for width, _ in both]
     unknown = [each for each, size in zip(image_sets, sizes, strict=True) if size is None]
     if unknown:
         raise InputError(
@@ -114,9 +124,11 @@ def match_pixel_size(image_sets: Sequence[ImageSet], pixel_size: float) -> list[
     return scaled
 
 
-def warn_of_mixed_sizes(image_sets: Sequence[ImageSet]) -> None:
-    """Log a warning if image sets have pixels of different size."""
-    sizes = pixel_sizes(image_sets)
+def warn_of_pixel_sizes(image_sets: Sequence[ImageSet]) -> None:
+    """Log a warning if image sets have pixels of different size, or pixels that are no squares."""
+    both = _widths_and_heights(image_sets)
+    report_rectangular(_with_paths(image_sets, both), resized=False)
+    sizes = [width for width, _ in both]
     known = sorted({size for size in sizes if size is not None})
     if known and known[-1] > known[0] * (1 + TOLERANCE):
         log.warning(
@@ -124,6 +136,56 @@ def warn_of_mixed_sizes(image_sets: Sequence[ImageSet]) -> None:
             "`pixel_size` to resize all to one, or measure them apart",
             _listed(sizes),
         )
+
+
+def is_square(width: float | None, height: float | None) -> bool:
+    """Return True for a pixel that is as wide as high, as far as it is known.
+
+    Examples
+    --------
+    >>> is_square(0.65, 0.6501), is_square(0.65, 0.325), is_square(0.65, None)
+    (True, False, True)
+    """
+    # unknown sizes of OME-Zarr are NaN
+    known = width is not None and height is not None and width > 0 and height > 0
+    return not known or abs((width or 0) / (height or 1) - 1) <= TOLERANCE
+
+
+def report_rectangular(pixels: Sequence[tuple[Path, float | None, float | None]], resized: bool) -> None:
+    """Log a warning if images have pixels that are no squares, or refuse to resize them.
+
+    Parameters
+    ----------
+    pixels : sequence of (Path, float, float)
+        Images with width and height of their pixels, in one unit; None or NaN if unknown.
+    resized : bool
+        Whether they are to be resized to a pixel size.
+
+    Raises
+    ------
+    InputError
+    """
+    found = [each for each in pixels if not is_square(*each[1:])]
+    if not found:
+        return
+    path, width, height = found[0]
+    message = (
+        f"{len(found)} of {len(pixels)} images have pixels that are no squares, such as '{path}' ({width:.4g} wide, "
+        f"{height:.4g} high)"
+    )
+    if resized:
+        raise InputError(f"`pixel_size`: {message}: resample them to squares first, or leave `pixel_size` out")
+    log.warning(
+        "%s: cells are stretched, and their features do not compare with those of square pixels. Resample the images "
+        "to squares first",
+        message,
+    )
+
+
+def _with_paths(
+    image_sets: Sequence[ImageSet], sizes: Sequence[_Sizes]
+) -> list[tuple[Path, float | None, float | None]]:
+    return [(_first_source(each).path, *both) for each, both in zip(image_sets, sizes, strict=True)]
 
 
 def _listed(sizes: Sequence[float | None]) -> str:
@@ -150,22 +212,22 @@ def _from_metadata(image_set: ImageSet) -> float | None:
     return size if size > 0 else None
 
 
-def _sizes_of_levels(group: Path) -> list[float | None]:
+def _sizes_of_levels(group: Path) -> list[_Sizes]:
     """Return the sizes of the levels of an OME-Zarr image; none if it cannot be read, like :func:`_sizes_in`."""
     try:
-        return [size if size > 0 else None for size in read_image(group).pixel_sizes]
+        return [(size if size > 0 else None, None) for size in read_image(group).pixel_sizes]
     except (ImageError, StorageError):
         log.debug("the metadata of '%s' cannot be read", group, exc_info=True)
         return []
 
 
-def _sizes_in(path: Path) -> list[float | None]:
+def _sizes_in(path: Path) -> list[_Sizes]:
     """Return the sizes of the images in a file; none if it cannot be read, which the reader of its pixels reports."""
     if path.suffix.lower() not in SUFFIXES:
         return []
     try:
         with open_file(path, pixels=False) as file:
-            return [image.pixel_size for image in file.images]
+            return [(image.pixel_size, image.pixel_height) for image in file.images]
     except Exception:
         log.debug("the header of '%s' cannot be read", path, exc_info=True)
         return []

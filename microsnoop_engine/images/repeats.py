@@ -1,16 +1,23 @@
-"""Find files and rows that stand twice in an input."""
+"""Find files, rows and pixels that stand twice in an input."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
+from ..errors import MicrosnoopError
 from .image_set import ImageSet
+from .planes import read_plane
+from .quality import QUALITIES, quality_column
 
 log = logging.getLogger(__name__)
 
 _EXAMPLES = 3
+_COMPARED = 20
+"""Pairs of planes that are read again."""
 
 
 def warn_of_repeats(image_sets: Sequence[ImageSet]) -> None:
@@ -42,6 +49,63 @@ def warn_of_repeats(image_sets: Sequence[ImageSet]) -> None:
             example,
             numbers,
         )
+
+
+def warn_of_copies(
+    image_sets: Sequence[ImageSet], channels: Sequence[str], qualities: Mapping[int, Mapping[str, float | None]]
+) -> None:
+    """Log a warning for planes of different places that hold the same pixels, unless they are blank.
+
+    Planes of equal quality are candidates; the first ones are read again and compared.
+
+    Parameters
+    ----------
+    image_sets : sequence of ImageSet
+    channels : sequence of str
+        Those that were measured.
+    qualities : mapping of int to mapping
+        Of the image sets that were measured, by their number: values of `plane_quality` by `quality_column`; None for
+        NaN.
+    """
+    alike: dict[tuple[float, ...], list[tuple[str, ImageSet]]] = {}
+    for image_set in image_sets:
+        values = qualities.get(image_set.number, {})
+        for channel in image_set.channels.keys() & set(channels):
+            numbers = [values.get(quality_column(name, channel)) for name in QUALITIES]
+            known = tuple(number for number in numbers if number is not None)
+            # a blank plane has no slope
+            if len(known) == len(numbers):
+                alike.setdefault(known, []).append((channel, image_set))
+    groups = [sorted(group, key=lambda plane: (plane[1].number, plane[0])) for group in alike.values()]
+    pairs = [(first, other) for first, *others in groups for other in others if _key(first) != _key(other)]
+    copies = [pair for pair in pairs[:_COMPARED] if _same_pixels(*pair)]
+    if copies:
+        examples = "; ".join(f"{_place(first)} and {_place(other)}" for first, other in copies[:_EXAMPLES])
+        log.warning(
+            "the same pixels are measured twice in %s%d cases: %s: is one file a copy of the other?",
+            "more than " if len(pairs) > _COMPARED else "",
+            len(copies),
+            examples,
+        )
+
+
+def _key(plane: tuple[str, ImageSet]) -> list[str | int | None]:
+    channel, image_set = plane
+    return image_set.channels[channel].key()
+
+
+def _same_pixels(*planes: tuple[str, ImageSet]) -> bool:
+    try:
+        first, second = (read_plane(image_set.channels[channel], channel) for channel, image_set in planes)
+    except MicrosnoopError:
+        return False
+    return np.array_equal(first, second)
+
+
+def _place(plane: tuple[str, ImageSet]) -> str:
+    channel, image_set = plane
+    path = image_set.channels[channel].path
+    return f"{channel} of image set {image_set.number} ('{path.parent.name}/{path.name}')"
 
 
 def _uses(uses: Sequence[tuple[str, ImageSet]]) -> str:

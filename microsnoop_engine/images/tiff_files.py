@@ -166,6 +166,7 @@ class PagedTiff(ImageFile):
         channels = self._channels(found.get("C", 1))
         if colors and colors[0] != "Red" and "S" in inner and "C" not in found:
             channels, colors = colors, ()
+        width, height = tiff_pixel_size(self._tiff, keyframe)
         image = FileImage(
             channels,
             colors if "S" in inner else (),
@@ -174,7 +175,8 @@ class PagedTiff(ImageFile):
             not unknown,
             "".join(axis for axis in reversed(leading) if axis in "CZT")
             + "".join(axis for axis in "CZT" if axis not in leading),
-            tiff_pixel_size(self._tiff, keyframe),
+            width,
+            height,
             series.name if len(self._tiff.series) > 1 else "",
         )
         positions = [axis for axis in leading if axis in _POSITIONS]

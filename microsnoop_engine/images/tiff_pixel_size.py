@@ -23,8 +23,8 @@ LARGEST = 20.0
 """Micrometers: larger pixels in resolution tags are those of screens and printers (72, 96, 300, 600 dpi)."""
 
 
-def tiff_pixel_size(tiff: Any, page: Any) -> float | None:
-    """Return the pixel size of a page without OME-XML.
+def tiff_pixel_size(tiff: Any, page: Any) -> tuple[float | None, float | None]:
+    """Return width and height of the pixels of a page without OME-XML.
 
     Parameters
     ----------
@@ -33,17 +33,24 @@ def tiff_pixel_size(tiff: Any, page: Any) -> float | None:
 
     Returns
     -------
-    float or None
-        In micrometers; None if the file does not say it, or gives the resolution of a screen or printer.
+    width, height : float or None
+        In micrometers; None if the file does not say it, or gives the resolution of a screen or printer. Formats with
+        one size for both have no height.
     """
     if tiff.is_lsm:
-        return _positive(1e6 * float((tiff.lsm_metadata or {}).get("VoxelSizeX", 0)))
+        metadata = tiff.lsm_metadata or {}
+        width, height = (_positive(1e6 * float(metadata.get(f"VoxelSize{axis}", 0))) for axis in "XY")
+        return width, height
     if tiff.is_svs:
-        return _positive(_number(re.search(r"MPP\s*=\s*([\d.]+)", page.description)))
+        return _positive(_number(re.search(r"MPP\s*=\s*([\d.]+)", page.description))), None
     if tiff.is_micromanager:
         size = ((tiff.micromanager_metadata or {}).get("Summary") or {}).get("PixelSize_um")
-        return _positive(float(size)) if isinstance(size, int | float) else None
-    resolution = page.tags.get("XResolution")
+        return _positive(float(size)) if isinstance(size, int | float) else None, None
+    return _by_resolution(tiff, page, "XResolution"), _by_resolution(tiff, page, "YResolution")
+
+
+def _by_resolution(tiff: Any, page: Any, tag: str) -> float | None:
+    resolution = page.tags.get(tag)
     if resolution is None or not resolution.value or not resolution.value[0]:
         return None
     length = resolution.value[1] / resolution.value[0]

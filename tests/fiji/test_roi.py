@@ -8,6 +8,7 @@ from roifile import ImagejRoi
 
 from microsnoop_engine.cli.main import main
 from microsnoop_engine.images.imagej_roi import RoiError, read_rois
+from microsnoop_engine.images.outline_files import read_outlines
 from microsnoop_engine.modes.measure import measure
 from microsnoop_engine.modes.settings import CropSettings
 
@@ -110,6 +111,25 @@ def test_profile_with_the_zip_of_the_roi_manager(java, ij, field, embedder, tmp_
     np.testing.assert_allclose(engine[names], plugin[names], atol=1e-4)
     same = ["ObjectNumber", "Nuclei_Location_Center_X", "Metadata_Crop_MinX", "Metadata_Object_TouchesBorder"]
     np.testing.assert_allclose(engine[same], plugin[same], rtol=1e-6)
+
+
+def test_profile_with_the_overlay_that_imagej_saved(java, ij, field, tmp_path):
+    """An overlay with annotations, saved in the image, against the same outlines as a zip."""
+    gui = {name: java.jimport(f"ij.gui.{name}") for name in ("OvalRoi", "TextRoi", "Arrow", "Overlay")}
+    ovals = [gui["OvalRoi"](*place) for place in ((20, 30, 40, 60), (200, 180, 70, 90))]
+    imp = ij.openImage(str(field[0]))
+    overlay = gui["Overlay"]()
+    for roi in (gui["TextRoi"](5, 5, "day 3"), ovals[0], gui["Arrow"](9, 9, 30, 30), ovals[1]):
+        overlay.add(roi)
+    imp.setOverlay(overlay)
+    ij.saveAsTiff(imp, str(tmp_path / "a.tif"))
+    read = read_outlines(tmp_path / "a.tif")
+    assert [roi.box for roi in read] == [(30, 20, 90, 60), (180, 200, 270, 270)]
+    for roi, oval in zip(read, ovals, strict=True):
+        assert np.array_equal(roi.mask, np.asarray(oval.getMask().getPixels(), np.uint8).reshape(roi.mask.shape) > 0)
+    command = ["profile", str(tmp_path / "a.tif"), "--rois", str(tmp_path), "--out", str(tmp_path / "out"), "--quiet"]
+    assert main(command) == 0
+    assert pd.read_parquet(tmp_path / "out" / "profiles.parquet")["ObjectNumber"].tolist() == [1, 2]
 
 
 def test_profile_of_a_folder_with_a_roi_file_per_image(field, embedder, tmp_path, capsys):

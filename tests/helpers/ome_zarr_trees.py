@@ -32,7 +32,8 @@ def write_image(path, levels, axes="cyx", scales=None, origins=None, names=(), c
         stored = group.create_array(str(n), shape=array.shape, dtype=array.dtype, chunks=chunks or array.shape)
         stored[...] = array
         ahead = [1.0] * (array.ndim - 2)
-        steps = [{"type": "scale", "scale": [*ahead, *([scales[n] if scales else 2.0**n] * 2)]}]
+        scale = scales[n] if scales else 2.0**n
+        steps = [{"type": "scale", "scale": [*ahead, *(scale if isinstance(scale, tuple) else (scale, scale))]}]
         if origins:
             steps.append({"type": "translation", "translation": [0.0] * len(ahead) + list(origins[n])})
         datasets.append({"path": str(n), "coordinateTransformations": steps})

@@ -53,6 +53,16 @@ def test_the_level_of_every_field_has_the_pixel_size_asked_for(tmp_path, caplog)
     assert ": choose one with `pixel_size`" in caplog.text
 
 
+def test_pixels_that_are_no_squares(tmp_path, caplog):
+    write_plate(tmp_path / "p.zarr", [[IMAGE]], scales=[(0.65, 0.325)])
+    find_image_sets(tmp_path / "p.zarr")
+    assert "1 of 1 images have pixels that are no squares" in caplog.text
+    with pytest.raises(
+        InputError, match=r"`pixel_size`: 1 of 1 .* \(0.325 wide, 0.65 high\): resample them to squares"
+    ):
+        find_image_sets(tmp_path / "p.zarr", pixel_size=0.325)
+
+
 def test_fields_without_a_pixel_size_are_counted(tmp_path):
     fields = write_plate(tmp_path / "p.zarr", [[IMAGE], [IMAGE]])
     found = dict(group_at(fields[1][0]).attrs["ome"])

@@ -273,6 +273,42 @@ def test_pixel_size_of_a_tiff(tmp_path, kind):
     assert pixel_sizes(find_image_sets(tmp_path)) == [pytest.approx(size, rel=1e-4) if size else None]
 
 
+RECTANGLES = {
+    "OME-TIFF": {"metadata": {"axes": "YX", "PhysicalSizeX": 0.325, "PhysicalSizeY": 0.65}},
+    "OME-TIFF, other units": {
+        "metadata": {"axes": "YX", "PhysicalSizeX": 325, "PhysicalSizeXUnit": "nm", "PhysicalSizeY": 0.65}
+    },
+    "ImageJ": {"imagej": True, "resolution": (1 / 0.325, 1 / 0.65), "metadata": {"unit": "um"}},
+    "centimeters": {"resolution": (1e4 / 0.325, 1e4 / 0.65), "resolutionunit": 3},
+}
+
+
+@pytest.mark.parametrize("kind", RECTANGLES)
+def test_pixels_that_are_no_squares(tmp_path, caplog, kind):
+    path = tmp_path / ("a.ome.tif" if "OME" in kind else "a.tif")
+    tifffile.imwrite(path, PLANE, **RECTANGLES[kind])
+    (image_set,) = find_image_sets(tmp_path)
+    assert f"1 of 1 images have pixels that are no squares, such as '{path}' (0.325 wide, 0.65 high)" in caplog.text
+    assert pixel_sizes([image_set]) == [pytest.approx(0.325)]
+    # cells of a half the height would be compared with whole ones
+    with pytest.raises(InputError, match=r"`pixel_size`: 1 of 1 .*: resample them to squares first"):
+        find_image_sets(tmp_path, pixel_size=0.325)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"metadata": {"axes": "YX", "PhysicalSizeX": 0.325}},
+        {"metadata": {"axes": "YX", "PhysicalSizeX": 0.325, "PhysicalSizeY": 0.3251}},
+        {"metadata": {"axes": "YX", "PhysicalSizeX": 325, "PhysicalSizeXUnit": "nm", "PhysicalSizeY": 0.325}},
+    ],
+)
+def test_pixels_that_are_squares_as_far_as_is_known(tmp_path, caplog, options):
+    tifffile.imwrite(tmp_path / "a.ome.tif", PLANE, **options)
+    find_image_sets(tmp_path)
+    assert "squares" not in caplog.text
+
+
 def test_mixed_pixel_sizes(tmp_path, caplog):
     for name, size in (("a", 0.325), ("b", 0.325), ("c", 0.65)):
         tifffile.imwrite(tmp_path / f"{name}.ome.tif", PLANE, metadata={"axes": "YX", "PhysicalSizeX": size})

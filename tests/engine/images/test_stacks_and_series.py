@@ -157,6 +157,45 @@ def test_pyramid_is_read_at_full_resolution(tmp_path):
     assert np.array_equal(pixels(image_set), STACK[0, 0])
 
 
+def write_with_xml(path, pages, channels, **options):
+    """Pages with OME-XML that names channels of one sample each."""
+    named = "".join(f'<Channel ID="Channel:0:{n}" Name="{name}"/>' for n, name in enumerate(channels))
+    xml = (
+        '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image ID="Image:0"><Pixels ID="Pixels:0"'
+        f' DimensionOrder="XYCZT" Type="uint16" SizeX="30" SizeY="20" SizeC="{len(channels)}" SizeZ="1" SizeT="1">'
+        f"{named}<TiffData/></Pixels></Image></OME>"
+    )
+    with tifffile.TiffWriter(path) as tiff:
+        for number, page in enumerate(pages):
+            tiff.write(page, description=None if number else xml, metadata=None, **options)
+    return path
+
+
+def test_pages_that_the_metadata_do_not_name_are_refused(tmp_path):
+    pages = STACK[0, 0]
+    (image_set,) = find_image_sets(write_with_xml(tmp_path / "a.ome.tif", pages, ["DNA", "ER"]))
+    with pytest.raises(ImageError, match="holds 4 pages, of which its OME-XML names 2 as planes: write it again"):
+        pixels(image_set)
+    smaller = [*pages[:2], pages[0, ::4, ::4]]
+    (image_set,) = find_image_sets(write_with_xml(tmp_path / "b.ome.tif", smaller, ["DNA", "ER"]))
+    assert np.array_equal(pixels(image_set), pages[:2])
+
+
+@pytest.mark.parametrize("channels", [["DNA"], ["DNA", "ER", "RNA"]])
+@pytest.mark.parametrize(("kind", "layout"), [("minisblack", "separate"), ("minisblack", "contig"), ("rgb", "contig")])
+def test_samples_that_the_metadata_do_not_name_are_refused(tmp_path, channels, kind, layout):
+    page = STACK[0, :, 0] if layout == "separate" else np.moveaxis(STACK[0, :, 0], 0, -1)
+    path = write_with_xml(tmp_path / "a.ome.tif", [page], channels, photometric=kind, planarconfig=layout)
+    (image_set,) = find_image_sets(path)
+    # a color picture is one, though its metadata do not count the colors
+    if kind == "rgb" and channels == ["DNA"]:
+        assert list(image_set.channels) == ["Red", "Green", "Blue"]
+        assert np.array_equal(pixels(image_set), STACK[0, :, 0])
+    else:
+        with pytest.raises(ImageError, match="holds 3 samples per pixel where its OME-XML says one"):
+            pixels(image_set)
+
+
 @pytest.mark.parametrize("suffix", [".svs", ".scn", ".qptiff", ".btf", ".lsm", ".stk"])
 def test_tiff_by_another_suffix(tmp_path, suffix):
     tifffile.imwrite(tmp_path / f"a{suffix}", PAGES[0])

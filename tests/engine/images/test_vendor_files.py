@@ -1,14 +1,16 @@
 """Read files of microscope makers, written by the makers' own library or by hand."""
 
-import struct
+import sys
 
 import numpy as np
 import pytest
 from image_files import RNG, text
+from lif_file import LifImage, write_lif
 from nd2_file import write_nd2
 
 from microsnoop_engine.errors import ImageError, MissingExtraError
 from microsnoop_engine.images import bioio_files
+from microsnoop_engine.images.file_image import PlaneNumber
 from microsnoop_engine.images.image_set import PlaneSource
 from microsnoop_engine.images.inputs import find_image_sets
 from microsnoop_engine.images.pixel_sizes import pixel_sizes
@@ -26,15 +28,15 @@ def pixels(image_set):
 @pytest.mark.parametrize(
     ("name", "module", "package", "extra"),
     [
-        ("a.czi", "pylibCZIrw", "bioio-czi", "czi"),
-        ("a.nd2", "bioio_nd2", "bioio-nd2", "nd2"),
-        ("a.lif", "bioio_lif", "bioio-lif", "lif"),
-        ("a.vsi", "bioio_bioformats", "bioio-bioformats", "bioformats"),
+        ("a.czi", "pylibCZIrw.czi", "bioio-czi", "czi"),
+        ("a.nd2", "nd2", "bioio-nd2", "nd2"),
+        ("a.lif", "liffile", "bioio-lif", "lif"),
+        ("a.vsi", "bioio", "bioio-bioformats", "bioformats"),
     ],
 )
 def test_a_missing_reader_is_named(tmp_path, monkeypatch, name, module, package, extra):
     monkeypatch.setattr(bioio_files, "find_spec", lambda found: None)
-    monkeypatch.setitem(__import__("sys").modules, f"{module}.czi", None)
+    monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(MissingExtraError, match=rf"reading '{name}' needs the package '{package}': .*\[{extra}\]"):
         read_plane(PlaneSource(text(tmp_path / name)), "DNA")
 
@@ -46,14 +48,14 @@ def test_a_missing_reader_is_named(tmp_path, monkeypatch, name, module, package,
 def czi(tmp_path):
     library = pytest.importorskip("pylibCZIrw.czi")
 
-    def write(planes, names=None, scale=1e-7):
+    def write(planes, names=None, scale=1e-7, scale_y=None):
         path = tmp_path / "a.czi"
         with library.create_czi(str(path)) as file:
             for (scene, channel, depth), plane in planes.items():
                 location = {} if scene is None else {"scene": scene, "location": (200 * scene, 0)}
                 file.write(data=np.ascontiguousarray(plane), plane={"C": channel, "Z": depth}, **location)
             channel_names = dict(enumerate(names or []))
-            file.write_metadata("a", channel_names=channel_names, scale_x=scale, scale_y=scale)
+            file.write_metadata("a", channel_names=channel_names, scale_x=scale, scale_y=scale_y or scale)
         return path
 
     return write
@@ -65,6 +67,16 @@ def test_czi_channels_of_one_name(czi):
     assert list(image_set.channels) == ["DAPI", "AF488_1", "AF488_2"]
     assert np.array_equal(pixels(image_set), STACK[0, :, 0])
     assert pixel_sizes([image_set]) == [pytest.approx(0.1)]
+
+
+def test_czi_and_lif_of_pixels_that_are_no_squares(czi, tmp_path, caplog):
+    pytest.importorskip("liffile")
+    image = LifImage("A1", "YX", STACK[0, 0, 0], steps={"X": 0.1, "Y": 0.2})
+    paths = [czi({(None, 0, 0): STACK[0, 0, 0]}, scale_y=2e-7), write_lif(tmp_path / "a.lif", [image])]
+    for path in paths:
+        caplog.clear()
+        find_image_sets(path)
+        assert f"such as '{path}' (0.1 wide, 0.2 high)" in caplog.text
 
 
 def test_czi_channels_of_different_type(czi):
@@ -105,6 +117,12 @@ def test_czi_plane_that_was_not_acquired(czi):
         pixels(sets[1])
 
 
+def test_czi_of_floats_is_not_called_damaged(czi):
+    (image_set,) = find_image_sets(czi({(None, 0, 0): STACK[0, 0, 0].astype(np.float32)}))
+    with pytest.raises(ImageError, match="holds pixels of type Gray32Float, which are not read: export it as OME-TIFF"):
+        pixels(image_set)
+
+
 def test_damaged_czi(tmp_path):
     pytest.importorskip("pylibCZIrw.czi")
     with pytest.raises(ImageError, match=r"cannot be read .*is it damaged or incomplete"):
@@ -114,50 +132,77 @@ def test_damaged_czi(tmp_path):
 # ---- LIF
 
 
-def lif(path, luts):
-    """Write a LIF file of two images with a channel for each lookup table."""
-
-    def block(name, data):
-        head = (
-            b"\x2a" + struct.pack("<q", len(data)) + b"\x2a" + struct.pack("<i", len(name)) + name.encode("utf-16-le")
-        )
-        return struct.pack("<ii", 0x70, len(head)) + head + data
-
-    elements, blocks = "", b""
-    for scene in range(2):
-        array = np.ascontiguousarray(STACK[scene, : len(luts), 0])
-        channels = "".join(
-            '<ChannelDescription DataType="0" ChannelTag="0" Resolution="16" NameOfMeasuredQuantity="" Min="0" '
-            f'Max="65535" Unit="" LUTName="{lut}" IsLUTInverted="0" BytesInc="{c * array.strides[0]}" BitInc="0"/>'
-            for c, lut in enumerate(luts)
-        )
-        dimensions = "".join(
-            f'<DimensionDescription DimID="{n}" NumberOfElements="{count}" Origin="0" Length="{(count - 1) * 2e-7}" '
-            f'Unit="m" BitInc="0" BytesInc="{step}"/>'
-            for n, count, step in ((1, 50, 2), (2, 40, 100))
-        )
-        elements += (
-            f'<Element Name="A{scene + 1}" Visibility="1" UniqueID="u{scene}"><Data><Image><ImageDescription><Channels>'
-            f"{channels}</Channels><Dimensions>{dimensions}</Dimensions></ImageDescription></Image></Data>"
-            f'<Memory Size="{array.nbytes}" MemoryBlockID="MemBlock_{scene}"/><Children/></Element>'
-        )
-        blocks += block(f"MemBlock_{scene}", array.tobytes())
-    xml = (
-        '<LMSDataContainerHeader Version="2"><Element Name="p" Visibility="1" UniqueID="u"><Memory Size="0" '
-        f'MemoryBlockID="MemBlock_9"/><Children>{elements}</Children></Element></LMSDataContainerHeader>'
-    )
-    head = b"\x2a" + struct.pack("<i", len(xml)) + xml.encode("utf-16-le")
-    path.write_bytes(struct.pack("<ii", 0x70, len(head)) + head + blocks + block("MemBlock_9", b""))
-    return path
+def read_lif(path, *images):
+    pytest.importorskip("liffile")
+    return find_image_sets(write_lif(path / "a.lif", images), selection=PlaneSelection(plane="all", time="all"))
 
 
 def test_lif_of_two_images_with_channels_of_one_name(tmp_path):
-    pytest.importorskip("bioio_lif")
-    sets = find_image_sets(lif(tmp_path / "a.lif", ("Gray", "Green", "Gray")))
+    luts = ("Gray", "Green", "Gray")
+    # LAS X does not keep two images from having one name
+    sets = read_lif(tmp_path, *(LifImage("A1", "CYX", scene[:, 0], luts) for scene in STACK))
     assert [list(s.channels) for s in sets] == [["Gray_1", "Green", "Gray_2"]] * 2
     assert [s.metadata["Series"] for s in sets] == [0, 1]
     assert np.array_equal(np.stack([pixels(s) for s in sets]), STACK[:, :, 0])
-    assert pixel_sizes(sets) == [pytest.approx(0.2, rel=0.05)] * 2
+    assert pixel_sizes(sets) == [pytest.approx(0.2)] * 2
+
+
+@pytest.mark.parametrize(
+    ("luts", "expected"),
+    [
+        (("Gray", "Green", "Gray"), ["Gray--FLUO--A4", "Green--FLUO--L5", "Gray--FLUO--TX2"]),
+        # a filter of each color, but in another order than the channels
+        (("Gray", "Green"), ["Gray--FLUO--A4", "Green--FLUO--L5"]),
+    ],
+)
+def test_lif_names_each_channel_by_its_own_filter(tmp_path, luts, expected):
+    image = LifImage("A1", "CYX", STACK[0, : len(luts), 0], luts, ("A4", "L5", "TX2"))
+    (image_set,) = read_lif(tmp_path, image)
+    assert list(image_set.channels) == expected
+
+
+def test_lif_times_depths_and_tiles(tmp_path):
+    array = RNG.integers(0, 60000, (2, 4, 3, 2, 20, 30), np.uint16)
+    sets = read_lif(tmp_path, LifImage("TileScan 1", "TMZCYX", array, ("Blue", "Red")))
+    # no tile stands for the field, and tiles that overlap are not joined by guess
+    assert sorted({s.metadata["SeriesName"] for s in sets}) == [f"TileScan 1 tile {n}" for n in (1, 2, 3, 4)]
+    assert len(sets) == 24
+    for image_set in sets:
+        time, tile, depth = (image_set.metadata[name] for name in ("Time", "Series", "Plane"))
+        assert np.array_equal(pixels(image_set), array[time, tile, depth])
+
+
+@pytest.mark.parametrize(("tags", "order"), [((1, 2, 3), [0, 1, 2]), ((3, 2, 1), [2, 1, 0])])
+def test_lif_colors(tmp_path, tags, order):
+    rgb = RNG.integers(0, 256, (40, 50, 3), np.uint8)
+    (image_set,) = read_lif(tmp_path, LifImage("slide", "YXS", rgb, tags=tags))
+    assert list(image_set.channels) == ["Red", "Green", "Blue"]
+    assert np.array_equal(pixels(image_set), np.moveaxis(rgb, -1, 0)[order])
+
+
+def test_lif_image_that_cannot_be_read_leaves_the_others(tmp_path):
+    array = STACK[0, :, 0]
+    sets = read_lif(
+        tmp_path,
+        LifImage("spectrum", "λYX", array),
+        LifImage("section", "ZX", array[0]),
+        LifImage("A1", "CYX", array, ("Gray", "Green", "Red")),
+    )
+    assert np.array_equal(pixels(sets[2]), array)
+    reasons = ("has an axis 'emission wavelength' of length 3", "is a scan in X and Z")
+    for image_set, reason in zip(sets, reasons, strict=False):
+        with pytest.raises(ImageError, match=f"its image '{image_set.metadata['SeriesName']}' {reason}"):
+            pixels(image_set)
+
+
+def test_lif_that_was_cut(tmp_path):
+    images = [LifImage(name, "YX", STACK[0, 0, 0]) for name in ("A1", "A2")]
+    sets = read_lif(tmp_path, *images)
+    path = tmp_path / "a.lif"
+    path.write_bytes(path.read_bytes()[:-200])
+    assert np.array_equal(pixels(sets[0])[0], STACK[0, 0, 0])
+    with pytest.raises(ImageError, match="is incomplete: it ends before the last pixels"):
+        pixels(sets[1])
 
 
 # ---- ND2
@@ -167,7 +212,7 @@ ND2 = RNG.integers(1, 60000, (2, 3, 4, 2, 20, 30), np.uint16)
 
 
 def test_nd2_positions_times_and_depths(tmp_path):
-    pytest.importorskip("bioio_nd2")
+    pytest.importorskip("nd2")
     path = write_nd2(tmp_path / "a.nd2", ND2, ["DAPI", "GFP"])
     sets = find_image_sets(path, selection=PlaneSelection(plane="all", time="all"))
     assert len(sets) == 24
@@ -183,21 +228,48 @@ def test_nd2_positions_times_and_depths(tmp_path):
 
 
 def test_nd2_of_one_plane_with_channels_of_one_name(tmp_path):
-    pytest.importorskip("bioio_nd2")
+    pytest.importorskip("nd2")
     (image_set,) = find_image_sets(write_nd2(tmp_path / "a.nd2", ND2[:1, :1, :1], ["AF488", "AF488"]))
     assert list(image_set.channels) == ["AF488_1", "AF488_2"]
     assert np.array_equal(pixels(image_set), ND2[0, 0, 0])
 
 
 def test_nd2_that_was_stopped_or_cut(tmp_path):
-    pytest.importorskip("bioio_nd2")
+    pytest.importorskip("nd2")
     path = write_nd2(tmp_path / "a.nd2", ND2, ["DAPI", "GFP"], lost=[22, 23])
     sets = find_image_sets(path, selection=PlaneSelection(plane="all", time=1))
     assert np.array_equal(pixels(sets[-3]), ND2[1, 2, 1])
     for lost in sets[-2:]:
-        with pytest.raises(ImageError, match="holds zeros alone: it was not acquired, or is lost"):
+        with pytest.raises(ImageError, match=r"lacks depth \d, time 1 of position 2: it was not acquired, or is lost"):
             pixels(lost)
     path.write_bytes(path.read_bytes()[:-20])
     (image_set,) = find_image_sets(path)
     with pytest.raises(ImageError, match=r"cannot be read .*damaged or incomplete"):
         pixels(image_set)
+
+
+def test_nd2_plane_of_zeros_that_was_acquired(tmp_path):
+    pytest.importorskip("nd2")
+    # as processing leaves them, above and below a specimen
+    array = ND2[:1, :1].copy()
+    array[0, 0, 3] = 0
+    path = write_nd2(tmp_path / "a.nd2", array, ["DAPI", "GFP"])
+    sets = find_image_sets(path, selection=PlaneSelection(plane="all"))
+    assert np.array_equal(np.stack([pixels(s) for s in sets]), array[0, 0])
+
+
+# ---- by BioIO
+
+
+def test_a_file_that_bioio_reads(tmp_path):
+    pytest.importorskip("bioio_nd2")
+    # stands for the formats that need Java
+    path = write_nd2(tmp_path / "a.nd2", ND2[:1, :, :1], ["AF488", "AF488"])
+    with bioio_files.open_file(path, True) as file:
+        assert [(image.channels, image.name) for image in file.images] == [
+            (("AF488_1", "AF488_2"), f"P{n}") for n in range(3)
+        ]
+        for position in range(3):
+            for channel in range(2):
+                plane = file.read(position, PlaneNumber(channel), True)
+                assert np.array_equal(plane, ND2[0, position, 0, channel])
