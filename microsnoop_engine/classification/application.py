@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..errors import InputError, listing, require_columns
+from ..errors import InputError, counted, listing, require_columns
 from ..storage.paths import as_path
 from ..tables.columns import IMAGE_NUMBER, METADATA, WELL
 from ..tables.features import is_classical, is_microsnoop
@@ -109,8 +109,9 @@ def _check_features(source: TableSource, model: TableClassifier) -> None:
     if missing := [name for name in model.features if name not in columns]:
         there = [name for name in source.columns if is_microsnoop(name) or is_classical(name)]
         raise InputError(
-            f"it lacks {len(missing)} of the {len(model.features)} features of the classifier ({listing(missing, 3)}); "
-            f"it has {listing(there, 3) or 'none'}: measure the same objects and channels, under the same names"
+            f"it lacks {len(missing)} of the {counted(len(model.features), 'features')} of the classifier "
+            f"({listing(missing, 3)}); it has {listing(there, 3) or 'none'}: measure the same objects and channels, "
+            "under the same names"
         )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..errors import InputError, listing, require_columns
+from ..errors import InputError, counted, listing, require_columns
 from ..evaluation.table import has_word
 from ..storage.paths import as_path, path_kind
 from ..tables.columns import IMAGE_NUMBER, METADATA, OBJECT_NUMBER, PLATE, TABLE_NUMBER, WELL
@@ -127,8 +127,9 @@ def read_labels(
         rows, missing = _match(frame, given, keys)
         if len(missing) > most_unmatched * len(given):
             raise InputError(
-                f"'{path}': {len(missing)} of {len(given)} labels belong to no row by {', '.join(keys)} (first "
-                f"{missing[0]}): are they of this table, with the same segmentation? Choose key columns with `on`"
+                f"'{path}': {len(missing)} of {counted(len(given), 'labels')} belong to no row by {', '.join(keys)} "
+                f"(first {missing[0]}): are they of this table, with the same segmentation? Choose key columns with "
+                "`on`"
             )
         unmatched += missing
         words = [key_text(word) for word in given[column]]
@@ -142,7 +143,8 @@ def read_labels(
                 )
             values[here], origin[here] = words[line], str(path)
     if unmatched:
-        log.warning("%d labels belong to no row and are left out: %s", len(unmatched), listing(unmatched))
+        belong = counted(len(unmatched), "labels belong", "label belongs")
+        log.warning("%s to no row, left out: %s", belong, listing(unmatched))
     return Labels(values, unmatched, blank)
 
 

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from ..errors import counted
 from .options import add_quiet_option, names_argument, path_argument
 from .tables import add_where
 
@@ -76,14 +77,14 @@ def run_muse(options: argparse.Namespace) -> int:
     if options.quiet:
         return 0
     for reason, count in result.left_out.items():
-        print(f"{count} rows left out: {reason}")
-    genes = f"{len(result.genes)} genes ({listing(result.genes)})"
-    print(f"joined {len(result.image_features)} features of images and {genes}")
+        print(f"{counted(count, 'rows')} left out: {reason}")
+    genes = f"{counted(len(result.genes), 'genes')} ({listing(result.genes)})"
+    print(f"joined {counted(len(result.image_features), 'features')} of images and {genes}")
     if result.normalized:
         chosen = len(result.genes) < result.measured_genes
         most = f", the {len(result.genes)} most variable of {result.measured_genes}" if chosen else ""
         print(f"genes were counts: scaled to the median total of a cell, log(1 + x){most}")
     joint, of_images, of_genes = (result.frame[name].max() for name in CLUSTERS)
-    print(f"{joint} clusters of the joint representation; of images {of_images}, of genes {of_genes}")
-    print(f"{len(result.frame)} rows, {len(result.features)} features: {options.out}")
+    print(f"{counted(joint, 'clusters')} of the joint representation; of images {of_images}, of genes {of_genes}")
+    print(f"{counted(len(result.frame), 'rows')}, {counted(len(result.features), 'features')}: {options.out}")
     return 0

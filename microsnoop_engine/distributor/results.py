@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ..errors import InputError, ResumeError, listing
+from ..errors import InputError, ResumeError, counted, listing
 from ..images.image_set import ImageSet
 from ..images.outline_files import OUTLINE_METADATA, has_outlines, read_outlines
 from ..images.quality import quality_column
@@ -150,8 +150,8 @@ class TableWriter:
         before = {image["number"]: image.get("key") or ["", ""] for image in images}
         if not {planes for planes, _ in before.values()} & {planes for planes, _ in self._keys.values()}:
             raise ResumeError(
-                f"`out`: '{folder}' holds the results of other images ({len(images)} image sets, none of them in the "
-                "input). Choose another folder, or delete this one"
+                f"`out`: '{folder}' holds the results of other images ({counted(len(images), 'image sets')}, none of "
+                "them in the input). Choose another folder, or delete this one"
             )
         waiting: dict[tuple[str, ...], list[int]] = {}
         for number, key in self._keys.items():
@@ -405,12 +405,18 @@ def _log_changes(before: dict[int, Key], now: dict[int, Key], numbers: dict[int,
     moved = [new for old, new in numbers.items() if new != old]
     if changed:
         log.info(
-            "%d image sets have changed and are measured again: ImageNumber %s", len(changed), listing(sorted(changed))
+            "%s measured again: ImageNumber %s",
+            *(
+                counted(len(changed), "image sets have changed and are", "image set has changed and is"),
+                listing(sorted(changed)),
+            ),
         )
     if moved:
-        log.info("%d image sets have another ImageNumber now; their rows are kept: %s", len(moved), listing(moved))
+        renumbered = counted(len(moved), "image sets have", "image set has")
+        log.info("%s another ImageNumber now; the rows are kept: %s", renumbered, listing(moved))
     if gone:
-        log.warning("%d image sets are no longer in the input; their rows are removed: %s", len(gone), listing(gone))
+        removed = counted(len(gone), "image sets are", "image set is")
+        log.warning("%s no longer in the input; the rows are removed: %s", removed, listing(gone))
 
 
 def _short(value: Any) -> str:

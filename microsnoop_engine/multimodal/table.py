@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..errors import InputError, listing
+from ..errors import InputError, counted, listing
 from ..evaluation.clustering import graph_clusters
 from ..evaluation.missing import complete_part
 from ..storage.paths import as_path
@@ -220,8 +220,8 @@ def _complete(
         if not known.all():
             lacking = [name for name, is_known in zip(columns, known, strict=True) if not is_known]
             log.warning(
-                "%d features of %s are missing in more than a fifth of the rows and left out: %s",
-                len(lacking),
+                "%s of %s left out, missing in more than a fifth of the rows: %s",
+                counted(len(lacking), "features"),
                 kind,
                 listing(lacking),
             )

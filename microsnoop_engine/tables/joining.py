@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from ..errors import InputError, listing, require_columns
+from ..errors import InputError, counted, listing, require_columns
 from ..storage.paths import as_path
 from .columns import (
     BORDER_COLUMN,
@@ -216,7 +216,8 @@ def _by_keys(a: pd.DataFrame, b: pd.DataFrame, on_a: list[str], on_b: list[str])
     for frame, on, name in ((a, on_a, "first"), (b, on_b, "second")):
         missing = frame[on].isna().any(axis=1).to_numpy()
         if missing.any():
-            log.warning("%d rows of the %s table have no %s and are left out", missing.sum(), name, " or ".join(on))
+            keyless = counted(missing.sum(), "rows")
+            log.warning("%s of the %s table without %s, left out", keyless, name, " or ".join(on))
         rows = np.flatnonzero(~missing)
         index = key_rows(frame.iloc[rows], on)
         if (repeated := index.duplicated()).any():
@@ -328,16 +329,16 @@ def _check_location(a: pd.DataFrame, b: pd.DataFrame, pairs: Pairs, on: list[str
         if apart.any():
             row = a.iloc[pairs[0][int(apart.argmax())]]
             raise InputError(
-                f"{apart.sum()} of {len(apart)} rows of equal numbers are different objects: the centers of {objects} "
-                f"are up to {np.nanmax(distance):.1f} pixels apart (first {', '.join(f'{k} {row[k]}' for k in on)}). "
-                "The programs number objects differently: join by place with `match` location"
+                f"{apart.sum()} of {counted(len(apart), 'rows')} of equal numbers are different objects: the centers "
+                f"of {objects} are up to {np.nanmax(distance):.1f} pixels apart (first "
+                f"{', '.join(f'{k} {row[k]}' for k in on)}). The programs number objects differently: join by place "
+                "with `match` location"
             )
 
 
 def _check_names(a: pd.DataFrame, b: pd.DataFrame, pairs: Pairs, on_a: list[str], on_b: list[str]) -> None:
     """Refuse rows whose parents, plates, wells or images differ; name other metadata that do."""
-    counted = {COUNT, BORDER_COLUMN, *BOX_COLUMNS}
-    for name in [name for name in a if name in b and name not in {*on_a, *on_b, *counted}]:
+    for name in [name for name in a if name in b and name not in {*on_a, *on_b, COUNT, BORDER_COLUMN, *BOX_COLUMNS}]:
         bare = str(name).removeprefix(METADATA)
         is_parent = "_Parent_" in bare
         names_image = bare.startswith(_OF_THE_IMAGE) or name in (PLATE, WELL)
@@ -350,7 +351,7 @@ def _check_names(a: pd.DataFrame, b: pd.DataFrame, pairs: Pairs, on_a: list[str]
         where = int(differ.argmax())
         row = a.iloc[pairs[0][where]]
         what = (
-            f"{name} differs in {differ.sum()} of {len(differ)} rows (first "
+            f"{name} differs in {differ.sum()} of {counted(len(differ), 'rows')} (first "
             f"{', '.join(f'{k} {row[k]}' for k in on_a)}: "
             f"'{first.iloc[where]}' and '{second.iloc[where]}')"
         )

@@ -18,7 +18,7 @@ from ..classification.model_file import SUFFIX, TableClassifier, load_classifier
 from ..classification.network import check_crops, check_network
 from ..classification.summary import accuracy_sentence, training_lines
 from ..classification.training import train_on_table
-from ..errors import InputError
+from ..errors import InputError, counted
 from ..tables.columns import IMAGE_NUMBER, OBJECT_NUMBER, feature_columns, parse_feature
 from ..tables.outputs import check_output
 from ..tables.provenance import Provenance
@@ -111,7 +111,7 @@ def classify(exchange: ArrayTransport, provenance: Provenance, inputs: dict[str,
     features = exchange.receive("features", inputs["features"])
     channels = [str(name) for name in inputs.get("channels") or ()]
     if features.ndim != 2 or not channels or features.shape[1] % len(channels):
-        raise InputError(f"features of shape {features.shape} do not go with {len(channels)} channels")
+        raise InputError(f"features of shape {features.shape} do not go with {counted(len(channels), 'channels')}")
     given = [name for name in ("examples", "classifier") if inputs.get(name)]
     if len(given) != 1:
         raise InputError("classify needs either examples or a classifier")
@@ -161,7 +161,7 @@ def _with_examples(exchange: ArrayTransport, source: TableSource, inputs: dict[s
     if "image_number" in inputs:
         images = exchange.receive("image_number", inputs["image_number"])
     if not isinstance(examples, list) or len(examples) != count or len(images) != count:
-        raise InputError(f"`examples` and `image_number` must have a value for each of the {count} rows")
+        raise InputError(f"`examples` and `image_number` must have a value for each of the {counted(count, 'rows')}")
     (frame,) = source.chunks()
     labels = [str(name) if name else None for name in examples]
     keys = pd.DataFrame({IMAGE_NUMBER: images, OBJECT_NUMBER: np.arange(1, count + 1), LABEL: labels})

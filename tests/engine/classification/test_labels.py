@@ -54,7 +54,7 @@ def test_labels_without_a_row_are_named_and_many_are_refused(tmp_path, caplog):
         read_labels(FRAME, [path])
     labels = read_labels(FRAME, [path], most_unmatched=0.5)
     assert labels.unmatched == ["ImageNumber 9, ObjectNumber 1"]
-    assert "1 labels belong to no row" in caplog.text
+    assert "1 label belongs to no row" in caplog.text
 
 
 def test_cells_of_another_run_with_the_same_numbers_match_no_row(tmp_path):

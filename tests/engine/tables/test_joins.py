@@ -130,7 +130,7 @@ def test_features_of_one_name_must_be_the_same():
 def test_rows_without_a_key_are_left_out_and_counted(caplog):
     b = THEIRS.assign(ObjectNumber=[1, None, None])
     assert join_tables(OURS, b)["Nuclei_AreaShape_Area"].tolist() == [100]
-    assert "2 rows of the second table have no ImageNumber or ObjectNumber" in caplog.text
+    assert "2 rows of the second table without ImageNumber or ObjectNumber, left out" in caplog.text
 
 
 def test_keys_are_compared_by_value():
