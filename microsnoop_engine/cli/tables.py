@@ -107,6 +107,7 @@ def _add_combine(commands: Any) -> None:
         help="how far the centers of one object may be apart; default: 2",
     )
     parser.add_argument("--objects", metavar="NAME", help="of CellProfiler exports: the object set whose rows to read")
+    add_where(parser, "of the first table: ")
     add_out(parser, "combined.parquet")
     parser.set_defaults(run=run_combine)
 
@@ -249,7 +250,7 @@ def run_combine(options: argparse.Namespace) -> int:
     if options.match == "overlap":
         if options.on or options.objects:
             raise InputError("`on` and `objects` do not go with `match` overlap, which joins results folders")
-        result = combine_compartments(options.tables, options.out)
+        result = combine_compartments(options.tables, options.out, options.where)
     elif len(options.tables) != 2:
         raise InputError(
             f"{counted(len(options.tables), 'tables')}: name two, or join several object sets by `match` overlap"
@@ -263,11 +264,13 @@ def run_combine(options: argparse.Namespace) -> int:
             match=options.match,
             tolerance=options.tolerance,
             objects=options.objects,
+            where=options.where,
             out=options.out,
         )
+    partner = "partner" if options.where is None else "partner among the chosen rows"
     for path, count in zip(options.tables, result.unmatched, strict=True):
         if count:
-            say(options, f"{counted(count, 'rows')} of {path} have no partner and are left out")
+            say(options, f"{counted(count, 'rows')} of {path} without a {partner}, left out")
     if result.distance is not None:
         say(options, f"centers of joined rows are at most {result.distance:.2f} pixels apart")
     say(options, f"{counted(len(result.frame), 'rows')}, {counted(len(result.features), 'features')}: {options.out}")

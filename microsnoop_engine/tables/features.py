@@ -161,8 +161,8 @@ def _without_image_constants(source: TableSource, names: list[str]) -> list[str]
     groups = first[several].groupby(keys, sort=False)[names]
     if groups.ngroups < 2:
         return names
-    within = (groups.max() > groups.min()).any()
-    constant = [name for name in within.index[~within] if first[name].nunique() > 1]
+    judged = ((groups.count() > 1).sum() > 1) & ~(groups.max() > groups.min()).any()
+    constant = [name for name in judged.index[judged] if first[name].nunique() > 1]
     if constant:
         log.warning(
             "'%s': %s equal in all objects of an image and left out (%s): choose with `features`",

@@ -73,6 +73,7 @@ def combine(
     match: str = "keys",
     tolerance: float = TOLERANCE,
     objects: str | None = None,
+    where: str | None = None,
     out: str | Path | None = None,
 ) -> CombinedTable:
     """Join two tables of the same objects or wells, such as Microsnoop's and CellProfiler's columns.
@@ -91,6 +92,8 @@ def combine(
         Pixels, above 0: how far the centers of one object may be apart.
     objects : str, optional
         Object set of a CellProfiler export.
+    where : str, optional
+        Query of the rows of the first table, by default all (see :func:`.select`).
     out : str or Path, optional
         File to write the result to, whole or not at all (see :func:`.write_table`).
 
@@ -106,7 +109,7 @@ def combine(
     """
     if out is not None:
         check_output(as_path(out), inputs=(first, second))
-    sources = [open_table(table, objects) for table in (first, second)]
+    sources = [open_table(first, objects, where), open_table(second, objects)]
     chosen = [select_features(source) for source in sources]
     provenance = side_by_side(
         *((source.path, source.provenance, names) for source, names in zip(sources, chosen, strict=True))
@@ -118,7 +121,8 @@ def combine(
         joined = _side_by_side(a, b, pairs)
     features = list(dict.fromkeys(name for names in chosen for name in names))
     if out is not None:
-        write_table(joined, out, features, first, pairs[0], provenance)
+        rows = sources[0].rows
+        write_table(joined, out, features, first, pairs[0] if rows is None else rows[pairs[0]], provenance)
     unmatched = (len(a) - len(joined), len(b) - len(joined))
     return CombinedTable(joined, features, unmatched, _largest_distance(a, b, pairs))
 

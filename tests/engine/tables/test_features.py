@@ -114,6 +114,13 @@ def test_columns_of_the_image_are_no_features_of_its_objects(caplog):
     assert len(select_features(in_memory(wells), "microsnoop")) == 8
 
 
+def test_one_measured_object_per_image_makes_no_feature_one_of_the_image():
+    """The other objects of these images could not be measured: their features are missing."""
+    frame = objects()
+    frame.loc[frame.duplicated("ImageNumber"), DEEP] = np.nan
+    assert select_features(in_memory(frame)) == DEEP
+
+
 def test_a_flag_of_the_label_does_not_leak_into_scores():
     frame = objects(12, 10).assign(Metadata_Role=np.repeat(["a", "b"], 60))
     flagged = frame.assign(is_a=frame["Metadata_Role"].eq("a") * 100)
