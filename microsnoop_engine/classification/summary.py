@@ -28,6 +28,8 @@ def training_lines(training: TableTraining) -> list[str]:
         lines.append(f"{counted(training.incomplete, 'labeled cells')} with missing features left out")
     if labels.blank:
         lines.append(f"{counted(labels.blank, 'lines')} without a label left out")
+    if labels.ungrouped:
+        lines.append(f"{counted(labels.ungrouped, 'outlines')} without a group (0) left out")
     if labels.unmatched:
         lines.append(
             f"{counted(len(labels.unmatched), 'labels belong', 'label belongs')} to no row: "
