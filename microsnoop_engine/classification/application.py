@@ -19,7 +19,7 @@ from ..tables.plates import plate_columns
 from ..tables.source import TableSource, name_in_errors
 from ..tables.spellings import one_spelling
 from .model_file import TableClassifier, load_classifier
-from .network import check_network
+from .network import check_crops_of_table, check_network
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +94,7 @@ def apply_to_table(
     with name_in_errors(table):
         _check_features(source, loaded)
         check_network(loaded.network, source.provenance, source.path)
+        check_crops_of_table(loaded, source.provenance, source.path)
         frame = _classified(source, loaded)
     tallies = count_classes(frame, loaded.classifier.classes)
     if out is not None:

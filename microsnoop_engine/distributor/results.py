@@ -27,10 +27,11 @@ from ..storage.atomic import AppendFile, atomic_path
 from ..storage.locks import FolderLock, folder_lock
 from ..storage.paths import files_in, make_folder, path_kind, read_bytes, read_if_there, remove
 from ..tables.columns import IMAGE_NUMBER, METADATA
+from ..tables.crop_settings import crops_text
 from ..tables.file_names import FLAGGED_OBJECTS, IMAGE_QUALITY, TABLE
 from ..tables.layout import Layout
 from ..tables.parquet_files import open_parquet, read_table, table_files
-from ..tables.provenance import write_beside
+from ..tables.provenance import Computed, as_metadata, write_beside
 from .description import differing_settings
 from .keys import Key
 
@@ -43,8 +44,6 @@ PART_BYTES = 64 << 20
 """Size of a part of the table."""
 PART_SECONDS = 60
 """Time after which collected rows are written as a part of any size."""
-_IN_THE_TABLE = ("weights", "precision")
-"""What the description of a run says that the metadata of the parts repeat."""
 _OF_THE_INPUT = ("inputs", "image sets")
 """What the description of a run says of its image sets; they are compared one by one instead."""
 
@@ -91,7 +90,7 @@ class TableWriter:
     ) -> None:
         self.table = folder / TABLE
         # with these, a table that is taken out of its folder still says how its features were computed
-        self._schema = layout.schema().with_metadata({name: run[name] for name in _IN_THE_TABLE if name in run})
+        self._schema = layout.schema().with_metadata(_in_the_table(run))
         self._layout = layout
         self._part_bytes = part_bytes
         self._lock = lock or FolderLock()
@@ -417,6 +416,13 @@ def _log_changes(before: dict[int, Key], now: dict[int, Key], numbers: dict[int,
     if gone:
         removed = counted(len(gone), "image sets are", "image set is")
         log.warning("%s no longer in the input; the rows are removed: %s", removed, listing(gone))
+
+
+def _in_the_table(run: dict[str, Any]) -> dict[str, str]:
+    """Return what the description of a run says that the metadata of its table repeat."""
+    if not {"weights", "precision"} <= run.keys():
+        return {}
+    return as_metadata((Computed(run["weights"], run["precision"], crops_text(run)),))
 
 
 def _short(value: Any) -> str:

@@ -15,7 +15,7 @@ from ..errors import InputError, first_line
 from ..storage.atomic import atomic_path
 from ..storage.paths import is_remote
 from .column_types import plain_frame
-from .provenance import KEYS, Computed, Provenance
+from .provenance import CROPS, KEYS, Computed, Provenance
 from .source import rows_per_chunk
 
 TABLE_NAME = "profiles"
@@ -92,12 +92,13 @@ class Database:
 
         It is empty if that is not known, or the table has other rows than were written.
         """
-        columns = ("rows", *KEYS)
-        if not set(columns) <= self.columns(PROVENANCE).keys():
+        there, columns = self.columns(PROVENANCE), ["rows", *KEYS]
+        if not set(columns) <= there.keys():
             return ()
+        columns += [CROPS] if CROPS in there else []
         (rows,) = next(self._query(f"SELECT COUNT(*) FROM {TABLE_NAME}"))[0]
         kept = [row for chunk in self._query(f"SELECT {', '.join(columns)} FROM {PROVENANCE}") for row in chunk]
-        return tuple(Computed(str(weights), str(precision)) for written, weights, precision in kept if written == rows)
+        return tuple(Computed(*map(str, values)) for written, *values in kept if written == rows)
 
 
 def write_database(frame: pd.DataFrame, path: Path, provenance: Provenance = ()) -> None:

@@ -1,11 +1,11 @@
-"""Keep with a table by which weights, and in which precision, its learned features were computed."""
+"""Keep with a table by which weights, in which precision and of which crops its learned features were computed."""
 
 from __future__ import annotations
 
 import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,14 @@ from ..errors import InputError
 from ..storage.atomic import write_atomic
 from ..storage.paths import path_kind, read_if_there, remove
 from .columns import parse_feature
+from .crop_settings import crops_by_objects, differing_crops
 
 log = logging.getLogger(__name__)
 
 KEYS = ("weights", "precision")
 """Names in the metadata of a table: of the schema of Parquet, ``uns["microsnoop"]`` of AnnData, a file beside a CSV."""
+CROPS = "crops"
+"""A further name, which tables of earlier versions lack."""
 ENTRY = "microsnoop"
 """The entry of ``uns`` of AnnData."""
 _SEPARATOR = "; "
@@ -36,10 +39,13 @@ class Computed:
         Name and hash.
     precision : str
         Several, joined by ``and``, where rows differ.
+    crops : str
+        Object set and settings of the crops (see :func:`.crops_text`); blank where they are not known.
     """
 
     weights: str
     precision: str
+    crops: str = ""
 
     @property
     def name(self) -> str:
@@ -49,7 +55,7 @@ class Computed:
 
 
 Provenance = tuple[Computed, ...]
-"""One for each network whose features a table holds; empty if that is not known."""
+"""One for each network and object set whose features a table holds; empty if that is not known."""
 
 
 def as_metadata(provenance: Provenance) -> dict[str, str]:
@@ -62,18 +68,21 @@ def as_metadata(provenance: Provenance) -> dict[str, str]:
     """
     if not provenance:
         return {}
-    return {key: _SEPARATOR.join(getattr(computed, key) for computed in provenance) for key in KEYS}
+    known = (*KEYS, CROPS) if any(computed.crops for computed in provenance) else KEYS
+    return {key: _SEPARATOR.join(getattr(computed, key) for computed in provenance) for key in known}
 
 
 def from_metadata(metadata: Mapping[Any, Any] | None) -> Provenance:
     """Read the entries of a table's metadata, text or bytes; empty if there are none."""
     found = []
-    for key in KEYS:
+    for key in (*KEYS, CROPS):
         value = (metadata or {}).get(key, (metadata or {}).get(key.encode(), ""))
         found.append((value.decode() if isinstance(value, bytes) else str(value)).split(_SEPARATOR))
-    if not (found[0][0] and found[1][0]) or len(found[0]) != len(found[1]):
+    weights, precisions, crops = found
+    if not (weights[0] and precisions[0]) or len(weights) != len(precisions):
         return ()
-    return tuple(Computed(*pair) for pair in zip(*found, strict=True))
+    crops = crops if len(crops) == len(weights) else [""] * len(weights)
+    return tuple(Computed(*values) for values in zip(weights, precisions, crops, strict=True))
 
 
 def below_each_other(tables: Sequence[tuple[object, Provenance]]) -> Provenance:
@@ -92,24 +101,27 @@ def below_each_other(tables: Sequence[tuple[object, Provenance]]) -> Provenance:
     ------
     InputError
         If their weights differ: the numbers in a column would mean different things. Different precisions are logged as
-        a warning, with the distance that was measured between them.
+        a warning, with the distance that was measured between them, and so are different crops.
     """
     known = [(name, provenance) for name, provenance in tables if provenance]
     if not known:
         return ()
     first, expected = known[0]
+    warned = False
     for name, provenance in known[1:]:
         if weights_of(provenance) != weights_of(expected):
             raise InputError(
                 f"'{first}' and '{name}' were measured with different weights ({_names(expected)}; "
                 f"{_names(provenance)}), whose features cannot be compared: measure all with the same weights"
             )
+        warned = warned or _warn_of_crops((first, expected), (name, provenance))
     merged = []
     for number, computed in enumerate(expected):
-        precisions = list(dict.fromkeys(provenance[number].precision for _, provenance in known))
+        alike = [_counterpart(computed, number, provenance) for _, provenance in known]
+        precisions = list(dict.fromkeys(each.precision for each in alike))
         if len(precisions) > 1:
             log.warning("%s", precision_warning(computed.weights, precisions))
-        merged.append(Computed(computed.weights, " and ".join(precisions)))
+        merged.append(replace(computed, precision=" and ".join(precisions)))
     return tuple(merged)
 
 
@@ -131,7 +143,7 @@ def side_by_side(
     ------
     InputError
         If both hold learned features of one object set, by different weights. Different precisions are logged as a
-        warning, with the distance that was measured between them.
+        warning, with the distance that was measured between them, and so are different crops of one object set.
     """
     (name_a, a, columns_a), (name_b, b, columns_b) = first, second
     shared = _object_sets(columns_a) & _object_sets(columns_b)
@@ -144,7 +156,34 @@ def side_by_side(
         others = [other.precision for other in b if other.weights == computed.weights]
         if others and others[0] != computed.precision:
             log.warning("%s", precision_warning(computed.weights, [computed.precision, *others]))
+    _warn_of_crops((name_a, a), (name_b, b))
     return tuple(dict.fromkeys((*a, *b)))
+
+
+def crops_of(provenance: Provenance) -> dict[str, dict[str, Any]]:
+    """Return the settings of the crops by the object set, as far as they are known."""
+    return crops_by_objects([computed.crops for computed in provenance])
+
+
+def _counterpart(computed: Computed, number: int, provenance: Provenance) -> Computed:
+    """Return the entry of another table that is like one of a table with the same weights."""
+    same = [each for each in provenance if each.weights == computed.weights]
+    return next((each for each in same if each is provenance[min(number, len(provenance) - 1)]), same[0])
+
+
+def _warn_of_crops(first: tuple[object, Provenance], second: tuple[object, Provenance]) -> bool:
+    """Warn if one object set was cropped in two ways; return True then."""
+    (name_a, a), (name_b, b) = first, second
+    settings_a, settings_b = crops_of(a), crops_of(b)
+    for objects in sorted(settings_a.keys() & settings_b.keys()):
+        for setting, values in differing_crops(settings_a[objects], settings_b[objects]).items():
+            log.warning(
+                "'%s' and '%s' hold %s that were measured with different crops (`%s`: %s and %s), by which their "
+                "features differ, too",
+                *(name_a, name_b, objects, setting, *values),
+            )
+            return True
+    return False
 
 
 def precision_warning(weights: str, precisions: Sequence[str]) -> str:
@@ -164,13 +203,13 @@ def precision_warning(weights: str, precisions: Sequence[str]) -> str:
 
 
 def weights_of(provenance: Provenance) -> tuple[str, ...]:
-    """Return the weights of a provenance."""
-    return tuple(computed.weights for computed in provenance)
+    """Return the weights of a provenance, each once."""
+    return tuple(dict.fromkeys(computed.weights for computed in provenance))
 
 
 def describe(provenance: Provenance) -> str:
     """Describe a provenance in a line, for a report; blank if it is not known."""
-    return ", ".join(f"{computed.name} in {computed.precision}" for computed in provenance)
+    return ", ".join(dict.fromkeys(f"{computed.name} in {computed.precision}" for computed in provenance))
 
 
 def write_beside(path: Path, provenance: Provenance) -> None:
@@ -216,4 +255,4 @@ def _object_sets(columns: Iterable[str]) -> set[str]:
 
 
 def _names(provenance: Provenance) -> str:
-    return ", ".join(computed.name for computed in provenance)
+    return ", ".join(dict.fromkeys(computed.name for computed in provenance))
