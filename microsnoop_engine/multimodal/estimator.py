@@ -181,6 +181,11 @@ class MUSE(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
         with seeded(self.seed), torch.no_grad():
             return self.network_.encode(self._blocks(pictures, expression))[0].numpy()
 
+    def spread(self, images: NDArray[Any]) -> float:
+        """Return how far features of images (n, q) lie from the mean of the fit: root mean square, about 1 there."""
+        check_is_fitted(self, "network_")
+        return float(np.sqrt(np.square(self._pca.transform(images) / self._scales[0]).mean()))
+
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the arrays that :meth:`transform` computes with, by name."""
         check_is_fitted(self, "network_")
