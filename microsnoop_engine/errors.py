@@ -140,6 +140,29 @@ def listing(values: Iterable[object], most: int = 5) -> str:
     return ", ".join([*words[:most], *(["..."] if len(words) > most else [])])
 
 
+def counted(number: int, things: str, thing: str = "") -> str:
+    """Write a number of things, for a message.
+
+    Parameters
+    ----------
+    number : int
+    things : str
+        The words after the number, in the plural.
+    thing : str
+        The words after 1; by default `things` without its last letter.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> counted(1200, "wells"), counted(1, "treatments"), counted(1, "rows have", "row has")
+    ('1,200 wells', '1 treatment', '1 row has')
+    """
+    return f"{number:,} {(thing or things.removesuffix('s')) if number == 1 else things}"
+
+
 def require_columns(columns: Iterable[Hashable], names: Iterable[Hashable], table: str) -> None:
     """Refuse a table that lacks columns.
 

@@ -12,7 +12,7 @@ from napari.layers import Image, Labels
 from napari.qt.threading import create_worker
 from napari.utils.notifications import show_error, show_info
 
-from microsnoop_engine.errors import MicrosnoopError
+from microsnoop_engine.errors import MicrosnoopError, counted
 from microsnoop_engine.model.embedder import Embedder
 from microsnoop_engine.modes.settings import CropSettings
 
@@ -109,7 +109,7 @@ class MeasurePanel(Container):  # type: ignore[misc]  # magicgui has no types
     def _show(self, labels: Labels, table: pd.DataFrame) -> None:
         labels.features = table
         unmeasured = int(table.isna().any(axis=1).sum())
-        message = f"{len(table)} objects of {labels.name} measured"
+        message = f"{counted(len(table), 'objects')} of {labels.name} measured"
         if unmeasured:
             message += f"; {unmeasured} of them lack features, because a channel is empty there"
         self.status.value = message
@@ -144,4 +144,4 @@ class MeasurePanel(Container):  # type: ignore[misc]  # magicgui has no types
         self._viewer.reset_view()
 
     def _save(self, path: Path, labels: Labels) -> None:
-        self.status.value = f"{save_table(labels, path)} rows saved as {path.name}"
+        self.status.value = f"{counted(save_table(labels, path), 'rows')} saved as {path.name}"

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..errors import InputError, listing, require_columns
+from ..errors import InputError, counted, listing, require_columns
 from ..storage.paths import as_path
 from ..tables.columns import IMAGE_NUMBER, METADATA, WELL
 from ..tables.features import is_classical, is_microsnoop
@@ -19,7 +19,7 @@ from ..tables.plates import plate_columns
 from ..tables.source import TableSource, name_in_errors
 from ..tables.spellings import one_spelling
 from .model_file import TableClassifier, load_classifier
-from .network import check_network
+from .network import check_crops_of_table, check_network
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +94,7 @@ def apply_to_table(
     with name_in_errors(table):
         _check_features(source, loaded)
         check_network(loaded.network, source.provenance, source.path)
+        check_crops_of_table(loaded, source.provenance, source.path)
         frame = _classified(source, loaded)
     tallies = count_classes(frame, loaded.classifier.classes)
     if out is not None:
@@ -109,8 +110,9 @@ def _check_features(source: TableSource, model: TableClassifier) -> None:
     if missing := [name for name in model.features if name not in columns]:
         there = [name for name in source.columns if is_microsnoop(name) or is_classical(name)]
         raise InputError(
-            f"it lacks {len(missing)} of the {len(model.features)} features of the classifier ({listing(missing, 3)}); "
-            f"it has {listing(there, 3) or 'none'}: measure the same objects and channels, under the same names"
+            f"it lacks {len(missing)} of the {counted(len(model.features), 'features')} of the classifier "
+            f"({listing(missing, 3)}); it has {listing(there, 3) or 'none'}: measure the same objects and channels, "
+            "under the same names"
         )
 
 

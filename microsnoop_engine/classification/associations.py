@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError
+from ..errors import InputError, counted
 from ..evaluation.scores import FEW_UNITS
 from .classifier import train_classifier
 
@@ -84,7 +84,9 @@ def associate(
     """
     named = np.asarray(named, np.float64)
     if not len(learned) == len(named) == len(is_first):
-        raise InputError(f"{len(learned)} rows of learned features, {len(named)} of named ones: they must be equal")
+        raise InputError(
+            f"{counted(len(learned), 'rows')} of learned features, {len(named)} of named ones: they must be equal"
+        )
     labels = np.where(is_first, "first", "second")
     chances = np.log(np.maximum(train_classifier(learned, labels, groups, seed).held_out, np.finfo(float).tiny))
     axis = chances[:, 0] - chances[:, 1]

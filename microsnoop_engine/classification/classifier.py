@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError
+from ..errors import InputError, counted
 from .folds import Split, group_folds
 
 GRID = tuple(10.0**power for power in range(-5, 3))
@@ -110,7 +110,9 @@ def train_classifier(
     """
     features, labels = np.asarray(features, np.float64), np.asarray(labels)
     if features.ndim != 2 or len(labels) != len(features) or (groups is not None and len(groups) != len(labels)):
-        raise InputError(f"{len(labels)} labels for features of shape {features.shape}: they need one row per label")
+        raise InputError(
+            f"{counted(len(labels), 'labels')} for features of shape {features.shape}: they need one row per label"
+        )
     if not np.isfinite(features).all():
         raise InputError("`features` has missing or infinite numbers: leave these rows out")
     names, codes = np.unique(labels, return_inverse=True)

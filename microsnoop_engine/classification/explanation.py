@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..errors import InputError
+from ..errors import InputError, counted
 from ..evaluation.scores import Estimate
 from ..storage.paths import as_path
 from ..tables.features import select_features
@@ -109,7 +109,9 @@ def explain(
     source = one_spelling(open_table(table, objects, where))
     learned, others = select_features(source, features), select_features(source, named)
     if shared := set(learned) & set(others):
-        raise InputError(f"`named`: {len(shared)} features are among the learned ones, too: choose others")
+        raise InputError(
+            f"`named`: {counted(len(shared), 'features are', 'feature is')} among the learned ones, too: choose others"
+        )
     left = set(learned)
     frame = read_frame(source, [name for name in source.columns if name not in left])
     with name_in_errors(table):
@@ -152,7 +154,10 @@ def _chosen(
         if not side.any():
             raise InputError(f'no row satisfies "{query}": check names and spelling')
     if (both := sides[0] & sides[1]).any():
-        raise InputError(f'{both.sum()} rows satisfy both "{first}" and "{second}": the groups must not overlap')
+        raise InputError(
+            f'{counted(both.sum(), "rows satisfy", "row satisfies")} both "{first}" and "{second}": the groups must '
+            "not overlap"
+        )
     parts = []
     for query, side in zip((first, second), sides, strict=True):
         rows = np.flatnonzero(side)

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..errors import InputError, listing, require_columns
+from ..errors import InputError, counted, listing, require_columns
 from ..evaluation.table import has_word
 from ..storage.paths import as_path, path_kind
 from ..tables.columns import IMAGE_NUMBER, METADATA, OBJECT_NUMBER, PLATE, TABLE_NUMBER, WELL
@@ -27,6 +27,8 @@ LABEL_COLUMNS = ("label", "class")
 """Names of the column of labels, in any case."""
 MOST_UNMATCHED = 0.1
 """Share of the labels that may belong to no row."""
+GROUP, ROI = f"{METADATA}Group", f"{METADATA}Roi"
+"""Columns of tables of Fiji: the group of an outline, 0 for none, and its name."""
 TOLERANCE = 3.0
 """Pixels by which the center of a labeled cell may differ from that of its row; the files hold whole pixels."""
 
@@ -43,11 +45,14 @@ class Labels:
         Keys of the labels that belong to no row.
     blank : int
         Number of lines of the files without a label.
+    ungrouped : int
+        Number of outlines without a group in a table of Fiji.
     """
 
     values: NDArray[Any]
     unmatched: list[str]
     blank: int = 0
+    ungrouped: int = 0
 
 
 def labels_of_column(frame: pd.DataFrame, column: str) -> Labels:
@@ -61,7 +66,7 @@ def labels_of_column(frame: pd.DataFrame, column: str) -> Labels:
     Returns
     -------
     Labels
-        Rows with an empty cell have none.
+        Rows with an empty cell have none, nor outlines of ImageJ whose group is 0.
 
     Raises
     ------
@@ -69,11 +74,19 @@ def labels_of_column(frame: pd.DataFrame, column: str) -> Labels:
         If there is no such column, or it is empty.
     """
     require_columns(frame, [column], "`label`: the table")
-    known = has_word(frame[column])
+    ungrouped = _without_group(frame, column)
+    known = has_word(frame[column]) & ~ungrouped
     if not known.any():
         raise InputError(f"`label`: the column {column} is empty: label some cells")
     names = frame[column].map(lambda value: key_text(value), na_action="ignore").astype(object)
-    return Labels(names.where(known, None).to_numpy(), [])
+    return Labels(names.where(known, None).to_numpy(), [], ungrouped=int(ungrouped.sum()))
+
+
+def _without_group(frame: pd.DataFrame, column: str) -> NDArray[np.bool_]:
+    """Return True for the outlines of a table of Fiji that have no group, which is 0 there."""
+    if column != GROUP or ROI not in frame:
+        return np.zeros(len(frame), bool)
+    return (frame[column].map(lambda value: key_text(value), na_action="ignore") == "0").to_numpy(bool)
 
 
 def read_labels(
@@ -112,23 +125,27 @@ def read_labels(
     values: NDArray[Any] = np.full(len(frame), None, object)
     origin: NDArray[Any] = np.full(len(frame), None, object)
     unmatched: list[str] = []
-    blank = 0
+    blank = ungrouped = 0
     for each in paths:
         path = as_path(each)
         given, column = _read(path, label)
         keys = _keys(frame, given, column, path) if on is None else list(on)
         require_columns(given, keys, f"`on`: '{path}'")
         require_columns(frame, keys, "`on`: the table")
+        without = _without_group(given, column)
         known = has_word(given[column])
         blank += int((~known).sum())
+        ungrouped += int(without.sum())
+        known &= ~without
         given = given[known].reset_index(drop=True)
         if given.empty:
             raise InputError(f"'{path}': the column {column} is empty: fill in some labels")
         rows, missing = _match(frame, given, keys)
         if len(missing) > most_unmatched * len(given):
             raise InputError(
-                f"'{path}': {len(missing)} of {len(given)} labels belong to no row by {', '.join(keys)} (first "
-                f"{missing[0]}): are they of this table, with the same segmentation? Choose key columns with `on`"
+                f"'{path}': {len(missing)} of {counted(len(given), 'labels')} belong to no row by {', '.join(keys)} "
+                f"(first {missing[0]}): are they of this table, with the same segmentation? Choose key columns with "
+                "`on`"
             )
         unmatched += missing
         words = [key_text(word) for word in given[column]]
@@ -142,8 +159,9 @@ def read_labels(
                 )
             values[here], origin[here] = words[line], str(path)
     if unmatched:
-        log.warning("%d labels belong to no row and are left out: %s", len(unmatched), listing(unmatched))
-    return Labels(values, unmatched, blank)
+        belong = counted(len(unmatched), "labels belong", "label belongs")
+        log.warning("%s to no row, left out: %s", belong, listing(unmatched))
+    return Labels(values, unmatched, blank, ungrouped)
 
 
 def _read(path: Path, label: str | None) -> tuple[pd.DataFrame, str]:

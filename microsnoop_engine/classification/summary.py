@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import listing
+from ..errors import counted, listing
 from ..evaluation.scores import Estimate
 from .training import TableTraining
 
@@ -23,23 +23,32 @@ def training_lines(training: TableTraining) -> list[str]:
     validation, labels = training.validation, training.labels
     cells = int(validation.confusion.sum())
     parts = f" of {training.units} {training.unit}" if training.unit != "cells" else ""
-    lines = [f"{cells} labeled cells{parts}, {len(training.model.features)} features"]
+    lines = [f"{counted(cells, 'labeled cells')}{parts}, {counted(len(training.model.features), 'features')}"]
     if training.incomplete:
-        lines.append(f"{training.incomplete} labeled cells have missing features and are left out")
+        lines.append(f"{counted(training.incomplete, 'labeled cells')} with missing features left out")
     if labels.blank:
-        lines.append(f"{labels.blank} lines without a label are left out")
+        lines.append(f"{counted(labels.blank, 'lines')} without a label left out")
+    if labels.ungrouped:
+        lines.append(f"{counted(labels.ungrouped, 'outlines')} without a group (0) left out")
     if labels.unmatched:
-        lines.append(f"{len(labels.unmatched)} labels belong to no row: {listing(labels.unmatched, 3)}")
+        lines.append(
+            f"{counted(len(labels.unmatched), 'labels belong', 'label belongs')} to no row: "
+            f"{listing(labels.unmatched, 3)}"
+        )
     lines.append(accuracy_sentence(training))
     for number, name in enumerate(validation.classes):
         found, right = validation.recall[number], validation.precision[number]
         precise = "never predicted" if right != right else f"{100 * right:.1f} % of those predicted are right"
-        lines.append(f"  {name}: {found.rows} cells, {_share(found)} found; {precise}")
+        lines.append(f"  {name}: {counted(found.rows, 'cells')}, {_share(found)} found; {precise}")
     lines += [
         "cells by true class (rows) and predicted class (columns):",
         *_confusion_lines(validation.classes, validation.confusion),
     ]
-    bins = f"{validation.bins} bins of equally many held-out cells" if validation.bins > 1 else "all held-out cells"
+    bins = (
+        f"{counted(validation.bins, 'bins')} of equally many held-out cells"
+        if validation.bins > 1
+        else "all held-out cells"
+    )
     lines.append(f"probabilities are off by {100 * validation.calibration_error:.1f} points on average ({bins})")
     return lines
 

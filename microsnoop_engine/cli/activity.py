@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import listing
+from ..errors import counted, listing
 from .options import names_argument, path_argument, positive_int
 from .tables import OUT_HELP, TABLE_HELP, add_where, say
 
@@ -86,43 +86,47 @@ def run_activity(options: argparse.Namespace) -> int:
     )
     for line in _summary(result):
         say(options, line)
-    say(options, f"{len(result.frame)} rows: {options.out}")
+    say(options, f"{counted(len(result.frame), 'rows')}: {options.out}")
     if options.curves:
-        say(options, f"{len(result.curves)} dose series: {options.curves}")
+        say(options, f"{counted(len(result.curves), 'dose series', 'dose series')}: {options.curves}")
     return 0
 
 
 def _summary(result: Activity) -> list[str]:
     """Return lines about treatments and dose series."""
     frame = result.frame
-    counts = [
-        f"{int(frame[flag].map(lambda value: value is True).sum())} of {int(frame[rate].notna().sum())}"
+    (active, tested), (distinct, compared) = (
+        (int(frame[flag].map(lambda value: value is True).sum()), int(frame[rate].notna().sum()))
         for flag, rate in (("Active", "Activity_q"), ("Distinct", "Distinct_q"))
-    ]
+    )
     lines = [
-        f"{counts[0]} treatments are active, {counts[1]} distinct from other treatments (false discovery rate "
-        f"{result.fdr:g}; {int(frame['Rows'].sum())} wells, {_range(frame['Controls'])} controls each)"
+        f"{active} of {counted(tested, 'treatments')} are active, {distinct} of {compared} distinct from other "
+        f"treatments (false discovery rate {result.fdr:g}; {counted(int(frame['Rows'].sum()), 'wells')}, "
+        f"{_range(frame['Controls'], 'controls')} each)"
     ]
     left_out = int(frame["Rows_Left_Out"].sum())
     if left_out:
-        lines.append(f"{left_out} wells are left out: without features, or without controls on their plate")
+        lines.append(
+            f"{counted(left_out, 'wells are', 'well is')} left out: without features, or without controls on their "
+            "plate"
+        )
     for note, count in Counter(frame["Note"]).items():
         if note:
             names = [name for name, of in zip(result.names, frame["Note"], strict=True) if of == note]
-            lines.append(f"{count} treatments, {note}: {listing(names)}")
+            lines.append(f"{counted(count, 'treatments')}, {note}: {listing(names)}")
     fitted = [(name, curve) for name, curve in result.curves.items() if curve.kind == "hill"]
     for name, curve in fitted[:SHOWN]:
         lines.append(
-            f"{name}: EC50 {curve.ec50:.3g} ({curve.low:.3g} to {curve.high:.3g}), {curve.rows} wells at {curve.doses} "
-            "doses"
+            f"{name}: EC50 {curve.ec50:.3g} ({curve.low:.3g} to {curve.high:.3g}), {counted(curve.rows, 'wells')} at "
+            f"{counted(curve.doses, 'doses')}"
         )
     if len(fitted) > SHOWN:
         lines.append(f"and {len(fitted) - SHOWN} more with an EC50")
     for note, count in Counter(curve.note for curve in result.curves.values() if curve.kind != "hill").items():
-        lines.append(f"{count} dose series without an EC50: {note}")
+        lines.append(f"{counted(count, 'dose series', 'dose series')} without an EC50: {note}")
     return lines
 
 
-def _range(numbers: Any) -> str:
+def _range(numbers: Any, things: str) -> str:
     low, high = int(numbers.min()), int(numbers.max())
-    return str(low) if low == high else f"{low} to {high}"
+    return counted(low, things) if low == high else f"{low} to {counted(high, things)}"

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from ..errors import counted
 from .options import add_out_option, add_quiet_option, names_argument, path_argument, positive_int
 from .tables import OUT_HELP, TABLE_HELP, add_where
 
@@ -146,10 +147,10 @@ def run_apply(options: argparse.Namespace) -> int:
     )
     if not options.quiet:
         for name, count in result.frame[CLASS].value_counts().items():
-            print(f"{name}: {count} cells")
+            print(f"{name}: {counted(count, 'cells')}")
         if result.unclassified:
-            print(f"{result.unclassified} of {len(result.frame)} cells lack features and have no class")
-        print(f"{len(result.frame)} rows: {options.out}; counts per well: {options.counts}")
+            print(f"{result.unclassified} of {counted(len(result.frame), 'cells')} lack features and have no class")
+        print(f"{counted(len(result.frame), 'rows')}: {options.out}; counts per well: {options.counts}")
     return 0
 
 
@@ -168,5 +169,5 @@ def run_review(options: argparse.Namespace) -> int:
         where=options.where,
     )
     if not options.quiet:
-        print(f"{len(result.cells)} cells, {result.shown} with a picture: {options.out}, {options.csv}")
+        print(f"{counted(len(result.cells), 'cells')}, {result.shown} with a picture: {options.out}, {options.csv}")
     return 0

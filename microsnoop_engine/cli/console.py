@@ -11,6 +11,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..errors import counted
+
 if TYPE_CHECKING:
     from ..distributor.summary import RunSummary
 
@@ -97,8 +99,8 @@ class Console:
             print("\n".join(_text_summary(summary, files, seconds)))
         if summary.failures and not self._json:
             print(
-                f"{len(summary.failures)} image sets could not be measured (listed in {summary.image_list}): "
-                "fix these files and run the same command again",
+                f"{counted(len(summary.failures), 'image sets')} could not be measured (listed in "
+                f"{summary.image_list}): fix these files and run the same command again",
                 file=sys.stderr,
             )
 
@@ -124,14 +126,15 @@ def _json_summary(summary: RunSummary, files: dict[str, Path], seconds: float) -
 def _text_summary(summary: RunSummary, files: dict[str, Path], seconds: float) -> Iterator[str]:
     objects, channels = summary.job.objects, ", ".join(summary.job.channels)
     resumed = f" ({summary.resumed} in an earlier run)" if summary.resumed else ""
-    yield f"measured {len(summary.images)} of {summary.image_sets} image sets{resumed} in {seconds:.0f} s"
-    yield f"{summary.rows} rows ({objects}) with {summary.features} features of the channels {channels}"
+    yield f"measured {len(summary.images)} of {counted(summary.image_sets, 'image sets')}{resumed} in {seconds:.0f} s"
+    features = counted(summary.features, "features")
+    yield f"{counted(summary.rows, 'rows')} ({objects}) with {features} of the channels {channels}"
     if summary.crops:
-        yield f"{summary.crops} crops, {summary.crops / seconds:.1f} per second"
+        yield f"{counted(summary.crops, 'crops')}, {summary.crops / seconds:.1f} per second"
     if summary.empty:
-        yield f"{summary.empty} image sets have no {objects}"
+        yield f"{counted(summary.empty, 'image sets have', 'image set has')} no {objects}"
     if summary.unmeasured:
-        reasons = "; ".join(f"{reason} ({count} crops)" for reason, count in summary.problems.most_common())
-        yield f"{summary.unmeasured} rows have NaN: {reasons}"
+        reasons = "; ".join(f"{reason} ({counted(count, 'crops')})" for reason, count in summary.problems.most_common())
+        yield f"{counted(summary.unmeasured, 'rows have', 'row has')} NaN: {reasons}"
     for name, path in files.items():
         yield f"{name}: {path}"

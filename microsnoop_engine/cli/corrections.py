@@ -8,6 +8,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from ..errors import counted
 from .normalizing import say_dropped, warn_of_dominant
 from .options import names_argument, path_argument, positive_int
 from .tables import TABLE_HELP, add_out, add_table, add_where, say
@@ -168,12 +169,15 @@ def run_sphere(options: argparse.Namespace) -> int:
             print(f"WARNING: {group}: {warning}", file=sys.stderr)
     say_dropped(options, result.dropped)
     if result.missing:
-        say(options, f"{result.missing} rows have no features and stay without")
+        say(
+            options,
+            f"{counted(result.missing, 'rows have no features and stay', 'row has no features and stays')} without",
+        )
     if result.incomplete:
         done = "are imputed" if options.missing == "impute" else "stay without features (--missing)"
-        say(options, f"{result.incomplete} rows lack some features and {done}")
+        say(options, f"{counted(result.incomplete, 'rows lack', 'row lacks')} some features and {done}")
     warn_of_dominant(result.dominant, "check it, and leave it out or use --clip")
-    say(options, f"{len(result.frame)} rows, {len(result.features)} features: {options.out}")
+    say(options, f"{counted(len(result.frame), 'rows')}, {counted(len(result.features), 'features')}: {options.out}")
     return 0
 
 
@@ -207,9 +211,10 @@ def run_correct(options: argparse.Namespace) -> int:
         say_dropped(options, result.dropped)
     elif isinstance(result, HarmonizedTable):
         rows = ", ".join(f"{name} {count}" for name, count in list(result.batches.items())[:SHOWN])
-        say(options, f"{len(result.batches)} batches (rows: {rows}{', ...' if len(result.batches) > SHOWN else ''})")
+        more = ", ..." if len(result.batches) > SHOWN else ""
+        say(options, f"{counted(len(result.batches), 'batches', 'batch')} (rows: {rows}{more})")
         settled = "" if result.converged else ", not settled yet (--rounds)"
-        say(options, f"Harmony: {result.rounds} rounds{settled}; the order of the rows changes nothing")
+        say(options, f"Harmony: {counted(result.rounds, 'rounds')}{settled}; the order of the rows changes nothing")
         say(
             options,
             f"another seed moves the numbers by {result.seed_effect:.2f} standard deviations (root mean square), and "
@@ -217,8 +222,9 @@ def run_correct(options: argparse.Namespace) -> int:
         )
         say_dropped(options, result.dropped)
         if result.missing:
-            say(options, f"{result.missing} rows have no batch or not all features and stay without features")
-    say(options, f"{len(result.frame)} rows, {len(result.features)} features: {options.out}")
+            stay = counted(result.missing, "rows stay", "row stays")
+            say(options, f"{stay} without features: no batch, or not all features")
+    say(options, f"{counted(len(result.frame), 'rows')}, {counted(len(result.features), 'features')}: {options.out}")
     return 0
 
 
@@ -249,12 +255,13 @@ def run_compare_corrections(options: argparse.Namespace) -> int:
     known = result[result["Note"] == ""]
     if len(known):
         wells, treatments, all_wells = (
-            f"{known[name].iloc[0]:.0f}" for name in ("Replicates_Rows", "Replicates_Treatments", "Batch_Rows")
+            int(known[name].iloc[0]) for name in ("Replicates_Rows", "Replicates_Treatments", "Batch_Rows")
         )
         say(
             options,
-            f"replicates: {wells} wells of {treatments} treatments, more is better; batch: {all_wells} wells, "
-            f"{known['Batch_Chance'].iloc[0]:.2f} by chance, less is better. The best row is flattered by the choice",
+            f"replicates: {counted(wells, 'wells')} of {counted(treatments, 'treatments')}, more is better; batch: "
+            f"{counted(all_wells, 'wells')}, {known['Batch_Chance'].iloc[0]:.2f} by chance, less is better. The best "
+            "row is flattered by the choice",
         )
-    say(options, f"{len(result)} corrections: {options.out}")
+    say(options, f"{counted(len(result), 'corrections')}: {options.out}")
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from ..errors import counted
 from .options import add_out_option, add_quiet_option, path_argument, positive_int
 from .tables import OUT_HELP, TABLE_HELP, add_where
 
@@ -74,7 +75,7 @@ def run_explain(options: argparse.Namespace) -> int:
     share = f"{100 * separation.value:.1f} %"
     if separation.low == separation.low:
         share += f" ({100 * separation.low:.1f} to {100 * separation.high:.1f})"
-    print(f"{result.rows[0]} rows against {result.rows[1]}")
+    print(f"{counted(result.rows[0], 'rows')} against {result.rows[1]}")
     print(f"learned features tell them apart: balanced accuracy {share}, {result.unit} held out")
     print(
         "feature: correlation with the axis between them (95 % interval); within the groups; difference in deviations"
@@ -85,6 +86,6 @@ def run_explain(options: argparse.Namespace) -> int:
         interval = f"({row.Low:.2f} to {row.High:.2f})"
         print(f"  {row.Feature}: {row.Correlation:.2f} {interval}; {row.Within:.2f}; {row.Difference:.2f}{more}")
     if result.constant:
-        print(f"{result.constant} features are constant or missing and have no correlation")
-    print(f"{len(result.frame)} features: {options.out}")
+        print(f"{counted(result.constant, 'features are', 'feature is')} constant or missing: no correlation")
+    print(f"{counted(len(result.frame), 'features')}: {options.out}")
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from ..errors import counted
 from .image_options import add_folder_options, add_plane_options, reading_arguments
 from .options import names_argument, path_argument, positive_float
 
@@ -70,7 +71,7 @@ def run_illumination(options: argparse.Namespace) -> int:
             prefix = re.sub(r'[\\/:*?"<>|]', "_", f"{plate}_") if plate else ""
             out = options.out / f"{prefix}Illum{channel}.npy"
             write_atomic(out, file.getvalue())
-            print(f"{out}: {len(members)} images, brightest place {function.max():.2f} times the darkest")
+            print(f"{out}: {counted(len(members), 'images')}, brightest place {function.max():.2f} times the darkest")
     return 0
 
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..errors import counted
 from ..images.acquisitions.layouts import LAYOUTS
 from ..images.reading_options import ReadingOptions
 from ..storage.paths import path_kind
@@ -70,7 +71,7 @@ def run_inputs(options: argparse.Namespace) -> int:
     for line in _lines(inputs):
         print(line)
     if refused:
-        print(f"{unexpected} of {images} images are left out: microsnoop profile needs --allow-unmatched")
+        print(f"{unexpected} of {counted(images, 'images')} are left out: microsnoop profile needs --allow-unmatched")
     if options.write:
         print(f"written: {options.write}")
         for name, word in words.items():
@@ -136,7 +137,7 @@ def _lines(inputs: Inputs) -> list[str]:
         lines.append("every time point is an image set of its own, with its number in Metadata_Time")
     if inputs.left_out:
         count = sum(each.files for each in inputs.left_out)
-        lines.append(f"left out: {count} file{'' if count == 1 else 's'}")
+        lines.append(f"left out: {counted(count, 'files')}")
         lines += [f"  {line}" for line in summarize_left_out(inputs.left_out)]
     return lines
 

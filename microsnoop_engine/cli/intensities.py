@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..errors import InputError, listing
+from ..errors import InputError, counted, listing
 from ..images.image_set_file import read_image_sets
 from ..images.intensities import mean_intensities
 from ..tables.columns import IMAGE_NUMBER, TABLE_NUMBER, WELL
@@ -53,7 +53,10 @@ def with_intensities(table: Path, profiles: Path, objects: str | None = None) ->
     if not means:
         raise InputError(f"`profiles`: no image of '{profiles}' can be read: {next(iter(failed.values()), 'none')}")
     if failed:
-        print(f"WARNING: {len(failed)} images cannot be read: {listing(failed.values(), 2)}", file=sys.stderr)
+        print(
+            f"WARNING: {counted(len(failed), 'images')} cannot be read: {listing(failed.values(), 2)}",
+            file=sys.stderr,
+        )
     columns = [f"{PREFIX}{channel}" for channel in channels]
     levels = pd.DataFrame.from_dict(means, orient="index", columns=columns)
     of_rows, of_frame = (["\t".join(key) for key in key_rows(of, keys)] for of in (rows, frame))

@@ -6,9 +6,12 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from ..errors import InputError, counted
 from .options import add_quiet_option, names_argument, path_argument
 from .tables import add_where
 
+OF_A_FIT = ("features", "most_genes", "dimension", "seed", "save_model")
+"""Options that a fitted model has decided."""
 ANNDATA = ".h5ad or a modality of MuData (FILE.h5mu/NAME)"
 
 
@@ -26,23 +29,28 @@ def add_muse_command(commands: Any) -> None:
     )
     parser.add_argument(
         "--features",
-        default="all",
         metavar="WHICH",
         help="of IMAGES: microsnoop, classical, all (default), or a regular expression for the names of columns",
     )
     parser.add_argument(
         "--most-genes",
         type=int,
-        default=2000,
         metavar="N",
         help="of counts, as many of the most variable genes enter; 0 for all; default: 2000",
     )
     parser.add_argument("--objects", metavar="NAME", help="of a CellProfiler export: the object set whose rows to read")
     add_where(parser, "of IMAGES: ")
+    parser.add_argument("--dimension", type=int, metavar="N", help="of the joint representation; default: 100")
+    parser.add_argument("--seed", type=int, metavar="N", help="default: 0")
     parser.add_argument(
-        "--dimension", type=int, default=100, metavar="N", help="of the joint representation; default: 100"
+        "--save-model", type=path_argument, metavar="FILE.safetensors", help="write the fitted model to this file"
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
+    parser.add_argument(
+        "--load-model",
+        type=path_argument,
+        metavar="FILE.safetensors",
+        help="apply a model of --save-model to further cells, instead of fitting one",
+    )
     parser.add_argument(
         "-o",
         "--out",
@@ -62,28 +70,38 @@ def run_muse(options: argparse.Namespace) -> int:
     from ..multimodal.estimator import MUSE
     from ..multimodal.table import CLUSTERS, muse
 
+    of_a_fit = {name: value for name in OF_A_FIT if (value := getattr(options, name)) is not None}
+    if options.load_model and of_a_fit:
+        raise InputError(f"`{next(iter(of_a_fit))}` goes with a fit, not with `load_model`")
+    columns = {name: of_a_fit[name] for name in ("features", "most_genes") if name in of_a_fit}
+    settings = {name: of_a_fit[name] for name in ("dimension", "seed") if name in of_a_fit}
     result = muse(
         options.images,
         options.genes,
         options.on,
-        features=options.features,
-        most_genes=options.most_genes,
-        estimator=MUSE(options.dimension, seed=options.seed),
+        estimator=None if options.load_model else MUSE(**settings),
+        model=options.load_model,
         objects=options.objects,
         where=options.where,
         out=options.out,
+        save=options.save_model,
+        **columns,
     )
     if options.quiet:
         return 0
     for reason, count in result.left_out.items():
-        print(f"{count} rows left out: {reason}")
-    genes = f"{len(result.genes)} genes ({listing(result.genes)})"
-    print(f"joined {len(result.image_features)} features of images and {genes}")
+        print(f"{counted(count, 'rows')} left out: {reason}")
+    genes = f"{counted(len(result.genes), 'genes')} ({listing(result.genes)})"
+    print(f"joined {counted(len(result.image_features), 'features')} of images and {genes}")
     if result.normalized:
         chosen = len(result.genes) < result.measured_genes
         most = f", the {len(result.genes)} most variable of {result.measured_genes}" if chosen else ""
-        print(f"genes were counts: scaled to the median total of a cell, log(1 + x){most}")
-    joint, of_images, of_genes = (result.frame[name].max() for name in CLUSTERS)
-    print(f"{joint} clusters of the joint representation; of images {of_images}, of genes {of_genes}")
-    print(f"{len(result.frame)} rows, {len(result.features)} features: {options.out}")
+        total = "the total of the model" if options.load_model else "the median total of a cell"
+        print(f"genes were counts: scaled to {total}, log(1 + x){most}")
+    if not options.load_model:
+        joint, of_images, of_genes = (result.frame[name].max() for name in CLUSTERS)
+        print(f"{counted(joint, 'clusters')} of the joint representation; of images {of_images}, of genes {of_genes}")
+    if options.save_model:
+        print(f"model: {options.save_model}")
+    print(f"{counted(len(result.frame), 'rows')}, {counted(len(result.features), 'features')}: {options.out}")
     return 0

@@ -7,7 +7,7 @@ import sys
 import warnings
 from typing import Any
 
-from ..errors import listing
+from ..errors import counted, listing
 from .options import names_argument, path_argument
 from .tables import add_out, add_table, say
 
@@ -101,25 +101,29 @@ def run_normalize(options: argparse.Namespace) -> int:
         if issubclass(warning.category, SpheringWarning):
             print(f"WARNING: {warning.message}", file=sys.stderr)
     for group, (rows, references) in result.groups.items():
-        say(options, f"{group}: {rows} rows, normalized on {references} of them")
+        say(options, f"{group}: {counted(rows, 'rows')}, normalized on {references} of them")
         if references < FEW_REFERENCES and options.method != "rank-normal":
             uncertain = round(100 / (2 * (references - 1)) ** 0.5)
             print(
-                f"WARNING: {group}: the spread of {references} rows is uncertain by about {uncertain} %",
+                f"WARNING: {group}: the spread of {counted(references, 'rows')} is uncertain by about {uncertain} %",
                 file=sys.stderr,
             )
     say_dropped(options, result.dropped)
     if result.without_mad:
         say(
             options,
-            f"{result.without_mad} features have a median absolute deviation of 0: the standard deviation is taken",
+            f"{counted(result.without_mad, 'features have', 'feature has')} a median absolute deviation of 0: the "
+            "standard deviation is taken",
         )
     if result.missing:
-        say(options, f"{result.missing} rows have no features and stay without")
+        say(
+            options,
+            f"{counted(result.missing, 'rows have no features and stay', 'row has no features and stays')} without",
+        )
     if result.incomplete:
-        say(options, f"{result.incomplete} rows lack some features, which stay missing")
+        say(options, f"{counted(result.incomplete, 'rows lack', 'row lacks')} some features, which stay missing")
     warn_of_dominant(result.dominant, "check it, and leave it out")
-    say(options, f"{len(result.frame)} rows, {len(result.features)} features: {options.out}")
+    say(options, f"{counted(len(result.frame), 'rows')}, {counted(len(result.features), 'features')}: {options.out}")
     return 0
 
 
@@ -149,20 +153,20 @@ def run_select_features(options: argparse.Namespace) -> int:
         say(options, "noise is not judged without --replicates")
     if options.dropped:
         say(options, f"every one with its reason: {options.dropped}")
-    say(options, f"{len(result.frame)} rows, {len(result.features)} features: {options.out}")
+    say(options, f"{counted(len(result.frame), 'rows')}, {counted(len(result.features), 'features')}: {options.out}")
     return 0
 
 
 def say_dropped(options: argparse.Namespace, dropped: dict[str, str]) -> None:
     """Print the columns that were left out, by reason."""
     for reason, names in _by_reason(dropped).items():
-        say(options, f"{len(names)} columns left out ({reason}): {listing(names)}")
+        say(options, f"{counted(len(names), 'columns')} left out ({reason}): {listing(names)}")
 
 
 def warn_of_dominant(dominant: dict[str, int], remedy: str) -> None:
     """Warn of features that make up nearly all of the length of rows."""
     for name, rows in list(dominant.items())[:5]:
-        print(f"WARNING: {name} makes up more than 90 % of {rows} rows: {remedy}", file=sys.stderr)
+        print(f"WARNING: {name} makes up more than 90 % of {counted(rows, 'rows')}: {remedy}", file=sys.stderr)
 
 
 def _by_reason(dropped: dict[str, str]) -> dict[str, list[str]]:

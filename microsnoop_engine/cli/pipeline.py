@@ -16,8 +16,9 @@ from typing import Any
 from ..errors import InputError
 from ..storage.atomic import write_atomic
 from ..storage.paths import ADDRESS, as_path, is_remote
+from ..tables.file_names import FLAGGED_OBJECTS, IMAGE_QUALITY, TABLE
 from .options import Parse
-from .steps import ALL_ROWS, STEPS, StepKind
+from .steps import ALL_ROWS, OBJECT_SETS, OUTPUTS, STEPS, StepKind
 
 STATE = "steps.json"
 
@@ -158,21 +159,59 @@ def plan_steps(sections: dict[str, Any], path: Path, parse: Parse) -> list[Step]
     out = Path(sections.get("out", "results"))
     results = {"table": Path(sections["table"])} if "table" in sections else {}
     steps: list[Step] = []
-    for kind in (kind for kind in STEPS if kind.name in sections):
+    for kind, settings in _expand(sections, out, path):
         if kind.corrects and "table" in results:
             results.setdefault("before", results["table"])
-        step = _plan(kind, sections, results, out, path)
+        step = _plan(kind, _inherited(kind, sections) | settings, results, out, path)
         if kind.name == "report":
             step = replace(step, arguments=(*step.arguments, *(f"--command={earlier}" for earlier in steps)))
-        _check(step, path, parse)
-        steps.append(step)
-        results |= {role: out / file for _, file, role in kind.writes}
+        steps.append(replace(step, reads=_read_by(step, path, parse)))
+        results |= {role: file for file, (_, _, role) in zip(step.writes, kind.writes, strict=True)}
     return steps
 
 
-def _plan(kind: StepKind, sections: dict[str, Any], results: dict[str, Path], out: Path, path: Path) -> Step:
+def _expand(sections: dict[str, Any], out: Path, path: Path) -> Iterator[tuple[StepKind, dict[str, Any]]]:
+    """Yield the steps with their settings: a profile for each of several object sets, which `combine` then joins."""
+    common = dict(sections.get("profile", {}))
+    sets = _object_sets(common.pop(OBJECT_SETS, None), path)
+    first, *others = sets or [""]
+    folder = f"profiles/{first}".rstrip("/") if "profile" in sections else "."
+    for kind in STEPS:
+        if kind.name == "profile" and sets:
+            for name, own in sets.items():
+                saves = {"save_labels": True} if "segment" in common | own else {}
+                part = replace(
+                    kind.placed(f"profiles/{name}", "" if name == first else name),
+                    name=f"profile {name}",
+                    command=kind.words,
+                )
+                yield part, saves | common | own | {"objects": name}
+        elif kind.name == "combine" and sets:
+            if fixed := sorted({"tables", "match"} & sections.get("combine", {}).keys()):
+                raise InputError(f"'{path}', section combine: '{fixed[0]}' is set by the object sets of profile")
+            tables = [str(out / "profiles" / name) for name in others]
+            joined = {"tables": tables, "match": "overlap"} | sections.get("combine", {})
+            yield replace(kind.placed(folder), argument="profiles"), joined
+        elif kind.name in sections:
+            yield kind.placed(folder), sections[kind.name]
+
+
+def _object_sets(sets: Any, path: Path) -> dict[str, dict[str, Any]]:
+    """Return the settings of each object set of ``profile``."""
+    if sets is None:
+        return {}
+    if not isinstance(sets, dict) or len(sets) < 2 or not all(isinstance(own or {}, dict) for own in sets.values()):
+        raise InputError(
+            f"'{path}', section profile: object_sets must hold two sets or more, 'Cells: {{setting: value}}'; the "
+            "first one gives the rows"
+        )
+    return {
+        str(name): {key.replace("-", "_"): value for key, value in (own or {}).items()} for name, own in sets.items()
+    }
+
+
+def _plan(kind: StepKind, settings: dict[str, Any], results: dict[str, Path], out: Path, path: Path) -> Step:
     """Write the command line of a step; ``results`` holds the files of earlier steps by their roles."""
-    settings = _inherited(kind, sections) | sections[kind.name]
     if kind.argument == "input" and "input" not in settings:
         raise InputError(f"'{path}': section profile needs 'input': a LoadData CSV, a folder of images or an image")
     if kind.argument != "input" and kind.argument not in results:
@@ -183,19 +222,10 @@ def _plan(kind: StepKind, sections: dict[str, Any], results: dict[str, Path], ou
     own_names = set(options) if kind.printed else {*options, "out"}
     if set_twice := sorted(own_names & settings.keys()):
         raise InputError(f"'{path}', section {kind.name}: '{set_twice[0]}' is set by the run; set 'out' of the file")
-    options |= {role: str(results[role]) for role in kind.takes if role in results and role not in settings}
-    files = [as_path(str(settings[name])) for name in kind.files if name in settings]
-    arguments = [str(argument), *(str(settings.pop(name)) for name in kind.positional if name in settings)]
-    # a run changes its folder whenever it is started, and its table and flags only where they are others
-    read = [kind.argument, *(role for role in kind.takes if role in results), "quality"]
-    reads = [results[role] for role in ("table" if role == "profiles" else role for role in read) if role in results]
-    reads += [*files, *([argument] if kind.argument == "input" else [])]
-    return Step(
-        kind,
-        (*arguments, *_as_options(options, kind), *_as_options(settings, kind)),
-        () if kind.resumes else tuple(dict.fromkeys(reads)),
-        tuple(out / file for _, file, _ in kind.writes),
-    )
+    settings = {role: str(results[role]) for role in kind.takes if role in results} | settings
+    further = [word for name in kind.positional if name in settings for word in _words(settings.pop(name))]
+    arguments = (str(argument), *further, *_as_options(options, kind), *_as_options(settings, kind))
+    return Step(kind, arguments, (), tuple(out / file for _, file, _ in kind.writes))
 
 
 def run_steps(steps: list[Step], out: Path, parse: Parse, quiet: bool) -> int:
@@ -220,7 +250,7 @@ def run_steps(steps: list[Step], out: Path, parse: Parse, quiet: bool) -> int:
     done, highest = _read_state(out / STATE), 0
     own = [out / STATE, *(path for step in steps for path in step.writes)]
     for step in steps:
-        state = {"arguments": list(step.arguments), "reads": _state_of(step.reads, own)}
+        state = {"arguments": list(step.arguments), "reads": _state_of(step.reads, own, step.writes)}
         if not step.kind.resumes and done.get(step.name) == state and step.is_complete():
             _say(quiet, f"== {step.name}: done before")
             if step.kind.printed:
@@ -262,6 +292,9 @@ def _as_options(settings: dict[str, Any], kind: StepKind) -> Iterator[str]:
         if isinstance(value, list) and key in kind.pairs:
             yield from (option, *map(str, value))
             continue
+        if key in kind.repeated:
+            yield from (f"{option}={word}" for word in _words(value))
+            continue
         if isinstance(value, list):
             value = ",".join(map(str, value))
         if value is True:
@@ -270,36 +303,56 @@ def _as_options(settings: dict[str, Any], kind: StepKind) -> Iterator[str]:
             yield f"{option}={value}"
 
 
+def _words(value: Any) -> list[str]:
+    return [str(word) for word in (value if isinstance(value, list) else [value])]
+
+
 def _quoted(word: str) -> str:
     """Quote a word of a command line as people would write it."""
     plain = "'" in word and not set(word) & set('"$`\\!')
     return f'"{word}"' if plain else shlex.quote(word)
 
 
-def _check(step: Step, path: Path, parse: Parse) -> None:
-    """Raise InputError if the command cannot be parsed."""
+def _read_by(step: Step, path: Path, parse: Parse) -> tuple[Path, ...]:
+    """Return the paths that the command reads; raise InputError if it cannot be parsed."""
     try:
         with contextlib.redirect_stderr(io.StringIO()) as output:
-            parse(step.words)
+            options = vars(parse(step.words))
     except SystemExit:
         reason = output.getvalue().strip().rpartition("error: ")[2]
         command = " ".join(step.kind.words)
         raise InputError(f"'{path}', section {step.name}: {reason} (see microsnoop {command} --help)") from None
+    if step.kind.resumes:
+        return ()
+    given = [value for name, value in options.items() if name not in OUTPUTS]
+    values = [part for value in given for part in _parts(value)]
+    return tuple(dict.fromkeys(value for value in values if isinstance(value, Path)))
 
 
-def _state_of(paths: tuple[Path, ...], own: list[Path]) -> list[list[str | int]]:
+def _parts(value: Any) -> list[Any]:
+    """Return the values of an option that has several."""
+    return list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else [value]
+
+
+def _state_of(paths: tuple[Path, ...], own: list[Path], written: tuple[Path, ...] = ()) -> list[list[str | int]]:
     """List names, sizes and times of files, and of all files in folders; nothing of an object store.
 
-    Results of the run (``own``) that lie among its images are no part of these.
+    Of the results folder of a profile its table and flags count alone: a run changes the folder whenever it is started.
+    Results of the run (``own``) that lie among its images are no part of these, and none that the step has ``written``.
     """
     files: list[Path] = []
     for path in (path for path in paths if not is_remote(path)):
-        if path.is_dir():
-            results = [] if path in own else [result.resolve() for result in own]
-            inside = [file for file in sorted(path.rglob("*")) if file.is_file()]
+        table = path / TABLE if (path / TABLE).exists() else path
+        if table.is_dir():
+            results = [] if table in own else [result.resolve() for result in own]
+            inside = [file for file in sorted(table.rglob("*")) if file.is_file()]
             files += [file for file in inside if not any(map(file.resolve().is_relative_to, results))]
-        elif path.is_file():
-            files.append(path)
+        else:  # a part of a file, cells.h5mu/rna, has a file as its folder
+            files += [file for file in (table, table.parent) if file.is_file()]
+        if table != path or path.is_file():
+            beside = [table.parent / name for name in (IMAGE_QUALITY, FLAGGED_OBJECTS)]
+            files += [file for file in beside if file.is_file() and file not in written]
+    files = list(dict.fromkeys(files))
     return [[str(file), file.stat().st_size, file.stat().st_mtime_ns] for file in files]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..distributor.compute import EXECUTORS, ComputeSettings
 from ..distributor.shards import Shard
-from ..errors import InputError
+from ..errors import InputError, counted
 from ..modes.settings import MASKS, MODES, NORMALIZATIONS, CropSettings
 from .image_options import add_folder_options, add_plane_options, reading_arguments
 from .object_options import add_object_options, object_arguments
@@ -278,7 +278,10 @@ def run_merge(options: argparse.Namespace) -> int:
     from ..distributor.merge import merge
 
     merged = merge(options.folder)
-    print(f"{merged.rows} rows of {merged.done} image sets from {merged.shards} shards: {merged.table}")
+    print(
+        f"{counted(merged.rows, 'rows')} of {counted(merged.done, 'image sets')} from "
+        f"{counted(merged.shards, 'shards')}: {merged.table}"
+    )
     if merged.failed:
-        print(f"{merged.failed} image sets could not be measured: see {merged.image_list}", file=sys.stderr)
+        print(f"{counted(merged.failed, 'image sets')} could not be measured: see {merged.image_list}", file=sys.stderr)
     return 1 if merged.failed else 0

@@ -21,8 +21,8 @@ RUN_HELP = """The file has a section for each step, with the options of that com
   report:    {title: My screen}
 
 All sections may be left out. Their order is always
-  illumination, profile, qc, classify, explain, aggregate, normalize, select-features, activity,
-  compare-corrections, sphere, correct, evaluate, report.
+  illumination, profile, qc, combine, classify-train, classify, explain, aggregate, normalize, select-features,
+  activity, compare-corrections, sphere, correct, evaluate, report.
 Each step takes the table of the step before it; without 'profile', 'table: FILE' is the first table. 'out: FOLDER' is
 the folder of the results (default: results). A finished step is repeated only if its options or its input changed."""
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..tables.file_names import FLAGGED_OBJECTS, IMAGE_QUALITY, TABLE
 
 ALL_ROWS = "all"
 """Control rows of a screen without controls."""
+OUTPUTS = ("out", "save", "dropped", "counts", "curves")
+"""Options that name a file to write; all other paths of a command are read."""
+OBJECT_SETS = "object_sets"
+"""Setting of ``profile``: the settings of each object set, which is measured by a run of its own."""
 
 
 @dataclass(frozen=True)
@@ -24,17 +28,17 @@ class StepKind:
         Role of the result that the command reads first; of ``input``, the setting of that name.
     writes : tuple of (str or None, str, str)
         Option, file in the output folder, and role of each result, the main one first; without an option where the
-        command names the file itself.
+        command names the file itself. ``{profiles}`` is the results folder of ``profile``.
     takes : tuple of str
         Roles of earlier results that go into the option of the same name, where they exist.
     command : tuple of str
         Words of the command; by default the name.
-    files : tuple of str
-        Settings that name a file to read.
     positional : tuple of str
         Settings that follow the first argument without an option.
     pairs : tuple of str
         Settings whose list is several words, not one with commas.
+    repeated : tuple of str
+        Settings whose list is an option for each.
     inherits : dict of str to tuple of str
         Settings that are taken from other sections, the first that has one, unless the section has its own.
     corrects : bool
@@ -50,9 +54,9 @@ class StepKind:
     writes: tuple[tuple[str | None, str, str], ...]
     takes: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
-    files: tuple[str, ...] = ()
     positional: tuple[str, ...] = ()
     pairs: tuple[str, ...] = ()
+    repeated: tuple[str, ...] = ()
     inherits: dict[str, tuple[str, ...]] = field(default_factory=dict)
     corrects: bool = False
     resumes: bool = False
@@ -62,6 +66,13 @@ class StepKind:
     def words(self) -> tuple[str, ...]:
         """Words of the command."""
         return self.command or (self.name,)
+
+    def placed(self, folder: str, objects: str = "") -> StepKind:
+        """Return the step with its files in a results folder, of an object set that is not the first if named."""
+        of = f" of {objects}" if objects else ""
+        return replace(
+            self, writes=tuple((option, file.format(profiles=folder), role + of) for option, file, role in self.writes)
+        )
 
 
 _OF_IMAGES = ("pattern", "layout", "channel_name", "allow_unmatched", "project", "plane", "time", "pages", "channels")
@@ -76,31 +87,39 @@ STEPS = (
     StepKind(
         "profile",
         "input",
-        (("out", "profiles", "profiles"), (None, f"profiles/{TABLE}", "table")),
+        (("out", "{profiles}", "profiles"), (None, f"{{profiles}}/{TABLE}", "table")),
         takes=("illumination",),
         resumes=True,
     ),
     StepKind(
         "qc",
         "profiles",
-        ((None, f"profiles/{IMAGE_QUALITY}", "quality"), (None, f"profiles/{FLAGGED_OBJECTS}", "flagged")),
+        ((None, f"{{profiles}}/{IMAGE_QUALITY}", "quality"), (None, f"{{profiles}}/{FLAGGED_OBJECTS}", "flagged")),
+    ),
+    # beside the table of the run, where later steps find its flags
+    StepKind("combine", "table", (("out", "{profiles}/combined.parquet", "table"),), positional=("tables",)),
+    StepKind(
+        "classify-train",
+        "table",
+        (("out", "classifier.safetensors", "classifier"),),
+        command=("classify", "train"),
+        repeated=("labels",),
     ),
     StepKind(
         "classify",
         "table",
         (("out", "classes.parquet", "classes"), ("counts", "class_counts.csv", "counts")),
+        takes=("classifier",),
         command=("classify", "apply"),
-        files=("classifier",),
         positional=("classifier",),
     ),
     StepKind("explain", "table", (("out", "explained.csv", "explained"),), pairs=("between",)),
-    StepKind("aggregate", "table", (("out", "aggregated.parquet", "table"),), files=("platemap",)),
+    StepKind("aggregate", "table", (("out", "aggregated.parquet", "table"),)),
     StepKind("normalize", "table", (("out", "normalized.parquet", "table"),)),
     StepKind(
         "select-features",
         "table",
         (("out", "selected.parquet", "table"), ("dropped", "dropped_features.csv", "dropped")),
-        files=("blocklist",),
     ),
     StepKind("activity", "table", (("out", "activity.csv", "activity"), (None, "activity-curves.csv", "curves"))),
     StepKind("compare-corrections", "table", (("out", "corrections.csv", "corrections"),)),

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError
+from ..errors import InputError, counted
 from .options import names_argument, path_argument
 
 TABLE_HELP = (
@@ -107,6 +107,7 @@ def _add_combine(commands: Any) -> None:
         help="how far the centers of one object may be apart; default: 2",
     )
     parser.add_argument("--objects", metavar="NAME", help="of CellProfiler exports: the object set whose rows to read")
+    add_where(parser, "of the first table: ")
     add_out(parser, "combined.parquet")
     parser.set_defaults(run=run_combine)
 
@@ -233,7 +234,11 @@ def run_aggregate(options: argparse.Namespace) -> int:
         out=options.out,
     )
     count = int(result.frame[COUNT].sum())
-    say(options, f"{len(result.frame)} rows of {count} objects, {len(result.features)} features: {options.out}")
+    say(
+        options,
+        f"{counted(len(result.frame), 'rows')} of {counted(count, 'objects')}, "
+        f"{counted(len(result.features), 'features')}: {options.out}",
+    )
     return 0
 
 
@@ -245,9 +250,11 @@ def run_combine(options: argparse.Namespace) -> int:
     if options.match == "overlap":
         if options.on or options.objects:
             raise InputError("`on` and `objects` do not go with `match` overlap, which joins results folders")
-        result = combine_compartments(options.tables, options.out)
+        result = combine_compartments(options.tables, options.out, options.where)
     elif len(options.tables) != 2:
-        raise InputError(f"{len(options.tables)} tables: name two, or join several object sets by `match` overlap")
+        raise InputError(
+            f"{counted(len(options.tables), 'tables')}: name two, or join several object sets by `match` overlap"
+        )
     else:
         first, second = options.tables
         result = combine(
@@ -257,14 +264,16 @@ def run_combine(options: argparse.Namespace) -> int:
             match=options.match,
             tolerance=options.tolerance,
             objects=options.objects,
+            where=options.where,
             out=options.out,
         )
+    partner = "partner" if options.where is None else "partner among the chosen rows"
     for path, count in zip(options.tables, result.unmatched, strict=True):
         if count:
-            say(options, f"{count} rows of {path} have no partner and are left out")
+            say(options, f"{counted(count, 'rows')} of {path} without a {partner}, left out")
     if result.distance is not None:
         say(options, f"centers of joined rows are at most {result.distance:.2f} pixels apart")
-    say(options, f"{len(result.frame)} rows, {len(result.features)} features: {options.out}")
+    say(options, f"{counted(len(result.frame), 'rows')}, {counted(len(result.features), 'features')}: {options.out}")
     return 0
 
 
@@ -304,12 +313,15 @@ def run_evaluate(options: argparse.Namespace) -> int:
         units = "" if score["unit"] == "rows" else f", interval over {score['units']} {score['unit']}"
         left_out = f", {score['left_out']} left out" if score.get("left_out") else ""
         of = f"{score['features']:16s} " if with_baselines else ""
-        print(f"{of}{score['task']:24s} {score['value']:.3f} {interval}  {score['rows']} rows{units}{left_out}")
+        print(
+            f"{of}{score['task']:24s} {score['value']:.3f} {interval}  "
+            f"{counted(int(score['rows']), 'rows')}{units}{left_out}"
+        )
     if with_baselines:
         for name in sorted({"object count", "mean intensity"} - {str(score["features"]) for score in scores}):
             print(f"{name:16s} not scored: no such column that varies, or none of the tasks knn, linear, mlp")
     if options.out:
-        print(f"{len(scores)} scores: {options.out}")
+        print(f"{counted(len(scores), 'scores')}: {options.out}")
     return 0
 
 

@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError
+from ..errors import InputError, counted
 from ..model.embedder import DEVICES
 from ..trainer.config import PRECISIONS
 from .options import positive_float, positive_int
@@ -150,7 +150,8 @@ class Pace:
         if now <= began:
             return ""
         left = min((steps - entry["step"]) * (now - began) / (entry["step"] - step), max(self._end - now, 0))
-        return f", {(entry['images'] - images) / (now - began):,.0f} crops/s, {timedelta(seconds=round(left))} left"
+        pace = counted(round((entry["images"] - images) / (now - began)), "crops")
+        return f", {pace}/s, {timedelta(seconds=round(left))} left"
 
 
 def _setting(text: str) -> tuple[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from ..errors import InputError
+from ..errors import InputError, counted
 from ..images.image_set import ImageSet
 from ..tables.columns import IMAGE_NUMBER, METADATA
 from ..tables.queries import select_rows
@@ -39,6 +39,6 @@ def choose_image_sets(image_sets: Sequence[ImageSet], query: str) -> list[ImageS
     )
     chosen = [each for each, keep in zip(image_sets, select_rows(frame, query), strict=True) if keep]
     if not chosen:
-        raise InputError(f'`where`: none of the {len(image_sets)} image sets satisfies the query "{query}"')
+        raise InputError(f'`where`: none of the {counted(len(image_sets), "image sets")} satisfies the query "{query}"')
     log.info("%d of %d image sets are left out by the query", len(image_sets) - len(chosen), len(image_sets))
     return chosen

@@ -61,7 +61,9 @@ class _Run:
         return labels
 
 
-def combine_compartments(folders: Sequence[str | Path], out: str | Path | None = None) -> CombinedTable:
+def combine_compartments(
+    folders: Sequence[str | Path], out: str | Path | None = None, where: str | None = None
+) -> CombinedTable:
     """Put objects that lie in each other into one row, such as cells, their nuclei and their cytoplasm.
 
     Each object of another set belongs to the object of the first set that it shares most pixels with; of several, the
@@ -73,6 +75,8 @@ def combine_compartments(folders: Sequence[str | Path], out: str | Path | None =
         Results folders of the same images, two or more, each of another object set. The first one gives the rows.
     out : str or Path, optional
         File to write the result to, whole or not at all (see :func:`.write_table`).
+    where : str, optional
+        Query of the rows of the first folder, by default all (see :func:`.select`).
 
     Returns
     -------
@@ -91,7 +95,7 @@ def combine_compartments(folders: Sequence[str | Path], out: str | Path | None =
         check_output(as_path(out), inputs=tuple(folders))
     if len(folders) < 2:
         raise InputError("`tables`: name two results folders or more, each of another object set")
-    runs = [_open(as_path(folder)) for folder in folders]
+    runs = [_open(as_path(folder), None if number else where) for number, folder in enumerate(folders)]
     first, *others = runs
     names = [run.objects for run in runs]
     if len(set(names)) < len(names):
@@ -117,12 +121,12 @@ def combine_compartments(folders: Sequence[str | Path], out: str | Path | None =
     return CombinedTable(joined, features, tuple(len(run.frame) - len(joined) for run in runs))
 
 
-def _open(folder: Path) -> _Run:
-    """Open a results folder of objects."""
+def _open(folder: Path, where: str | None) -> _Run:
+    """Open a results folder of objects, or those of its rows that a query describes."""
     entries = read_manifest(folder / MANIFEST) if path_kind(folder / MANIFEST) == "file" else []
     if not entries:
         raise InputError(f"'{folder}' is no results folder of microsnoop profile, whose objects `match` overlap joins")
-    source = open_table(folder)
+    source = open_table(folder, where=where)
     if OBJECT_NUMBER not in source.columns:
         raise InputError(f"'{folder}' holds no objects: `match` overlap joins runs of `mode` cells")
     frame, objects = read_frame(source), entries[0]["run"]["objects"]

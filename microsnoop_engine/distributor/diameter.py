@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import MicrosnoopError, ResumeError
+from ..errors import MicrosnoopError, ResumeError, counted
 from ..images.image_set import ImageSet
 from ..images.labels import has_own_shape, read_labels
 from ..model.devices import best_device
@@ -68,14 +68,14 @@ class TypicalDiameter:
     def log(self, job: Job, frame: Frame) -> None:
         """Log the diameter and the factor by which the crops of the completed job are resized."""
         if self.pixels is None:
-            log.warning("no objects in %d image sets: crops are not resized", self.image_sets)
+            log.warning("no objects in %s: crops are not resized", counted(self.image_sets, "image sets"))
             return
         log.info(
-            "crops are resized by %.3g: the typical diameter is %.4g pixels (median of %d in %d image sets)",
+            "crops are resized by %.3g: the typical diameter is %.4g pixels (median of %d in %s)",
             job.settings.factor(frame),
             self.pixels,
             self.objects,
-            self.image_sets,
+            counted(self.image_sets, "image sets"),
         )
         if self.spread >= MIXED_SIZES:
             log.warning(

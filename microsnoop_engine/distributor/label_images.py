@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ImageError, StorageError
+from ..errors import ImageError, StorageError, counted
 from ..images.image_set import ImageSet, PlaneSource
 from ..images.image_set_file import CONTACT_SHEET, LABEL_FOLDER
 from ..images.label_files import place_ending
@@ -162,7 +162,7 @@ def write_contact_sheet(folder: Path, image_sets: Sequence[ImageSet], channel: s
         names = (
             str(image_set.metadata[name]) for name in ("Plate", "Well", "Site", "File") if name in image_set.metadata
         )
-        caption = " ".join([f"{image_set.number}:", *names, f"({count} objects)"])
+        caption = " ".join([f"{image_set.number}:", *names, f"({counted(count, 'objects')})"])
         tiles.append(captioned(outlined(plane, labels), caption))
     if not tiles:
         return

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError
+from ..errors import InputError, counted
 from ..images.image_set import ImageSet
 from ..images.image_set_file import read_image_sets, write_image_sets
 from ..images.left_out import LEFT_OUT_LIST
@@ -127,7 +127,9 @@ def find_shards(folder: Path) -> dict[Shard, Path]:
     missing = [number for number in range(1, counts[0] + 1) if Shard(number, counts[0]) not in shards]
     if missing:
         some = ", ".join(f"{number}/{counts[0]}" for number in missing[:10])
-        raise InputError(f"'{folder}' lacks {len(missing)} of {counts[0]} shards: {some}; measure them first")
+        raise InputError(
+            f"'{folder}' lacks {len(missing)} of {counted(counts[0], 'shards')}: {some}; measure them first"
+        )
     return dict(sorted(shards.items(), key=lambda item: item[0].number))
 
 

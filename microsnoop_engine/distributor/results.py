@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ..errors import InputError, ResumeError, listing
+from ..errors import InputError, ResumeError, counted, listing
 from ..images.image_set import ImageSet
 from ..images.outline_files import OUTLINE_METADATA, has_outlines, read_outlines
 from ..images.quality import quality_column
@@ -28,10 +28,11 @@ from ..storage.atomic import AppendFile, atomic_path
 from ..storage.locks import FolderLock, folder_lock
 from ..storage.paths import files_in, make_folder, path_kind, read_bytes, read_if_there, remove
 from ..tables.columns import IMAGE_NUMBER, METADATA
+from ..tables.crop_settings import crops_text
 from ..tables.file_names import FLAGGED_OBJECTS, IMAGE_QUALITY, TABLE
 from ..tables.layout import Layout
 from ..tables.parquet_files import open_parquet, read_table, table_files
-from ..tables.provenance import Handcrafted, as_metadata, write_beside
+from ..tables.provenance import Computed, Handcrafted, as_metadata, write_beside
 from .description import differing_settings
 from .keys import Key
 
@@ -44,8 +45,6 @@ PART_BYTES = 64 << 20
 """Size of a part of the table."""
 PART_SECONDS = 60
 """Time after which collected rows are written as a part of any size."""
-_IN_THE_TABLE = ("weights", "precision")
-"""What the description of a run says that the metadata of the parts repeat."""
 _OF_THE_INPUT = ("inputs", "image sets")
 """What the description of a run says of its image sets; they are compared one by one instead."""
 
@@ -92,9 +91,7 @@ class TableWriter:
     ) -> None:
         self.table = folder / TABLE
         # with these, a table that is taken out of its folder still says how its features were computed
-        programs = (Handcrafted(program()),) if layout.classical else ()
-        computed = {name: run[name] for name in _IN_THE_TABLE if name in run} | as_metadata(programs)
-        self._schema = layout.schema().with_metadata(computed)
+        self._schema = layout.schema().with_metadata(_in_the_table(run, layout))
         self._layout = layout
         self._part_bytes = part_bytes
         self._lock = lock or FolderLock()
@@ -153,8 +150,8 @@ class TableWriter:
         before = {image["number"]: image.get("key") or ["", ""] for image in images}
         if not {planes for planes, _ in before.values()} & {planes for planes, _ in self._keys.values()}:
             raise ResumeError(
-                f"`out`: '{folder}' holds the results of other images ({len(images)} image sets, none of them in the "
-                "input). Choose another folder, or delete this one"
+                f"`out`: '{folder}' holds the results of other images ({counted(len(images), 'image sets')}, none of "
+                "them in the input). Choose another folder, or delete this one"
             )
         waiting: dict[tuple[str, ...], list[int]] = {}
         for number, key in self._keys.items():
@@ -408,12 +405,26 @@ def _log_changes(before: dict[int, Key], now: dict[int, Key], numbers: dict[int,
     moved = [new for old, new in numbers.items() if new != old]
     if changed:
         log.info(
-            "%d image sets have changed and are measured again: ImageNumber %s", len(changed), listing(sorted(changed))
+            "%s measured again: ImageNumber %s",
+            *(
+                counted(len(changed), "image sets have changed and are", "image set has changed and is"),
+                listing(sorted(changed)),
+            ),
         )
     if moved:
-        log.info("%d image sets have another ImageNumber now; their rows are kept: %s", len(moved), listing(moved))
+        renumbered = counted(len(moved), "image sets have", "image set has")
+        log.info("%s another ImageNumber now; the rows are kept: %s", renumbered, listing(moved))
     if gone:
-        log.warning("%d image sets are no longer in the input; their rows are removed: %s", len(gone), listing(gone))
+        removed = counted(len(gone), "image sets are", "image set is")
+        log.warning("%s no longer in the input; the rows are removed: %s", removed, listing(gone))
+
+
+def _in_the_table(run: dict[str, Any], layout: Layout) -> dict[str, str]:
+    """Return what the metadata of a table say of the run that measured it."""
+    known = {"weights", "precision"} <= run.keys()
+    computed = (Computed(run["weights"], run["precision"], crops_text(run)),) if known else ()
+    programs = (Handcrafted(program()),) if layout.classical else ()
+    return as_metadata((*computed, *programs))
 
 
 def _short(value: Any) -> str:

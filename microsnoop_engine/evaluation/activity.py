@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError
+from ..errors import InputError, counted
 from .metrics import average_precision
 from .neighbors import Distances
 
@@ -76,7 +76,10 @@ def replicates_among_controls(
     """
     count = int(replicates.sum())
     if count < 2 or count == len(values):
-        raise InputError(f"{count} replicates and {len(values) - count} controls: two and one are needed at least")
+        raise InputError(
+            f"{counted(count, 'replicates')} and {counted(len(values) - count, 'controls')}: two and one are needed at "
+            "least"
+        )
     strata = np.zeros(len(values), int) if groups is None else np.unique(groups, return_inverse=True)[1]
     rows = [np.flatnonzero(strata == stratum) for stratum in np.unique(strata)]
     taken = [int(replicates[members].sum()) for members in rows]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError
+from ..errors import InputError, counted
 from .clusters import clusters
 from .scores import FEW_UNITS, Estimate
 
@@ -106,7 +106,10 @@ def adjusted_rand(
     from scipy.sparse import csr_array, identity
 
     if len(labels) != len(assigned) or len(labels) < 2:
-        raise InputError(f"{len(labels)} labels, {len(assigned)} clusters: their numbers must be equal, and at least 2")
+        raise InputError(
+            f"{counted(len(labels), 'labels')}, {counted(len(assigned), 'clusters')}: their numbers must be equal, and "
+            "at least 2"
+        )
     of_label, of_cluster = (np.unique(column, return_inverse=True)[1] for column in (labels, assigned))
     cells, cell = np.unique(np.column_stack([of_label, of_cluster]), axis=0, return_inverse=True)
     cell = cell.reshape(-1)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError
+from ..errors import InputError, counted
 
 SEED = 0
 
@@ -39,8 +39,8 @@ def clusters(features: NDArray[Any], count: int) -> NDArray[np.int32]:
     known = np.isfinite(features).all(1) if features.ndim == 2 else np.zeros(0, bool)
     if not isinstance(count, int) or not 2 <= count <= max(known.sum(), 1):
         raise InputError(
-            f"{count} clusters cannot be made of {known.sum()} rows with all features: `clusters` must be 2 up to the "
-            "number of rows"
+            f"{counted(count, 'clusters')} cannot be made of {counted(known.sum(), 'rows')} with all features: "
+            "`clusters` must be 2 up to the number of rows"
         )
     from sklearn.cluster import KMeans
 

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import counted
+
 FEWEST_DOSES = 4
 """Number of different doses from which Hill's curve is tried."""
 SHALLOWEST, STEEPEST, SLOPES = 0.3, 10.0, 30
@@ -119,11 +121,11 @@ def fit_dose_curve(doses: NDArray[Any], responses: NDArray[Any], untreated: NDAr
     different = np.unique(x)
     size: Any = {"rows": len(x), "doses": len(different)}
     if len(different) < 2 or len(x) + len(base) < 6:
-        return DoseCurve("flat", f"only {len(x)} rows at {len(different)} doses", **size)
+        return DoseCurve("flat", f"only {counted(len(x), 'rows')} at {counted(len(different), 'doses')}", **size)
     monotone = _monotone(x, y)
     if len(different) < FEWEST_DOSES:
         p = _of_no_effect(x, y, base)
-        note = f"only {len(different)} doses: Hill's curve needs {FEWEST_DOSES}"
+        note = f"only {counted(len(different), 'doses')}: Hill's curve needs {FEWEST_DOSES}"
         return DoseCurve("monotone" if p < LEVEL else "flat", note, **size, p=p, steps=monotone)
     fit = _fit_hill(x, y, base)
     p = _of_no_effect(x, y, base) if fit is None else fit.p

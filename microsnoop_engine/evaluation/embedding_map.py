@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError, MissingExtraError
+from ..errors import InputError, MissingExtraError, counted
 
 SEED = 0
 
@@ -36,9 +36,9 @@ def principal_components(values: NDArray[Any], count: int = 2) -> tuple[NDArray[
         If there are not more rows than components, fewer features, or missing values.
     """
     if values.shape[1] < count:
-        raise InputError(f"a map needs {count} features, there are {values.shape[1]}")
+        raise InputError(f"a map needs {counted(count, 'features')}, there are {values.shape[1]}")
     if len(values) <= count or not np.isfinite(values).all():
-        raise InputError(f"a map needs more than {count} rows with all features, there are {len(values)}")
+        raise InputError(f"a map needs more than {counted(count, 'rows')} with all features, there are {len(values)}")
     from sklearn.decomposition import PCA
     from sklearn.utils.extmath import svd_flip
 

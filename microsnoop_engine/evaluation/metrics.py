@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError, listing
+from ..errors import InputError, counted, listing
 from .neighbors import METRICS, Distances, has_direction, nearest
 
 CLASSIFIERS = ("linear", "mlp")
@@ -156,7 +156,7 @@ def cross_validated_predict(
     names, counts = np.unique(labels, return_counts=True)
     if folds < 2 or counts.min() < folds:
         raise InputError(
-            f"folds is {folds}, but label '{names[counts.argmin()]}' has {counts.min()} rows: "
+            f"folds is {folds}, but label '{names[counts.argmin()]}' has {counted(counts.min(), 'rows')}: "
             "use 2 or more folds and at least as many rows of each label"
         )
     codes = None
@@ -165,7 +165,7 @@ def cross_validated_predict(
     else:
         (codes,) = _group_codes(groups, len(labels))
         if codes.max() + 1 < folds:
-            raise InputError(f"folds is {folds}, but there are {codes.max() + 1} groups: use fewer folds")
+            raise InputError(f"folds is {folds}, but there are {counted(codes.max() + 1, 'groups')}: use fewer folds")
         splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     model = {
         "mlp": MLPClassifier(max_iter=1000, random_state=seed),
@@ -433,12 +433,14 @@ def _check_table(features: NDArray[Any], labels: NDArray[Any], members: int = 2)
     bad = np.flatnonzero(~np.isfinite(features).all(1))
     if len(bad):
         raise InputError(
-            f"{len(bad)} of {len(features)} rows hold NaN or infinite features (rows {listing(bad)}): drop these rows"
+            f"{len(bad)} of {counted(len(features), 'rows')} hold NaN or infinite features (rows {listing(bad)}): drop "
+            "these rows"
         )
     names, counts = np.unique(labels, return_counts=True)
     if (counts < members).any():
         raise InputError(
-            f"labels with fewer than {members} rows: {listing(names[counts < members])}; drop or merge these labels"
+            f"labels with fewer than {counted(members, 'rows')}: {listing(names[counts < members])}; drop or merge "
+            "these labels"
         )
     return features, labels
 
@@ -452,6 +454,7 @@ def _group_codes(groups: NDArray[Any] | Sequence[Any] | None, count: int) -> lis
     for column in columns:
         if column.shape != (count,):
             raise InputError(
-                f"`groups` have shape {column.shape}, but there are {count} rows: one group per row is needed"
+                f"`groups` have shape {column.shape}, but there are {counted(count, 'rows')}: one group per row is "
+                "needed"
             )
     return [np.unique(column, return_inverse=True)[1] for column in columns]

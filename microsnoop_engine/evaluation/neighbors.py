@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError, listing
+from ..errors import InputError, counted, listing
 
 METRICS = ("cosine", "euclidean")
 BLOCK_BYTES = 128 << 20
@@ -158,8 +158,8 @@ class Distances:
         if candidates.min(initial=k) < k:
             row = int(candidates.argmin())
             raise InputError(
-                f"k is {k}, but row {row} has {candidates[row]} candidates outside of its own groups: use a "
-                "smaller k or more rows"
+                f"k is {k}, but row {row} has {counted(candidates[row], 'candidates')} outside of its own groups: use "
+                "a smaller k or more rows"
             )
         gaps = np.where(np.isfinite(values[:, 1:]), values[:, 1:], np.inf) - values[:, :-1]
         tied = np.flatnonzero((gaps <= self.tolerance).any(1))

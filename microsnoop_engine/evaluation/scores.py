@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError
+from ..errors import InputError, counted
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,9 @@ def score_predictions(
     """
     labels, predictions = np.asarray(labels), np.asarray(predictions)
     if len(labels) != len(predictions):
-        raise InputError(f"{len(labels)} labels, {len(predictions)} predictions: their numbers must be equal")
+        raise InputError(
+            f"{counted(len(labels), 'labels')}, {counted(len(predictions), 'predictions')}: their numbers must be equal"
+        )
     return score_correct(labels, predictions == labels, groups, resamples, level, seed)
 
 
@@ -146,8 +148,8 @@ def score_correct(
     sizes = (len(labels), len(correct), len(labels) if groups is None else len(groups))
     if not len(labels) or len(set(sizes)) > 1:
         raise InputError(
-            f"{sizes[0]} labels, {sizes[1]} predictions and {sizes[2]} groups: their numbers must be equal, and at "
-            "least one"
+            f"{counted(sizes[0], 'labels')}, {counted(sizes[1], 'predictions')} and {counted(sizes[2], 'groups')}: "
+            "their numbers must be equal, and at least one"
         )
     if not 0 < level < 1 or resamples < 1:
         raise InputError(

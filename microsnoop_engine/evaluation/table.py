@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..errors import InputError, listing, require_columns
+from ..errors import InputError, counted, listing, require_columns
 from .clustering import kmeans_ari
 from .metrics import average_precisions, cross_validated_predict, knn_correct, nsc, silhouettes
 from .missing import complete_part
@@ -201,8 +201,8 @@ def _refuse_single_rows(labels: NDArray[Any], directed: NDArray[np.bool_]) -> No
     lost = (counts > 1) & (np.bincount(codes[directed], minlength=len(names)) == 1)
     if lost.any():
         raise InputError(
-            f"{(~directed).sum()} rows are all zeros, have no direction and are left out; without them, labels have a "
-            f"single row: {listing(names[lost])}. Leave these labels out"
+            f"{counted((~directed).sum(), 'rows')} of zeros without a direction left out, labels have a single row: "
+            f"{listing(names[lost])}. Leave these labels out"
         )
 
 
@@ -230,7 +230,8 @@ def _scorable(
     lacking = [name for name, kept in zip(features, columns, strict=True) if not kept]
     if lacking:
         log.warning(
-            "%d features are missing in more than a fifth of the rows and left out: %s", len(lacking), listing(lacking)
+            "%s missing in more than a fifth of the rows and left out: %s",
+            *(counted(len(lacking), "features are", "feature is"), listing(lacking)),
         )
         values = values[:, columns]
     if not rows.all():

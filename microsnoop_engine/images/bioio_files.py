@@ -37,7 +37,7 @@ def open_file(path: Path, pixels: bool) -> ImageFile:
     if not find_spec("bioio") or not (find_spec(plugin.module) or find_spec(_BIOFORMATS.module)):
         raise MissingExtraError(plugin.package, plugin.extra, f"reading '{path.name}'")
     if is_remote(path):
-        raise ImageError(f"{path.suffix} files are read from a disk only: copy it, or write it as OME-TIFF", path)
+        raise ImageError("is read from a disk only: copy it there, or write it as OME-TIFF", path)
     from bioio import BioImage
 
     return _BioFile(path, BioImage(path))

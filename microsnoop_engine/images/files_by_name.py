@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import takewhile
 from pathlib import Path, PurePath
 
-from ..errors import InputError
+from ..errors import InputError, counted
 from ..storage.paths import files_in
 from .image_set import ImageSet
 from .unicode_names import composed
@@ -90,7 +90,11 @@ class FilesByName:
             return
         held = ", ".join(f"'{name}'" for name in self._names[:_EXAMPLES]) or "none"
         example = next(iter(missing[0].channels.values())).path
-        of_all = "no image set has a" if len(missing) == count else f"{len(missing)} of {count} image sets have no"
+        of_all = (
+            "no image set has a"
+            if len(missing) == count
+            else f"{len(missing)} of {counted(count, 'image sets')} have no"
+        )
         message = (
             f"`{parameter}`: {of_all} {what} in '{self.folder}', such as '{example.name}': the file needs its name, "
             f"with or without an ending such as {ending}; files there: {held}"

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path, PurePath
 
-from ..errors import InputError
+from ..errors import InputError, counted
 from ..storage.paths import STORE_READERS, as_path, is_remote
 from .acquisitions.imagexpress import THUMBNAIL, is_thumbnail
 from .acquisitions.layouts import AUTO, FILES, LAYOUT_CHOICES, LAYOUTS, recognize_layout
@@ -151,7 +151,7 @@ def _check_share(folder: Path, left_out: Sequence[LeftOut], images: int, fit: st
     if len(unexpected) > MAX_UNMATCHED * images and not allowed:
         examples = ", ".join(f"'{each.path.relative_to(folder)}'" for each in unexpected[:3])
         raise InputError(
-            f"{len(unexpected)} of {images} images in '{folder}' do not fit the {fit}: {examples}"
+            f"{len(unexpected)} of {counted(images, 'images')} in '{folder}' do not fit the {fit}: {examples}"
             f"{', ...' if len(unexpected) > 3 else ''}\nMend it, or set `allow_unmatched` to measure the others alone"
         )
 
@@ -211,7 +211,9 @@ def _by_layout(
     reason = f"an image that is not of the layout '{name}'"
     left_out += [LeftOut(folder.joinpath(*path.parts), reason, unexpected=True) for path in images if path not in known]
     if not image_sets:
-        raise InputError(f"'{folder}': none of the {len(acquisition.planes)} images that its index names is there")
+        raise InputError(
+            f"'{folder}': none of the {counted(len(acquisition.planes), 'images')} that its index names is there"
+        )
     return image_sets, left_out
 
 

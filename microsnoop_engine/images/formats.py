@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ImageError
+from ..errors import ImageError, counted
 from . import bioio_files, czi_files, lif_files, nd2_files, picture_files, tiff_files
 from .file_image import FileImage, ImageFile, PlaneNumber
 from .image_set import Position
@@ -156,7 +156,7 @@ def _planes_chosen(file: ImageFile, frame: int | None, position: Position, path:
         own = [each for each in file.own if position.series in (None, each[0])]
         if frame is None and len(own) > 1:
             raise ImageError(
-                f"holds {len(own)} planes of a set of files where one was expected: choose one by a column "
+                f"holds {counted(len(own), 'planes')} of a set of files where one was expected: choose one by a column "
                 "Frame_<channel> of a LoadData CSV",
                 path,
             )
@@ -174,8 +174,8 @@ def _planes_chosen(file: ImageFile, frame: int | None, position: Position, path:
     refuse_stack(image, position, path)
     if position.channel is None and len(image.channels) > 1:
         raise ImageError(
-            f"has {len(image.channels)} channels ({', '.join(image.channels)}) where one was expected: write one "
-            "plane, or choose one by a column Frame_<channel> of a LoadData CSV",
+            f"has {counted(len(image.channels), 'channels')} ({', '.join(image.channels)}) where one was expected: "
+            "write one plane, or choose one by a column Frame_<channel> of a LoadData CSV",
             path,
         )
     channel, time = position.channel or 0, position.time or 0
@@ -204,8 +204,8 @@ def _place_in_set(file: ImageFile, position: Position) -> Position:
 def _only_series(file: ImageFile, series: int | None, path: Path) -> int:
     if series is None and len(file.images) > 1:
         raise ImageError(
-            f"holds {len(file.images)} images where one was expected: choose one by a column Series_<channel> of a "
-            "LoadData CSV, from 0",
+            f"holds {counted(len(file.images), 'images')} where one was expected: choose one by a column "
+            "Series_<channel> of a LoadData CSV, from 0",
             path,
         )
     check_number("series", series or 0, len(file.images), path)

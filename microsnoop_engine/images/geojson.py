@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import counted
 from .roi_masks import RoiError, RoiMask, StackPosition, fill
 
 log = logging.getLogger(__name__)
@@ -59,7 +60,7 @@ def read_geojson(path: Path) -> list[RoiMask]:
     kept = next((kind for kind in OBJECTS if kind in kinds), None)
     left_out = Counter(kind or "object of no type" for kind in kinds if kept not in (None, kind))
     if left_out:
-        listed = ", ".join(f"{count} {kind}{'' if count == 1 else 's'}" for kind, count in left_out.items())
+        listed = ", ".join(counted(count, f"{kind}s") for kind, count in left_out.items())
         _log_once(f"'{path}': left out {listed}: the {kept}s are measured")
     if any("nucleusGeometry" in feature for feature in features):
         _log_once(f"'{path}': the outlines of the cells are measured, not those of their nuclei")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ImageError, InputError, first_line
+from ..errors import ImageError, InputError, counted, first_line
 from ..storage.paths import files_in, path_kind, read_bytes
 from .formats import SUFFIXES, read_plane
 from .image_set import ImageSet
@@ -133,7 +133,7 @@ def _function_of(candidates: Sequence[Path], plate: str, channel: str, folder: P
         of_plate = rf"(?<![^\W_]){re.escape(plate)}(?![^\W_])"
         candidates = [path for path in candidates if re.search(of_plate, str(path)[len(str(folder)) :])]
     if len(candidates) != 1:
-        found = f"{len(candidates)} illumination functions" if candidates else "no illumination function"
+        found = counted(len(candidates), "illumination functions") if candidates else "no illumination function"
         where = f" of plate {plate}" if plate else ""
         raise InputError(
             f"`illumination`: there is {found} of channel '{channel}'{where} in '{folder}': call the file "

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-from ..errors import InputError
+from ..errors import InputError, counted
 from ..storage.paths import path_kind
 from .file_image import FileImage
 from .files_by_name import FilesByName, stem_of, stems_of
@@ -123,8 +123,8 @@ def _match_file(image_sets: Sequence[ImageSet], path: Path, objects: str) -> lis
         raise InputError(f"`labels`: '{path}' is the image itself")
     if not is_one_stack(image_sets):
         raise InputError(
-            f"`labels`: '{path}' is one file, but there are {len(image_sets)} image sets: use a folder with a label "
-            "image for each, named like its image"
+            f"`labels`: '{path}' is one file, but there are {counted(len(image_sets), 'image sets')}: use a folder "
+            "with a label image for each, named like its image"
         )
     return [replace(each, labels={objects: label_plane(path, each)}) for each in image_sets]
 
@@ -155,15 +155,15 @@ def label_plane(path: Path, image_set: ImageSet) -> PlaneSource:
     labels, image = _stack_of(path), _stack_of(source.path, place.series or 0)
     if labels is not None and labels.depth > 1 and place.plane in PROJECTIONS:
         raise InputError(
-            f"`labels`: '{path}' has {labels.depth} planes in depth, but the image is projected to one: choose "
-            "`plane`, find nuclei with `segment`, or write labels of one plane"
+            f"`labels`: '{path}' has {counted(labels.depth, 'planes')} in depth, but the image is projected to one: "
+            "choose `plane`, find nuclei with `segment`, or write labels of one plane"
         )
     if labels is None or image is None or labels.depth * labels.times == 1:
         return PlaneSource(path)
     if labels.depth * labels.times != image.depth * image.times or (labels.labeled and labels.depth != image.depth):
         raise InputError(
-            f"`labels`: '{path}' has {labels.depth} planes in depth and {labels.times} time points, but the image has "
-            f"{image.depth} and {image.times}"
+            f"`labels`: '{path}' has {counted(labels.depth, 'planes')} in depth and "
+            f"{counted(labels.times, 'time points')}, but the image has {image.depth} and {image.times}"
         )
     plane = place.plane if isinstance(place.plane, int) else None
     if labels.labeled:
@@ -249,8 +249,8 @@ def match_rois(image_sets: Sequence[ImageSet], path: Path, objects: str) -> list
     # the outlines of a stack know their planes
     if not is_one_stack(image_sets):
         raise InputError(
-            f"`rois`: '{path}' is one file, but there are {len(image_sets)} image sets: use a folder with a file for "
-            "each, named like its image (field1.tif: field1.zip)"
+            f"`rois`: '{path}' is one file, but there are {counted(len(image_sets), 'image sets')}: use a folder with "
+            "a file for each, named like its image (field1.tif: field1.zip)"
         )
     return [replace(each, labels={objects: _outlines(path)}) for each in image_sets]
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError
+from ..errors import InputError, counted
 
 LARGE = 0.1
 """Part of a label, in units of its largest one, from which it is more than stray pixels."""
@@ -108,7 +108,11 @@ def check_parts(plane: NDArray[np.integer[Any]], found: LabelParts) -> None:
     if numbers.size == 1:
         several = int((found.area >= LARGE * found.area.max()).sum())
         if full or several > 1 or _is_inverted(plane):
-            pieces = f" ({several} unconnected pieces are all {numbers[0]})" if several > 1 else ""
+            pieces = (
+                f" ({counted(several, 'unconnected pieces are', 'unconnected piece is')} all {numbers[0]})"
+                if several > 1
+                else ""
+            )
             raise InputError(f"labels are {MASK}{pieces}: {SPLIT}")
         return
     sides = (found.parts[0], found.parts[-1], found.parts[:, 0], found.parts[:, -1])

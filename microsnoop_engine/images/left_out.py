@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from ..errors import counted
 from ..storage.atomic import write_atomic
 from ..storage.paths import remove
 
@@ -52,7 +53,7 @@ def summarize_left_out(left_out: Sequence[LeftOut]) -> list[str]:
     for reason, group in by_reason.items():
         count = sum(each.files for each in group)
         more = ", ..." if len(group) > 1 else ""
-        lines.append(f"{count} file{'' if count == 1 else 's'}: {reason} ('{group[0].path}'{more})")
+        lines.append(f"{counted(count, 'files')}: {reason} ('{group[0].path}'{more})")
     return lines
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
-from ..errors import InputError
+from ..errors import InputError, counted
 from ..storage.paths import ADDRESS, as_path, is_remote, read_bytes
 from .harmony_lists import with_places_of_names
 from .illumination import channel_of_function, is_function
@@ -97,7 +97,7 @@ def from_load_data(path: Path) -> list[ImageSet]:
         raise InputError(f"'{path}' has a header but no rows")
     number, count = Counter(image_set.number for image_set in image_sets).most_common(1)[0]
     if count > 1:
-        raise InputError(f"'{path}': {count} rows have the ImageNumber {number}")
+        raise InputError(f"'{path}': {counted(count, 'rows have', 'row has')} the ImageNumber {number}")
     return typed_metadata(with_places_of_names(image_sets, path))
 
 
@@ -173,7 +173,9 @@ def _without_nameless(
     for line, row in rows:
         filled = next((n for n in range(len(row), 0, -1) if row[n - 1].strip()), 0)
         if len(row) < width or filled > len(header):
-            raise InputError(f"'{path}', line {line}: {len(row)} values for {len(header)} columns")
+            raise InputError(
+                f"'{path}', line {line}: {counted(len(row), 'values')} for {counted(len(header), 'columns')}"
+            )
         lost |= {index for index in range(filled) if not header[index] and row[index].strip()}
         body.append((line, [row[index] for index in named]))
     if lost:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import ImageError, InputError, first_line
+from ..errors import ImageError, InputError, counted, first_line
 from ..storage.paths import is_remote
 from .image_set import ImageSet, PlaneSource
 from .npz_arrays import read_shape
@@ -73,7 +73,7 @@ def from_npz(path: Path) -> list[ImageSet]:
     count, n_channels = images[0], images[1] if len(images) == 4 else 1
     names = [str(name) for name in others.pop("channels", [f"C{n + 1}" for n in range(n_channels)])]
     if len(names) != n_channels or len(set(names)) != n_channels:
-        raise InputError(f"'{path}': 'channels' names {len(names)} channels, 'images' has {n_channels}")
+        raise InputError(f"'{path}': 'channels' names {counted(len(names), 'channels')}, 'images' has {n_channels}")
     metadata = {name: values for name, values in others.items() if values.shape == (count,)}
     if unused := [name for name in others if name not in metadata]:
         log.warning("'%s': arrays %s are not used: their shape is not (%d,)", path, ", ".join(unused), count)

@@ -9,7 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from ..errors import ImageError
+from ..errors import ImageError, counted
 from ..storage.paths import MISSING, is_remote, open_header, open_whole, path_kind, read_bytes
 from .file_image import COLORS, FileImage, ImageFile, PlaneNumber
 from .ome_xml import OmeImage, PlaneLocation, parse_ome_xml
@@ -108,7 +108,9 @@ class OmeTiff(ImageFile):
 
     def _read_page(self, tiff: Any, path: Path, number: int, image: int, intensities: bool) -> NDArray[Any]:
         if number >= len(tiff.pages):
-            raise ImageError(f"is incomplete: it has {len(tiff.pages)} pages, and page {number} is needed", path)
+            raise ImageError(
+                f"is incomplete: it has {counted(len(tiff.pages), 'pages')}, and page {number} is needed", path
+            )
         page = tiff.pages[number].aspage()
         check_complete(page, tiff.filehandle.size, path)
         plane = as_shown(page.asarray(), page.axes, page, intensities)

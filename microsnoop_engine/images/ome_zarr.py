@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from zipfile import is_zipfile
 
-from ..errors import ImageError, InputError, StorageError, first_line
+from ..errors import ImageError, InputError, StorageError, counted, first_line
 from ..storage.paths import STORE_READERS, as_path, folders_in, is_remote, open_header, path_kind
 from .image_set import ImageSet, Metadata, PlaneSource, Position
 from .ome_zarr_image import METADATA_FILES, SPATIALDATA, OmeImage, channel_names, read_attributes, read_image
@@ -334,9 +334,9 @@ def _channels_by_acquisition(fields: Sequence[Field], selection: PlaneSelection)
     others = {key: names for key, names in channels.items() if set(names) != set(wanted)}
     for other, names in others.items():
         log.warning(
-            "left out: acquisition %s (%d images), which has channels %s, not %s as acquisition %s: measure it in a "
+            "left out: acquisition %s (%s), which has channels %s, not %s as acquisition %s: measure it in a "
             "run of its own (`acquisition` %s)",
-            *(other, len(by_acquisition[other]), ", ".join(names), ", ".join(wanted), first, other),
+            *(other, counted(len(by_acquisition[other]), "images"), ", ".join(names), ", ".join(wanted), first, other),
         )
     return {key: names for key, names in channels.items() if key not in others}
 
@@ -384,7 +384,7 @@ def _log_further_channels(fields: Sequence[Field], channels: Mapping[Hashable, S
             for name in set(own) - {*wanted, ""}:
                 further.setdefault(name, []).append(field)
     for name, those in further.items():
-        log.warning("left out: channel %s, which %d images have, such as '%s'", name, len(those), those[0].group)
+        log.warning("left out: channel %s of %s, such as '%s'", name, counted(len(those), "images"), those[0].group)
 
 
 def _choose_levels(fields: Sequence[Field], level: int | None, pixel_size: float | None) -> list[int]:
@@ -397,7 +397,7 @@ def _choose_levels(fields: Sequence[Field], level: int | None, pixel_size: float
     if pixel_size is not None:
         unknown = [image for image in images if not all(size > 0 for size in image.pixel_sizes)]
         if unknown:
-            of_all = f" ({len(unknown)} of {len(images)} images)" if len(images) > 1 else ""
+            of_all = f" ({len(unknown)} of {counted(len(images), 'images')})" if len(images) > 1 else ""
             raise InputError(
                 f"`pixel_size`: the metadata of '{unknown[0].group}'{of_all} hold no pixel sizes: use `level`"
             )
@@ -432,7 +432,7 @@ def _choose_levels(fields: Sequence[Field], level: int | None, pixel_size: float
 
 
 def _of(count: int, total: int) -> str:
-    return "" if count == total else f" of {count} images"
+    return "" if count == total else f" of {counted(count, 'images')}"
 
 
 def _listed(words: Iterable[str]) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import ImageError, MicrosnoopError, MissingExtraError, first_line
+from ..errors import ImageError, MicrosnoopError, MissingExtraError, counted, first_line
 from ..storage.paths import MISSING, read_if_there
 from .file_image import FileImage
 
@@ -179,7 +179,7 @@ def channel_names(names: Sequence[str], count: int) -> tuple[list[str], str | No
     if not any(names):
         return numbered, None
     if len(names) != count:
-        return numbered, f"there are {len(names)} names for {count} channels"
+        return numbered, f"{counted(len(names), 'names are', 'name is')} given for {counted(count, 'channels')}"
     given = [name or number for name, number in zip(names, numbered, strict=True)]
     total = Counter(given)
     unique = [f"{name}_{given[: n + 1].count(name)}" if total[name] > 1 else name for n, name in enumerate(given)]
@@ -322,7 +322,7 @@ def _level(path: str, steps: Sequence[dict[str, Any]], axes: Sequence[str]) -> L
                 raise _UnknownTransformation(f"'{kind}' in a file of its own")
             values = np.array(step[kind], float)
             if values.shape != scale.shape:
-                raise ValueError(f"{kind} of {values.size} numbers for {len(axes)} axes")
+                raise ValueError(f"{kind} of {values.size} numbers for {counted(len(axes), 'axes', 'axis')}")
             if kind == "scale":
                 scale, origin, scaled = scale * values, origin * values, True
             else:

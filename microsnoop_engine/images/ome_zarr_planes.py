@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ImageError
+from ..errors import ImageError, counted
 from .file_image import FileImage
 from .image_set import PlaneSource, Position
 from .ome_zarr_blocks import plane_shape, read_planes
@@ -78,8 +78,8 @@ def _check_position(image: OmeImage, level: int, described: FileImage, position:
         finest = image.describe(image.open(0).shape).depth
         if finest != described.depth:
             raise ImageError(
-                f"level {level} has {described.depth} planes in depth, but level 0 has {finest}: choose `level` 0, "
-                "`plane` middle, or `project`",
+                f"level {level} has {counted(described.depth, 'planes')} in depth, but level 0 has {finest}: choose "
+                "`level` 0, `plane` middle, or `project`",
                 image.group,
             )
 
@@ -107,9 +107,9 @@ def _read_labels(group: Path, level: int, position: Position) -> NDArray[Any]:
         blended = np.setdiff1d(plane, finest).size
         if blended:
             log.warning(
-                "'%s' holds %d numbers that are no objects of level %s, as writers blend them: that level is taken",
+                "'%s' holds %s that are no objects of level %s, as writers blend them: that level is taken",
                 array.path,
-                blended,
+                counted(blended, "numbers"),
                 labels.levels[0].path,
             )
             number, plane = 0, finest
@@ -123,11 +123,11 @@ def _place_of_labels(labels: OmeImage, array: ZarrArray, image: FileImage, posit
     """
     own = labels.describe(array.shape)
     if len(own.channels) > 1:
-        raise ImageError(f"has {len(own.channels)} channels where one was expected", labels.group)
+        raise ImageError(f"has {counted(len(own.channels), 'channels')} where one was expected", labels.group)
     if own.depth > 1 and position.plane in PROJECTIONS:
         raise ImageError(
-            f"labels are a stack of {own.depth} planes in depth, but the image is projected to one: choose `plane`, "
-            "find nuclei with `segment`, or write labels of one plane",
+            f"labels are a stack of {counted(own.depth, 'planes')} in depth, but the image is projected to one: "
+            "choose `plane`, find nuclei with `segment`, or write labels of one plane",
             labels.group,
         )
     for what, count, of_image in (("planes in depth", own.depth, image.depth), ("time points", own.times, image.times)):

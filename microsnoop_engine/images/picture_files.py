@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ImageError, InputError
+from ..errors import ImageError, InputError, counted
 from ..storage.paths import open_header, open_whole, read_bytes
 from . import tiff_files
 from .file_image import COLORS, FileImage, ImageFile, PlaneNumber
@@ -147,4 +147,6 @@ def _numbers(picture: Image.Image, path: Path) -> NDArray[np.uint8]:
 
 def _refuse_animation(frames: int, path: Path) -> None:
     if frames > 1:
-        raise ImageError(f"is an animation of {frames} frames: save each frame as an image of its own", path)
+        raise ImageError(
+            f"is an animation of {counted(frames, 'frames')}: save each frame as an image of its own", path
+        )

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from ..errors import ImageError, InputError, StorageError
+from ..errors import ImageError, InputError, StorageError, counted
 from ..storage.paths import STORE_READERS, is_remote
 from .formats import SUFFIXES, open_file
 from .image_set import ImageSet, PlaneSource
@@ -80,7 +80,7 @@ def common_pixel_size(image_sets: Sequence[ImageSet]) -> float:
     known = [size for size in sizes if size is not None]
     if len(known) < len(sizes):
         raise InputError(
-            f"{len(sizes) - len(known)} of {len(sizes)} image sets do not hold their pixel size, such as "
+            f"{len(sizes) - len(known)} of {counted(len(sizes), 'image sets')} do not hold their pixel size, such as "
             f"'{_first_source(image_sets[sizes.index(None)]).path}'"
         )
     if max(known) > min(known) * (1 + TOLERANCE):
@@ -113,8 +113,8 @@ def match_pixel_size(image_sets: Sequence[ImageSet], pixel_size: float) -> list[
     unknown = [each for each, size in zip(image_sets, sizes, strict=True) if size is None]
     if unknown:
         raise InputError(
-            f"`pixel_size`: {len(unknown)} of {len(image_sets)} image sets do not say their pixel size, such as "
-            f"'{_first_source(unknown[0]).path}': leave `pixel_size` out, or use `scale`"
+            f"`pixel_size`: {len(unknown)} of {counted(len(image_sets), 'image sets')} do not say their pixel size, "
+            f"such as '{_first_source(unknown[0]).path}': leave `pixel_size` out, or use `scale`"
         )
     scaled = [
         replace(each, scale=_near_one((size or pixel_size) / pixel_size))
@@ -192,7 +192,7 @@ def _listed(sizes: Sequence[float | None]) -> str:
     """Return sizes and how many image sets have each."""
     rounded = [float(f"{size:.4g}") for size in sizes if size is not None]
     counts = {size: rounded.count(size) for size in sorted(set(rounded))}
-    shown = [f"{size:g} ({count} image set{'' if count == 1 else 's'})" for size, count in counts.items()]
+    shown = [f"{size:g} ({counted(count, 'image sets')})" for size, count in counts.items()]
     return ", ".join(shown if len(shown) <= 4 else [*shown[:2], "..", shown[-1]])
 
 

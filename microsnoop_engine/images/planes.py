@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ImageError, MissingExtraError, StorageError, UnreachableError, first_line
+from ..errors import ImageError, MissingExtraError, StorageError, UnreachableError, counted, first_line
 from ..storage.paths import MISSING, as_path, is_remote
 from . import formats
 from .illumination import correct_illumination
@@ -113,7 +113,9 @@ def read_plane(
         if index >= len(array):
             raise ImageError(f"has planes 0 to {len(array) - 1}: there is no plane {index}", path, name)
         if source.index is None and len(array) > 1:
-            raise ImageError(f"has {len(array)} planes where one was expected: choose one by its index", path, name)
+            raise ImageError(
+                f"has {counted(len(array), 'planes')} where one was expected: choose one by its index", path, name
+            )
         array = array[index]
     if array.ndim != 2 or array.dtype.kind not in "uifb" or not array.size:
         raise ImageError(f"holds {array.dtype} of shape {array.shape}, not a plane of numbers", path, name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..errors import ImageError
+from ..errors import ImageError, counted
 from .file_image import FileImage
 from .image_set import Position
 from .projection import PROJECTIONS
@@ -28,19 +28,19 @@ def refuse_stack(image: FileImage, position: Position, path: Path) -> None:
     """
     if not image.labeled and position.plane is None:
         raise ImageError(
-            f"holds {image.depth} pages, and no metadata say what they are: choose `pages` (channels, depth, time or "
-            "images), or write it as OME-TIFF",
+            f"holds {counted(image.depth, 'pages')}, and no metadata say what they are: choose `pages` (channels, "
+            "depth, time or images), or write it as OME-TIFF",
             path,
         )
     if image.depth > 1 and position.plane is None:
         raise ImageError(
-            f"is a stack of {image.depth} planes in depth: choose `project` (max, mean, sum or focus) or `plane` "
-            "(a number from 0, middle or all)",
+            f"is a stack of {counted(image.depth, 'planes')} in depth: choose `project` (max, mean, sum or focus) or "
+            "`plane` (a number from 0, middle or all)",
             path,
         )
     if image.times > 1 and position.time is None:
         raise ImageError(
-            f"is a series of {image.times} time points: choose `time` (a number from 0, or all)",
+            f"is a series of {counted(image.times, 'time points')}: choose `time` (a number from 0, or all)",
             path,
         )
 

@@ -145,9 +145,9 @@ class PagedTiff(ImageFile):
         found = dict(zip(leading, lengths, strict=True))
         unknown = [axis for axis in leading if axis in _UNKNOWN]
         if len(set(leading)) < len(leading) or len(unknown) > 1 or (unknown and {"Z", "C", "T"} & found.keys()):
-            pages = " x ".join(map(str, lengths))
+            pages = " x ".join(map(str, lengths)) + " pages"
             raise ImageError(
-                f"holds {pages} pages, and no metadata say what they are: write it as OME-TIFF with its axes",
+                f"holds {pages}, and no metadata say what they are: write it as OME-TIFF with its axes",
                 self._path,
             )
         for axis in [*leading, *inner]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ImageError
+from ..errors import ImageError, counted
 
 MAX_BETWEEN = 0.5
 """Share of the pixels that may be neither opaque nor transparent."""
@@ -47,7 +47,7 @@ def without_alpha(samples: NDArray[Any], count: int, path: Path) -> NDArray[Any]
         if between > MAX_BETWEEN * sample.size:
             raise ImageError(
                 f"says that its sample {number} is transparency (alpha), but it holds an image: write the "
-                f"{len(samples)} channels as gray planes (OME-TIFF), or remove the transparency",
+                f"{counted(len(samples), 'channels')} as gray planes (OME-TIFF), or remove the transparency",
                 path,
             )
     return samples[:count]

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from filelock import BaseFileLock, FileLock
 
-from ..errors import DeviceError, first_line
+from ..errors import DeviceError, counted, first_line
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ def halving(
                 f"the device's memory is too small for a single crop ({reason}): close other programs that use it"
             )
         size = len(part) // 2
-        log.warning("out of memory with %d crops at once: continuing with %d", len(part), size)
+        log.warning("out of memory with %s at once: continuing with %d", counted(len(part), "crops"), size)
     return join(results), size
 
 

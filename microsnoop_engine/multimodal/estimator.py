@@ -13,7 +13,7 @@ from sklearn.decomposition import PCA
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from ..errors import InputError
+from ..errors import InputError, counted
 from ..evaluation.clustering import graph_clusters
 from .network import (
     JointAutoencoder,
@@ -133,7 +133,10 @@ class MUSE(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
         self._check_settings()
         pictures, expression = _checked(images, genes)
         if len(pictures) < FEWEST:
-            raise InputError(f"{len(pictures)} cells are in both modalities: {FEWEST} are needed, better hundreds")
+            raise InputError(
+                f"{counted(len(pictures), 'cells are', 'cell is')} in both modalities: {FEWEST} are needed, better "
+                "hundreds"
+            )
         for name, block in (("images", pictures), ("genes", expression)):
             if not np.ptp(block, axis=0).any():
                 raise InputError(f"`{name}` are equal in all cells: there is nothing to join")
@@ -174,9 +177,14 @@ class MUSE(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
         check_is_fitted(self, "network_")
         pictures, expression = _checked(images, genes)
         if (found := (pictures.shape[1], expression.shape[1])) != self.n_features_in_:
-            raise InputError(f"{found} features of images and genes: the fit had {self.n_features_in_}")
+            raise InputError(f"features of images and genes are {found}: the fit had {self.n_features_in_}")
         with seeded(self.seed), torch.no_grad():
             return self.network_.encode(self._blocks(pictures, expression))[0].numpy()
+
+    def spread(self, images: NDArray[Any]) -> float:
+        """Return how far features of images (n, q) lie from the mean of the fit: root mean square, about 1 there."""
+        check_is_fitted(self, "network_")
+        return float(np.sqrt(np.square(self._pca.transform(images) / self._scales[0]).mean()))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the arrays that :meth:`transform` computes with, by name."""
@@ -298,7 +306,7 @@ def _checked(images: ArrayLike, genes: ArrayLike) -> tuple[NDArray[np.float64], 
             raise InputError(f"`{name}` have a missing or infinite number in row {row}, column {column}: leave it out")
     if len(blocks["images"]) != len(blocks["genes"]):
         counts = " and ".join(str(len(block)) for block in blocks.values())
-        raise InputError(f"`images` and `genes` have {counts} rows: row i of both must be of one cell")
+        raise InputError(f"`images` and `genes` differ in rows ({counts}): row i of both must be of one cell")
     return blocks["images"], blocks["genes"]
 
 

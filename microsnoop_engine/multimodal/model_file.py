@@ -12,12 +12,14 @@ from ..storage.atomic import write_atomic
 from ..storage.paths import as_path, read_bytes
 from ..tables.outputs import check_output
 from .estimator import MUSE
+from .joined_columns import JoinedColumns
 
 SUFFIX = ".safetensors"
 _ENTRY = "microsnoop_muse"
+_COLUMNS = "microsnoop_columns"
 
 
-def save_muse(estimator: MUSE, path: str | Path) -> Path:
+def save_muse(estimator: MUSE, path: str | Path, columns: JoinedColumns | None = None) -> Path:
     """Write a fitted MUSE as safetensors: what :meth:`.MUSE.transform` needs, and the settings.
 
     Parameters
@@ -25,6 +27,8 @@ def save_muse(estimator: MUSE, path: str | Path) -> Path:
     estimator : MUSE
     path : str or Path
         Ends in .safetensors.
+    columns : JoinedColumns, optional
+        The columns that it takes, to apply it to tables.
 
     Returns
     -------
@@ -42,7 +46,10 @@ def save_muse(estimator: MUSE, path: str | Path) -> Path:
     target = as_path(path)
     check_output(target, (SUFFIX,))
     arrays = {name: np.ascontiguousarray(values) for name, values in estimator.arrays().items()}
-    write_atomic(target, save(arrays, metadata={_ENTRY: json.dumps(estimator.get_params())}))
+    metadata = {_ENTRY: json.dumps(estimator.get_params())}
+    if columns is not None:
+        metadata[_COLUMNS] = json.dumps(columns.as_json())
+    write_atomic(target, save(arrays, metadata=metadata))
     return target
 
 
@@ -74,6 +81,11 @@ def load_muse(path: str | Path) -> MUSE:
     >>> bool((again.transform(images, genes) == muse.transform(images, genes)).all())
     True
     """
+    return load_joint_model(path)[0]
+
+
+def load_joint_model(path: str | Path) -> tuple[MUSE, JoinedColumns | None]:
+    """Read a MUSE and the columns that it takes, None if the file does not say them; see :func:`load_muse`."""
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
@@ -81,8 +93,10 @@ def load_muse(path: str | Path) -> MUSE:
     try:
         content = read_bytes(source)
         arrays = load(content)
-        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-        return MUSE(**json.loads(header["__metadata__"][_ENTRY])).with_arrays(arrays)
+        metadata = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])["__metadata__"]
+        estimator = MUSE(**json.loads(metadata[_ENTRY])).with_arrays(arrays)
+        columns = JoinedColumns.from_json(json.loads(metadata[_COLUMNS])) if _COLUMNS in metadata else None
+        return estimator, columns
     except FileNotFoundError:
         raise InputError(f"there is no file '{source}': write one with save_muse") from None
     except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:

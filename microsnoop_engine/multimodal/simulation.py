@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError
+from ..errors import InputError, counted
 
 LATENT = 30
 """Number of latent variables of each modality."""
@@ -88,7 +88,9 @@ def simulate_cells(
         if not 0 <= value <= (1 if name in shares else np.inf):
             raise InputError(f"`{name}` is {value}: choose a number from 0{' to 1' if name in shares else ''}")
     if types < 2 or cells < types:
-        raise InputError(f"{cells} cells of {types} types: choose two types or more, and at least as many cells")
+        raise InputError(
+            f"{counted(cells, 'cells')} of {types} types: choose two types or more, and at least as many cells"
+        )
     random = np.random.default_rng(seed)
     of_cell = random.integers(types, size=cells)
     gene_types = _merge(types, range(1, types // 2), merging, random)[of_cell]

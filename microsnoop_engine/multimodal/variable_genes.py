@@ -17,13 +17,15 @@ def is_counts(values: NDArray[Any]) -> bool:
     return bool(values.size and values.any() and values.min() >= 0 and (values == np.floor(values)).all())
 
 
-def normalize_totals(counts: NDArray[Any]) -> NDArray[np.float64]:
-    """Scale the counts of each cell to the median total.
+def normalize_totals(counts: NDArray[Any], total: float | None = None) -> NDArray[np.float64]:
+    """Scale the counts of each cell to one total.
 
     Parameters
     ----------
     counts : array (n, p)
         Each cell has some.
+    total : float, optional
+        By default the median total of a cell.
 
     Returns
     -------
@@ -36,7 +38,7 @@ def normalize_totals(counts: NDArray[Any]) -> NDArray[np.float64]:
     """
     counts = np.asarray(counts, np.float64)
     totals = counts.sum(1, keepdims=True)
-    return np.asarray(counts / totals * np.median(totals))
+    return np.asarray(counts / totals * (np.median(totals) if total is None else total))
 
 
 def variable_genes(normalized: NDArray[np.float64], count: int) -> NDArray[np.intp]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..errors import InputError, require_columns
+from ..errors import InputError, counted, require_columns
 from ..evaluation.dose_response import DoseCurve
 from ..evaluation.table import has_word
 from ..tables.activity import Activity, find_activity, known_activity
@@ -60,7 +60,7 @@ def activity(after: Screen, before: Screen | None, tested: pd.DataFrame | None =
     assert screen.treatment is not None
     count = len(np.unique(screen.treatment[screen.annotated & ~screen.negative]))
     if tested is None and (count > MOST_TREATMENTS or len(screen.frame) > MOST_WELLS):
-        what = f"{count:,} treatments in {len(screen.frame):,} wells"
+        what = f"{counted(count, 'treatments')} in {counted(len(screen.frame), 'wells')}"
         return {
             "message": f"Not tested here: {what}. Let microsnoop activity test them, and give its result to the report."
         }

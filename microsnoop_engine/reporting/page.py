@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from .. import __version__
-from ..errors import InputError, listing
+from ..errors import InputError, counted, listing
 from ..evaluation.missing import complete_part
 from ..evaluation.scores import Estimate
 from ..evaluation.table import has_word
@@ -37,10 +37,10 @@ from . import answers, panels
 from .quality import quality
 from .roles import ColumnRoles
 from .scores import screen_scores
-from .screen import Screen, counted, short_name
+from .screen import Screen, short_name
 from .thumbnails import thumbnails
 
-PACKAGES = ("numpy", "pandas", "scikit-learn", "umap-learn", "copairs")
+PACKAGES = ("numpy", "pandas", "scikit-learn", "umap-learn")
 SCRIPTS = ("page.js", "answers.js", "start.js")
 KEYS = ((IMAGE_NUMBER, OBJECT_NUMBER), (PLATE, WELL), (WELL,), (IMAGE_NUMBER,))
 """Columns that match the rows of two tables: the first of these that both have."""
@@ -210,7 +210,7 @@ def make_page(
     features = [name for name, kept in zip(features, columns, strict=True) if kept]
     frame = frame.drop(columns=lacking)
     frame = frame.iloc[panels.draw_rows(total) if OBJECT_NUMBER in frame else panels.draw_plates(frame)]
-    sampled = f"{len(frame):,} of {total:,} rows drawn at random" if len(frame) < total else ""
+    sampled = f"{len(frame):,} of {counted(total, 'rows')} drawn at random" if len(frame) < total else ""
     metadata = frame.drop(columns=features)
     after = Screen(metadata, frame[features].to_numpy(np.float64), roles)
     earlier = None
@@ -219,7 +219,7 @@ def make_page(
         earlier = Screen(metadata, values[:, complete_part(values)[1]], roles)
     rows = np.flatnonzero(after.present if earlier is None else after.present & earlier.present)
     shown = rows[panels.draw_rows(len(rows))]
-    drawn = f"{len(shown):,} of {total:,} rows drawn at random" if len(shown) < len(rows) else sampled
+    drawn = f"{len(shown):,} of {counted(total, 'rows')} drawn at random" if len(shown) < len(rows) else sampled
     rows = shown
     screens = [("Before the correction", earlier), ("After the correction" if earlier else "", after)]
     maps = [
@@ -401,7 +401,9 @@ def _estimate(estimate: Estimate, rows: str) -> dict[str, Any]:
 def _counted_units(estimate: Estimate) -> str:
     """Count units: wells, treatments, compounds, or values of a column."""
     known = estimate.unit in ("wells", "images", "objects", "treatments", "compounds", "rows")
-    return counted(estimate.units, estimate.unit) if known else f"{estimate.units:,} values of {estimate.unit}"
+    return (
+        counted(estimate.units, estimate.unit) if known else f"{counted(estimate.units, 'values')} of {estimate.unit}"
+    )
 
 
 def _features_by(provenance: Provenance) -> str:

@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError, MissingExtraError
+from ..errors import InputError, MissingExtraError, counted
 from ..evaluation import controls, metrics
 from ..evaluation.neighbors import has_direction
 from ..evaluation.scores import Estimate, Score, estimate
 from ..evaluation.table import has_word
-from .screen import Screen, counted, short_name
+from .screen import Screen, short_name
 
 Result = TypeVar("Result")
 
@@ -206,7 +206,7 @@ def _controls(screen: Screen) -> list[ScreenScore]:
     if separation is not None:
         text = "of the position between negative and positive controls: above 0.5 is an excellent assay"
         count = len(negative) + len(positive)
-        kinds = f"{len(negative)} negative and {len(positive)} positive controls"
+        kinds = f"{len(negative)} negative and {counted(len(positive), 'positive controls')}"
         scores.append(ScreenScore("Z'", f"{text}; {kinds}", _counted(separation, count, screen.rows, count)))
     rows = screen.present & (screen.negative | screen.positive) & screen.known(roles.groups)
     labels = np.where(screen.positive, "positive", "negative")[rows]

@@ -94,17 +94,6 @@ class Screen:
         return np.where(grouped, controls.between_controls(self.values, negative, positive, groups), np.nan)
 
 
-def counted(number: int, things: str) -> str:
-    """Write a number of things.
-
-    Examples
-    --------
-    >>> counted(1200, "wells"), counted(1, "treatments")
-    ('1,200 wells', '1 treatment')
-    """
-    return f"{number:,} {things.removesuffix('s') if number == 1 else things}"
-
-
 def check_roles(roles: ColumnRoles, frame: pd.DataFrame) -> None:
     """Check that the columns of all roles exist.
 

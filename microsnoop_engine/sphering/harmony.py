@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from threadpoolctl import threadpool_limits
 
-from ..errors import InputError, listing
+from ..errors import InputError, counted, listing
 
 MOST_CLUSTERS, ROWS_PER_CLUSTER = 100, 30
 """Number of clusters by default: a thirtieth of the rows, at most 100."""
@@ -121,7 +121,7 @@ class Harmony(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
         if counts.min() < 2:
             raise InputError(f"batch '{batches[counts.argmin()]}' has 1 row: two are needed at least, better dozens")
         if self.clusters is not None and not 1 < self.clusters <= len(values):
-            raise InputError(f"`clusters` is {self.clusters}: it must be from 2 to the {len(values)} rows")
+            raise InputError(f"`clusters` is {self.clusters}: it must be from 2 to the {counted(len(values), 'rows')}")
         if self.theta < 0 or self.sigma <= 0 or self.ridge <= 0 or self.rounds < 1:
             raise InputError("`theta` must be from 0, `sigma` and `ridge` above 0, `rounds` from 1")
 

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from ..errors import InputError, listing
+from ..errors import InputError, counted, listing
 from .handcrafted import MAD_TO_DEVIATION
 
 SCALES = ("standardize", "mad-robust")
@@ -102,7 +102,10 @@ class Normalize(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         check_is_fitted(self)
         X = np.asarray(X, np.float64)
         if X.shape[1:] != self.center_.shape:
-            raise InputError(f"`X` has shape {X.shape}: {len(self.center_)} columns are needed, as in the fit")
+            raise InputError(
+                f"`X` has shape {X.shape}: {counted(len(self.center_), 'columns are', 'column is')} needed, as in the "
+                "fit"
+            )
         result = X - self.center_
         result /= self.scale_
         return np.asarray(result)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..errors import InputError, require_columns
+from ..errors import InputError, counted, require_columns
 from ..storage.paths import as_path
 from ..tables.features import select_features
 from ..tables.formats import open_table, write_table
@@ -155,7 +155,9 @@ def normalize_frame(
     counts = {name: (len(rows), int(is_control[rows].sum())) for name, rows in groups.items()}
     for name, (_, count) in counts.items():
         if count < 2:
-            raise InputError(f"group '{name}' has {count} control rows: two are needed at least, better a dozen")
+            raise InputError(
+                f"group '{name}' has {counted(count, 'control rows')}: two are needed at least, better a dozen"
+            )
     reference = "rows" if controls == ALL_ROWS else "controls"
     dropped = _unusable(values, features, groups, is_control, reference)
     kept = [column for column, name in enumerate(features) if name not in dropped]

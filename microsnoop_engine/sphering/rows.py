@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..errors import InputError
+from ..errors import InputError, counted
 from ..tables.queries import select_rows, warn_of_other_spellings
 from ..tables.wells import is_well_column, well_names
 
@@ -48,7 +48,7 @@ def control_rows(frame: pd.DataFrame, controls: str, present: NDArray[np.bool_])
         raise InputError(f'no row is a control by "{controls}": check names and spelling')
     is_control: NDArray[np.bool_] = selected & present
     if is_control.sum() < 2:
-        count = f"{is_control.sum()} of the {selected.sum()} control rows"
+        count = f"{is_control.sum()} of the {counted(selected.sum(), 'control rows')}"
         raise InputError(f'{count} by "{controls}" have features: a fit needs two, better more than features')
     return is_control
 
@@ -77,7 +77,10 @@ def group_rows(frame: pd.DataFrame, by: str | None, present: NDArray[np.bool_]) 
     if by is None:
         return {ALL_ROWS: rows_present}
     if (without := frame[by].isna().to_numpy()).any():
-        raise InputError(f"{without.sum()} rows have no '{by}' (the first is row {without.argmax() + 1}): fill it in")
+        raise InputError(
+            f"{counted(without.sum(), 'rows have', 'row has')} no '{by}' (the first is row {without.argmax() + 1}): "
+            "fill it in"
+        )
     return {str(name): np.intersect1d(rows, rows_present) for name, rows in _by_value(frame[by]).items()}
 
 

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from ..errors import InputError, listing
+from ..errors import InputError, counted, listing
 from ..storage.atomic import write_atomic
 
 try:
@@ -83,23 +83,23 @@ class Diagnostics:
         if self.components is not None:
             few = self.n < ROWS_PER_COMPONENT * self.components
             return (
-                f"{self.components} components of {self.n} controls: the last ones are mostly chance. Keep at most "
-                f"{max(self.n // ROWS_PER_COMPONENT, 1)}, or fit on more rows"
+                f"{counted(self.components, 'components')} of {counted(self.n, 'controls')}: the last ones are mostly "
+                f"chance. Keep at most {max(self.n // ROWS_PER_COMPONENT, 1)}, or fit on more rows"
                 if few
                 else ""
             )
         return (
-            f"only {self.n} controls for {self.p} features (rank {self.rank}): {self.p - self.rank} directions are "
-            "unknown and depend on the regularization alone. Use more controls (of all plates; images instead of "
-            "wells), or fewer features"
+            f"only {counted(self.n, 'controls')} for {counted(self.p, 'features')} (rank {self.rank}): "
+            f"{counted(self.p - self.rank, 'directions are', 'direction is')} unknown and depend on the regularization "
+            "alone. Use more controls (of all plates; images instead of wells), or fewer features"
         )
 
     def __str__(self) -> str:
-        kept = "" if self.components is None else f"{self.components} components, "
+        kept = "" if self.components is None else f"{counted(self.components, 'components')}, "
         return (
-            f"{self.n} controls, {self.p} features, rank {self.rank}, {kept}condition {self.condition:.3g}, "
-            f"{self.regularization}: epsilon {self.epsilon:.3g}, {100 * self.variance_kept:.1f} % of the controls' "
-            "variance whitened"
+            f"{counted(self.n, 'controls')}, {counted(self.p, 'features')}, rank {self.rank}, {kept}condition "
+            f"{self.condition:.3g}, {self.regularization}: epsilon {self.epsilon:.3g}, {100 * self.variance_kept:.1f} "
+            "% of the controls' variance whitened"
         )
 
 
@@ -205,8 +205,8 @@ class Spherize(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit
         rank = min(rank, n - 1)
         if self.components is not None and not 1 <= self.components <= rank:
             raise InputError(
-                f"`components` is {self.components}: {n} rows of {p} features vary in {rank} directions, keep 1 to "
-                f"{rank}"
+                f"`components` is {self.components}: {counted(n, 'rows')} of {counted(p, 'features')} vary in "
+                f"{counted(rank, 'directions')}, keep 1 to {rank}"
             )
         regularized, epsilon = self._regularize(values, rank, X, scale)
         for name in ("matrix_", "inverse_"):  # of an earlier fit
@@ -269,7 +269,8 @@ class Spherize(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit
             shrunk = (1 - shrinkage) * values + shrinkage * values.mean()
             if shrunk.min() <= np.finfo(np.float64).eps * shrunk.max():
                 raise InputError(
-                    f"`regularization` ledoit-wolf does not shrink {len(X)} controls: choose a number, or more controls"
+                    f"`regularization` ledoit-wolf does not shrink {counted(len(X), 'controls')}: choose a number, or "
+                    "more controls"
                 )
             return shrunk, shrinkage
         if isinstance(rule, bool) or not isinstance(rule, int | float) or not 0 <= rule < np.inf:
@@ -326,7 +327,9 @@ class Spherize(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit
         if self.components is None:
             X = self._validated(X, reset=False, ensure_min_samples=0)
         elif (X := np.asarray(X, np.float64)).shape[1:] != (self.components,) or not np.isfinite(X).all():
-            raise InputError(f"`X` of shape {X.shape} must hold {self.components} components per row, without gaps")
+            raise InputError(
+                f"`X` of shape {X.shape} must hold {counted(self.components, 'components')} per row, without gaps"
+            )
         return _multiply(X, self.inverse_, after=self.mean_)
 
     def _validated(self, X: ArrayLike, reset: bool, ensure_min_samples: int) -> NDArray[Any]:

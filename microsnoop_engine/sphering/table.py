@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import clone
 
-from ..errors import InputError, require_columns
+from ..errors import InputError, counted, require_columns
 from ..evaluation.metrics import knn_correct
 from ..evaluation.missing import complete_part
 from ..evaluation.neighbors import has_direction
@@ -353,8 +353,8 @@ def _sphere(
         controls = rows[is_control[rows]]
         if len(controls) < 2:
             raise InputError(
-                f"group '{name}' has {len(controls)} control rows, two are needed: sphere without `by`, or leave the "
-                "group out"
+                f"group '{name}' has {counted(len(controls), 'control rows')}, two are needed: sphere without `by`, or "
+                "leave the group out"
             )
         try:
             with warnings.catch_warnings():

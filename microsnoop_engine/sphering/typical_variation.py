@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from ..errors import InputError
+from ..errors import InputError, counted
 from .spherize import Spherize
 
 Aligned = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -66,7 +66,7 @@ class TypicalVariation(BaseEstimator):  # type: ignore[misc]  # scikit-learn is 
         centered = np.empty_like(whitened)
         for batch, count in zip(*np.unique(batches, return_counts=True), strict=True):
             if count < 2:
-                raise InputError(f"batch '{batch}' has {count} controls: two are needed at least")
+                raise InputError(f"batch '{batch}' has {counted(count, 'controls')}: two are needed at least")
             rows = batches == batch
             centered[rows] = whitened[rows] - whitened[rows].mean(0)
         target = _root(_covariance(centered), 0.5)

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..errors import InputError, listing, require_columns
+from ..errors import InputError, counted, listing, require_columns
 from ..evaluation.activity import DRAWS, false_discovery_rates
 from ..evaluation.dose_response import DoseCurve, fit_dose_curve
 from ..evaluation.missing import complete_part
@@ -358,7 +358,8 @@ def _read_wells(
     if not columns.all():
         lacking = [name for name, kept in zip(features, columns, strict=True) if not kept]
         log.warning(
-            "%d features are missing in more than a fifth of the rows and left out: %s", len(lacking), listing(lacking)
+            "%s missing in more than a fifth of the rows and left out: %s",
+            *(counted(len(lacking), "features are", "feature is"), listing(lacking)),
         )
     values, negative = values[:, columns], select_rows(frame, controls)
     warn_of_other_spellings(frame, controls)
@@ -366,12 +367,15 @@ def _read_wells(
         raise InputError(f'no row is a control by "{controls}": check names and spelling')
     count = int((negative & present).sum())
     if count < 2:
-        raise InputError(f'{count} control rows by "{controls}" have features: two are needed')
+        raise InputError(f'{counted(count, "control rows")} with features by "{controls}": two are needed')
     plates = np.zeros(len(frame), np.intp)
     if by is not None:
         if (without := ~has_word(frame[by])).any():
             first = without.argmax() + 1
-            raise InputError(f"`by`: {without.sum()} rows have no '{by}' (the first is row {first}): fill it in")
+            raise InputError(
+                f"`by`: {counted(without.sum(), 'rows have', 'row has')} no '{by}' (the first is row {first}): fill it "
+                "in"
+            )
         plates = np.unique(frame[by].astype(str), return_inverse=True)[1]
     _refuse_corrected(values, negative & present, plates)
     names = joined_words(frame, treatment)
@@ -380,8 +384,8 @@ def _read_wells(
     without = treated & present & ~np.isin(plates, plates[negative & present])
     if without.any():
         log.warning(
-            "%d wells are on plates without controls and are not compared with any: %s",
-            *(without.sum(), listing(sorted(set(frame.loc[without, by].astype(str))))),
+            "%s on plates without controls and not compared with any: %s",
+            *(counted(without.sum(), "wells are", "well is"), listing(sorted(set(frame.loc[without, by].astype(str))))),
         )
     if not (treated & present).any():
         raise InputError(f"no row with features has a value in '{treatment[0]}' and is no control")
@@ -394,14 +398,14 @@ def _refuse_corrected(values: NDArray[Any], negative: NDArray[np.bool_], plates:
         chosen = values[rows]
         if len(chosen) > 1 and (np.abs(chosen.mean(0)) <= CENTERED * chosen.std(0)).mean() > 0.99:
             raise InputError(
-                f"the features were corrected on these {len(chosen)} controls, so that treatments without effect would "
-                "look active: test the table before the correction, correct on all rows (`controls` all), or on other "
-                "controls"
+                f"the features were corrected on these {counted(len(chosen), 'controls')}, so that treatments without "
+                "effect would look active: test the table before the correction, correct on all rows (`controls` "
+                "all), or on other controls"
             )
         if 1 < len(chosen) < FEW_CONTROLS and (np.abs(np.median(chosen, 0)) <= CENTERED * chosen.std(0)).mean() > 0.99:
             log.warning(
-                "the features were normalized on these %d controls: p values are somewhat too small (in simulations "
+                "the features were normalized on these %s: p values are somewhat too small (in simulations "
                 "with 16 controls, up to 8 %% of treatments without effect had p < 0.05); better normalize on all rows",
-                len(chosen),
+                counted(len(chosen), "controls"),
             )
             return

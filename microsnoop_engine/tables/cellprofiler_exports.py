@@ -17,7 +17,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..errors import InputError, listing, require_columns
+from ..errors import InputError, counted, listing, require_columns
 from .columns import IMAGE_NUMBER, IMAGE_SET, METADATA, OBJECT_NUMBER, TABLE_NUMBER
 from .conventions import conventional
 from .csv_files import open_csv
@@ -331,17 +331,17 @@ class _ObjectsWithPixels:
             self._refuse_strangers(rows)
             if len(rows):
                 yield rows[list(names)]
-        self._say(unnumbered, "rows without a number are no objects and left out")
-        self._say(placeless, "rows without a location are no objects and left out")
+        self._say(unnumbered, "without a number left out, as no objects")
+        self._say(placeless, "without a location left out, as no objects")
         self._say(
             sum(columns.count for columns in packed),
-            "rows come after a gap of the numbers, where CellProfiler writes AreaShape and Texture of other objects: "
+            "after a gap of the numbers, where CellProfiler writes AreaShape and Texture of other objects: "
             "these are left empty. Use FilterObjects, which leaves no gaps",
         )
 
     def _say(self, count: int, what: str) -> None:
         """Log a warning about a number of rows, once, however often the table is read."""
-        message = f"'{self._path}', {self._of.name}: {count} {what}"
+        message = f"'{self._path}', {self._of.name}: {counted(count, 'rows')} {what}"
         if count and message not in self._said:
             self._said.add(message)
             log.warning("%s", message)
@@ -352,9 +352,9 @@ class _ObjectsWithPixels:
             if differ.any():
                 row = rows[differ].iloc[0]
                 raise InputError(
-                    f"'{self._path}', {self._of.name}: {differ.sum()} rows hold two cells (first in image "
-                    f"{row[IMAGE_NUMBER]:.0f}: {parent} is {row[parent]:.0f}, {number} is {row[number]:.0f}). "
-                    "Export one table per object type"
+                    f"'{self._path}', {self._of.name}: {counted(differ.sum(), 'rows hold', 'row holds')} two cells "
+                    f"(first in image {row[IMAGE_NUMBER]:.0f}: {parent} is {row[parent]:.0f}, {number} is "
+                    f"{row[number]:.0f}). Export one table per object type"
                 )
 
 

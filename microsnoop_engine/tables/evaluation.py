@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..errors import InputError
+from ..errors import InputError, counted
 from ..evaluation.table import evaluate_frame
 from ..storage.paths import as_path
 from .baselines import evaluate_baselines
@@ -110,14 +110,14 @@ def evaluate(
 
     scores, labels, count = scored(table, features, baseline)
     if baseline or baseline_tables:
-        scores = [{"features": f"{count} features", **score} for score in scores]
+        scores = [{"features": counted(count, "features"), **score} for score in scores]
     kind = features if isinstance(features, str) and features in CHOICES else "all"
     for name, further in (baseline_tables or {}).items():
         found, others, _ = scored(further, kind, False)
         if others != labels:
             raise InputError(
-                f"baseline '{name}': its table has {others.total()} rows with {label}, the table has {labels.total()}: "
-                "make both in the same way, so that the same rows are compared"
+                f"baseline '{name}': its table has {counted(others.total(), 'rows')} with {label}, the table has "
+                f"{labels.total()}: make both in the same way, so that the same rows are compared"
             )
         scores += [{"features": name, **score} for score in found]
     if out is not None:

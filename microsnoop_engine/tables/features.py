@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..errors import InputError, listing
+from ..errors import InputError, counted, listing
 from .columns import IMAGE_NUMBER, OBJECT_NUMBER, TABLE_NUMBER, is_quality, parse_feature
 from .provenance import Computed, Handcrafted, Provenance
 from .source import TableSource
@@ -141,9 +141,9 @@ def select_features(source: TableSource, features: str | Sequence[str] = "all") 
         others = [name for name in names_of_others if holds_numbers[name]]
         if numeric and others:
             log.warning(
-                "'%s': %d columns of numbers are not named as features and left out (%s): choose with `features`",
+                "'%s': %s not named as features and left out (%s): choose with `features`",
                 source.path,
-                len(others),
+                counted(len(others), "columns of numbers are", "column of numbers is"),
                 listing(others),
             )
     if isinstance(features, str) and features in CHOICES:
@@ -151,9 +151,9 @@ def select_features(source: TableSource, features: str | Sequence[str] = "all") 
     words = [name for name in names if not pd.api.types.is_numeric_dtype(first[name]) and first[name].notna().any()]
     if words and isinstance(features, str):
         log.warning(
-            "'%s': %d columns are named as features but hold no numbers and are left out: %s (such as '%.40s')",
+            "'%s': %s named as features but without numbers, left out: %s (such as '%.40s')",
             source.path,
-            len(words),
+            counted(len(words), "columns"),
             listing(words),
             first[words[0]].dropna().iloc[0],
         )
@@ -185,13 +185,13 @@ def _without_image_constants(source: TableSource, names: list[str]) -> list[str]
     groups = first[several].groupby(keys, sort=False)[names]
     if groups.ngroups < 2:
         return names
-    within = (groups.max() > groups.min()).any()
-    constant = [name for name in within.index[~within] if first[name].nunique() > 1]
+    judged = ((groups.count() > 1).sum() > 1) & ~(groups.max() > groups.min()).any()
+    constant = [name for name in judged.index[judged] if first[name].nunique() > 1]
     if constant:
         log.warning(
-            "'%s': %d features are equal in all objects of an image and left out (%s): choose them with `features`",
+            "'%s': %s equal in all objects of an image and left out (%s): choose with `features`",
             source.path,
-            len(constant),
+            counted(len(constant), "features are", "feature is"),
             listing(constant),
         )
     left_out = set(constant)

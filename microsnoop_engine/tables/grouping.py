@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..errors import InputError, listing
+from ..errors import InputError, counted, listing
 from .columns import COUNT, METADATA
 from .source import TableSource
 
@@ -72,7 +72,8 @@ def aggregate_groups(
     result = result[result[COUNT] >= min_objects]
     if not len(result):
         raise InputError(
-            f"'{source.path}': no group of {', '.join(by)} has {min_objects} objects or more: lower `min_objects`"
+            f"'{source.path}': no group of {', '.join(by)} has {counted(min_objects, 'objects')} or more: lower "
+            "`min_objects`"
         )
     return result.sort_index().copy().reset_index()  # a copy is in one block: columns are inserted in no time
 

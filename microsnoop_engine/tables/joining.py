@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from ..errors import InputError, listing, require_columns
+from ..errors import InputError, counted, listing, require_columns
 from ..storage.paths import as_path
 from .columns import (
     BORDER_COLUMN,
@@ -73,6 +73,7 @@ def combine(
     match: str = "keys",
     tolerance: float = TOLERANCE,
     objects: str | None = None,
+    where: str | None = None,
     out: str | Path | None = None,
 ) -> CombinedTable:
     """Join two tables of the same objects or wells, such as Microsnoop's and CellProfiler's columns.
@@ -91,6 +92,8 @@ def combine(
         Pixels, above 0: how far the centers of one object may be apart.
     objects : str, optional
         Object set of a CellProfiler export.
+    where : str, optional
+        Query of the rows of the first table, by default all (see :func:`.select`).
     out : str or Path, optional
         File to write the result to, whole or not at all (see :func:`.write_table`).
 
@@ -106,7 +109,7 @@ def combine(
     """
     if out is not None:
         check_output(as_path(out), inputs=(first, second))
-    sources = [open_table(table, objects) for table in (first, second)]
+    sources = [open_table(first, objects, where), open_table(second, objects)]
     chosen = [select_features(source) for source in sources]
     provenance = side_by_side(
         *((source.path, source.provenance, names) for source, names in zip(sources, chosen, strict=True))
@@ -119,7 +122,8 @@ def combine(
         joined = _side_by_side(a, b, pairs)
     features = list(dict.fromkeys(name for names in chosen for name in names))
     if out is not None:
-        write_table(joined, out, features, first, pairs[0], provenance)
+        rows = sources[0].rows
+        write_table(joined, out, features, first, pairs[0] if rows is None else rows[pairs[0]], provenance)
     unmatched = (len(a) - len(joined), len(b) - len(joined))
     return CombinedTable(joined, features, unmatched, _largest_distance(a, b, pairs))
 
@@ -217,7 +221,8 @@ def _by_keys(a: pd.DataFrame, b: pd.DataFrame, on_a: list[str], on_b: list[str])
     for frame, on, name in ((a, on_a, "first"), (b, on_b, "second")):
         missing = frame[on].isna().any(axis=1).to_numpy()
         if missing.any():
-            log.warning("%d rows of the %s table have no %s and are left out", missing.sum(), name, " or ".join(on))
+            keyless = counted(missing.sum(), "rows")
+            log.warning("%s of the %s table without %s, left out", keyless, name, " or ".join(on))
         rows = np.flatnonzero(~missing)
         index = key_rows(frame.iloc[rows], on)
         if (repeated := index.duplicated()).any():
@@ -329,16 +334,16 @@ def _check_location(a: pd.DataFrame, b: pd.DataFrame, pairs: Pairs, on: list[str
         if apart.any():
             row = a.iloc[pairs[0][int(apart.argmax())]]
             raise InputError(
-                f"{apart.sum()} of {len(apart)} rows of equal numbers are different objects: the centers of {objects} "
-                f"are up to {np.nanmax(distance):.1f} pixels apart (first {', '.join(f'{k} {row[k]}' for k in on)}). "
-                "The programs number objects differently: join by place with `match` location"
+                f"{apart.sum()} of {counted(len(apart), 'rows')} of equal numbers are different objects: the centers "
+                f"of {objects} are up to {np.nanmax(distance):.1f} pixels apart (first "
+                f"{', '.join(f'{k} {row[k]}' for k in on)}). The programs number objects differently: join by place "
+                "with `match` location"
             )
 
 
 def _check_names(a: pd.DataFrame, b: pd.DataFrame, pairs: Pairs, on_a: list[str], on_b: list[str]) -> None:
     """Refuse rows whose parents, plates, wells or images differ; name other metadata that do."""
-    counted = {COUNT, BORDER_COLUMN, *BOX_COLUMNS}
-    for name in [name for name in a if name in b and name not in {*on_a, *on_b, *counted}]:
+    for name in [name for name in a if name in b and name not in {*on_a, *on_b, COUNT, BORDER_COLUMN, *BOX_COLUMNS}]:
         bare = str(name).removeprefix(METADATA)
         is_parent = "_Parent_" in bare
         names_image = bare.startswith(_OF_THE_IMAGE) or name in (PLATE, WELL)
@@ -351,7 +356,7 @@ def _check_names(a: pd.DataFrame, b: pd.DataFrame, pairs: Pairs, on_a: list[str]
         where = int(differ.argmax())
         row = a.iloc[pairs[0][where]]
         what = (
-            f"{name} differs in {differ.sum()} of {len(differ)} rows (first "
+            f"{name} differs in {differ.sum()} of {counted(len(differ), 'rows')} (first "
             f"{', '.join(f'{k} {row[k]}' for k in on_a)}: "
             f"'{first.iloc[where]}' and '{second.iloc[where]}')"
         )

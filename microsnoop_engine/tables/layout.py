@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ..errors import InputError
+from ..errors import InputError, counted
 from .columns import (
     BORDER_COLUMN,
     BOX_COLUMNS,
@@ -135,7 +135,9 @@ class Layout:
                 raise InputError("rows of a table with handcrafted features need `classical`")
             columns += list(classical.T)
         if any(len(column) != len(features) for column in columns):
-            raise InputError(f"the columns of the table have other lengths than its {len(features)} rows of features")
+            raise InputError(
+                f"the columns of the table have other lengths than its {counted(len(features), 'rows')} of features"
+            )
         schema = self.schema()
         arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
         return pa.RecordBatch.from_arrays(arrays, schema=schema)

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..errors import InputError, listing
+from ..errors import InputError, counted, listing
 from .columns import COUNT, IMAGE_NUMBER, METADATA, OBJECT_NUMBER, TABLE_NUMBER, WELL
 from .plates import replicate_columns
 from .source import TableSource
@@ -76,7 +76,8 @@ class Rows:
         repeats = len(hashes) - len(np.unique(hashes))
         if not repeats:
             return
-        text = f"{repeats} of {self.count} rows repeat the ImageNumber and ObjectNumber of another row of the same well"
+        rows = counted(self.count, "rows")
+        text = f"{repeats} of {rows} repeat the ImageNumber and ObjectNumber of another row of the same well"
         if not apart:
             raise InputError(f"'{self._of.path}': {text}, as where plates or runs are mixed: {_REMEDY}")
         log.warning("'%s': %s and are averaged with it: remove copies, or %s", self._of.path, text, _REMEDY)
@@ -134,4 +135,5 @@ def wells_are_told_apart(rows: Rows, wells: int, apart: Sequence[str], path: Pat
         Of the table, for messages.
     """
     if rows.count > wells and not rows.numbered and (rows.counted or not apart):
-        log.warning("'%s': %d rows of %d wells are averaged; if these are plates: %s", path, rows.count, wells, _REMEDY)
+        averaged = f"{counted(rows.count, 'rows')} of {counted(wells, 'wells')}"
+        log.warning("'%s': %s are averaged; if these are plates: %s", path, averaged, _REMEDY)

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..errors import InputError
+from ..errors import InputError, counted
 from .columns import IMAGE_NUMBER, METADATA, OBJECT_NUMBER, PLATE, TABLE_NUMBER, WELL
 
 _PREFIX = re.compile(rf"^(Image_)?{METADATA}")
@@ -93,9 +93,9 @@ def refuse_parts_of_wells(frame: pd.DataFrame) -> None:
         raise InputError("its rows are objects, which are no replicates: aggregate them to wells first")
     for columns in row_units(list(map(str, frame))).values():
         if count := int(frame.duplicated(columns).sum()):
+            further = counted(count, "rows are further images", "row is a further image")
             raise InputError(
-                f"{count} rows are further images of a well ({', '.join(columns)}), which are no replicates: aggregate "
-                "them to wells first"
+                f"{further} of a well ({', '.join(columns)}), which are no replicates: aggregate them to wells first"
             )
 
 
@@ -123,8 +123,8 @@ def refuse_doubled_wells(frame: pd.DataFrame, names: NDArray[Any]) -> None:
     if (doubled := rows.duplicated()).any():
         first = rows[doubled].iloc[0]
         raise InputError(
-            f"{doubled.sum()} rows repeat a well of the same treatment (the first: {first[plates[0]]}, {first[WELL]}), "
-            "which is no replicate: leave them out, or aggregate to wells"
+            f"{counted(doubled.sum(), 'rows repeat', 'row repeats')} a well of the same treatment (the first: "
+            f"{first[plates[0]]}, {first[WELL]}), which is no replicate: leave them out, or aggregate to wells"
         )
 
 

@@ -1,11 +1,11 @@
-"""Keep with a table by which weights, in which precision and by which program its features were computed."""
+"""Keep with a table by which weights, in which precision, of which crops and by which program its features are."""
 
 from __future__ import annotations
 
 import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,11 @@ from ..errors import InputError
 from ..storage.atomic import write_atomic
 from ..storage.paths import path_kind, read_if_there, remove
 from .columns import parse_feature
+from .crop_settings import crops_by_objects, differing_crops
 
 log = logging.getLogger(__name__)
 
-KEYS = ("weights", "precision", "handcrafted")
+KEYS = ("weights", "precision", "crops", "handcrafted")
 """Names in the metadata of a table: of the schema of Parquet, ``uns["microsnoop"]`` of AnnData, a file beside a CSV."""
 ENTRY = "microsnoop"
 """The entry of ``uns`` of AnnData."""
@@ -36,10 +37,13 @@ class Computed:
         Name and hash.
     precision : str
         Several, joined by ``and``, where rows differ; blank where it is not known.
+    crops : str
+        Object set and settings of the crops (see :func:`.crops_text`); blank where they are not known.
     """
 
     weights: str
     precision: str
+    crops: str = ""
 
     @property
     def name(self) -> str:
@@ -73,7 +77,7 @@ class Handcrafted:
 
 
 Provenance = tuple[Computed | Handcrafted, ...]
-"""One for each network or program whose features a table holds; empty if that is not known."""
+"""One for each network and object set, and for each program, of a table; empty if that is not known."""
 
 
 def learned(provenance: Provenance) -> tuple[Computed, ...]:
@@ -95,9 +99,11 @@ def as_metadata(provenance: Provenance) -> dict[str, str]:
     {'weights': 'microsnoop-fast 0a1b', 'precision': 'float32', 'handcrafted': 'cp_measure 0.3.0'}
     """
     computed, programs = learned(provenance), handcrafted(provenance)
+    crops = [entry.crops for entry in computed]
     values = (
         [entry.weights for entry in computed],
         [entry.precision for entry in computed],
+        crops if any(crops) else [],
         [entry.program for entry in programs],
     )
     return {key: _SEPARATOR.join(found) for key, found in zip(KEYS, values, strict=True) if found}
@@ -110,8 +116,9 @@ def from_metadata(metadata: Mapping[Any, Any] | None) -> Provenance:
         value = (metadata or {}).get(key, (metadata or {}).get(key.encode()))
         if value is not None:
             entries[key] = (value.decode() if isinstance(value, bytes) else str(value)).split(_SEPARATOR)
-    weights, precisions, programs = (entries.get(key, []) for key in KEYS)
-    computed = map(Computed, weights, precisions) if len(weights) == len(precisions) and any(weights) else ()
+    weights, precisions, crops, programs = (entries.get(key, []) for key in KEYS)
+    crops = crops if len(crops) == len(weights) else [""] * len(weights)
+    computed = map(Computed, weights, precisions, crops) if len(weights) == len(precisions) and any(weights) else ()
     return (*computed, *(Handcrafted(program) for program in programs if program))
 
 
@@ -132,7 +139,7 @@ def below_each_other(tables: Sequence[tuple[object, Provenance]]) -> Provenance:
     InputError
         If their weights differ, or the programs of their handcrafted features: the numbers in a column would mean
         different things. Different precisions are logged as a warning, with the distance that was measured between
-        them.
+        them, and so are different crops.
     """
     return (
         *_learned_below([(name, learned(provenance)) for name, provenance in tables if learned(provenance)]),
@@ -146,19 +153,21 @@ def _learned_below(tables: Sequence[tuple[object, tuple[Computed, ...]]]) -> Pro
     if not tables:
         return ()
     first, expected = tables[0]
+    warned = False
     for name, provenance in tables[1:]:
         if weights_of(provenance) != weights_of(expected):
             raise InputError(
                 f"'{first}' and '{name}' were measured with different weights ({_names(expected)}; "
                 f"{_names(provenance)}), whose features cannot be compared: measure all with the same weights"
             )
+        warned = warned or _warn_of_crops((first, expected), (name, provenance))
     merged = []
     for number, computed in enumerate(expected):
-        found = dict.fromkeys(provenance[number].precision for _, provenance in tables)
-        precisions = [precision for precision in found if precision]
+        alike = dict.fromkeys(_counterpart(computed, number, provenance).precision for _, provenance in tables)
+        precisions = [precision for precision in alike if precision]
         if len(precisions) > 1:
             log.warning("%s", precision_warning(computed.weights, precisions))
-        merged.append(Computed(computed.weights, " and ".join(precisions)))
+        merged.append(replace(computed, precision=" and ".join(precisions)))
     return tuple(merged)
 
 
@@ -191,7 +200,7 @@ def side_by_side(
     ------
     InputError
         If both hold learned features of one object set, by different weights. Different precisions are logged as a
-        warning, with the distance that was measured between them.
+        warning, with the distance that was measured between them, and so are different crops of one object set.
     """
     (name_a, all_of_a, columns_a), (name_b, all_of_b, columns_b) = first, second
     a, b = learned(all_of_a), learned(all_of_b)
@@ -205,7 +214,34 @@ def side_by_side(
         others = [other.precision for other in b if other.weights == computed.weights and other.precision]
         if others and computed.precision and others[0] != computed.precision:
             log.warning("%s", precision_warning(computed.weights, [computed.precision, *others]))
+    _warn_of_crops((name_a, a), (name_b, b))
     return tuple(dict.fromkeys((*a, *b, *handcrafted(all_of_a), *handcrafted(all_of_b))))
+
+
+def crops_of(provenance: Provenance) -> dict[str, dict[str, Any]]:
+    """Return the settings of the crops by the object set, as far as they are known."""
+    return crops_by_objects([computed.crops for computed in learned(provenance)])
+
+
+def _counterpart(computed: Computed, number: int, provenance: tuple[Computed, ...]) -> Computed:
+    """Return the entry of another table that is like one of a table with the same weights."""
+    same = [each for each in provenance if each.weights == computed.weights]
+    return next((each for each in same if each is provenance[min(number, len(provenance) - 1)]), same[0])
+
+
+def _warn_of_crops(first: tuple[object, Provenance], second: tuple[object, Provenance]) -> bool:
+    """Warn if one object set was cropped in two ways; return True then."""
+    (name_a, a), (name_b, b) = first, second
+    settings_a, settings_b = crops_of(a), crops_of(b)
+    for objects in sorted(settings_a.keys() & settings_b.keys()):
+        for setting, values in differing_crops(settings_a[objects], settings_b[objects]).items():
+            log.warning(
+                "'%s' and '%s' hold %s that were measured with different crops (`%s`: %s and %s), by which their "
+                "features differ, too",
+                *(name_a, name_b, objects, setting, *values),
+            )
+            return True
+    return False
 
 
 def precision_warning(weights: str, precisions: Sequence[str]) -> str:
@@ -225,13 +261,13 @@ def precision_warning(weights: str, precisions: Sequence[str]) -> str:
 
 
 def weights_of(provenance: Provenance) -> tuple[str, ...]:
-    """Return the weights of a provenance."""
-    return tuple(computed.weights for computed in learned(provenance))
+    """Return the weights of a provenance, each once."""
+    return tuple(dict.fromkeys(computed.weights for computed in learned(provenance)))
 
 
 def describe(provenance: Provenance) -> str:
     """Describe a provenance in a line, for a report; blank if it is not known."""
-    return ", ".join(map(str, provenance))
+    return ", ".join(dict.fromkeys(map(str, provenance)))
 
 
 def write_beside(path: Path, provenance: Provenance) -> None:
@@ -277,7 +313,7 @@ def _object_sets(columns: Iterable[str]) -> set[str]:
 
 
 def _names(provenance: Provenance) -> str:
-    return ", ".join(computed.name for computed in learned(provenance))
+    return ", ".join(dict.fromkeys(computed.name for computed in learned(provenance)))
 
 
 def _listed(programs: Sequence[Handcrafted]) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..errors import InputError
+from ..errors import InputError, counted
 from .column_types import is_identifier
 from .keys import key_column, key_text
 from .wells import is_well_column, well_name
@@ -99,8 +99,8 @@ def warn_of_other_spellings(frame: pd.DataFrame, query: str) -> None:
         for other, count in held[~held.isin(words)].value_counts().items():
             if _plain(str(other)) in plain:
                 log.warning(
-                    "the query \"%s\" leaves out %d rows with '%s' in '%s': spell them alike, or name both",
-                    *(_short(query), count, other, name),
+                    "the query \"%s\" leaves out %s with '%s' in '%s': spell them alike, or name both",
+                    *(_short(query), counted(count, "rows"), other, name),
                 )
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from ..errors import InputError, require_columns
+from ..errors import InputError, counted, require_columns
 from ..storage.paths import path_kind
 from .columns import IMAGE_NUMBER, OBJECT_NUMBER
 from .csv_files import open_csv
@@ -65,7 +65,7 @@ def select(source: TableSource, query: str) -> TableSource:
         total += len(chunk)
     kept = np.concatenate(parts) if parts else np.array([], np.intp)
     if not len(kept):
-        raise InputError(f"'{source.path}': none of the {total} rows satisfies the query \"{query}\"")
+        raise InputError(f"'{source.path}': none of the {counted(total, 'rows')} satisfies the query \"{query}\"")
     log.info("'%s': %d of %d rows are left out by the query", source.path, total - len(kept), total)
     return replace(source, read=read, rows=kept if source.rows is None else source.rows[kept])
 

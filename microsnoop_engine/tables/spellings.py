@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pandas as pd
 
+from ..errors import counted
 from .source import TableSource
 from .wells import is_well_column, well_name
 
@@ -43,10 +44,9 @@ def one_spelling(source: TableSource) -> TableSource:
                 said.add(name)
                 well, spelling = next(iter(others[name].items()))
                 log.warning(
-                    "'%s': %d wells have several spellings in %s (%s and %s) and are one well each, written as in its "
-                    "first row",
+                    "'%s': %s several spellings in %s (%s and %s); each is one well, written as in its first row",
                     source.path,
-                    len(others[name]),
+                    counted(len(others[name]), "wells have", "well has"),
                     name,
                     first[name][well],
                     spelling,

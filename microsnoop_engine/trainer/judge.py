@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..errors import InputError
+from ..errors import InputError, counted
 from ..evaluation.metrics import cross_validated_predict, knn_predict
 from ..evaluation.scores import score_predictions
 from ..storage.atomic import atomic_path
@@ -113,7 +113,8 @@ def _read(path: Path, count: int) -> LabeledCells:
     for name, array in arrays.items():
         if name != "images" and array.shape != images.shape[:1]:
             raise InputError(
-                f"`judge`: '{path}': {name} have shape {array.shape}: one is needed for each of {len(images)} cells"
+                f"`judge`: '{path}': {name} have shape {array.shape}: one is needed for each of "
+                f"{counted(len(images), 'cells')}"
             )
     rows = _draw(labels, count)
     groups = [arrays[name][rows] for name in GROUPS if name in arrays]

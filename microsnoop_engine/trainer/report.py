@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from ..errors import counted
 from ..storage.atomic import atomic_path, write_atomic
 from .batches import patch_mask
 from .config import as_yaml
@@ -112,7 +113,7 @@ def write_report(trainer: Trainer, pool: Pool, validation: dict[str, float] | No
     lines = [
         "# Training report",
         "",
-        f"{images:,} images seen in {trainer.seconds / 3600:.2f} hours on {trainer.device} "
+        f"{counted(images, 'images')} seen in {trainer.seconds / 3600:.2f} hours on {trainer.device} "
         f"({images / max(trainer.seconds, 1e-9):.1f} per second); step {trainer.step} of {config.steps}.",
         "",
     ]
@@ -132,7 +133,7 @@ def write_report(trainer: Trainer, pool: Pool, validation: dict[str, float] | No
     lines += _judged(trainer.folder)
     for picture in sorted(trainer.folder.glob("reconstruction-*.png")):
         lines += [f"![masked input, reconstruction, target]({picture.name})", ""]
-    lines += [f"{len(pool.planes)} training images:", ""]
+    lines += [f"{counted(len(pool.planes), 'training images')}:", ""]
     lines += [f"- {count} of {source}" for source, count in sorted(pool.sources.items(), key=lambda item: -item[1])]
     if pool.skipped:
         lines += ["", f"{len(pool.skipped)} could not be read:", "", *(f"- {line}" for line in pool.skipped)]
@@ -164,7 +165,7 @@ def _judged(folder: Path) -> list[str]:
         *_table("crops", {f"{mean['crops']:,.0f}": mean for mean in means}),
         f"![scores of labeled cells]({PLOT})",
         "",
-        f"By set, after {last[0]['crops']:,} crops:",
+        f"By set, after {counted(last[0]['crops'], 'crops')}:",
         "",
         *_table("set", {row["set"]: row for row in last}),
     ]

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError, first_line
+from ..errors import InputError, counted, first_line
 from ..storage.atomic import atomic_path
 from .pool import Pool
 
@@ -89,8 +89,8 @@ def read_targets(path: Path, pool: Pool) -> Targets:
         raise InputError(f"targets: '{path}' is not a file of targets ({first_line(error)})") from None
     if not np.array_equal(shapes, _shapes(pool)):
         raise InputError(
-            f"targets: '{path}' is for {len(shapes)} planes that are not these {len(pool.planes)}: compute it again "
-            "for these images"
+            f"targets: '{path}' is for {counted(len(shapes), 'planes')} that are not these {len(pool.planes)}: compute "
+            "it again for these images"
         )
     if not np.isfinite(columns["target"]).all():
         raise InputError(f"targets: '{path}' has NaN or infinite numbers: compute it again without them")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..errors import InputError, ResumeError
+from ..errors import InputError, ResumeError, counted
 from ..model.backends.torch_backend import check_device
 from ..model.devices import best_device
 from ..model.embedder import Embedder
@@ -114,7 +114,7 @@ def train(
         validation_pool, notes = _validation_pool(images, settings.categories)
         skipped = f", {len(pool.skipped)} could not be read" if pool.skipped else ""
         on_message(
-            f"{len(pool.planes)} images{skipped}; {device_of_process}, {precision}; step {trainer.step} of "
+            f"{counted(len(pool.planes), 'images')}{skipped}; {device_of_process}, {precision}; step {trainer.step} of "
             f"{settings.steps}"
         )
         for note in (notes := [*notes, *left_out]):
@@ -129,7 +129,10 @@ def train(
         def judge_now(trainer: Trainer) -> dict[str, float]:
             scores = judge_cells(trainer)
             listed = ", ".join(f"{name} {100 * value:.1f} %" for name, value in scores.items())
-            on_message(f"after {trainer.step * settings.batch:,} crops: {listed} (labeled cells, {len(cells)} sets)")
+            on_message(
+                f"after {counted(trainer.step * settings.batch, 'crops')}: {listed} (labeled cells, "
+                f"{counted(len(cells), 'sets')})"
+            )
             return scores
 
         def judge_if_due() -> None:
@@ -149,7 +152,7 @@ def train(
         if completed:
             judge_if_due()
         if completed and settings.whitening and not parallel.rank():
-            on_message(f"whitening the embeddings on {settings.whitening} crops")
+            on_message(f"whitening the embeddings on {counted(settings.whitening, 'crops')}")
             whiten(trainer)
         validation = trainer.validate(validation_pool) if validation_pool else None
         if not parallel.rank():

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from ..errors import InputError, MicrosnoopError, ResumeError, first_line
+from ..errors import InputError, MicrosnoopError, ResumeError, counted, first_line
 from ..model.network import Network
 from ..model.registry import make_network
 from ..storage.atomic import atomic_path
@@ -91,7 +91,9 @@ class Trainer:
         if precision not in PRECISIONS:
             raise InputError(f"`precision`: training computes in {' or '.join(PRECISIONS)}, not in {precision}")
         if config.batch % parallel.world_size():
-            raise InputError(f"batch is {config.batch}: it must be a multiple of the {parallel.world_size()} processes")
+            raise InputError(
+                f"batch is {config.batch}: it must be a multiple of the {counted(parallel.world_size(), 'processes')}"
+            )
         torch.manual_seed(config.seed)
         self.config = config
         self.folder = folder

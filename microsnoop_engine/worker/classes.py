@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 
 from ..classification.application import CLASS, PROBABILITY, apply_to_table
 from ..classification.model_file import SUFFIX, TableClassifier, load_classifier, save_classifier
-from ..classification.network import check_crops, check_network
+from ..classification.network import check_crops, check_crops_of_table, check_network
 from ..classification.summary import accuracy_sentence, training_lines
 from ..classification.training import train_on_table
-from ..errors import InputError
+from ..errors import InputError, counted
 from ..tables.columns import IMAGE_NUMBER, OBJECT_NUMBER, feature_columns, parse_feature
+from ..tables.crop_settings import crops_text
 from ..tables.outputs import check_output
-from ..tables.provenance import Provenance
+from ..tables.provenance import Provenance, handcrafted, learned
 from ..tables.source import TableSource, in_memory
 from .arrays import ArrayTransport
 
@@ -77,9 +78,11 @@ def check_classifier(provenance: Provenance, inputs: dict[str, Any]) -> dict[str
     """
     path = _absolute("path", inputs["path"])
     model = load_classifier(path)
-    _object_set(model, path, [str(name) for name in inputs.get("channels") or ()])
+    objects = _object_set(model, path, [str(name) for name in inputs.get("channels") or ()])
+    crops = dict(inputs.get("crops") or {})
     check_network(model.network, provenance, _ROWS)
-    check_crops(model.crops, dict(inputs.get("crops") or {}))
+    check_crops(model.crops, crops)
+    check_crops_of_table(model, _with_crops(provenance, objects, crops), _ROWS)
     return {"classes": list(model.classifier.classes)}
 
 
@@ -111,7 +114,7 @@ def classify(exchange: ArrayTransport, provenance: Provenance, inputs: dict[str,
     features = exchange.receive("features", inputs["features"])
     channels = [str(name) for name in inputs.get("channels") or ()]
     if features.ndim != 2 or not channels or features.shape[1] % len(channels):
-        raise InputError(f"features of shape {features.shape} do not go with {len(channels)} channels")
+        raise InputError(f"features of shape {features.shape} do not go with {counted(len(channels), 'channels')}")
     given = [name for name in ("examples", "classifier") if inputs.get(name)]
     if len(given) != 1:
         raise InputError("classify needs either examples or a classifier")
@@ -122,7 +125,8 @@ def classify(exchange: ArrayTransport, provenance: Provenance, inputs: dict[str,
             save = _absolute("save", inputs["save"]) if inputs.get("save") else None
             if save is not None:
                 check_output(save, (SUFFIX,))
-            source = _table(features, str(inputs.get("objects") or OBJECTS), channels, provenance)
+            objects = str(inputs.get("objects") or OBJECTS)
+            source = _table(features, objects, channels, _with_crops(provenance, objects, crops))
             source = _with_examples(exchange, source, inputs, len(features))
             training = train_on_table(source, label=LABEL)
             model = replace(training.model, crops=crops)
@@ -133,7 +137,8 @@ def classify(exchange: ArrayTransport, provenance: Provenance, inputs: dict[str,
             path = _absolute("classifier", inputs["classifier"])
             model = load_classifier(path)
             check_crops(model.crops, crops)
-            source = _table(features, _object_set(model, path, channels), channels, provenance)
+            objects = _object_set(model, path, channels)
+            source = _table(features, objects, channels, _with_crops(provenance, objects, crops))
         frame = apply_to_table(source, model).frame
     classes = list(model.classifier.classes)
     numbers = pd.Categorical(frame[CLASS], classes).codes.astype(np.int32) + 1
@@ -146,6 +151,14 @@ def classify(exchange: ArrayTransport, provenance: Provenance, inputs: dict[str,
         "warnings": warnings,
         **described,
     }
+
+
+def _with_crops(provenance: Provenance, objects: str, crops: dict[str, Any]) -> Provenance:
+    """Add how a host has cropped the objects; its diameter has a meaning of its own."""
+    text = crops_text({"objects": objects, "settings": {k: v for k, v in crops.items() if k != "diameter"}})
+    if not crops:
+        return provenance
+    return (*(replace(computed, crops=text) for computed in learned(provenance)), *handcrafted(provenance))
 
 
 def _table(features: NDArray[Any], objects: str, channels: Sequence[str], provenance: Provenance) -> TableSource:
@@ -161,7 +174,7 @@ def _with_examples(exchange: ArrayTransport, source: TableSource, inputs: dict[s
     if "image_number" in inputs:
         images = exchange.receive("image_number", inputs["image_number"])
     if not isinstance(examples, list) or len(examples) != count or len(images) != count:
-        raise InputError(f"`examples` and `image_number` must have a value for each of the {count} rows")
+        raise InputError(f"`examples` and `image_number` must have a value for each of the {counted(count, 'rows')}")
     (frame,) = source.chunks()
     labels = [str(name) if name else None for name in examples]
     keys = pd.DataFrame({IMAGE_NUMBER: images, OBJECT_NUMBER: np.arange(1, count + 1), LABEL: labels})

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pv
 import pyarrow.parquet as pq
 
-from ..errors import InputError, first_line
+from ..errors import InputError, counted, first_line
 from ..storage.atomic import atomic_path
 from ..tables.columns import IMAGE_NUMBER
 from ..tables.layout import Layout
@@ -99,7 +99,10 @@ def _table(exchange: ArrayTransport, inputs: dict[str, Any]) -> pa.Table:
     kinds = {name: _kind(values) for name, values in metadata.items()}
     channels = tuple(str(name) for name in inputs.get("channels") or ())
     if not channels or features.shape[1] % len(channels):
-        raise InputError(f"{features.shape[1]} features do not go with {len(channels)} channels")
+        raise InputError(
+            f"{counted(features.shape[1], 'features do', 'feature does')} not go with "
+            f"{counted(len(channels), 'channels')}"
+        )
     layout = Layout(str(inputs.get("objects") or "Objects"), channels, kinds, features.shape[1] // len(channels))
     image_number = np.ones(count, np.int64)
     if "image_number" in inputs:
@@ -124,7 +127,9 @@ def _write_csv(table: pa.Table, existing: Path | None, temporary: Path) -> None:
         _check_columns(existing, header, table)
         number = last[header.index(IMAGE_NUMBER)] if len(last) == len(header) else ""
         if not number.isdecimal() and last != header:
-            raise InputError(f"'{existing}' is damaged: its last line is not a row of {len(header)} columns")
+            raise InputError(
+                f"'{existing}' is damaged: its last line is not a row of {counted(len(header), 'columns')}"
+            )
         table = _renumbered(table, int(number) if number.isdecimal() else 0)
         shutil.copyfile(existing, temporary)
     with temporary.open("ab") as file:

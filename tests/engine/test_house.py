@@ -1,5 +1,6 @@
 """The rules of the house: one-way imports, a light command line, and public names with complete docstrings."""
 
+import ast
 import doctest
 import importlib
 import inspect
@@ -99,3 +100,46 @@ def test_only_the_command_line_names_options():
         source = inspect.getsource(importlib.import_module(name))
         named += [f"{name}: {match}" for match in re.findall(r"(?<![\w-])--[a-z][a-z-]+", source)]
     assert not named
+
+
+NOUNS = (
+    "batches candidates cells channels chunks clusters columns controls corrections crops curves doses features files "
+    "frames functions genes groups images labels lines objects pages pieces planes predictions processes replicates "
+    "rounds rows scores sets shards tables tensors treatments values wells"
+).replace(" ", "|")
+ADJECTIVES = "control|dose|image|labeled|negative|positive|training"
+VERBS = "are|belong|contain|differ|do|have|hold|lack|lie|repeat|satisfy"
+
+
+def counts_written_by_hand(source):
+    """Yield the text after each number that is written without `counted`, or with a verb that does not follow it."""
+    for message in ast.walk(ast.parse(source)):
+        if isinstance(message, ast.Constant) and isinstance(message.value, str):
+            yield from re.findall(rf"(?<!of )%d (?:(?:{ADJECTIVES}) )?(?:{NOUNS})\b.*", message.value)
+        if not isinstance(message, ast.JoinedStr):
+            continue
+        for number, after in zip(message.values, message.values[1:], strict=False):
+            if not isinstance(number, ast.FormattedValue) or not isinstance(after, ast.Constant):
+                continue
+            written = ast.unparse(number.value)
+            before = message.values[message.values.index(number) - 1]
+            is_total = isinstance(before, ast.Constant) and re.search(r"\bof( the| these)? $", before.value)
+            if written.startswith("counted("):
+                if not is_total and re.match(rf" ({VERBS})\b", after.value):
+                    yield written + after.value
+                if len(number.value.args) == 2 and re.search(r"(ches|sses|xes|ies)'\)$", written):
+                    yield f"{written} needs its singular"
+            elif not written.isupper() and re.match(rf" (({ADJECTIVES}) )?({NOUNS})\b", after.value):
+                yield written + after.value
+
+
+def test_no_message_says_1_rows():
+    wrong = "f'{n} control rows'", "f'{n} wells'", "'%d rows'", """f"{counted(n, 'wells')} are" """
+    right = "'%d of %d rows'", """f"{n} of {counted(m, 'rows')} are left out" """
+    assert [bool(list(counts_written_by_hand(source))) for source in (*wrong, *right)] == [True] * 4 + [False] * 2
+    found = [
+        f"{name}: {text}"
+        for name in MODULES
+        for text in counts_written_by_hand(inspect.getsource(importlib.import_module(name)))
+    ]
+    assert not found

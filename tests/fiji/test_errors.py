@@ -72,7 +72,7 @@ ERRORS = {
     "more clusters than rows": (
         OPEN,
         "objects=[Whole image] cluster=3",
-        "3 clusters cannot be made of 1 rows with all features: clusters must be 2 up to the number of rows.",
+        "3 clusters cannot be made of 1 row with all features: clusters must be 2 up to the number of rows.",
     ),
     "overlay of no clusters": (OPEN, "objects=[Whole image] overlay", "give their number too, for example cluster=3"),
 }

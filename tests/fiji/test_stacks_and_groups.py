@@ -6,6 +6,8 @@ import pytest
 import tifffile
 from imagej_host import results, save_hyperstack
 
+from microsnoop_engine.classification.labels import labels_of_column
+
 STACK = np.random.default_rng(2).integers(0, 4000, (14, 50, 60)).astype(np.uint16)
 
 
@@ -87,6 +89,8 @@ def test_groups_and_properties_of_outlines_are_columns(java, ij, measured, tmp_p
     imp.setOverlay(overlay)
     rows = measured(imp, "objects=Overlay")
     assert rows["Metadata_Group"].tolist() == [0, 4, 0]
+    labels = labels_of_column(rows, "Metadata_Group")
+    assert (labels.values.tolist(), labels.ungrouped) == ([None, "4", None], 2)
     assert rows["Metadata_Roi_class"].fillna("").tolist() == ["mitotic: early", "", ""]
     assert rows["Metadata_Roi_my_score"].tolist()[2] == 0.5
     table = results(java)

@@ -17,7 +17,7 @@ from contextlib import suppress
 from multiprocessing.connection import wait
 from typing import Any
 
-from ...errors import DeviceError
+from ...errors import DeviceError, counted
 from ...images.image_set import ImageSet
 from ..assembly import Outcome
 from ..job import Job
@@ -134,7 +134,7 @@ class ProcessExecutor(WorkerExecutor):
             worker.ready = True
             card, precision = values
             devices = ", ".join(slot.device for slot in self._slots)
-            self._worker_is_ready(card, precision, f"{len(self._slots)} processes ({devices})")
+            self._worker_is_ready(card, precision, f"{counted(len(self._slots), 'processes', 'process')} ({devices})")
         elif kind == "taken":
             number, size = values
             worker.unread -= 1

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from configparser import ConfigParser, Error
 from pathlib import Path, PurePath
 
-from ...errors import InputError
+from ...errors import InputError, counted
 from ...storage.paths import read_bytes
 from .layout import folder_name
 from .planes import AcquiredPlane, Acquisition
@@ -51,8 +51,8 @@ def read(folder: Path, images: Sequence[PurePath], others: Sequence[PurePath], c
         depth = _depth(folder, plate, others)
         if 1 < depth < count:
             raise InputError(
-                f"'{folder / plate}': names such as '{files[0][0].name}' count {count} images of {depth} depths and "
-                "some times in one number: use `pattern` 'Well {Well}/{Channel} - n{Number}.tif'"
+                f"'{folder / plate}': names such as '{files[0][0].name}' count {counted(count, 'images')} of {depth} "
+                f"depths and some times in one number: use `pattern` 'Well {{Well}}/{{Channel}} - n{{Number}}.tif'"
             )
         for path, dye, number in files:
             numbered = str(number) if count > 1 else None

@@ -10,7 +10,7 @@ import openvino as ov
 from numpy.typing import NDArray
 from openvino import opset15 as op
 
-from ...errors import WeightsError
+from ...errors import WeightsError, counted
 from ..checkpoints import Card
 
 
@@ -42,7 +42,9 @@ class CompactGraphs:
         expected = [f"{name}.{part}" for name in norms for part in ("weight", "bias", "running_mean", "running_var")]
         expected += [f"{name}.weight" for name in (*convs, "encoder.out")] + ["encoder.out.bias"]
         if missing := [key for key in expected if key not in state]:
-            raise WeightsError(f"the weights '{card.name}' lack {len(missing)} tensors, such as {missing[0]}")
+            raise WeightsError(
+                f"the weights '{card.name}' lack {counted(len(missing), 'tensors')}, such as {missing[0]}"
+            )
 
     def build(self, size: int) -> ov.Model:
         """Build the graph from crops (n, 1, size, size) to the means of the deepest maps (n, width).

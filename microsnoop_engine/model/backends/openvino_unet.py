@@ -13,7 +13,7 @@ import openvino as ov
 from numpy.typing import NDArray
 from openvino import opset15 as op
 
-from ...errors import WeightsError
+from ...errors import WeightsError, counted
 from ..checkpoints import Card
 from .receptive_field import StageWindow, stage_windows
 
@@ -44,7 +44,9 @@ class UnetGraphs:
         tensors = ("norm.weight", "norm.bias", "norm.running_mean", "norm.running_var", "conv.weight", "conv.bias")
         expected = [f"encoder.{n}.{part}.{tensor}" for n in range(self._stages) for part in parts for tensor in tensors]
         if missing := [key for key in expected if key not in state]:
-            raise WeightsError(f"the weights '{card.name}' lack {len(missing)} tensors, such as {missing[0]}")
+            raise WeightsError(
+                f"the weights '{card.name}' lack {counted(len(missing), 'tensors')}, such as {missing[0]}"
+            )
         self._backgrounds: list[NDArray[np.float32]] | None = None
 
     def build(self, size: int) -> ov.Model:

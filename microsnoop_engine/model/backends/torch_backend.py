@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...errors import DeviceError, InputError, first_line
+from ...errors import DeviceError, InputError, counted, first_line
 from ..architectures import ARCHITECTURES, find_architecture
 from ..checkpoints import Card
 from ..devices import out_of_memory
@@ -162,7 +162,7 @@ class Compiled:
 
     def _compile(self, crops: Tensor) -> Callable[[Tensor], Tensor]:
         """Return the compiled network if it works and agrees with the plain one on these crops, else the plain one."""
-        log.info("compiling the network for batches of %d crops of %d pixels", len(crops), crops.shape[-1])
+        log.info("compiling the network for batches of %s of %d pixels", counted(len(crops), "crops"), crops.shape[-1])
         expected = self._embed(crops)
         try:
             compiled: Callable[[Tensor], Tensor] = torch.compile(self._embed, dynamic=False)

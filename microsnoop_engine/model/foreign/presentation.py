@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from ...errors import WeightsError
+from ...errors import WeightsError, counted
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,15 +44,15 @@ class Presentation:
     def __post_init__(self) -> None:
         if self.channels not in (1, 3):
             raise WeightsError(
-                f"the network looks at {self.channels} channels at once: microsnoop measures each channel by itself, "
-                "with networks of 1 (gray) or 3 (RGB) channels"
+                f"the network looks at {counted(self.channels, 'channels')} at once: microsnoop measures each channel "
+                "by itself, with networks of 1 (gray) or 3 (RGB) channels"
             )
         if self.standardize and (self.mean or self.std):
             raise WeightsError("`standardize` computes the mean and deviation of each crop: leave `mean` and `std` out")
         if not self.standardize and {len(self.mean), len(self.std)} != {self.channels}:
             raise WeightsError(
-                f"the network takes {self.channels} channels, so `mean` and `std` need {self.channels} numbers each; "
-                "or choose `standardize`"
+                f"the network takes {counted(self.channels, 'channels')}, so `mean` and `std` need {self.channels} "
+                "numbers each; or choose `standardize`"
             )
         if any(value <= 0 for value in self.std):
             raise WeightsError(f"`std` is {self.std}: its numbers must be above 0")

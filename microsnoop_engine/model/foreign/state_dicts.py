@@ -10,7 +10,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from ...errors import WeightsError, first_line, listing
+from ...errors import WeightsError, counted, first_line, listing
 
 State = dict[str, NDArray[Any]]
 
@@ -133,7 +133,7 @@ def select(state: Mapping[str, NDArray[Any]], expected: Mapping[str, Any], heads
     anchor = next(iter(expected))
     prefixes = [name[: -len(anchor)] for name in state if name == anchor or name.endswith(f".{anchor}")]
     if len(prefixes) != 1:
-        found = f"has {len(prefixes)} tensors of that name" if prefixes else f"has {listing(state, 3)}"
+        found = f"has {counted(len(prefixes), 'tensors')} of that name" if prefixes else f"has {listing(state, 3)}"
         raise WeightsError(f"these are not the weights of {source}, which has a tensor '{anchor}': the file {found}")
     left_out = ("num_batches_tracked", *(f"{head}." for head in heads))
     own = {name.removeprefix(prefixes[0]): value for name, value in state.items() if name.startswith(prefixes[0])}

@@ -153,7 +153,7 @@ function drawQuality() {
   }));
   const objects = data.quality.objects;
   if (!objects) return;
-  byId("object-quality-lead").textContent = `${objects.flagged} of ${objects.total} objects are flagged: they seem to be no single ` +
+  byId("object-quality-lead").textContent = `${objects.flagged} of ${count(objects.total, "objects")} are flagged: they seem to be no single ` +
     "whole cells, or lie at the edge of their image.";
   fillQualityTable("object-quality-table", ["flag", "plate", "objects", "share of the plate"], objects.flags.map((one) => (
     [one.flag, one.plate, String(one.count), `${(100 * one.count / one.of).toFixed(1)} %`])));
@@ -176,7 +176,8 @@ function drawCorrections() {
   byId("correction-lead").textContent = "A good correction lies high (replicates of other batches are found, mean average precision) " +
     "and at or left of the dotted line (the nearest wells are of any batch, as by chance); bars are 95 % intervals. Points have the " +
     "numbers of the table. The best of many is flattered by the choice." +
-    (first ? ` Replicates: ${first.replicates.rows} wells of ${first.treatments} treatments; batches: ${first.batch.rows} wells, ` +
+    (first ? ` Replicates: ${count(first.replicates.rows, "wells")} of ${count(first.treatments, "treatments")}; ` +
+      `batches: ${count(first.batch.rows, "wells")}, ` +
       `${first.chance.toFixed(2)} by chance.` : "");
   const bars = (key) => ({ type: "data", symmetric: false, thickness: 1, width: 0, color: "#b8c4d0",
     array: known.map((one) => one[key].high - one[key].value), arrayminus: known.map((one) => one[key].value - one[key].low) });

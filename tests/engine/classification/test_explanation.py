@@ -120,5 +120,5 @@ def test_the_command(cells, tmp_path, capsys):
     output = capsys.readouterr().out
     assert "wells held out" in output
     assert "; and 1 like it" in output
-    assert "1 features are constant or missing" in output
+    assert "1 feature is constant or missing" in output
     assert list(pd.read_csv(out))[:3] == ["Feature", "Rows", "Correlation"]

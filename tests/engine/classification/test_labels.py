@@ -54,7 +54,7 @@ def test_labels_without_a_row_are_named_and_many_are_refused(tmp_path, caplog):
         read_labels(FRAME, [path])
     labels = read_labels(FRAME, [path], most_unmatched=0.5)
     assert labels.unmatched == ["ImageNumber 9, ObjectNumber 1"]
-    assert "1 labels belong to no row" in caplog.text
+    assert "1 label belongs to no row" in caplog.text
 
 
 def test_cells_of_another_run_with_the_same_numbers_match_no_row(tmp_path):
@@ -118,6 +118,20 @@ def test_groups_of_rois_are_labels():
     assert labels.values[:4].tolist() == ["1", "2", None, None]
     with pytest.raises(InputError, match="is empty"):
         labels_of_column(frame.assign(Metadata_ROI_Group=""), "Metadata_ROI_Group")
+
+
+def test_group_0_of_a_table_of_fiji_is_no_group(tmp_path):
+    """A column of that name in another table, where 0 may be a group, is taken as it is."""
+    frame = FRAME.assign(Metadata_Roi="0001", Metadata_Group=[1, 2] + [0] * 18)
+    labels = labels_of_column(frame, "Metadata_Group")
+    assert (labels.values[:3].tolist(), labels.ungrouped) == (["1", "2", None], 18)
+    frame.to_csv(tmp_path / "fiji.csv", index=False)
+    read = read_labels(FRAME, [tmp_path / "fiji.csv"], "Metadata_Group")
+    assert (read.values[:3].tolist(), read.ungrouped, read.blank) == (["1", "2", None], 18, 0)
+    with pytest.raises(InputError, match="is empty"):
+        labels_of_column(frame.assign(Metadata_Group=0.0), "Metadata_Group")
+    others = labels_of_column(frame.drop(columns="Metadata_Roi"), "Metadata_Group")
+    assert (others.values[2], others.ungrouped) == ("0", 0)
 
 
 def test_files_that_cannot_be_used_are_named(tmp_path):

@@ -67,7 +67,7 @@ def test_from_labels_to_a_second_round(screen, capsys):
     assert main(["classify", "train", profiles, "--labels", labels, "--labels", str(cells), "-o", model]) == 0
     output = capsys.readouterr().out
     assert "14 labeled cells of" in output
-    assert "1 lines without a label are left out" in output
+    assert "1 line without a label left out" in output
 
     out, counts = screen / "classes.csv", screen / "counts.csv"
     assert main(["classify", "apply", profiles, model, "-o", str(out), "--counts", str(counts)]) == 0

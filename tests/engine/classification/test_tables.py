@@ -1,16 +1,23 @@
 """Test training and classifying with tables, and the file of a classifier."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from labeled_cells import FEATURES, draw_cells, write_cells
+from screens import write_screen
 
+from microsnoop_engine import CropSettings
 from microsnoop_engine.classification.application import apply_to_table
 from microsnoop_engine.classification.model_file import load_classifier
 from microsnoop_engine.classification.training import train_on_table
+from microsnoop_engine.distributor.run import profile
 from microsnoop_engine.errors import InputError
-from microsnoop_engine.tables.formats import write_table
+from microsnoop_engine.tables.aggregation import aggregate
+from microsnoop_engine.tables.formats import open_table, write_table
 from microsnoop_engine.tables.provenance import Computed, Handcrafted
+from microsnoop_engine.tables.source import read_frame
 
 KEYS = ["ImageNumber", "ObjectNumber"]
 
@@ -110,6 +117,46 @@ def test_handcrafted_features_of_another_program_are_refused(screen, tmp_path, c
     frame.to_csv(tmp_path / "cells.csv", index=False)
     apply_to_table(tmp_path / "cells.csv", model)
     assert "does not say which program measured it; the classifier is for cp_measure" in caplog.text
+
+
+@pytest.fixture(scope="module")
+def crops(tmp_path_factory, embedder):
+    """Real runs of the same image sets, with a label in the list of images."""
+    folder = tmp_path_factory.mktemp("crops")
+    path = write_screen(folder, 8, Metadata_Kind=[f"kind{number % 2}" for number in range(8)])
+    settings = {"first": {}, "object": {"mask": "object"}, "near": {"diameter": 20.5}, "far": {"diameter": 30}}
+    for name, own in settings.items():
+        profile(path, folder / name, CropSettings(**{"diameter": 20, **own}), embedder=embedder)
+    return folder
+
+
+def test_objects_cropped_in_another_way_are_refused(crops, tmp_path, caplog):
+    """Also after averaging, and in formats without metadata of their own."""
+    aggregate(crops / "first", out=tmp_path / "wells.csv")
+    wells = train_on_table(tmp_path / "wells.csv", label="Metadata_Kind", out=tmp_path / "wells.safetensors").model
+    cells = train_on_table(crops / "first", label="Metadata_Kind", out=tmp_path / "cells.safetensors").model
+    assert wells.network == cells.network == load_classifier(tmp_path / "cells.safetensors").network
+    for model in (tmp_path / "wells.safetensors", tmp_path / "cells.safetensors"):
+        with pytest.raises(InputError, match=r"`mask` is object, but the classifier was .* box: measure with the same"):
+            apply_to_table(crops / "object", model)
+    caplog.clear()
+    apply_to_table(crops / "near", cells)
+    assert not caplog.records
+    apply_to_table(crops / "far", cells)
+    assert "typical diameter of 30 pixels, the table that the classifier was trained on with 20" in caplog.text
+
+
+def test_a_table_of_an_earlier_version_does_not_say_its_crops(crops, tmp_path, caplog):
+    cells = train_on_table(crops / "first", label="Metadata_Kind").model
+    source = open_table(crops / "first")
+    earlier = tuple(replace(computed, crops="") for computed in source.provenance)
+    write_table(read_frame(source), tmp_path / "cells.parquet", [], provenance=earlier)
+    caplog.clear()
+    apply_to_table(tmp_path / "cells.parquet", cells)
+    assert "does not say how its Nuclei were cropped; the classifier is for mode cells, rescale_constant" in caplog.text
+    caplog.clear()
+    apply_to_table(crops / "first", replace(cells, network=earlier))  # a classifier of an earlier version
+    assert not caplog.records
 
 
 def test_missing_features_are_named(screen, tmp_path):

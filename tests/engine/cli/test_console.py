@@ -25,8 +25,8 @@ def test_the_number_of_features_is_that_of_the_weights(tmp_path, capsys):
         "measured 2 of 3 image sets in 2 s",
         "3 rows (Nuclei) with 384 features of the channels DNA, GFP, ER",
         "8 crops, 4.0 per second",
-        "1 image sets have no Nuclei",
-        "1 rows have NaN: GFP: constant (1 crops)",
+        "1 image set has no Nuclei",
+        "1 row has NaN: GFP: constant (1 crop)",
     ]
 
 
@@ -35,7 +35,7 @@ def test_failures_are_counted_and_listed_in_a_file(tmp_path, capsys):
     Console(quiet=True).print_summary(failed, 2.0)
     output = capsys.readouterr()
     assert output.out == ""
-    assert f"1 image sets could not be measured (listed in {tmp_path / 'images.csv'})" in output.err
+    assert f"1 image set could not be measured (listed in {tmp_path / 'images.csv'})" in output.err
     Console(as_json=True).print_summary(failed, 2.0)
     output = capsys.readouterr()
     assert output.err == ""

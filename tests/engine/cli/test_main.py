@@ -57,7 +57,7 @@ def test_failed_image_sets_are_listed_and_exit_with_1(tmp_path):
     assert rows[1]["File"].endswith("gone.tif")
     assert rows[0]["Metadata_Well"] == "A01"
     text = microsnoop("profile", path, "--out", tmp_path / "out", *FAST)
-    assert "1 image sets could not be measured" in text.stderr
+    assert "1 image set could not be measured" in text.stderr
     assert "channel 'GFP': there is no such file" in text.stderr
     strict = microsnoop("profile", path, "--out", tmp_path / "strict", "--strict", *FAST)
     assert strict.returncode == 1
@@ -169,7 +169,7 @@ def test_every_failure_is_printed_once(tmp_path, quiet):
     done = microsnoop("profile", path, "--out", tmp_path / "out", *FAST, *quiet)
     assert done.returncode == 1
     assert done.stderr.count("gone.tif") == 1
-    assert done.stderr.count("1 image sets could not be measured") == 1
+    assert done.stderr.count("1 image set could not be measured") == 1
 
 
 def test_of_many_failures_the_first_are_printed(tmp_path):

@@ -1,16 +1,21 @@
 """Test running a screen file: the whole chain, repeated and skipped steps, and mistakes in a file."""
 
 import json
+import re
 import shlex
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+import tifffile
+from screens import write_screen
 from wells import screen_table
 
 from microsnoop_engine.cli.main import build_parser, main
 from microsnoop_engine.cli.pipeline import _state_of, plan_steps, read_sections
 from microsnoop_engine.cli.steps import STEPS
+from microsnoop_engine.errors import InputError
 
 SCREEN = """
 table: wells.csv
@@ -70,6 +75,22 @@ def test_only_outdated_steps_are_repeated(folder, capsys):
     assert "done before" not in capsys.readouterr().out
 
 
+def test_a_changed_baseline_outdates_the_scores(folder, capsys):
+    run = ["run", str(folder / "screen.yaml")]
+    screen_table(seed=2).to_csv(folder / "untrained.csv", index=False)
+    (folder / "screen.yaml").write_text(SCREEN.replace("neighbors: 3", "neighbors: 3, baseline: {raw: untrained.csv}"))
+    assert main(run) == 0
+    scores = (folder / "found" / "evaluation.txt").read_text()
+    assert main(run) == 0
+    assert "== evaluate: done before" in capsys.readouterr().out
+    screen_table(seed=3).to_csv(folder / "untrained.csv", index=False)
+    assert main(run) == 0
+    output = capsys.readouterr().out
+    assert "== sphere: done before" in output
+    assert "== evaluate: done before" not in output
+    assert (folder / "found" / "evaluation.txt").read_text() != scores
+
+
 def test_a_stopped_run_continues(folder, capsys):
     run = ["run", str(folder / "screen.yaml")]
     wrong = SCREEN.replace("label: Metadata_MoA", "label: Metadata_Moa")
@@ -106,7 +127,9 @@ out: found
 illumination: {statistic: median}
 profile: {input: images, pattern: "{Well}_{Channel}.tif", classical: true, project: max}
 qc: {threshold: 4}
-classify: {classifier: cells.safetensors, where: Metadata_QC_Flags is None}
+combine: {tables: exported.db, match: location, where: Metadata_QC_Flags is None}
+classify-train: {labels: [labeled.csv, further.csv], label: Class}
+classify: {where: Metadata_QC_Flags is None}
 explain: {between: ["Metadata_Role == 'negative'", "Metadata_Role == 'positive'"]}
 aggregate: {where: Metadata_QC_Flags is None, platemap: map.csv}
 normalize: {by: Metadata_Plate}
@@ -114,7 +137,7 @@ select-features: {blocklist: bad.txt}
 activity: {controls: Metadata_Role == 'negative', treatment: [Metadata_Compound, Metadata_Dose], dose: Metadata_Dose}
 compare-corrections: {batch: Metadata_Plate, treatment: Metadata_Compound}
 correct: {method: harmony, batch: Metadata_Week}
-evaluate: {label: Metadata_MoA}
+evaluate: {label: Metadata_MoA, baseline: {untrained: untrained.parquet, old: old/wells.csv}, profiles: others}
 report: {neighbors: 3}
 """
 
@@ -127,11 +150,13 @@ def planned(path, text):
 def test_every_step_reads_what_earlier_ones_wrote(tmp_path):
     steps = planned(tmp_path / "screen.yaml", FULL)
     assert list(steps) == [kind.name for kind in STEPS if kind.name != "sphere"]
-    rows, wells = "found/profiles/profiles.parquet", "found/selected.parquet"
+    measured, rows = "found/profiles/profiles.parquet", "found/profiles/combined.parquet"
+    wells = "found/selected.parquet"
     first = {name: step.words[len(step.kind.words)] for name, step in steps.items()}
     assert first == {
-        **{"illumination": "images", "profile": "images", "qc": "found/profiles", "classify": rows, "explain": rows},
-        **{"aggregate": rows, "normalize": "found/aggregated.parquet", "select-features": "found/normalized.parquet"},
+        **{"illumination": "images", "profile": "images", "qc": "found/profiles", "combine": measured},
+        **dict.fromkeys(("classify-train", "classify", "explain", "aggregate"), rows),
+        **{"normalize": "found/aggregated.parquet", "select-features": "found/normalized.parquet"},
         **dict.fromkeys(("activity", "compare-corrections", "correct"), wells),
         **dict.fromkeys(("evaluate", "report"), "found/corrected.parquet"),
     }
@@ -140,7 +165,9 @@ def test_every_step_reads_what_earlier_ones_wrote(tmp_path):
         "--statistic=median"
     )
     assert "--illumination=found/illumination" in steps["profile"].arguments
-    assert steps["classify"].words[:4] == ["classify", "apply", rows, "cells.safetensors"]
+    assert steps["combine"].words[:4] == ["combine", measured, "exported.db", f"--out={rows}"]
+    assert {"--labels=labeled.csv", "--labels=further.csv"} < set(steps["classify-train"].arguments)
+    assert steps["classify"].words[:4] == ["classify", "apply", rows, "found/classifier.safetensors"]
     between = steps["explain"].arguments.index("--between")
     assert steps["explain"].arguments[between + 2] == "Metadata_Role == 'positive'"
     assert {
@@ -153,14 +180,29 @@ def test_every_step_reads_what_earlier_ones_wrote(tmp_path):
 
 def test_a_step_is_outdated_by_every_file_that_it_reads(tmp_path):
     reads = {name: set(map(str, step.reads)) for name, step in planned(tmp_path / "screen.yaml", FULL).items()}
-    rows, quality = "found/profiles/profiles.parquet", "found/profiles/quality.csv"
+    rows = "found/profiles/combined.parquet"
     assert reads["illumination"] == {"images"}
-    assert reads["qc"] == {rows}  # not the folder, whose list of images is written by every start of a run
-    assert reads["classify"] == {rows, quality, "cells.safetensors"}
-    assert reads["aggregate"] == {rows, quality, "map.csv"}
-    assert {"found/normalized.parquet", "bad.txt"} < reads["select-features"]
-    files = "found/corrected.parquet", "found/selected.parquet", "found/activity.csv", "found/corrections.csv", quality
-    assert set(files) <= reads["report"]
+    assert reads["qc"] == {"found/profiles"}
+    assert reads["combine"] == {"found/profiles/profiles.parquet", "exported.db"}
+    assert reads["classify-train"] == {rows, "labeled.csv", "further.csv"}
+    assert reads["classify"] == {rows, "found/classifier.safetensors"}
+    assert reads["aggregate"] == {rows, "map.csv"}
+    assert {"found/normalized.parquet", "bad.txt"} == reads["select-features"]
+    assert reads["evaluate"] == {"found/corrected.parquet", "untrained.parquet", "old/wells.csv", "others"}
+    tables = "found/corrected.parquet", "found/selected.parquet", "found/activity.csv", "found/corrections.csv"
+    assert reads["report"] == {*tables, "found/profiles", "found/explained.csv"}
+
+
+def test_of_a_results_folder_its_table_and_flags_count(tmp_path):
+    """Every start of a run writes its list of images."""
+    for name in ("profiles.parquet", "quality.csv", "images.csv"):
+        (tmp_path / name).write_text(name)
+    assert [Path(name).name for name, _, _ in _state_of((tmp_path,), [])] == ["profiles.parquet", "quality.csv"]
+    (tmp_path / "combined.parquet").write_text("joined")
+    state = _state_of((tmp_path / "combined.parquet", tmp_path), [], (tmp_path / "quality.csv",))
+    assert [Path(name).name for name, _, _ in state] == ["combined.parquet", "profiles.parquet"]
+    state = _state_of((tmp_path / "combined.parquet" / "rna",), [])
+    assert [Path(name).name for name, _, _ in state] == ["combined.parquet"]
 
 
 def test_the_help_lists_the_steps_in_their_order(capsys):
@@ -170,12 +212,80 @@ def test_the_help_lists_the_steps_in_their_order(capsys):
     assert names in " ".join(capsys.readouterr().out.split())
 
 
-@pytest.mark.parametrize("name", ["screen.yaml", "screen-all-steps.yaml"])
+@pytest.mark.parametrize("name", ["screen.yaml", "screen-all-steps.yaml", "screen-object-sets.yaml"])
 def test_the_examples_can_be_run(name):
     path = Path(__file__).parents[3] / "examples" / name
     steps = plan_steps(read_sections(path), path, build_parser().parse_args)
-    assert [step.name for step in steps][-2:] == ["evaluate", "report"]
-    assert len(steps) == {"screen.yaml": 5, "screen-all-steps.yaml": len(STEPS) - 1}[name]
+    assert steps[-1].name == "report"
+    assert len(steps) == {"screen.yaml": 5, "screen-all-steps.yaml": len(STEPS) - 2, "screen-object-sets.yaml": 8}[name]
+
+
+OBJECT_SETS = """
+profile:
+  input: LoadData.csv
+  scale: each
+  object_sets:
+    Cells: {rescale-constant: 0.6}
+    Nuclei: {mask: object}
+qc:
+classify-train: {label: Metadata_Kind}
+classify:
+aggregate: {where: Metadata_QC_ObjectFlags is None}
+"""
+
+
+def test_object_sets_become_one_row_per_cell(tmp_path, capsys):
+    names = [f"cells{number}.tif" for number in range(6)]
+    kinds = [f"kind{number % 2}" for number in range(6)]
+    write_screen(tmp_path, 6, ObjectsFileName_Cells=names, Metadata_Kind=kinds)
+    for number, name in enumerate(names):  # cell 2 has nucleus 1, cell 3 is empty; nucleus 2 lies in no cell
+        cells = np.zeros((96, 96), np.uint8)
+        cells[6:24, 6:22], cells[40:60, 40 : 60 + number] = 2, 3
+        tifffile.imwrite(tmp_path / name, cells)
+    (tmp_path / "screen.yaml").write_text(OBJECT_SETS)
+    run = ["run", str(tmp_path / "screen.yaml")]
+    assert main(run) == 0
+    output = capsys.readouterr().out
+    assert (
+        "== microsnoop profile LoadData.csv --out=results/profiles/Cells --scale=each --rescale-constant=0.6" in output
+    )
+    assert "6 rows of results/profiles/Nuclei without a partner, left out" in output
+    results = tmp_path / "results"
+    joined = pd.read_parquet(results / "profiles" / "Cells" / "combined.parquet")
+    assert joined["ObjectNumber"].tolist() == [2] * 6
+    assert joined["Nuclei_Number_Object_Number"].tolist() == [1] * 6
+    assert {"Cells_Microsnoop_E000_DNA", "Nuclei_Microsnoop_E000_GFP"} < set(joined)
+    wells = pd.read_parquet(results / "aggregated.parquet")
+    flagged = pd.read_csv(results / "profiles" / "Cells" / "object_flags.csv")
+    assert len(wells) == 6 - (flagged["ObjectNumber"] == 2).sum()
+    assert pd.read_parquet(results / "classes.parquet")["Metadata_Class"].notna().all()
+    assert main(run) == 0
+    again = capsys.readouterr().out
+    assert [name for name in ("qc", "combine", "classify", "aggregate") if f"== {name}: done before" not in again] == []
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ("object_sets: {Cells: }", "object_sets must hold two sets or more"),
+        ("object_sets: [Cells, Nuclei]", "object_sets must hold two sets or more"),
+        (
+            "object_sets: {Cells: , Nuclei: {masc: object}}",
+            "section profile Nuclei: unrecognized arguments: --masc=object",
+        ),
+        ("object_sets: {Cells: , Nuclei: {out: here}}", "section profile Nuclei: 'out' is set by the run"),
+        (
+            "object_sets: {Cells: , Nuclei: }\ncombine: {match: location}",
+            "section combine: 'match' is set by the object sets of profile",
+        ),
+    ],
+)
+def test_mistakes_in_object_sets_are_named(tmp_path, section, message):
+    section, _, others = section.partition("\n")
+    path = tmp_path / "screen.yaml"
+    path.write_text(f"profile: {{input: images, {section}}}\n{others}")
+    with pytest.raises(InputError, match=re.escape(message)):
+        plan_steps(read_sections(path), path, build_parser().parse_args)
 
 
 def test_wells_in_all_steps(folder, capsys):

@@ -46,13 +46,22 @@ def runs(tmp_path_factory, embedder):
     return folder
 
 
+def test_rows_of_the_first_folder_are_chosen(runs, tmp_path, capsys):
+    out = tmp_path / "cells.parquet"
+    folders = [str(runs / name) for name in ("Cells", "Nuclei")]
+    assert main(["combine", *folders, "--match", "overlap", "--where", "ObjectNumber > 2", "--out", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert f"2 rows of {runs / 'Cells'} without a partner among the chosen rows, left out" in printed
+    assert pd.read_parquet(out)["Nuclei_Number_Object_Number"].tolist() == [12, 4, 12, 5]
+
+
 def test_one_row_per_cell(runs, tmp_path, capsys):
     out = tmp_path / "cells.parquet"
     folders = [str(runs / name) for name in SETS]
     assert main(["combine", *folders, "--match", "overlap", "--out", str(out)]) == 0
     printed = capsys.readouterr().out
-    assert f"2 rows of {runs / 'Cells'} have no partner" in printed
-    assert f"4 rows of {runs / 'Nuclei'} have no partner" in printed
+    assert f"2 rows of {runs / 'Cells'} without a partner" in printed
+    assert f"4 rows of {runs / 'Nuclei'} without a partner" in printed
     frame = pd.read_parquet(out)
     assert list(
         zip(frame["ImageNumber"], frame["ObjectNumber"], frame["Nuclei_Number_Object_Number"], strict=True)

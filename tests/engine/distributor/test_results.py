@@ -197,7 +197,7 @@ def test_image_sets_that_changed_lose_their_rows(tmp_path, caplog):
     assert sorted(writer.done) == [1, 5]
     assert sorted(numbers_of(tmp_path)) == [1, 5]
     assert "2 image sets have changed and are measured again: ImageNumber 3, 4" in caplog.text
-    assert "1 image sets are no longer in the input; their rows are removed: 2" in caplog.text
+    assert "1 image set is no longer in the input; the rows are removed: 2" in caplog.text
     for number in (3, 4, 6):
         writer.write(image_set(number), measurement(number))
     writer.finish()
@@ -235,8 +235,8 @@ def test_rows_keep_their_image_set_when_its_number_changes(tmp_path, caplog):
         found = after.query(f"ImageNumber == {new}").drop(columns="ImageNumber").reset_index(drop=True)
         pd.testing.assert_frame_equal(found, wanted)
     assert len(after) == 12
-    assert "2 image sets have another ImageNumber now; their rows are kept: 2, 6" in caplog.text
-    assert "1 image sets are no longer in the input; their rows are removed: 2" in caplog.text
+    assert "2 image sets have another ImageNumber now; the rows are kept: 2, 6" in caplog.text
+    assert "1 image set is no longer in the input; the rows are removed: 2" in caplog.text
     again = TableWriter(tmp_path, LAYOUT, RUN, keys=renumbered("new", "a", "c", "other", "e", "d"))
     assert again.done == writer.done
     assert read_table(tmp_path).to_pandas().equals(after)

@@ -131,7 +131,7 @@ def test_false_discovery_rates_are_scipys():
 
 def test_too_few_rows_are_refused():
     values, _ = rows()
-    with pytest.raises(InputError, match="1 replicates and 19 controls: two and one are needed"):
+    with pytest.raises(InputError, match="1 replicate and 19 controls: two and one are needed"):
         replicates_among_controls(values, np.arange(20) == 3)
     with pytest.raises(InputError, match="20 replicates and 0 controls"):
         replicates_among_controls(values, np.ones(20, bool))

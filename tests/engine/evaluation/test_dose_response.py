@@ -68,7 +68,7 @@ def test_few_rows_and_doses():
     two = np.repeat([1.0, 10.0], 3)
     found = fit_dose_curve(two, two + 0.1 * random.normal(size=6), 0.1 * random.normal(size=8))
     assert (found.kind, found.note) == ("monotone", "only 2 doses: Hill's curve needs 4")
-    assert fit_dose_curve(np.ones(9), np.ones(9), NONE).note == "only 9 rows at 1 doses"
+    assert fit_dose_curve(np.ones(9), np.ones(9), NONE).note == "only 9 rows at 1 dose"
     known = np.array([np.nan, 0.0, -1.0, *DOSES])
     y, untreated = series(0.05, random)
     assert fit_dose_curve(known, np.r_[1.0, 2.0, 3.0, y], untreated).rows == 36

@@ -71,8 +71,8 @@ def test_a_score_reads_as_per_cent():
     ("labels", "predictions", "extra", "message"),
     [
         ([], [], {}, "0 labels, 0 predictions and 0 groups: their numbers must be equal, and at least one"),
-        ([1], [1, 2], {}, "1 labels, 2 predictions: their numbers"),
-        ([1, 2], [1, 2], {"groups": [1]}, "2 labels, 2 predictions and 1 groups"),
+        ([1], [1, 2], {}, "1 label, 2 predictions: their numbers"),
+        ([1, 2], [1, 2], {"groups": [1]}, "2 labels, 2 predictions and 1 group"),
         ([1], [1], {"level": 95}, "level is 95 and resamples 1000: the level must be between 0 and 1"),
         ([1], [1], {"resamples": 0}, "resamples 0: .* resamples 1 or more"),
     ],

@@ -64,7 +64,7 @@ def test_missing_infinite_and_directionless_rows_are_left_out_and_counted(caplog
     expected = evaluate_frame(complete.drop(index=[2, 3, 4]), list("wxy"), "l", tasks)
     assert [score.pop("left_out") for score in found] == [3] * 4
     assert found == expected
-    assert "1 features are missing in more than a fifth of the rows and left out: z" in caplog.text
+    assert "1 feature is missing in more than a fifth of the rows and left out: z" in caplog.text
     assert "2 of 40 rows have missing or infinite features" in caplog.text
     lengths = evaluate_frame(frame, list("wxyz"), "l", ["knn"], metric="euclidean")
     assert lengths[0]["rows"] == 38
@@ -93,7 +93,7 @@ def test_labels_that_rows_of_zeros_leave_with_one_row_are_named_with_the_cause(t
     values = np.random.default_rng(0).normal(size=(12, 3))
     values[:3] = 0
     frame = pd.DataFrame(values, columns=list("xyz")).assign(l=["a"] * 4 + ["b", "c"] * 4)
-    with pytest.raises(InputError, match=r"3 rows are all zeros.*single row: a"):
+    with pytest.raises(InputError, match=r"3 rows of zeros.*single row: a"):
         evaluate_frame(frame, list("xyz"), "l", [task], neighbors=3)
     frame.loc[1, "x"] = 1.0
     assert evaluate_frame(frame, list("xyz"), "l", [task], neighbors=3)[0]["rows"] == 10

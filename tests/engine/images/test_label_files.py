@@ -155,7 +155,7 @@ def test_a_label_file_of_a_stack(tmp_path, axis, labeled):
     assert np.array_equal(read_labels(chosen.labels["Nuclei"], "Nuclei", PLANE.shape), stack[1])
     sets = find_image_sets(tmp_path / "a.ome.tif", labels=tmp_path / "one.tif", selection=selection)
     assert {each.labels["Nuclei"] for each in sets} == {PlaneSource(tmp_path / "one.tif")}
-    with pytest.raises(InputError, match="has 2 planes in depth and 1 time points, but the image has"):
+    with pytest.raises(InputError, match="has 2 planes in depth and 1 time point, but the image has"):
         find_image_sets(tmp_path / "a.ome.tif", labels=tmp_path / "two.tif", selection=selection)
 
 

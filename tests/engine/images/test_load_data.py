@@ -224,8 +224,8 @@ BAD_TABLES = {
     ),
     "column without a channel": ("FileName_\na.tif\n", "has no column FileName_<channel>"),
     "duplicate columns": ("FileName_A,FileName_A\na,b\n", "has these columns more than once: FileName_A"),
-    "short row": ("FileName_A,FileName_B\na,b\n\nc\n", "line 4: 1 values for 2 columns"),
-    "long row": ("FileName_A\na\nb,c\n", "line 3: 2 values for 1 columns"),
+    "short row": ("FileName_A,FileName_B\na,b\n\nc\n", "line 4: 1 value for 2 columns"),
+    "long row": ("FileName_A\na\nb,c\n", "line 3: 2 values for 1 column"),
     "semicolons": ("FileName_A;FileName_B\na;b\n", "is separated by semicolons or tabs: save it with commas"),
     "address of OMERO": (
         "URL_A\nomero:iid=3\n",

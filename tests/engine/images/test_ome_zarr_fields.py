@@ -46,7 +46,7 @@ def test_the_level_of_every_field_has_the_pixel_size_asked_for(tmp_path, caplog)
         common_pixel_size(find_image_sets(tmp_path / "q.zarr", level=0))
     caplog.clear()
     find_image_sets(tmp_path / "q.zarr", pixel_size=1.3)
-    assert "level 0 of 1 images, level 1 of 1 images, with pixels of 1.3 micrometers" in caplog.text
+    assert "level 0 of 1 image, level 1 of 1 image, with pixels of 1.3 micrometers" in caplog.text
     assert "different pixel sizes" not in caplog.text
     find_image_sets(tmp_path / "q.zarr")
     assert "different pixel sizes in micrometers: 0.65 (such as " in caplog.text
@@ -103,7 +103,7 @@ def test_channels_are_found_by_their_name_in_every_field(tmp_path, caplog):
         assert np.array_equal(read_channels(one, NAMES), IMAGE)
     with pytest.raises(ImageError, match="its channels are DNA, RFP, where channel 2 should be GFP"):
         read_channels(sets[3], NAMES)
-    assert "left out: channel RFP, which 1 images have, such as '" in caplog.text
+    assert "left out: channel RFP of 1 image, such as '" in caplog.text
 
 
 def test_a_first_field_of_other_channels_is_named_and_the_others_are_read(tmp_path):
@@ -145,7 +145,7 @@ def test_an_acquisition_of_other_channels_is_left_out_and_named(tmp_path, caplog
     (one,) = find_image_sets(tmp_path / "p.zarr")
     assert one.metadata["Acquisition"] == 1
     assert (
-        "left out: acquisition 2 (1 images), which has channels DNA, RFP, not DNA, GFP as acquisition 1" in caplog.text
+        "left out: acquisition 2 (1 image), which has channels DNA, RFP, not DNA, GFP as acquisition 1" in caplog.text
     )
     (other,) = find_image_sets(tmp_path / "p.zarr", acquisition=2)
     assert np.array_equal(read_channels(other, ["DNA", "RFP"]), IMAGE[::-1])
@@ -194,7 +194,7 @@ def test_axes_by_their_type(tmp_path):
         (["A", "B"], ["A", "B"], None),
         (["A", "A"], ["A_1", "A_2"], "channels share a name"),
         (["A", ""], ["A", "C2"], "channels have no name"),
-        (["A"], ["C1", "C2"], "there are 1 names for 2 channels"),
+        (["A"], ["C1", "C2"], "1 name is given for 2 channels"),
         (["A_1", "A", "A"], ["C1", "C2", "C3"], "channels share a name"),
     ],
 )

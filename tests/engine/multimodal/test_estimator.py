@@ -66,7 +66,7 @@ def test_cells_of_the_fit_are_transformed_to_the_same(cells, fitted):
     joint = fitted.transform(cells.images[:30], cells.genes[:30])
     assert joint.dtype == np.float32
     np.testing.assert_allclose(joint, fitted.joint_[:30], atol=1e-4)
-    with pytest.raises(InputError, match=r"\(300, 100\) features of images and genes: the fit had \(300, 300\)"):
+    with pytest.raises(InputError, match=r"features of images and genes are \(300, 100\): the fit had \(300, 300\)"):
         fitted.transform(cells.images, cells.genes[:, :100])
     with pytest.raises(NotFittedError):
         MUSE().transform(cells.images, cells.genes)
@@ -95,7 +95,7 @@ def test_genes_with_negative_values_count_whole(cells):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda a, b: (a[:-1], b), "239 and 240 rows"),
+        (lambda a, b: (a[:-1], b), r"differ in rows \(239 and 240\)"),
         (lambda a, b: (np.where(np.arange(300) == 7, np.nan, a), b), "`images` have a missing .* row 0, column 7"),
         (lambda a, b: (a, np.ones_like(b)), "`genes` are equal in all cells"),
         (lambda a, b: (a[:5], b[:5]), "5 cells are in both modalities: 10 are needed"),

@@ -11,8 +11,11 @@ from sklearn.metrics import adjusted_rand_score
 from microsnoop_engine import MUSE, evaluate, muse
 from microsnoop_engine.cli.main import main
 from microsnoop_engine.errors import InputError, MissingExtraError
+from microsnoop_engine.multimodal.model_file import load_joint_model, save_muse
 from microsnoop_engine.multimodal.simulation import simulate_cells
 from microsnoop_engine.multimodal.variable_genes import normalize_totals
+from microsnoop_engine.tables.formats import write_table
+from microsnoop_engine.tables.provenance import Computed
 
 QUICK = {"dimension": 12, "warmup": 10, "epochs": 20, "renewal": 10, "learning_rate": 2e-3}
 CELLS, FEATURES, GENES = 150, 120, 150
@@ -112,6 +115,15 @@ def test_numbers_of_images_and_objects_are_no_genes(images, cells):
     np.testing.assert_allclose(result.frame[result.features], alone.joint_, atol=1e-5)
 
 
+def test_genes_that_are_called_as_names_are_are_genes(images, cells, tmp_path, caplog):
+    """In text, a column ID or Plate holds names, which may look like numbers; ID1 and MAP2 are genes."""
+    genes = pd.DataFrame(cells.genes, columns=["ID1", "MAP2", *(f"TP{number}" for number in range(GENES - 2))])
+    genes.assign(Metadata_Cell=NAMES, Plate=41744).to_csv(tmp_path / "rna.csv", index=False)
+    result = muse(images, tmp_path / "rna.csv", ["Metadata_Cell"], estimator=MUSE(**QUICK))
+    assert result.genes == list(genes)
+    assert "1 column of numbers named as names, which are no genes: Plate" in caplog.text
+
+
 def test_without_anndata_the_name_of_the_output_is_refused_before_the_training(images, cells, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "anndata", None)
     genes = pd.DataFrame(cells.genes).add_prefix("Gene").assign(Metadata_Cell=NAMES)
@@ -151,6 +163,72 @@ def test_the_command(images, rna, tmp_path, capsys):
     assert {"MUSE8", "type", "Metadata_Cell", "Metadata_Cluster_Joint"} <= set(frame)
     assert main(["evaluate", str(out), "--label", "type", "--task", "ari,silhouette"]) == 0
     assert "148 rows" in capsys.readouterr().out
+
+
+def test_a_saved_model_is_applied_to_further_cells(images, cells, tmp_path, capsys):
+    """Images in other columns, and counts with other totals; the numbers are those of the estimator."""
+    counts = pd.DataFrame(np.round(cells.genes * 9), columns=[f"Gene{number}" for number in range(GENES)])
+    counts["Metadata_Cell"] = NAMES
+    names = [str(tmp_path / name) for name in ("images.parquet", "rna.csv", "more.parquet", "more.csv")]
+    images[:110].to_parquet(names[0])
+    counts[:110].to_csv(names[1], index=False)
+    images[110:].iloc[::-1, ::-1].assign(Cells_Microsnoop_E000_ER=1.0).to_parquet(names[2])
+    further = counts[110:].assign(Unknown=7)
+    further.iloc[0, :GENES] = 0
+    further.to_csv(names[3], index=False)
+    model, out = str(tmp_path / "muse.safetensors"), tmp_path / "joint.parquet"
+    on = ["--on", "Metadata_Cell", "--out", str(out)]
+    assert main(["muse", *names[:2], *on, "--dimension", "8", "--most-genes", "60", "--save-model", model]) == 0
+    assert f"model: {model}" in capsys.readouterr().out
+    estimator, columns = load_joint_model(model)
+    assert (len(columns.images), len(columns.genes), len(columns.measured)) == (FEATURES, 60, GENES)
+
+    assert main(["muse", *names[2:], *on, "--load-model", model]) == 0
+    printed = capsys.readouterr().out
+    assert "1 row left out: no counts of genes" in printed
+    assert "scaled to the total of the model, log(1 + x), the 60 most variable" in printed
+    joint = pd.read_parquet(out)
+    assert joint["Metadata_Cell"].tolist() == list(NAMES[:110:-1])
+    assert not [name for name in joint if "Cluster" in name]
+    raw = counts.iloc[:110:-1][list(columns.measured)]
+    scaled = raw.div(raw.sum(axis=1), axis=0) * counts[:110].drop(columns="Metadata_Cell").sum(axis=1).median()
+    expected = estimator.transform(cells.images[:110:-1], np.log1p(scaled[list(columns.genes)]))
+    np.testing.assert_allclose(joint[[f"MUSE{number + 1}" for number in range(8)]], expected, atol=1e-5)
+
+    for option in (["--dimension", "8"], ["--features", "microsnoop"], ["--save-model", model]):
+        assert main(["muse", *names[2:], *on, "--load-model", model, *option]) == 1
+        assert f"{option[0]} goes with a fit, not with --load-model" in capsys.readouterr().err
+
+
+def test_a_model_that_does_not_go_with_the_tables(images, cells, tmp_path, caplog):
+    genes = pd.DataFrame(cells.genes, columns=[f"Gene{number}" for number in range(GENES)]).assign(Metadata_Cell=NAMES)
+    fast, base = (Computed(f"microsnoop-{name} {name}", "float32") for name in ("fast", "base"))
+    tables = {name: tmp_path / f"{name}.parquet" for name in ("fast", "base")}
+    for path, computed in zip(tables.values(), (fast, base), strict=True):
+        write_table(images, path, [], provenance=(computed,))
+    model = tmp_path / "muse.safetensors"
+    muse(tables["fast"], genes, ["Metadata_Cell"], estimator=MUSE(**QUICK), save=model)
+    again = muse(tables["fast"], genes, ["Metadata_Cell"], model=model)
+    first = muse(tables["fast"], genes, ["Metadata_Cell"], estimator=MUSE(**QUICK))
+    np.testing.assert_allclose(again.frame[again.features], first.frame[first.features], atol=1e-5)
+    with pytest.raises(InputError, match="were measured with different weights"):
+        muse(tables["base"], genes, ["Metadata_Cell"], model=model)
+    with pytest.raises(InputError, match=r"genes lacks 1 of the 150 columns that the model takes \(Gene3\)"):
+        muse(images, genes.drop(columns="Gene3"), ["Metadata_Cell"], model=model)
+    with pytest.raises(InputError, match="Cells_Microsnoop_E005_DNA"):
+        muse(images.drop(columns="Cells_Microsnoop_E005_DNA"), genes, ["Metadata_Cell"], model=model)
+    counts = genes.drop(columns="Metadata_Cell").round().assign(Metadata_Cell=NAMES)
+    with pytest.raises(InputError, match="genes of the model were no counts, these are counts"):
+        muse(images, counts, ["Metadata_Cell"], model=model)
+    with pytest.raises(InputError, match="no cell has all numbers of images and genes"):
+        muse(images.assign(Cells_Microsnoop_E000_DNA=np.nan), genes, ["Metadata_Cell"], model=model)
+    caplog.clear()
+    sphered = images[images.columns[:FEATURES]] * 50
+    muse(sphered.assign(Metadata_Cell=NAMES), genes, ["Metadata_Cell"], model=model)
+    assert "standard deviations of the fitted cells from their mean" in caplog.text
+    save_muse(MUSE(**QUICK).fit(cells.images, cells.genes), model)
+    with pytest.raises(InputError, match="does not say the columns that it takes"):
+        muse(images, genes, ["Metadata_Cell"], model=model)
 
 
 def test_the_command_says_which_option_is_wrong(images, rna, tmp_path, capsys):

@@ -155,7 +155,7 @@ def test_estimators_refuse_bad_arrays():
         Normalize().fit(np.ones((1, 2)))
     with pytest.raises(InputError, match="5 columns are needed"):
         Normalize().fit(FRAME[FEATURES].to_numpy()).transform(np.ones((3, 4)))
-    with pytest.warns(SpheringWarning, match="only 4 controls"), pytest.raises(InputError, match="'b' has 1 controls"):
+    with pytest.warns(SpheringWarning, match="only 4 controls"), pytest.raises(InputError, match="'b' has 1 control:"):
         TypicalVariation().fit(FRAME[FEATURES].to_numpy()[:4], ["a", "a", "a", "b"])
 
 

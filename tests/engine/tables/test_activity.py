@@ -78,11 +78,11 @@ def test_gaps_of_columns_and_plates_are_told(frame, caplog):
     gaps = frame.copy()
     gaps.loc[::3, FEATURES[2]] = np.nan
     found = find_activity(gaps, FEATURES, **SETTINGS).frame
-    assert f"1 features are missing in more than a fifth of the rows and left out: {FEATURES[2]}" in caplog.text
+    assert f"1 feature is missing in more than a fifth of the rows and left out: {FEATURES[2]}" in caplog.text
     others = [name for name in FEATURES if name != FEATURES[2]]
     pd.testing.assert_frame_equal(found, find_activity(frame, others, **SETTINGS).frame)
     gaps.loc[5, "Metadata_Plate"] = None
-    with pytest.raises(InputError, match=r"`by`: 1 rows have no 'Metadata_Plate' \(the first is row 6\)"):
+    with pytest.raises(InputError, match=r"`by`: 1 row has no 'Metadata_Plate' \(the first is row 6\)"):
         find_activity(gaps, FEATURES, **SETTINGS)
 
 
@@ -109,7 +109,7 @@ def test_features_that_were_normalized_on_the_controls_are_warned_of(frame, capl
 def test_wells_on_plates_without_controls_are_named(frame, caplog):
     lonely = frame[(frame["Metadata_Role"] != "negative") | (frame["Metadata_Plate"] == "P1")]
     found = find_activity(lonely, FEATURES, **SETTINGS).frame
-    assert "20 wells are on plates without controls and are not compared with any: P2" in caplog.text
+    assert "20 wells are on plates without controls and not compared with any: P2" in caplog.text
     one = found.set_index(["Metadata_Compound", "Metadata_Dose"]).loc[("a", 1.0)]
     assert (one["Rows"], one["Rows_Left_Out"]) == (1, 1)
     assert one["Note"] == "no replicate on plates with controls"
@@ -120,7 +120,7 @@ def test_wells_on_plates_without_controls_are_named(frame, caplog):
 
 def test_a_well_is_no_replicate_of_itself(frame):
     doubled = pd.concat([frame, frame[(frame["Metadata_Plate"] == "P2") & (frame["Metadata_Well"] == "C01")]])
-    with pytest.raises(InputError, match=r"1 rows repeat a well of the same treatment \(the first: P2, C01\)"):
+    with pytest.raises(InputError, match=r"1 row repeats a well of the same treatment \(the first: P2, C01\)"):
         find_activity(doubled, FEATURES, **SETTINGS)
     weeks = pd.concat([frame.assign(Metadata_Week=1), frame.assign(Metadata_Week=2)], ignore_index=True)
     assert find_activity(weeks, FEATURES, **SETTINGS).frame["Rows"].max() == 16

@@ -75,6 +75,6 @@ def test_spellings_of_a_well_are_one_well_written_as_in_its_first_row(caplog, st
     assert wells["Nuclei_AreaShape_Area"].tolist() == [15, 5, 3 if statistic == "mean" else 2.5]
     said = [record.getMessage() for record in caplog.records if "several spellings" in record.getMessage()]
     assert said == [
-        "'DataFrame': 2 wells have several spellings in Metadata_Well (a1 and A01) and are one well each, written as "
+        "'DataFrame': 2 wells have several spellings in Metadata_Well (a1 and A01); each is one well, written as "
         "in its first row"
     ]

@@ -375,7 +375,7 @@ BAD = {
         "sphere",
         cells(),
         ["--controls", "ImageNumber == 2 and ObjectNumber == 1"],
-        "'{table}': 1 of the 1 control rows .*a fit needs two",
+        "'{table}': 1 of the 1 control row .*a fit needs two",
     ),
     "infinite features": (
         "sphere",

@@ -89,7 +89,7 @@ def test_sizes_and_numbers_of_neighbors_are_features(name):
 def test_features_of_words_are_left_out_by_name(caplog, value):
     frame = objects().assign(Nuclei_AreaShape_Area=pd.Series([value] * 30))
     assert select_features(in_memory(frame)) == DEEP
-    assert "1 columns are named as features but hold no numbers and are left out: Nuclei_AreaShape_Area" in caplog.text
+    assert "1 column named as features but without numbers, left out: Nuclei_AreaShape_Area" in caplog.text
 
 
 def test_truth_values_are_no_features():
@@ -116,10 +116,17 @@ def test_columns_of_the_image_are_no_features_of_its_objects(caplog):
     of_image |= {"Image_Microsnoop_E000_DNA": means, "Mean_Nuclei_AreaShape_Area": means}
     table = frame.assign(**of_image, Cells_Microsnoop_E000_DNA=means)
     assert select_features(in_memory(table)) == DEEP
-    assert "1 features are equal in all objects of an image and left out (Cells_Microsnoop_E000_DNA)" in caplog.text
+    assert "1 feature is equal in all objects of an image and left out (Cells_Microsnoop_E000_DNA)" in caplog.text
     assert select_features(in_memory(table), "Cells.*") == ["Cells_Microsnoop_E000_DNA"]
     wells = table.drop(columns=["ImageNumber", "ObjectNumber"])
     assert len(select_features(in_memory(wells), "microsnoop")) == 8
+
+
+def test_one_measured_object_per_image_makes_no_feature_one_of_the_image():
+    """The other objects of these images could not be measured: their features are missing."""
+    frame = objects()
+    frame.loc[frame.duplicated("ImageNumber"), DEEP] = np.nan
+    assert select_features(in_memory(frame)) == DEEP
 
 
 def test_a_flag_of_the_label_does_not_leak_into_scores():

@@ -1,5 +1,6 @@
 """Rows that are joined belong together: by number, by place, and by what both tables say."""
 
+import anndata
 import numpy as np
 import pandas as pd
 import pytest
@@ -49,6 +50,33 @@ def test_centers_of_other_names_are_evidence_too(place):
         join_tables(OURS, theirs)
     joined = join_tables(OURS, theirs, match="location")
     assert joined["Nuclei_AreaShape_Area"].tolist() == [100, 196, 400]
+
+
+def test_rows_of_the_first_table_are_chosen(tmp_path, capsys, caplog):
+    OURS.assign(Metadata_Site=[1, 2, 2]).to_csv(tmp_path / "a.csv", index=False)
+    THEIRS.to_csv(tmp_path / "b.csv", index=False)
+    tables = [str(tmp_path / name) for name in ("a.csv", "b.csv")]
+    where = ["--match", "location", "--where", "Metadata_Site == 2", "--out", str(tmp_path / "c.csv")]
+    caplog.set_level("INFO")
+    assert main(["combine", *tables, *where]) == 0
+    assert "1 of 3 rows are left out by the query" in caplog.text
+    assert f"1 row of {tables[1]} without a partner among the chosen rows, left out" in capsys.readouterr().out
+    assert pd.read_csv(tmp_path / "c.csv")["Nuclei_AreaShape_Area"].tolist() == [196, 400]
+    with pytest.raises(InputError, match="has no column Nuclei_AreaShape_Area"):
+        combine(tmp_path / "a.csv", tmp_path / "b.csv", match="location", where="Nuclei_AreaShape_Area > 100")
+
+
+def test_a_join_of_chosen_rows_keeps_what_anndata_knows_of_them(tmp_path):
+    first, rows = tmp_path / "a.h5ad", 3
+    cells = anndata.AnnData(np.arange(6.0).reshape(rows, 2), obsm={"X_map": np.arange(6.0).reshape(rows, 2)})
+    cells.obs = OURS[["ImageNumber", "ObjectNumber"]].set_index(pd.Index(["x", "y", "z"]))
+    cells.var_names = ["Nuclei_Microsnoop_E000_DNA", "Nuclei_Microsnoop_E001_DNA"]
+    cells.write_h5ad(first)
+    areas = OURS[["ImageNumber", "ObjectNumber"]].assign(Nuclei_AreaShape_Area=[1.0, 2.0, 3.0])
+    combine(first, areas, where="ObjectNumber > 1", out=tmp_path / "c.h5ad")
+    joined = anndata.read_h5ad(tmp_path / "c.h5ad")
+    assert joined.obs_names.tolist() == ["y", "z"]
+    assert joined.obsm["X_map"].tolist() == [[2, 3], [4, 5]]
 
 
 def test_objects_without_centers_are_not_joined_in_silence(caplog):
@@ -130,7 +158,7 @@ def test_features_of_one_name_must_be_the_same():
 def test_rows_without_a_key_are_left_out_and_counted(caplog):
     b = THEIRS.assign(ObjectNumber=[1, None, None])
     assert join_tables(OURS, b)["Nuclei_AreaShape_Area"].tolist() == [100]
-    assert "2 rows of the second table have no ImageNumber or ObjectNumber" in caplog.text
+    assert "2 rows of the second table without ImageNumber or ObjectNumber, left out" in caplog.text
 
 
 def test_keys_are_compared_by_value():

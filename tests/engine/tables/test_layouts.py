@@ -252,8 +252,8 @@ def test_rows_that_hold_no_object_are_left_out_and_counted(tmp_path, caplog):
     )
     row = aggregate(database(tmp_path / "a.db", My_Per_Image=IMAGES[:1], My_Per_Kept=kept)).frame.iloc[0]
     assert (row["Metadata_Object_Count"], row["Kept_Intensity_MeanIntensity_DNA"]) == (2, 0.5)
-    assert "Kept: 2 rows without a number are no objects" in caplog.text
-    assert "Kept: 1 rows without a location are no objects" in caplog.text
+    assert "Kept: 2 rows without a number left out, as no objects" in caplog.text
+    assert "Kept: 1 row without a location left out, as no objects" in caplog.text
     assert len(caplog.records) == 2
 
 
@@ -269,7 +269,7 @@ def test_rows_that_hold_two_cells_are_refused(tmp_path):
     )
     path = database(tmp_path / "a.db", My_Per_Image=IMAGES[:1], My_Per_Object=both)
     with pytest.raises(
-        InputError, match=r"1 rows hold two cells .*image 1: Large_Parent_Nuclei is 3, Nuclei_Number.* is 2"
+        InputError, match=r"1 row holds two cells .*image 1: Large_Parent_Nuclei is 3, Nuclei_Number.* is 2"
     ):
         aggregate(path)
 
@@ -425,8 +425,8 @@ def test_shapes_in_the_rows_of_other_objects_are_left_empty(tmp_path, caplog, ce
     assert found["Kept_Intensity_Mean"].tolist() == [0.1, 0.3, 0.4, 0.5, 0.6]
     for name in ("Kept_AreaShape_Area", "Kept_Texture_Variance_DNA"):
         assert found[name].fillna(-1).tolist() == [1, -1, -1, 5, 6]
-    assert "Kept: 1 rows come after a gap of the numbers" in caplog.text
-    assert "Kept: 1 rows without a location" in caplog.text
+    assert "Kept: 1 row after a gap of the numbers" in caplog.text
+    assert "Kept: 1 row without a location" in caplog.text
     caplog.clear()
     right = {name: pd.Series(values)[[0, 3, 1, 2, 4, 5]].tolist() for name, values in packed.items()}
     kept.assign(**right).to_csv(tmp_path / "Kept.csv", index=False)

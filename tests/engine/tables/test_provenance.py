@@ -4,6 +4,7 @@ import logging
 import re
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from microsnoop_engine.errors import InputError
 from microsnoop_engine.reporting.page import report
 from microsnoop_engine.sphering.table import sphere
 from microsnoop_engine.tables.aggregation import aggregate
+from microsnoop_engine.tables.crop_settings import crops_text
 from microsnoop_engine.tables.formats import open_table, write_table
 from microsnoop_engine.tables.joining import combine
 from microsnoop_engine.tables.provenance import (
@@ -94,6 +96,36 @@ def test_a_table_of_profile_has_it(tmp_path):
     (tmp_path / "profiles.parquet").mkdir()
     pq.write_table(schema.empty_table(), tmp_path / "profiles.parquet" / "part-00000.parquet")
     assert open_table(tmp_path).provenance == FAST
+
+
+def test_a_file_keeps_how_objects_were_cropped(tmp_path):
+    both = tuple(replace(FAST[0], crops=crops_text({"objects": name, "settings": {"mask": "box"}})) for name in "AB")
+    for name in ("a.parquet", "a.csv", "a.csv.gz", "a.sqlite", "a.h5ad"):
+        assert open_table(save(tmp_path / name, both)).provenance == both
+    write_table(table(), tmp_path / "a.sqlite", [], provenance=())
+    with closing(sqlite3.connect(tmp_path / "a.sqlite")) as earlier, earlier:
+        earlier.execute("CREATE TABLE profiles_provenance (rows, weights, precision)")
+        earlier.execute("INSERT INTO profiles_provenance VALUES (24, ?, ?)", (FAST[0].weights, FAST[0].precision))
+    assert open_table(tmp_path / "a.sqlite").provenance == FAST
+
+
+def test_rows_of_different_crops_are_put_together_with_one_warning(tmp_path, caplog):
+    def cropped(**settings):
+        return (replace(FAST[0], crops=crops_text({"objects": "Nuclei", "settings": settings})),)
+
+    box, masked = cropped(mask="box"), cropped(mask="object")
+    assert below_each_other([("a", box), ("b", box), ("c", FAST)]) == box
+    assert not caplog.records
+    assert below_each_other([("a", box), ("b", masked), ("c", masked)]) == box
+    assert [record.getMessage() for record in caplog.records] == [
+        "'a' and 'b' hold Nuclei that were measured with different crops (`mask`: box and object), by which their "
+        "features differ, too"
+    ]
+    caplog.clear()
+    save(tmp_path / "dna.parquet", box)
+    save(tmp_path / "gfp.parquet", masked, channel="GFP")
+    assert combine(tmp_path / "dna.parquet", tmp_path / "gfp.parquet", out=tmp_path / "both.parquet")
+    assert "measured with different crops (`mask`: box and object)" in caplog.text
 
 
 def test_it_survives_aggregating_sphering_and_joining(tmp_path):

@@ -14,7 +14,7 @@ def run(*words):
 def test_from_cells_to_figures(cells, monkeypatch, capsys):
     monkeypatch.chdir(cells)
     assert run("combine", "cells.parquet", "hand.csv") == 0
-    assert "5 rows of cells.parquet have no partner" in capsys.readouterr().out
+    assert "5 rows of cells.parquet without a partner" in capsys.readouterr().out
     assert run("aggregate", "combined.parquet", "--platemap", "platemap.csv") == 0
     assert "80 rows of 955 objects, 9 features: wells.parquet" in capsys.readouterr().out
     query = "Metadata_Treatment == 'DMSO'"

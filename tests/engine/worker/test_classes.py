@@ -1,5 +1,6 @@
 """Classes that the worker learns for a host are those of ``microsnoop classify`` on the same table."""
 
+import json
 import re
 from functools import partial
 
@@ -148,3 +149,29 @@ def test_a_classifier_knows_how_its_objects_were_cropped(ask, cells, tmp_path):
         ask("check_classifier", path=saved, channels=["C"], crops={**crops, "rescale_constant": 0.6})
     with pytest.raises(InputError, match=r"must end|ends in .safetensors"):
         ask("classify", features=features, channels=["C"], examples=examples, save=str(tmp_path / "a.txt"))
+
+
+def test_crops_of_tables_and_of_hosts_are_compared(ask, cells, tmp_path):
+    """A classifier of a table is applied by a host, and one of a host to a table: the diameter has two meanings."""
+    features, examples = cells
+    crops = {"rescale_constant": 2.0, "mask": "box", "diameter": 0.0}
+    settings = {"objects": "Objects", "rescale_constant": 2.0, "scale": "auto", "diameter": 30.0}
+    paths = {}
+    for mask in ("box", "object"):
+        metadata = WEIGHTS | {"crops": json.dumps(settings | {"mask": mask})}
+        paths[mask] = table(tmp_path / f"{mask}.parquet", features, examples)
+        pq.write_table(pq.read_table(paths[mask]).replace_schema_metadata(metadata), paths[mask])
+    asked = {"features": features, "channels": ["DNA", "ER"], "crops": crops}
+    for mask, path in paths.items():
+        model = path.with_suffix(".safetensors")
+        assert main(["classify", "train", str(path), "--label", "Metadata_Phenotype", "-o", str(model)]) == 0
+        if mask == "box":
+            assert ask("classify", classifier=str(model), **asked)["warnings"] == []
+        else:
+            with pytest.raises(InputError, match=r"`mask` is box, but the classifier was trained .* with object"):
+                ask("check_classifier", path=str(model), channels=["DNA", "ER"], crops=crops)
+    saved = tmp_path / "host.safetensors"
+    assert "cropped" not in str(ask("classify", examples=examples, save=str(saved), **asked)["warnings"])
+    apply_to_table(paths["box"], saved)
+    with pytest.raises(InputError, match=r"`mask` is object, but the classifier was trained .* with box"):
+        apply_to_table(paths["object"], saved)
