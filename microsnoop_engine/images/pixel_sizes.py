@@ -170,8 +170,8 @@ def report_rectangular(pixels: Sequence[tuple[Path, float | None, float | None]]
         return
     path, width, height = found[0]
     message = (
-        f"{len(found)} of {len(pixels)} images have pixels that are no squares, such as '{path}' ({width:.4g} wide, "
-        f"{height:.4g} high)"
+        f"{len(found)} of {counted(len(pixels), 'images have', 'image has')} pixels that are no squares, such as "
+        f"'{path}' ({width:.4g} wide, {height:.4g} high)"
     )
     if resized:
         raise InputError(f"`pixel_size`: {message}: resample them to squares first, or leave `pixel_size` out")
