@@ -87,8 +87,8 @@ class OmeTiff(ImageFile):
         shapes = {pages[n].aspage().shape for n in named if n < len(pages)} if others else set()
         if any(page.shape in shapes and not is_left_out(page) for page in others):
             raise ImageError(
-                f"holds {counted(len(pages), 'pages')}, of which its OME-XML names {len(named)} as planes: write it again "
-                "as OME-TIFF with all its planes, or as TIFF without OME-XML",
+                f"holds {counted(len(pages), 'pages')}, of which its OME-XML names {len(named)} as planes: write it "
+                "again as OME-TIFF with all its planes, or as TIFF without OME-XML",
                 self._path,
             )
 

@@ -56,7 +56,7 @@ def test_the_level_of_every_field_has_the_pixel_size_asked_for(tmp_path, caplog)
 def test_pixels_that_are_no_squares(tmp_path, caplog):
     write_plate(tmp_path / "p.zarr", [[IMAGE]], scales=[(0.65, 0.325)])
     find_image_sets(tmp_path / "p.zarr")
-    assert "1 of 1 images have pixels that are no squares" in caplog.text
+    assert "1 of 1 image has pixels that are no squares" in caplog.text
     with pytest.raises(
         InputError, match=r"`pixel_size`: 1 of 1 .* \(0.325 wide, 0.65 high\): resample them to squares"
     ):

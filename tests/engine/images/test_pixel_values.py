@@ -288,7 +288,7 @@ def test_pixels_that_are_no_squares(tmp_path, caplog, kind):
     path = tmp_path / ("a.ome.tif" if "OME" in kind else "a.tif")
     tifffile.imwrite(path, PLANE, **RECTANGLES[kind])
     (image_set,) = find_image_sets(tmp_path)
-    assert f"1 of 1 images have pixels that are no squares, such as '{path}' (0.325 wide, 0.65 high)" in caplog.text
+    assert f"1 of 1 image has pixels that are no squares, such as '{path}' (0.325 wide, 0.65 high)" in caplog.text
     assert pixel_sizes([image_set]) == [pytest.approx(0.325)]
     # cells of a half the height would be compared with whole ones
     with pytest.raises(InputError, match=r"`pixel_size`: 1 of 1 .*: resample them to squares first"):
