@@ -102,7 +102,7 @@ def _flag_images(options: argparse.Namespace, path: Path) -> None:
         flagged.to_csv(temporary, index=False)
     if small := small_groups(images, by, MIN_GROUP):
         _note(f"{listing(small)}: fewer than {MIN_GROUP} image sets, so only blank and saturated ones are found")
-    print(f"{flagged[FLAGS].notna().sum()} of {counted(len(flagged), 'image sets')} are flagged: {out}")
+    print(f"{flagged[FLAGS].notna().sum()} of {counted(len(flagged), 'image sets are', 'image set is')} flagged: {out}")
     of_flag: dict[str, list[int]] = {}
     for (flag, _), numbers in flagged_numbers(flagged).items():
         of_flag.setdefault(flag, []).extend(numbers)
@@ -169,7 +169,9 @@ def _flag_objects(options: argparse.Namespace, source: TableSource) -> pd.DataFr
 def _print_objects(flagged: pd.DataFrame, out: Path) -> None:
     from ..tables.object_flags import OBJECT_FLAGS, count_object_flags
 
-    print(f"{flagged[OBJECT_FLAGS].notna().sum()} of {counted(len(flagged), 'objects')} are flagged: {out}")
+    print(
+        f"{flagged[OBJECT_FLAGS].notna().sum()} of {counted(len(flagged), 'objects are', 'object is')} flagged: {out}"
+    )
     for flag, plates in count_object_flags(flagged).items():
         of_plates = listing(f"{plate} {count}" for plate, count in plates.items() if plate)
         print(f"  {flag}: {plates.total()}" + (f" ({of_plates})" if of_plates else ""))
