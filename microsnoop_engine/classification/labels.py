@@ -143,9 +143,9 @@ def read_labels(
         rows, missing = _match(frame, given, keys)
         if len(missing) > most_unmatched * len(given):
             raise InputError(
-                f"'{path}': {len(missing)} of {counted(len(given), 'labels')} belong to no row by {', '.join(keys)} "
-                f"(first {missing[0]}): are they of this table, with the same segmentation? Choose key columns with "
-                "`on`"
+                f"'{path}': {len(missing)} of {counted(len(given), 'labels belong', 'label belongs')} to no row by "
+                f"{', '.join(keys)} (first {missing[0]}): are they of this table, with the same segmentation? Choose "
+                "key columns with `on`"
             )
         unmatched += missing
         words = [key_text(word) for word in given[column]]

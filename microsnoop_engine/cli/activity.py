@@ -100,8 +100,8 @@ def _summary(result: Activity) -> list[str]:
         for flag, rate in (("Active", "Activity_q"), ("Distinct", "Distinct_q"))
     )
     lines = [
-        f"{active} of {counted(tested, 'treatments')} are active, {distinct} of {compared} distinct from other "
-        f"treatments (false discovery rate {result.fdr:g}; {counted(int(frame['Rows'].sum()), 'wells')}, "
+        f"{active} of {counted(tested, 'treatments are', 'treatment is')} active, {distinct} of {compared} distinct "
+        f"from other treatments (false discovery rate {result.fdr:g}; {counted(int(frame['Rows'].sum()), 'wells')}, "
         f"{_range(frame['Controls'], 'controls')} each)"
     ]
     left_out = int(frame["Rows_Left_Out"].sum())

@@ -149,7 +149,10 @@ def run_apply(options: argparse.Namespace) -> int:
         for name, count in result.frame[CLASS].value_counts().items():
             print(f"{name}: {counted(count, 'cells')}")
         if result.unclassified:
-            print(f"{result.unclassified} of {counted(len(result.frame), 'cells')} lack features and have no class")
+            print(
+                f"{result.unclassified} of {counted(len(result.frame), 'cells lack', 'cell lacks')} features and have "
+                "no class"
+            )
         print(f"{counted(len(result.frame), 'rows')}: {options.out}; counts per well: {options.counts}")
     return 0
 

@@ -174,8 +174,9 @@ def run_sphere(options: argparse.Namespace) -> int:
             f"{counted(result.missing, 'rows have no features and stay', 'row has no features and stays')} without",
         )
     if result.incomplete:
-        done = "are imputed" if options.missing == "impute" else "stay without features (--missing)"
-        say(options, f"{counted(result.incomplete, 'rows lack', 'row lacks')} some features and {done}")
+        rows = counted(result.incomplete, "rows")
+        done = "imputed" if options.missing == "impute" else "left without any (--missing)"
+        say(options, f"{rows} without some features: {done}")
     warn_of_dominant(result.dominant, "check it, and leave it out or use --clip")
     say(options, f"{counted(len(result.frame), 'rows')}, {counted(len(result.features), 'features')}: {options.out}")
     return 0

@@ -71,7 +71,10 @@ def run_inputs(options: argparse.Namespace) -> int:
     for line in _lines(inputs):
         print(line)
     if refused:
-        print(f"{unexpected} of {counted(images, 'images')} are left out: microsnoop profile needs --allow-unmatched")
+        print(
+            f"{unexpected} of {counted(images, 'images are', 'image is')} left out: microsnoop profile needs "
+            "--allow-unmatched"
+        )
     if options.write:
         print(f"written: {options.write}")
         for name, word in words.items():

@@ -76,7 +76,7 @@ def run_qc(options: argparse.Namespace) -> int:
 def _flag_images(options: argparse.Namespace, path: Path) -> None:
     """Write quality.csv, and print the image sets of each flag."""
     from ..storage.atomic import atomic_path
-    from ..tables.columns import PLATE
+    from ..tables.columns import IMAGE_NUMBER, PLATE
     from ..tables.csv_files import open_csv
     from ..tables.file_names import IMAGE_QUALITY
     from ..tables.image_flags import FLAGS, MIN_GROUP, THRESHOLD, flag_images, flagged_numbers
@@ -85,15 +85,24 @@ def _flag_images(options: argparse.Namespace, path: Path) -> None:
 
     images = read_frame(open_csv(path))
     images = images[images["Status"] == "done"]
+    if images.empty:
+        raise InputError(f"'{path}': no image set was measured, so there is nothing to flag")
     by = [PLATE] if options.by is None and PLATE in images else list(options.by or ())
     require_columns(images.columns, by, f"'{path}'")
     flagged = flag_images(images, by, options.threshold or THRESHOLD)
+    without = images.filter(regex="^Image_QC_").isna().all(axis=1)
+    if without.any():
+        _note(
+            f"{counted(without.sum(), 'image sets have', 'image set has')} no qualities and no flags, as measured by "
+            f"version 0.1.0 or earlier (ImageNumber {listing(images.loc[without, IMAGE_NUMBER])}): to judge them, "
+            "measure into another folder"
+        )
     out = options.input / IMAGE_QUALITY
     with atomic_path(out) as temporary:
         flagged.to_csv(temporary, index=False)
     if small := small_groups(images, by, MIN_GROUP):
         _note(f"{listing(small)}: fewer than {MIN_GROUP} image sets, so only blank and saturated ones are found")
-    print(f"{flagged[FLAGS].notna().sum()} of {counted(len(flagged), 'image sets')} are flagged: {out}")
+    print(f"{flagged[FLAGS].notna().sum()} of {counted(len(flagged), 'image sets are', 'image set is')} flagged: {out}")
     of_flag: dict[str, list[int]] = {}
     for (flag, _), numbers in flagged_numbers(flagged).items():
         of_flag.setdefault(flag, []).extend(numbers)
@@ -110,7 +119,13 @@ def _flag_objects_of_run(options: argparse.Namespace) -> None:
     from ..tables.object_flags import OBJECT_FLAGS
 
     source = open_table(options.input)
-    if OBJECT_NUMBER not in source.columns or not any("_QC_" in name for name in source.columns):
+    if OBJECT_NUMBER not in source.columns:
+        return
+    if not any("_QC_" in name for name in source.columns):
+        _note(
+            "objects have no qualities (..._QC_Area), as measured by version 0.1.0 or earlier, and are not flagged: "
+            "measure into another folder"
+        )
         return
     flagged = _flag_objects(options, source)
     out = options.input / FLAGGED_OBJECTS
@@ -154,7 +169,9 @@ def _flag_objects(options: argparse.Namespace, source: TableSource) -> pd.DataFr
 def _print_objects(flagged: pd.DataFrame, out: Path) -> None:
     from ..tables.object_flags import OBJECT_FLAGS, count_object_flags
 
-    print(f"{flagged[OBJECT_FLAGS].notna().sum()} of {counted(len(flagged), 'objects')} are flagged: {out}")
+    print(
+        f"{flagged[OBJECT_FLAGS].notna().sum()} of {counted(len(flagged), 'objects are', 'object is')} flagged: {out}"
+    )
     for flag, plates in count_object_flags(flagged).items():
         of_plates = listing(f"{plate} {count}" for plate, count in plates.items() if plate)
         print(f"  {flag}: {plates.total()}" + (f" ({of_plates})" if of_plates else ""))

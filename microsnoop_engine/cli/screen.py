@@ -59,6 +59,9 @@ def _add_report(commands: Any) -> None:
     )
     parser.add_argument("--explained", type=path_argument, metavar="TABLE", help="of microsnoop explain, to be shown")
     parser.add_argument(
+        "--classes", type=path_argument, metavar="TABLE", help="of microsnoop classify apply: counts of each treatment"
+    )
+    parser.add_argument(
         "--activity",
         type=path_argument,
         metavar="TABLE",
@@ -128,6 +131,7 @@ def run_report(options: argparse.Namespace) -> int:
         corrections=options.corrections,
         activity=options.activity,
         explained=options.explained,
+        classes=options.classes,
         commands=options.commands,
         title=options.title,
     )

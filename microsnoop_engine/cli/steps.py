@@ -135,7 +135,7 @@ STEPS = (
         "report",
         "table",
         (("out", "report.html", "report"),),
-        takes=("profiles", "before", "transform", "corrections", "activity", "explained"),
+        takes=("profiles", "before", "transform", "corrections", "activity", "explained", "classes"),
         inherits={
             "controls": ("sphere", "correct", "activity", "compare-corrections"),
             "label": ("evaluate",),

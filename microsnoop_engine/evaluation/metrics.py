@@ -433,8 +433,8 @@ def _check_table(features: NDArray[Any], labels: NDArray[Any], members: int = 2)
     bad = np.flatnonzero(~np.isfinite(features).all(1))
     if len(bad):
         raise InputError(
-            f"{len(bad)} of {counted(len(features), 'rows')} hold NaN or infinite features (rows {listing(bad)}): drop "
-            "these rows"
+            f"{len(bad)} of {counted(len(features), 'rows hold', 'row holds')} NaN or infinite features (rows "
+            f"{listing(bad)}): drop these rows"
         )
     names, counts = np.unique(labels, return_counts=True)
     if (counts < members).any():

@@ -93,7 +93,7 @@ class FilesByName:
         of_all = (
             "no image set has a"
             if len(missing) == count
-            else f"{len(missing)} of {counted(count, 'image sets')} have no"
+            else f"{len(missing)} of {counted(count, 'image sets have', 'image set has')} no"
         )
         message = (
             f"`{parameter}`: {of_all} {what} in '{self.folder}', such as '{example.name}': the file needs its name, "

@@ -80,8 +80,8 @@ def common_pixel_size(image_sets: Sequence[ImageSet]) -> float:
     known = [size for size in sizes if size is not None]
     if len(known) < len(sizes):
         raise InputError(
-            f"{len(sizes) - len(known)} of {counted(len(sizes), 'image sets')} do not hold their pixel size, such as "
-            f"'{_first_source(image_sets[sizes.index(None)]).path}'"
+            f"{len(sizes) - len(known)} of {counted(len(sizes), 'image sets do', 'image set does')} not hold their "
+            f"pixel size, such as '{_first_source(image_sets[sizes.index(None)]).path}'"
         )
     if max(known) > min(known) * (1 + TOLERANCE):
         raise InputError(f"the images have pixels of {_listed(sizes)} micrometers: resize all to one by `pixel_size`")
@@ -113,8 +113,8 @@ def match_pixel_size(image_sets: Sequence[ImageSet], pixel_size: float) -> list[
     unknown = [each for each, size in zip(image_sets, sizes, strict=True) if size is None]
     if unknown:
         raise InputError(
-            f"`pixel_size`: {len(unknown)} of {counted(len(image_sets), 'image sets')} do not say their pixel size, "
-            f"such as '{_first_source(unknown[0]).path}': leave `pixel_size` out, or use `scale`"
+            f"`pixel_size`: {len(unknown)} of {counted(len(image_sets), 'image sets do', 'image set does')} not say "
+            f"their pixel size, such as '{_first_source(unknown[0]).path}': leave `pixel_size` out, or use `scale`"
         )
     scaled = [
         replace(each, scale=_near_one((size or pixel_size) / pixel_size))

@@ -32,8 +32,10 @@ from ..tables.keys import key_rows
 from ..tables.outputs import refuse_inputs
 from ..tables.plates import plate_columns, replicate_columns
 from ..tables.provenance import Provenance, below_each_other, describe
+from ..tables.rounding import one_rounding
 from ..tables.source import TableSource, in_memory, read_frame
 from . import answers, panels
+from .classes import CLASS, class_counts, read_classes
 from .quality import quality
 from .roles import ColumnRoles
 from .scores import screen_scores
@@ -41,7 +43,7 @@ from .screen import Screen, short_name
 from .thumbnails import thumbnails
 
 PACKAGES = ("numpy", "pandas", "scikit-learn", "umap-learn")
-SCRIPTS = ("page.js", "answers.js", "start.js")
+SCRIPTS = ("page.js", "answers.js", "classes.js", "start.js")
 KEYS = ((IMAGE_NUMBER, OBJECT_NUMBER), (PLATE, WELL), (WELL,), (IMAGE_NUMBER,))
 """Columns that match the rows of two tables: the first of these that both have."""
 
@@ -59,6 +61,7 @@ def report(
     corrections: str | Path | pd.DataFrame | None = None,
     activity: str | Path | pd.DataFrame | None = None,
     explained: str | Path | pd.DataFrame | None = None,
+    classes: str | Path | pd.DataFrame | None = None,
     commands: Sequence[str] = (),
     title: str | None = None,
 ) -> Path:
@@ -88,6 +91,8 @@ def report(
         Table of :func:`microsnoop_engine.activity`, to be shown; without it, treatments are tested here.
     explained : str, Path or DataFrame, optional
         Result of :func:`.explain`, to be shown.
+    classes : str, Path or DataFrame, optional
+        Classes of the cells by :func:`.apply_to_table`, to be counted; by default those of the table, if it has any.
     commands : sequence of str
         Command lines that led to the table, to be shown.
     title : str, optional
@@ -106,7 +111,7 @@ def report(
     out = as_path(out)
     if out.suffix not in (".html", ".htm"):
         raise InputError(f"`out`: '{out}' must end in .html")
-    refuse_inputs(out, (table, before, profiles, transform, corrections, activity, explained))
+    refuse_inputs(out, (table, before, profiles, transform, corrections, activity, explained, classes))
     source = _opened(table, "table", where)
     if title is None:
         title = "Screen" if isinstance(table, pd.DataFrame) else as_path(table).stem
@@ -132,6 +137,7 @@ def report(
         None if corrections is None else answers.corrections(corrections),
         None if activity is None else read_frame(_opened(activity, "activity")),
         None if explained is None else answers.explained(explained),
+        None if classes is None else read_classes(classes, roles or ColumnRoles()),
     )
     make_folder(out.parent)
     write_atomic(out, page.encode())
@@ -157,6 +163,7 @@ def make_page(
     corrections: list[panels.Panel] | None = None,
     activity: pd.DataFrame | None = None,
     explained: list[panels.Panel] | None = None,
+    classes: pd.DataFrame | None = None,
 ) -> str:
     """Make the page of a screen.
 
@@ -187,6 +194,8 @@ def make_page(
         See :func:`.answers.activity`.
     explained : list of dict, optional
         See :func:`.answers.explained`.
+    classes : DataFrame, optional
+        See :func:`.class_counts`; by default the table itself, if it has classes.
 
     Returns
     -------
@@ -208,7 +217,9 @@ def make_page(
         raise InputError("more than a fifth of the rows lack each of the features: there is nothing to show")
     lacking = [name for name, kept in zip(features, columns, strict=True) if not kept]
     features = [name for name, kept in zip(features, columns, strict=True) if kept]
-    frame = frame.drop(columns=lacking)
+    frame = one_rounding(frame.drop(columns=lacking), [*roles.treatment, roles.label, roles.compound, roles.dose])
+    everything = frame.drop(columns=features)
+    cells = everything if classes is None and CLASS in frame else classes
     frame = frame.iloc[panels.draw_rows(total) if OBJECT_NUMBER in frame else panels.draw_plates(frame)]
     sampled = f"{len(frame):,} of {counted(total, 'rows')} drawn at random" if len(frame) < total else ""
     metadata = frame.drop(columns=features)
@@ -256,6 +267,7 @@ def make_page(
         "clusters": answers.clusters(after),
         "corrections": corrections,
         "explained": explained,
+        "classes": None if cells is None else class_counts(cells, everything, roles),
         "quality": quality(profiles),
         "sphering": [
             {

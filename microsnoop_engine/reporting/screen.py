@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..errors import InputError
+from ..errors import InputError, counted
 from ..evaluation import controls
 from ..evaluation.table import has_word, joined_words
 from ..tables.column_types import require_numbers
@@ -16,6 +18,8 @@ from ..tables.columns import METADATA, OBJECT_NUMBER, WELL
 from ..tables.plates import row_units
 from ..tables.queries import select_rows
 from .roles import ColumnRoles
+
+log = logging.getLogger(__name__)
 
 
 class Screen:
@@ -76,8 +80,17 @@ class Screen:
         return {name: self.frame.groupby(columns, dropna=False).ngroup().to_numpy() for name, columns in found.items()}
 
     def distance(self) -> NDArray[np.float64] | None:
-        """Measure the distance (n,) of each row from the negative controls; None without such controls."""
-        if not (self.negative & self.present).any():
+        """Measure the distance (n,) of each row from the negative controls; None without controls that differ."""
+        return self._distance
+
+    @cached_property
+    def _distance(self) -> NDArray[np.float64] | None:
+        known = self.values[self.negative & self.present]
+        if not len(known):
+            return None
+        if not np.ptp(known, axis=0).any():
+            rows = counted(len(known), "negative control rows do", "negative control row does")
+            log.warning("%s not differ: distances from the controls are not shown", rows)
             return None
         return controls.distance_from_controls(self.values, self.negative)
 

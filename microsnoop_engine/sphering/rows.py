@@ -48,8 +48,8 @@ def control_rows(frame: pd.DataFrame, controls: str, present: NDArray[np.bool_])
         raise InputError(f'no row is a control by "{controls}": check names and spelling')
     is_control: NDArray[np.bool_] = selected & present
     if is_control.sum() < 2:
-        count = f"{is_control.sum()} of the {counted(selected.sum(), 'control rows')}"
-        raise InputError(f'{count} by "{controls}" have features: a fit needs two, better more than features')
+        of_all = f"of {counted(selected.sum(), 'control rows have', 'control row has')} features"
+        raise InputError(f'by "{controls}", {is_control.sum()} {of_all}: a fit needs two, better more than features')
     return is_control
 
 

@@ -19,6 +19,7 @@ from ..storage.paths import as_path
 from ..tables.features import select_features
 from ..tables.formats import open_table, write_table
 from ..tables.outputs import check_output
+from ..tables.rounding import one_rounding
 from ..tables.source import FeatureTable, TableSource, name_in_errors, read_frame
 
 log = logging.getLogger(__name__)
@@ -102,7 +103,7 @@ def select_informative(
         require_columns(frame, list(replicates), "`replicates`: the table")
         groups = None
         if replicates:
-            groups = joined_words(frame, replicates)
+            groups = joined_words(one_rounding(frame, replicates), replicates)
         if blocked and not blocked & set(names):
             log.warning("no feature of the table is in the blocklist (%s)", listing(sorted(blocked)))
         reasons = {name: "in the blocklist" for name in names if name in blocked}

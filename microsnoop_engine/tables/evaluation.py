@@ -17,6 +17,7 @@ from .features import CHOICES, select_features
 from .formats import open_table, write_table
 from .outputs import check_output
 from .plates import row_units
+from .rounding import one_rounding
 from .source import TableSource, name_in_errors, read_frame
 from .spellings import one_spelling
 
@@ -87,7 +88,7 @@ def evaluate(
         source = one_spelling(open_table(one, objects, where))
         names = select_features(source, chosen)
         with name_in_errors(one):
-            frame = read_frame(source)
+            frame = one_rounding(read_frame(source), [label, compound])
             units = row_units([name for name in map(str, source.columns) if name not in set(names)])
             scores = evaluate_frame(
                 frame,

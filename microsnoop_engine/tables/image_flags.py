@@ -69,7 +69,10 @@ def flag_images(images: pd.DataFrame, by: Sequence[str] = (), threshold: float =
     """
     channels = quality_channels(images.columns)
     if not channels:
-        raise InputError("the table has no qualities of images (Image_QC_...): measure with this version")
+        raise InputError(
+            "the table has no qualities of images (Image_QC_...), which versions up to 0.1.0 did not measure: measure "
+            "the images into another folder with microsnoop profile, and flag that"
+        )
     groups = group_numbers(images, by)
 
     def deviations(values: NDArray[np.float64]) -> NDArray[np.float64]:

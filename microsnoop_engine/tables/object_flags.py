@@ -123,8 +123,8 @@ def _find_columns(source: TableSource) -> _Columns:
     objects = next((match["objects"] for _, match in matches if match["name"] == "Area"), None)
     if objects is None:
         raise InputError(
-            f"'{source.path}' has no qualities of objects (..._QC_Area or ..._AreaShape_Area): measure objects with "
-            "this version, or add MeasureObjectSizeShape to CellProfiler's pipeline"
+            f"'{source.path}' has no qualities of objects (..._QC_Area, not measured by versions up to 0.1.0, or "
+            "..._AreaShape_Area): measure into another folder, or add MeasureObjectSizeShape to CellProfiler's pipeline"
         )
     columns = _Columns(border=BORDER_COLUMN if BORDER_COLUMN in source.columns else "")
     for name, match in matches:

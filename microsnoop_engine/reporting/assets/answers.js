@@ -147,7 +147,7 @@ function drawQuality() {
   show("quality");
   byId("quality-lead").textContent = `${data.quality.flagged} of ${data.quality.image_sets} image sets are flagged by microsnoop qc: they ` +
     "differ from the rest of their plate. Look at them before they are left out. They are in this report unless a query left them out.";
-  fillQualityTable("quality-table", ["flag", "plate", "image sets", "ImageNumber"], data.quality.flags.map((one) => {
+  fillTable("quality-table", ["flag", "plate", "image sets", "ImageNumber"], data.quality.flags.map((one) => {
     const shown = one.images.slice(0, 12).join(", ");
     return [one.flag, one.plate, String(one.count), one.images.length > 12 ? `${shown}, ...` : shown];
   }));
@@ -155,11 +155,11 @@ function drawQuality() {
   if (!objects) return;
   byId("object-quality-lead").textContent = `${objects.flagged} of ${count(objects.total, "objects")} are flagged: they seem to be no single ` +
     "whole cells, or lie at the edge of their image.";
-  fillQualityTable("object-quality-table", ["flag", "plate", "objects", "share of the plate"], objects.flags.map((one) => (
+  fillTable("object-quality-table", ["flag", "plate", "objects", "share of the plate"], objects.flags.map((one) => (
     [one.flag, one.plate, String(one.count), `${(100 * one.count / one.of).toFixed(1)} %`])));
 }
 
-function fillQualityTable(id, names, rows) {
+function fillTable(id, names, rows) {
   const line = (kind, texts) => {
     const row = element("tr");
     texts.forEach((text) => row.append(element(kind, text)));

@@ -14,6 +14,7 @@ drawActivity();
 drawCurves();
 drawNearest();
 drawMontage();
+drawClasses();
 drawClusters();
 drawQuality();
 drawCorrections();

@@ -190,7 +190,7 @@ def test_a_step_is_outdated_by_every_file_that_it_reads(tmp_path):
     assert {"found/normalized.parquet", "bad.txt"} == reads["select-features"]
     assert reads["evaluate"] == {"found/corrected.parquet", "untrained.parquet", "old/wells.csv", "others"}
     tables = "found/corrected.parquet", "found/selected.parquet", "found/activity.csv", "found/corrections.csv"
-    assert reads["report"] == {*tables, "found/profiles", "found/explained.csv"}
+    assert reads["report"] == {*tables, "found/profiles", "found/explained.csv", "found/classes.parquet"}
 
 
 def test_of_a_results_folder_its_table_and_flags_count(tmp_path):

@@ -6,6 +6,7 @@ from contextlib import closing
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 import tifffile
 from browser import browser
@@ -193,6 +194,30 @@ def test_a_table_is_written_with_its_flags(flagged_run, tmp_path, name):
     edge = table["Metadata_QC_ObjectFlags"].fillna("").str.contains("edge")
     assert edge.tolist() == (cells["Metadata_Object_TouchesBorder"] == 1).tolist()
     assert set(table) == {*cells, "Metadata_QC_ObjectFlags"}
+
+
+def test_results_of_an_earlier_version(screen, tmp_path, capsys):
+    """It kept no qualities: of images that were measured since, or of none."""
+    profile(screen, tmp_path / "out")
+    path = tmp_path / "out" / "images.csv"
+    images = pd.read_csv(path, dtype=str)
+    qualities = [name for name in images if name.startswith("Image_QC_")]
+    images.loc[:3, qualities] = ""
+    images.to_csv(path, index=False)
+    part = next((tmp_path / "out" / "profiles.parquet").iterdir())
+    table = pq.read_table(part)
+    pq.write_table(table.drop_columns([name for name in table.column_names if "_QC_" in name]), part)
+    assert main(["qc", str(tmp_path / "out")]) == 0
+    noted = capsys.readouterr().err
+    assert "4 image sets have no qualities and no flags, as measured by version 0.1.0 or earlier" in noted
+    assert "(ImageNumber 1, 2, 3, 4): to judge them, measure into another folder" in noted
+    assert "objects have no qualities (..._QC_Area), as measured by version 0.1.0 or earlier" in noted
+    images.drop(columns=qualities).to_csv(path, index=False)
+    assert main(["qc", str(tmp_path / "out")]) == 1
+    assert "versions up to 0.1.0 did not measure: measure the images into another folder" in capsys.readouterr().err
+    images.assign(Status="failed").to_csv(path, index=False)
+    assert main(["qc", str(tmp_path / "out")]) == 1
+    assert "no image set was measured" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

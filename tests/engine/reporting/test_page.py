@@ -216,6 +216,17 @@ def test_rows_without_a_plate_are_left_out_of_its_scores(frame, blank):
     assert "without Plate" not in without["summary"]
 
 
+def test_a_single_control_costs_the_distances_alone(frame, caplog):
+    """It had ended the report."""
+    controls = frame.index[frame["Metadata_Role"] == "negative"]
+    found = data_of(make_page(frame.drop(controls[1:]), FEATURES, ROLES))
+    assert "1 negative control row does not differ: distances from the controls are not shown" in caplog.text
+    assert len(caplog.records) == 1
+    assert not [one for one in found["quantities"] if "istance" in one["name"]]
+    assert found["maps"]
+    assert "two" in found["activity"]["message"]
+
+
 def test_one_is_singular(frame):
     drug = np.where(frame["Metadata_Role"] == "treated", "x", None)
     drug[8] = "y"

@@ -180,5 +180,5 @@ def test_without_a_pixel_size_the_command_says_how_to_set_it(model, discs, tmp_p
     assert main(command) == 1
     message = capsys.readouterr().err
     assert "InstanSeg needs the pixel size: set --segment-pixel-size" in message
-    assert "1 of 1 image set do not hold their pixel size" in message
+    assert "1 of 1 image set does not hold their pixel size" in message
     assert main([*command, "--segment-pixel-size", str(PIXEL_SIZE)]) == 0

@@ -363,7 +363,7 @@ BAD = {
         "sphere",
         cells(**{name: changed(name, np.arange(0, 48, 2), np.nan) for name in [*DEEP, AREA]}),
         CONTROLS,
-        "'{table}': 0 of the 24 control rows by .*'negative'.* have features",
+        "'{table}': by .*'negative'.*, 0 of 24 control rows have features",
     ),
     "no control": (
         "sphere",
@@ -375,13 +375,13 @@ BAD = {
         "sphere",
         cells(),
         ["--controls", "ImageNumber == 2 and ObjectNumber == 1"],
-        "'{table}': 1 of the 1 control row .*a fit needs two",
+        "'{table}': by .*, 1 of 1 control row has features: a fit needs two",
     ),
     "infinite features": (
         "sphere",
         cells(**dict.fromkeys([*DEEP, AREA], np.inf)),
         CONTROLS,
-        "0 of the 24 control rows",
+        "0 of 24 control rows",
     ),
     "query of an unknown column": (
         "sphere",

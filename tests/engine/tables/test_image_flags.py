@@ -90,5 +90,5 @@ def test_the_threshold(images):
 
 
 def test_tables_without_qualities():
-    with pytest.raises(InputError, match="no qualities of images"):
+    with pytest.raises(InputError, match=r"which versions up to 0\.1\.0 did not measure: measure"):
         flag_images(pd.DataFrame({"ImageNumber": [1]}))

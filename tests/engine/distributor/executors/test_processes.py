@@ -93,12 +93,12 @@ def test_an_image_set_that_kills_its_workers_fails_alone(tmp_path, monkeypatch):
     """A reader in C that crashes, in the place of bioio, of whose formats many are read by such libraries."""
     (tmp_path / "modules").mkdir()
     (tmp_path / "modules" / "bioio.py").write_text(READER)
-    (tmp_path / "modules" / "bioio_lif.py").write_text("")
+    (tmp_path / "modules" / "bioio_bioformats.py").write_text("")
     monkeypatch.syspath_prepend(tmp_path / "modules")
     names = [f"DNA{n % 4}.tif" for n in range(12)]
-    names[6] = "crash.lif"
+    names[6] = "crash.vsi"
     sets = from_load_data(write_screen(tmp_path, 12, FileName_DNA=names))
-    (tmp_path / "crash.lif").write_bytes(b"ZISRAWFILE")
+    (tmp_path / "crash.vsi").write_bytes(b"any bytes")
     report = run_job(sets, JOB, TWO, tmp_path / "out")
     assert [(f.number, f.error) for f in report.failures] == [(7, "killed the worker 3 times: signal SIGSEGV")]
     assert list(report.images) == [1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 12]

@@ -34,7 +34,7 @@ def cluster(tmp_path_factory):
 
     modules = tmp_path_factory.mktemp("modules")
     (modules / "bioio.py").write_text(READER)
-    (modules / "bioio_lif.py").write_text("")
+    (modules / "bioio_bioformats.py").write_text("")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(modules))
         started = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
@@ -62,9 +62,9 @@ def test_a_cluster_writes_the_same_as_one_process_but_for_a_reader_that_crashes(
     tmp_path, executor, slow_embedder, capfd
 ):
     names = [f"DNA{n % 4}.tif" for n in range(12)]
-    names[3], names[6] = "missing.tif", "crash.lif"
+    names[3], names[6] = "missing.tif", "crash.vsi"
     sets = from_load_data(write_screen(tmp_path, 12, FileName_DNA=names))
-    (tmp_path / "crash.lif").write_bytes(b"ZISRAWFILE")
+    (tmp_path / "crash.vsi").write_bytes(b"any bytes")
     report = run_job(sets, JOB, executor, tmp_path / "ray", part_bytes=8_000)
     assert [failure.number for failure in report.failures] == [4, 7]
     assert "missing.tif" in str(report.failures[0])
