@@ -30,6 +30,8 @@ from .unicode_names import existing_form
 
 log = logging.getLogger(__name__)
 
+_LOOKED_AT = 8
+"""Files whose headers stand for those of all."""
 ZARR, FOLDER, INDEX, LOAD_DATA, NPZ, FILE = "OME-Zarr", "folder", "index of a plate", "LoadData", "npz", "file"
 
 
@@ -335,15 +337,16 @@ def _warn_of_no_stack(image_sets: Sequence[ImageSet]) -> None:
     """Log a warning if there is nothing to project."""
     sources = [source for each in image_sets for source in each.channels.values()]
     projected = [source for source in sources if source.position and source.position.plane in PROJECTIONS]
-    # files that a table or pattern names are not looked into; the first stands for them
-    first = (projected or sources)[0]
-    image = stack_of(first.path, (first.position and first.position.series) or 0)
-    if not projected or (first.level is None and not first.depths and image is not None and image.depth == 1):
-        log.warning(
-            "`project` changes nothing: '%s' holds one plane in depth. If planes are files of their own, name their "
-            "numbers by `pattern` with {Plane}",
-            first.path,
-        )
+    # files that a table or pattern names are not looked into; the first ones stand for them
+    looked_at = (projected or sources)[:_LOOKED_AT]
+    images = [stack_of(source.path, (source.position and source.position.series) or 0) for source in looked_at]
+    if any(source.depths for source in looked_at) or any(image is None or image.depth > 1 for image in images):
+        return
+    log.warning(
+        "`project` changes nothing: '%s' holds one plane in depth. If planes are files of their own, name their "
+        "numbers by `pattern` with {Plane}",
+        looked_at[0].path,
+    )
 
 
 def _log_left_out(left_out: list[LeftOut]) -> None:
