@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..errors import ImageError, InputError
 from ..storage.paths import open_header, open_whole
 from .file_image import COLORS, FileImage, ImageFile, PlaneNumber, distinct_names
+from .ndtiff_index import INDEX, names_in_index
 from .ome_tiff import OmeTiff
 from .palettes import check_palette
 from .tiff_pages import (
@@ -106,7 +107,7 @@ class PagedTiff(ImageFile):
             1,
         ] and tiff.pages.first.dtype == np.uint16
         if tiff.is_ndtiff:
-            self.set_identity = str(path.parent / "NDTiff.index")
+            self.set_identity = str(path.parent / INDEX)
 
     def close(self) -> None:
         """See `file_image.ImageFile`."""
@@ -217,9 +218,12 @@ class PagedTiff(ImageFile):
             few_colors,
         )
         positions = [axis for axis in leading if axis in _POSITIONS]
+        every = list(product(*(range(found[axis]) for axis in positions)))
+        names = names_in_index(self._path.parent, "position") if self._tiff.is_ndtiff and positions else []
+        images = [replace(image, name=name) for name in names] if len(names) == len(every) else [image] * len(every)
         return [
-            _Series(image, series, leading, lengths, dict(zip(positions, numbers, strict=True)), inner)
-            for numbers in product(*(range(found[axis]) for axis in positions))
+            _Series(each, series, leading, lengths, dict(zip(positions, numbers, strict=True)), inner)
+            for each, numbers in zip(images, every, strict=True)
         ]
 
     def _channels(self, count: int) -> tuple[str, ...]:
@@ -231,6 +235,8 @@ class PagedTiff(ImageFile):
             first = names[:count]
             if len(set(first)) == count and names == first * (len(names) // count):
                 names = first
+        elif self._tiff.is_ndtiff:
+            names = names_in_index(self._path.parent, "channel")
         elif self._tiff.is_lsm:
             colors = (self._tiff.lsm_metadata or {}).get("ChannelColors", {})
             names = [str(name) for name in colors.get("ColorNames", [])]

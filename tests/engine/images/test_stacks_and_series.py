@@ -385,16 +385,22 @@ def test_a_renamed_single_file(tmp_path):
     assert np.array_equal(pixels(image_set), STACK[0, 0])
 
 
-def test_positions_of_micro_manager(tmp_path):
+@pytest.mark.parametrize("positions", [[0, 1, 2], ["A1-Site_0", "A1-Site_1", "B2-Site_0"]])
+def test_positions_of_micro_manager(tmp_path, caplog, positions):
     ndstorage = pytest.importorskip("ndstorage")
     data = ndstorage.NDTiffDataset(str(tmp_path), name="acq", writable=True, summary_metadata={})
-    for position in range(3):
-        for channel in range(2):
-            data.put_image({"position": position, "channel": CHANNELS[channel]}, STACK[0, position, channel], {})
+    # not in the order of the alphabet; some programs list the axes in any order
+    places = [{"position": position, "channel": channel} for position in positions for channel in ("GFP", "DAPI")]
+    for number, place in enumerate(places):
+        order = reversed(place) if number % 2 else place
+        data.put_image({axis: place[axis] for axis in order}, STACK[0, number // 2, number % 2], {})
     data.finish()
     data.close()
     (folder,) = tmp_path.glob("acq_*")
     sets = find_image_sets(folder)
     assert [s.metadata["Series"] for s in sets] == [0, 1, 2]
+    assert [s.metadata.get("SeriesName", n) for n, s in enumerate(sets)] == positions
     for position, image_set in enumerate(sets):
+        assert list(image_set.channels) == ["GFP", "DAPI"]
         assert np.array_equal(pixels(image_set), STACK[0, position, :2])
+    assert caplog.text == ""
