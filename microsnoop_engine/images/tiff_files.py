@@ -215,7 +215,7 @@ class PagedTiff(ImageFile):
             width,
             height,
             series.name if len(self._tiff.series) > 1 else "",
-            few_colors,
+            palette=few_colors,
         )
         positions = [axis for axis in leading if axis in _POSITIONS]
         every = list(product(*(range(found[axis]) for axis in positions)))

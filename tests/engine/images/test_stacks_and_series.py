@@ -232,6 +232,24 @@ def test_names_of_channels_in_a_stack_of_imagej(tmp_path):
     assert list(image_set.channels) == ["C1", "C2"]
 
 
+def test_wells_in_ome_xml(tmp_path):
+    path = tmp_path / "plate.ome.tif"
+    with tifffile.TiffWriter(path) as tiff:
+        for page in PAGES:
+            tiff.write(page, metadata={"axes": "YX"})
+    samples = [f'<WellSample ID="WellSample:{n}" Index="{n}"><ImageRef ID="Image:{n}"/></WellSample>' for n in range(3)]
+    plate = (
+        f'<Plate ID="Plate:0"><Well ID="Well:0" Row="1" Column="2">{samples[0]}{samples[2]}</Well>'
+        f'<Well ID="Well:1" Row="7" Column="11">{samples[1]}</Well></Plate>'
+    )
+    tifffile.tiffcomment(path, tifffile.tiffcomment(path).replace("<Image ", f"{plate}<Image ", 1).encode())
+    sets = find_image_sets(path)
+    assert [(s.metadata["Series"], s.metadata["Well"]) for s in sets] == [(0, "B03"), (1, "H12"), (2, "B03")]
+    # files of one folder have the same columns
+    tifffile.imwrite(tmp_path / "other.tif", PAGES[0])
+    assert [s.metadata["Well"] for s in find_image_sets(tmp_path)] == ["", "B03", "H12", "B03"]
+
+
 def test_series_column(tmp_path):
     with tifffile.TiffWriter(tmp_path / "a.ome.tif") as tiff:
         for page in PAGES:
