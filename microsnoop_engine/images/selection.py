@@ -214,7 +214,7 @@ def _steps(choice: int | str | None, count: int, name: str) -> list[tuple[int | 
 
 
 def with_all_numbers(image_sets: list[ImageSet]) -> list[ImageSet]:
-    """Add the number 0 for the only image, plane or time of a file, if other files have several, and so on: no gaps.
+    """Add the number 0 for the only image, plane or time of a file, if other files have several: no gaps.
 
     Parameters
     ----------
@@ -224,7 +224,7 @@ def with_all_numbers(image_sets: list[ImageSet]) -> list[ImageSet]:
     -------
     list of ImageSet
     """
-    defaults: dict[str, str | int] = {"Series": 0, "SeriesName": "", "Well": "", "Page": 0, "Plane": 0, "Time": 0}
+    defaults: dict[str, str | int] = {"Series": 0, "SeriesName": "", "Page": 0, "Plane": 0, "Time": 0}
     used = {name: value for name, value in defaults.items() if any(name in each.metadata for each in image_sets)}
     return [replace(each, metadata={**used, **each.metadata}) for each in image_sets]
 
