@@ -6,6 +6,8 @@ import logging
 from functools import lru_cache
 from pathlib import Path
 
+from ..storage.paths import is_remote
+
 INDEX = "NDTiff.index"
 
 
@@ -25,15 +27,17 @@ def names_in_index(folder: Path, axis: str) -> list[str]:
     Parameters
     ----------
     folder : Path
-        On a disk, with the index.
+        Of the file.
     axis : str
         ``channel`` or ``position``.
 
     Returns
     -------
     list of str
-        As they were first acquired; empty if the index numbers them.
+        As they were first acquired; empty if the index numbers them, or is not there or not on a disk.
     """
+    if is_remote(folder) or not (folder / INDEX).is_file():
+        return []
     status = (folder / INDEX).stat()
     return _names(folder / INDEX, axis, (status.st_size, status.st_mtime_ns))
 

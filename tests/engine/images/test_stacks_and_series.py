@@ -421,3 +421,7 @@ def test_positions_of_micro_manager(tmp_path, caplog, positions):
         assert list(image_set.channels) == ["GFP", "DAPI"]
         assert np.array_equal(pixels(image_set), STACK[0, position, :2])
     assert caplog.text == ""
+    # a file that was taken out of its folder has pages alone
+    shutil.copy(folder / "acq_NDTiffStack.tif", tmp_path / "alone.tif")
+    (image_set,) = find_image_sets(tmp_path / "alone.tif", selection=PlaneSelection(pages="channels"))
+    assert np.array_equal(pixels(image_set), STACK[0, :3, :2].reshape(6, 20, 30))
