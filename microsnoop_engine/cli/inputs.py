@@ -63,7 +63,7 @@ def run_inputs(options: argparse.Namespace) -> int:
     if options.write:
         sources = (source for each in inputs.image_sets for source in (*each.channels.values(), *each.labels.values()))
         files = [options.input] if path_kind(options.input) == "file" else []
-        refuse_inputs(options.write, [*files, *(source.path for source in sources)], "write")
+        refuse_inputs(options.write, [*files, *(path for source in sources for path in source.files)], "write")
         words = write_load_data(options.write, inputs.image_sets)
     if options.json:
         print(json.dumps(_summary(inputs), ensure_ascii=False))

@@ -38,8 +38,7 @@ def image_set_keys(image_sets: Sequence[ImageSet], metadata: Mapping[str, type])
     for image_set in image_sets:
         planes = _planes(image_set)
         sources = [source for part in (image_set.channels, image_set.labels) for source in part.values()]
-        paths = [path for source in sources for path in (source.path, source.illumination) if path is not None]
-        stamps = [stamp(path) for path in paths]
+        stamps = [stamp(path) for source in sources for path in source.files]
         state = [planes, stamps, dict(image_set.metadata), image_set.scale, columns]
         keys[image_set.number] = [_digest(planes), _digest(state)]
     return keys

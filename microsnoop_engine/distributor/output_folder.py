@@ -49,7 +49,7 @@ def check_results_folder(
     if not existing:
         return
     sources = [source for each in image_sets for source in (*each.channels.values(), *each.labels.values())]
-    files = [path for source in sources for path in (source.path, source.illumination) if path is not None]
+    files = [path for source in sources for path in source.files]
 
     @cache
     def resolved(folder: Path) -> Path:

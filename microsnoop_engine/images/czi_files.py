@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import ImageError, MissingExtraError
 from ..storage.paths import is_remote
+from .acquisitions.wells import parse_well
 from .file_image import COLORS, FileImage, ImageFile, PlaneNumber, distinct_names
 
 SUFFIXES: tuple[str, ...] = (".czi",)
@@ -53,7 +55,7 @@ class _Czi(ImageFile):
         colored = [kind.lower().startswith("bgr") for kind in kinds]
         if any(colored) and not all(colored):
             raise ImageError(f"mixes color and gray channels ({', '.join(kinds)}): export it as OME-TIFF", path)
-        names, scene_names, (width, height) = _metadata(reader.metadata)
+        names, scenes, (width, height) = _metadata(reader.metadata)
         image = FileImage(
             distinct_names([names[n] if n < len(names) else "" for n in range(lengths["C"])]),
             COLORS if all(colored) else (),
@@ -63,8 +65,8 @@ class _Czi(ImageFile):
             pixel_height=height,
         )
         self.images = [
-            FileImage(**{**vars(image), "name": scene_names.get(scene, "") if scene is not None else ""})
-            for scene in self._scenes
+            replace(image, name=name, well=well)
+            for name, well in (scenes.get(0 if scene is None else scene, ("", "")) for scene in self._scenes)
         ]
 
     def close(self) -> None:
@@ -111,8 +113,8 @@ class _Czi(ImageFile):
         return np.moveaxis(array[..., 2::-1], -1, 0) if array.shape[-1] > 1 else array[..., 0]
 
 
-def _metadata(metadata: Any) -> tuple[list[str], dict[int, str], list[float | None]]:
-    """Return the names of channels, the names of scenes, and width and height of a pixel in micrometers."""
+def _metadata(metadata: Any) -> tuple[list[str], dict[int, tuple[str, str]], list[float | None]]:
+    """Return the names of channels, names and wells of scenes, and width and height of a pixel in micrometers."""
     root = (metadata or {}).get("ImageDocument", {}).get("Metadata", {})
     image = (root.get("Information") or {}).get("Image") or {}
     dimensions = image.get("Dimensions") or {}
@@ -122,9 +124,16 @@ def _metadata(metadata: Any) -> tuple[list[str], dict[int, str], list[float | No
     meters = {each.get("@Id"): float(each.get("Value") or 0) for each in distances}
     return (
         [str(channel.get("@Name") or "") for channel in channels],
-        {int(scene.get("@Index", n)): str(scene.get("@Name") or "") for n, scene in enumerate(scenes)},
+        {int(scene.get("@Index", n)): (str(scene.get("@Name") or ""), _well(scene)) for n, scene in enumerate(scenes)},
         [1e6 * meters[axis] if meters.get(axis, 0) > 0 else None for axis in "XY"],
     )
+
+
+def _well(scene: dict[str, Any]) -> str:
+    """Return the well of a scene, which ZEN keeps as the name of its place in the carrier; empty if it is none."""
+    shape = scene.get("Shape") or {}
+    names = (scene.get("ArrayName"), shape.get("@Name") if isinstance(shape, dict) else None)
+    return next((well for name in names if (well := parse_well(str(name or "")))), "")
 
 
 def _entries(value: Any) -> list[dict[str, Any]]:

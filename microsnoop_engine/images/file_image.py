@@ -45,6 +45,8 @@ class FileImage:
         In micrometers; None where the file says one size alone, that of squares.
     name : str
         Name of the scene or position; may be empty.
+    well : str
+        Such as ``A01``; empty if the file does not say it.
     palette : bool
         True if the colors are those of a palette, which may show the numbers of a label image.
     """
@@ -58,6 +60,7 @@ class FileImage:
     pixel_size: float | None = None
     pixel_height: float | None = None
     name: str = ""
+    well: str = ""
     palette: bool = False
 
     def planes(self) -> list[PlaneNumber]:

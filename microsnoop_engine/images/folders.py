@@ -20,8 +20,9 @@ from .image_set import ImageSet, PlaneSource, typed_metadata
 from .image_set_file import CONTACT_SHEET, IMAGE_SETS, LABEL_FOLDER
 from .left_out import LeftOut
 from .patterns import Pattern
+from .plane_files import choose_plane_files
 from .reading_options import ReadingOptions
-from .selection import PlaneSelection, choose_planes, image_sets_of_file, with_all_numbers
+from .selection import PlaneSelection, image_sets_of_file, with_all_numbers
 from .sidecars import PRODUCT, find_products
 
 log = logging.getLogger(__name__)
@@ -74,7 +75,7 @@ def from_folder(folder: Path, options: ReadingOptions) -> tuple[list[ImageSet], 
         fit = f"layout '{read_as}'"
     image_sets, more = found
     if options.selection and read_as != FILES:
-        image_sets = choose_planes(image_sets, options.selection)
+        image_sets = choose_plane_files(image_sets, options.selection)
     indexes = LAYOUTS[read_as].is_index if read_as in LAYOUTS else lambda path: False
     left_out += more
     left_out += [

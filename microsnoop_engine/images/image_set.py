@@ -62,6 +62,8 @@ class PlaneSource:
         Illumination function by which the plane is divided, a .npy or image file.
     is_mask : bool
         True for a black-and-white mask, whose unconnected objects are to be numbered.
+    depths : tuple of Path
+        The files of all depths, if each is a file of its own and ``position`` projects them.
     in_image : bool
         True for the outlines that ImageJ saved in an image, its overlay.
     """
@@ -75,6 +77,13 @@ class PlaneSource:
     illumination: Path | None = None
     is_mask: bool = False
     in_image: bool = False
+    depths: tuple[Path, ...] = ()
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All files that are read."""
+        illumination = () if self.illumination is None else (self.illumination,)
+        return (*(self.depths or (self.path,)), *illumination)
 
     @property
     def focuses_objects(self) -> bool:
@@ -96,6 +105,7 @@ class PlaneSource:
             key += [f"{name} {value}" for name, value in asdict(self.position).items() if value is not None]
         if self.illumination is not None:
             key.append(f"illumination {self.illumination.resolve()}")
+        key += [str(path if is_remote(path) else path.resolve()) for path in self.depths]
         words = {"mask": self.is_mask, "overlay": self.in_image}
         return [*key, *(word for word, applies in words.items() if applies)]
 

@@ -88,7 +88,8 @@ def read_image_sets(folder: Path) -> tuple[dict[int, ImageSet], list[str]]:
 
 def _fields(source: PlaneSource) -> dict[str, Any]:
     illumination = source.illumination and str(source.illumination.resolve())
-    return {**asdict(source), "path": str(source.path.resolve()), "illumination": illumination}
+    depths = [str(path.resolve()) for path in source.depths]
+    return {**asdict(source), "path": str(source.path.resolve()), "illumination": illumination, "depths": depths}
 
 
 def _plane_source(fields: dict[str, Any]) -> PlaneSource:
@@ -99,5 +100,6 @@ def _plane_source(fields: dict[str, Any]) -> PlaneSource:
             "path": as_path(fields["path"]),
             "position": position and Position(**position),
             "illumination": illumination and as_path(illumination),
+            "depths": tuple(as_path(path) for path in fields.get("depths", ())),
         }
     )

@@ -15,12 +15,13 @@ from .folders import NO_CHANNEL, from_folder
 from .formats import SUFFIXES, UNREAD
 from .illumination import add_illumination
 from .image_set import ImageSet
-from .label_files import match_labels, match_rois
+from .label_files import match_labels, match_rois, stack_of
 from .left_out import LeftOut, summarize_left_out
 from .load_data import from_load_data, is_load_data
 from .npz import from_npz
 from .ome_zarr import ZIP_SUFFIXES, from_ome_zarr, inside_zip, is_ome_zarr
 from .pixel_sizes import match_pixel_size, warn_of_pixel_sizes
+from .projection import PROJECTIONS
 from .reading_options import ReadingOptions
 from .repeats import warn_of_repeats
 from .selection import PlaneSelection, choose_planes, image_sets_of_file
@@ -29,6 +30,8 @@ from .unicode_names import existing_form
 
 log = logging.getLogger(__name__)
 
+_LOOKED_AT = 8
+"""Files whose headers stand for those of all."""
 ZARR, FOLDER, INDEX, LOAD_DATA, NPZ, FILE = "OME-Zarr", "folder", "index of a plate", "LoadData", "npz", "file"
 
 
@@ -192,6 +195,8 @@ def find_inputs(path: str | Path, options: ReadingOptions | None = None) -> Inpu
     if kind != LOAD_DATA:
         _report_colors(image_sets)
         _warn_of_channels(image_sets)
+    if options.selection is not None and options.selection.project is not None:
+        _warn_of_no_stack(image_sets)
     if options.illumination:
         image_sets = add_illumination(image_sets, as_path(options.illumination))
     if kind != ZARR and options.pixel_size is not None:
@@ -326,6 +331,22 @@ def _warn_of_channels(image_sets: Sequence[ImageSet]) -> None:
             len(paths),
             NO_CHANNEL,
         )
+
+
+def _warn_of_no_stack(image_sets: Sequence[ImageSet]) -> None:
+    """Log a warning if there is nothing to project."""
+    sources = [source for each in image_sets for source in each.channels.values()]
+    projected = [source for source in sources if source.position and source.position.plane in PROJECTIONS]
+    # files that a table or pattern names are not looked into; the first ones stand for them
+    looked_at = (projected or sources)[:_LOOKED_AT]
+    images = [stack_of(source.path, (source.position and source.position.series) or 0) for source in looked_at]
+    if any(source.depths for source in looked_at) or any(image is None or image.depth > 1 for image in images):
+        return
+    log.warning(
+        "`project` changes nothing: '%s' holds one plane in depth. If planes are files of their own, name their "
+        "numbers by `pattern` with {Plane}",
+        looked_at[0].path,
+    )
 
 
 def _log_left_out(left_out: list[LeftOut]) -> None:

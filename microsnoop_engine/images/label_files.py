@@ -152,7 +152,7 @@ def label_plane(path: Path, image_set: ImageSet) -> PlaneSource:
     place = source.position or Position()
     if place.plane is None and place.time is None:
         return PlaneSource(path)
-    labels, image = _stack_of(path), _stack_of(source.path, place.series or 0)
+    labels, image = stack_of(path), stack_of(source.path, place.series or 0)
     if labels is not None and labels.depth > 1 and place.plane in PROJECTIONS:
         raise InputError(
             f"`labels`: '{path}' has {counted(labels.depth, 'planes')} in depth, but the image is projected to one: "
@@ -173,7 +173,7 @@ def label_plane(path: Path, image_set: ImageSet) -> PlaneSource:
 
 
 @lru_cache(maxsize=64)
-def _stack_of(path: Path, series: int = 0) -> FileImage | None:
+def stack_of(path: Path, series: int = 0) -> FileImage | None:
     """Return the axes of an image file; None if it is no image or cannot be read."""
     if path.suffix.lower() not in SUFFIXES:
         return None

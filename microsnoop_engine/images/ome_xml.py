@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from xml.etree import ElementTree
 
 from ..errors import ImageError
+from .acquisitions.wells import well_name
 from .file_image import FileImage, PlaneNumber, distinct_names
 
 _MICROMETERS = {"m": 1e6, "cm": 1e4, "mm": 1e3, "µm": 1.0, "μm": 1.0, "um": 1.0, "nm": 1e-3, "pm": 1e-6, "Å": 1e-4}
@@ -79,7 +81,12 @@ def parse_ome_xml(xml: str, read_metadata_file: Callable[[str], str]) -> tuple[l
     modulo = next((each.tag for each in root.iter() if each.tag.startswith("ModuloAlong")), None)
     if modulo:
         raise ImageError(f"has an axis besides channel, depth and time ({modulo}): write each step as its own image")
-    images = [_ome_image(image, uuid) for image in root.iter("Image") if image.find("Pixels") is not None]
+    wells = _wells(root)
+    images = [
+        _ome_image(image, uuid, wells.get(image.get("ID", ""), ""))
+        for image in root.iter("Image")
+        if image.find("Pixels") is not None
+    ]
     return images, uuid
 
 
@@ -91,7 +98,17 @@ def _parse(xml: str) -> ElementTree.Element:
     return root
 
 
-def _ome_image(element: ElementTree.Element, own_uuid: str) -> OmeImage:
+def _wells(root: ElementTree.Element) -> dict[str, str]:
+    """Return the wells of images by their ID, of plates that have such."""
+    wells: dict[str, str] = {}
+    for well in root.iter("Well"):
+        with suppress(ValueError):
+            name = well_name(int(well.get("Row", "")) + 1, int(well.get("Column", "")) + 1)
+            wells |= {reference.get("ID", ""): name for reference in well.iter("ImageRef")}
+    return wells
+
+
+def _ome_image(element: ElementTree.Element, own_uuid: str, well: str) -> OmeImage:
     pixels = element.find("Pixels")
     assert pixels is not None
     channels = pixels.findall("Channel")
@@ -111,6 +128,7 @@ def _ome_image(element: ElementTree.Element, own_uuid: str) -> OmeImage:
         pixel_size=_pixel_size(pixels, "X"),
         pixel_height=_pixel_size(pixels, "Y"),
         name=element.get("Name", ""),
+        well=well,
     )
     most = max(samples, default=1)
     return OmeImage(image, _locations(pixels, image, most, own_uuid), most)

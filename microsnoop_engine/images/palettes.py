@@ -1,4 +1,4 @@
-"""Check that the numbers of a picture with a palette are labels, which the palette only shows in colors."""
+"""Find out what the numbers of a picture with a palette are: labels, intensities, or colors."""
 
 from __future__ import annotations
 
@@ -14,6 +14,36 @@ BLACK, WHITE = (0, 0, 0), (255, 255, 255)
 VOID, VOID_COLOR = 255, (224, 224, 192)
 """Number and color of the borders between objects in label images of PASCAL VOC."""
 _GRAY = "save the label image itself in gray, of 16 or 32 bit (ImageJ: Image > Lookup Tables > Grays first)"
+
+
+def shows_intensities(colors: NDArray[Any]) -> bool:
+    """Return True for a palette that gets brighter (or redder, ..) with the number, as a lookup table of ImageJ does.
+
+    Parameters
+    ----------
+    colors : array (n, 3)
+        Red, green and blue of the palette; black ones at its end are not used.
+
+    Examples
+    --------
+    >>> shows_intensities(np.array([[0, 0, 0], [0, 9, 0], [0, 20, 0]])), shows_intensities(np.array([[9] * 3, [0] * 3]))
+    (True, False)
+    """
+    used = colors[: np.flatnonzero(colors.any(1)).max(initial=0) + 1].astype(np.int64)
+    return bool((np.diff(used, axis=0) >= 0).all())
+
+
+def shows_inverted(colors: NDArray[Any]) -> bool:
+    """Return True for a palette of grays that get darker with the number.
+
+    Examples
+    --------
+    >>> shows_inverted(np.array([[9] * 3, [4] * 3, [0] * 3])), shows_inverted(np.array([[9, 0, 0], [4, 9, 0]]))
+    (True, False)
+    """
+    steps = np.diff(colors.astype(np.int64), axis=0)
+    gray = (colors == colors[:, :1]).all()
+    return bool(gray and (steps <= 0).all() and steps.any())
 
 
 def check_palette(numbers: NDArray[np.uint8], colors: NDArray[Any]) -> None:

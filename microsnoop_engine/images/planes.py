@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from ..errors import ImageError, MissingExtraError, StorageError, UnreachableErr
 from ..storage.paths import MISSING, as_path, is_remote
 from . import formats
 from .illumination import correct_illumination
-from .image_set import ImageSet, PlaneSource
+from .image_set import ImageSet, PlaneSource, Position
 from .npz_arrays import read_row
+from .projection import project
 from .unicode_names import in_other_capitals
 
 
@@ -93,9 +95,10 @@ def read_plane(
         If the store of the file does not answer or accepts no credentials.
     """
     path = as_path(source.path)
-    if source.level is None and not is_remote(path) and not path.is_file():
-        other = in_other_capitals(path)
-        raise ImageError(f"{MISSING}, but '{other}': capitals count" if other else MISSING, path, name)
+    for file in map(as_path, source.depths or (source.path,)):
+        if source.level is None and not is_remote(file) and not file.is_file():
+            other = in_other_capitals(file)
+            raise ImageError(f"{MISSING}, but '{other}': capitals count" if other else MISSING, file, name)
     try:
         array = _read(source, path, name, intensities, labels)
     except ImageError as error:
@@ -130,7 +133,23 @@ def _read(source: PlaneSource, path: Path, name: str, intensities: bool, labels:
         return read_zarr_plane(source, name, labels)
     if source.row is not None:
         return read_row(path, source.array, source.row)
+    if source.depths and source.position is not None:
+        return project(_depths(source, source.position, intensities), str(source.position.plane), labels)
     return formats.read_plane(path, source.index, source.position, intensities, labels)
+
+
+def _depths(source: PlaneSource, position: Position, intensities: bool) -> Iterator[NDArray[Any]]:
+    """Read a stack in depth of which each plane is a file."""
+    first: NDArray[Any] | None = None
+    for path in map(as_path, source.depths):
+        try:
+            plane = formats.read_plane(path, source.index, replace(position, plane=None), intensities)
+        except ImageError as error:
+            raise ImageError(str(error), error.path or path) from None
+        first = plane if first is None else first
+        if plane.shape != first.shape:
+            raise ImageError(f"is {plane_size(plane)}, but the first plane in depth is {plane_size(first)}", path)
+        yield plane
 
 
 def plane_size(plane: NDArray[Any]) -> str:

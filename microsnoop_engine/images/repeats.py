@@ -105,7 +105,7 @@ def _same_pixels(*planes: tuple[str, ImageSet]) -> bool:
 def _place(plane: tuple[str, ImageSet]) -> str:
     channel, image_set = plane
     path = image_set.channels[channel].path
-    return f"{channel} of image set {image_set.number} ('{path.parent.name}/{path.name}')"
+    return f"{channel} of image set {image_set.number} ('{'/'.join(path.parts[-2:])}')"
 
 
 def _uses(uses: Sequence[tuple[str, ImageSet]]) -> str:

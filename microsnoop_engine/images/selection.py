@@ -135,7 +135,8 @@ def image_sets_of_file(
     image_sets : list of ImageSet
         All with number 1. Channels as the file's header names them; one channel, ``Image``, if a plane has no name or
         the file cannot be read, which is reported when its pixels are. Metadata ``Series`` and, if it has a name,
-        ``SeriesName`` of a file that holds several images; ``Plane`` and ``Time`` where all are taken.
+        ``SeriesName`` of a file that holds several images; ``Well`` if the file says it; ``Plane`` and ``Time`` where
+        all are taken.
     set_identity : str
         The same for all files that hold the images together; empty if this file holds them alone.
 
@@ -160,6 +161,7 @@ def image_sets_of_file(
     image_sets = []
     for series, image in enumerate(images):
         names: Metadata = {"Series": series, **({"SeriesName": image.name} if image.name else {})} if several else {}
+        names = {**names, **({"Well": image.well} if image.well else {})}
         home = path.with_name(homes[series]) if homes and homes[series] else path
         # a file that was renamed is found by its UUID
         home = home if path_kind(home) == "file" else path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ImageError
+from ..errors import ImageError, InputError
 from ..storage.paths import open_header, open_whole
-from .file_image import FileImage, ImageFile, PlaneNumber, distinct_names
+from .file_image import COLORS, FileImage, ImageFile, PlaneNumber, distinct_names
+from .ndtiff_index import INDEX, names_in_index
 from .ome_tiff import OmeTiff
-from .tiff_pages import as_shown, check_chain, check_complete, color_names, is_left_out
+from .palettes import check_palette
+from .tiff_pages import (
+    as_shown,
+    check_chain,
+    check_complete,
+    color_names,
+    has_palette_of_colors,
+    is_left_out,
+    palette_of,
+)
 from .tiff_pixel_size import tiff_pixel_size
 from .transparency import without_alpha
 
@@ -35,6 +45,8 @@ SUFFIXES: tuple[str, ...] = (
 )
 _POSITIONS = "RM"
 _UNKNOWN = "IQ"
+_LOWEST = -32768
+"""Number of 16 bits."""
 _THUMBNAILS = ("thumbnail", "label", "macro", "map", "overview")
 """Names of the pictures that slide scanners add."""
 
@@ -87,8 +99,15 @@ class PagedTiff(ImageFile):
         self._path, self._tiff = path, tiff
         self._series = [each for series in _full_series(tiff) for each in self._images_of(series)]
         self.images = [each.image for each in self._series]
+        # ImageJ saves signed numbers of 16 bits so
+        calibration = tiff.imagej_metadata or {}
+        self._signed = [calibration.get(name) for name in ("cf", "c0", "c1")] == [
+            0,
+            _LOWEST,
+            1,
+        ] and tiff.pages.first.dtype == np.uint16
         if tiff.is_ndtiff:
-            self.set_identity = str(path.parent / "NDTiff.index")
+            self.set_identity = str(path.parent / INDEX)
 
     def close(self) -> None:
         """See `file_image.ImageFile`."""
@@ -108,14 +127,29 @@ class PagedTiff(ImageFile):
         for axis in [axis for axis in inner if axis not in "YXS"]:
             array = np.take(array, at[axis], inner.index(axis))
             inner = inner.replace(axis, "")
+        if self._signed:
+            array = (array ^ np.uint16(-_LOWEST)).view(np.int16)
         plane: NDArray[Any] = as_shown(array, inner, page, intensities)
         colors = each.image.colors
-        if "S" in inner and colors:
+        palette = palette_of(page) if each.image.palette else None
+        if palette is not None:
+            plane = self._by_palette(plane, palette, intensities)
+        elif "S" in inner and colors:
             plane = without_alpha(plane, len(colors), self._path)
         elif "S" in inner:
             samples = without_alpha(plane, len(color_names(page, self._path)) or 1, self._path)
             plane = samples[0 if "C" in each.leading else number.channel]
         return plane
+
+    def _by_palette(self, numbers: NDArray[Any], palette: NDArray[np.uint8], intensities: bool) -> NDArray[Any]:
+        """Return the colors (3, h, w) of a picture of few colors, or its numbers if they may be labels."""
+        if intensities:
+            return np.moveaxis(palette[numbers], -1, 0)
+        try:
+            check_palette(numbers, palette)
+        except InputError as error:
+            raise ImageError(str(error), self._path) from None
+        return numbers
 
     def _page(self, series: Any, index: int) -> tuple[Any, NDArray[Any]]:
         """Return the keyframe and the array of a page of a series, whose pages may lie in one piece."""
@@ -166,10 +200,13 @@ class PagedTiff(ImageFile):
         channels = self._channels(found.get("C", 1))
         if colors and colors[0] != "Red" and "S" in inner and "C" not in found:
             channels, colors = colors, ()
+        few_colors = has_palette_of_colors(keyframe)
+        if few_colors:
+            colors = COLORS
         width, height = tiff_pixel_size(self._tiff, keyframe)
         image = FileImage(
             channels,
-            colors if "S" in inner else (),
+            colors if "S" in inner or few_colors else (),
             found.get("Z", math.prod(found[axis] for axis in unknown)),
             found.get("T", 1),
             not unknown,
@@ -178,11 +215,15 @@ class PagedTiff(ImageFile):
             width,
             height,
             series.name if len(self._tiff.series) > 1 else "",
+            palette=few_colors,
         )
         positions = [axis for axis in leading if axis in _POSITIONS]
+        every = list(product(*(range(found[axis]) for axis in positions)))
+        names = names_in_index(self._path.parent, "position") if self._tiff.is_ndtiff and positions else []
+        images = [replace(image, name=name) for name in names] if len(names) == len(every) else [image] * len(every)
         return [
-            _Series(image, series, leading, lengths, dict(zip(positions, numbers, strict=True)), inner)
-            for numbers in product(*(range(found[axis]) for axis in positions))
+            _Series(each, series, leading, lengths, dict(zip(positions, numbers, strict=True)), inner)
+            for each, numbers in zip(images, every, strict=True)
         ]
 
     def _channels(self, count: int) -> tuple[str, ...]:
@@ -194,6 +235,8 @@ class PagedTiff(ImageFile):
             first = names[:count]
             if len(set(first)) == count and names == first * (len(names) // count):
                 names = first
+        elif self._tiff.is_ndtiff:
+            names = names_in_index(self._path.parent, "channel")
         elif self._tiff.is_lsm:
             colors = (self._tiff.lsm_metadata or {}).get("ChannelColors", {})
             names = [str(name) for name in colors.get("ColorNames", [])]

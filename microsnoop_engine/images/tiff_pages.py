@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from ..errors import ImageError
 from .file_image import COLORS
 from .orientation import ORIENTATION, upright
+from .palettes import shows_intensities, shows_inverted
 
-_WHITE_IS_ZERO, _RGB, _MASK, _CMYK, _YCBCR, _LAB = 0, 2, 4, 5, 6, 8
+_WHITE_IS_ZERO, _RGB, _PALETTE, _MASK, _CMYK, _YCBCR, _LAB = 0, 2, 3, 4, 5, 6, 8
 _COLORED = (_RGB, _YCBCR)
 _SEPARATE = 2
 """Planar configuration: samples one after the other."""
@@ -59,6 +60,18 @@ def _is_alpha(page: Any) -> list[bool]:
     """Return for each extra sample whether it is said to be alpha."""
     extra = page.extrasamples
     return [int(kind) in _ALPHA for kind in (extra if isinstance(extra, tuple | list) else (extra,))]
+
+
+def palette_of(page: Any) -> NDArray[np.uint8] | None:
+    """Return the palette of a page, as 8 bits (n, 3); None if it has none."""
+    colors = page.colormap if page.photometric == _PALETTE and page.samplesperpixel == 1 else None
+    return None if colors is None else np.asarray(colors >> 8, np.uint8).T
+
+
+def has_palette_of_colors(page: Any) -> bool:
+    """Return True for a picture of few colors; other palettes, such as lookup tables of ImageJ, show intensities."""
+    colors = palette_of(page)
+    return colors is not None and not (page.parent.is_imagej or shows_intensities(colors) or shows_inverted(colors))
 
 
 def is_left_out(page: Any) -> bool:
@@ -111,12 +124,14 @@ def as_shown(array: NDArray[Any], axes: str, page: Any, intensities: bool) -> ND
     Returns
     -------
     array (h, w) or (samples, h, w)
-        With all samples, also alpha.
+        With all samples, also alpha; the numbers of a palette.
     """
     array = np.moveaxis(array, [axes.index("Y"), axes.index("X")], [-2, -1])
     tag = page.tags.get(ORIENTATION)
     array = upright(array, int(tag.value) if tag is not None else 1)
-    if page.photometric == _WHITE_IS_ZERO and intensities:
+    colors = palette_of(page)
+    inverted = page.photometric == _WHITE_IS_ZERO or (colors is not None and shows_inverted(colors))
+    if inverted and intensities:
         array = _inverted(array, page.bitspersample)
     return array
 

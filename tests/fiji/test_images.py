@@ -9,6 +9,9 @@ from imagej_host import feature_names, results, save_hyperstack
 from cellprofiler_plugins._microsnoop_client import close_engines
 from fiji_bridge import measure
 from fiji_bridge.imagej import ImageJError
+from microsnoop_engine.images.image_set import PlaneSource
+from microsnoop_engine.images.labels import read_labels
+from microsnoop_engine.images.planes import read_plane
 from microsnoop_engine.model.checkpoints import Card, save_weights
 from microsnoop_engine.model.registry import make_network
 from microsnoop_engine.modes import measure as measuring
@@ -47,6 +50,21 @@ def through_plugin(java, ij, imp, folder, options):
 
 def expected(embedder, image, mode="image"):
     return measuring.measure(embedder, image, settings=CropSettings(mode=mode)).features
+
+
+def test_files_of_imagej(java, ij, tmp_path):
+    """Numbers that ImageJ saves in other ones than it shows: signed labels, and an inverted lookup table of 8 bits."""
+    labels = np.zeros((90, 70), np.int16)
+    labels[10:30, 10:30], labels[40:60, 20:50] = 1, 2
+    for name, array in (("labels", labels), ("image", IMAGES["8-bit"])):
+        tifffile.imwrite(tmp_path / f"{name}.tif", array)
+        imp = ij.openImage(str(tmp_path / f"{name}.tif"))
+        if name == "image":
+            imp.getProcessor().invertLut()
+            imp = java.jimport("ij.ImagePlus")("", imp.getProcessor())
+        ij.saveAsTiff(imp, str(tmp_path / f"{name}.tif"))
+    assert np.array_equal(read_labels(PlaneSource(tmp_path / "labels.tif"), "Cells", labels.shape), labels)
+    assert np.array_equal(read_plane(PlaneSource(tmp_path / "image.tif"), "DNA"), 255 - IMAGES["8-bit"])
 
 
 @pytest.mark.parametrize("kind", IMAGES)

@@ -273,6 +273,41 @@ def test_pixel_size_of_a_tiff(tmp_path, kind):
     assert pixel_sizes(find_image_sets(tmp_path)) == [pytest.approx(size, rel=1e-4) if size else None]
 
 
+RAMP = np.arange(256)
+COLORFUL = RNG.integers(0, 256, (3, 256))
+
+
+@pytest.mark.parametrize(
+    ("colors", "expected"),
+    [
+        ([RAMP, RAMP, RAMP], GRAY),
+        # a lookup table shows intensities in green, and unused numbers at its end as black
+        ([0 * RAMP, np.where(RAMP < 255, RAMP, 0), 0 * RAMP], GRAY),
+        ([255 - RAMP] * 3, 255 - GRAY),
+    ],
+)
+def test_tiff_with_a_palette_of_intensities(tmp_path, colors, expected):
+    tifffile.imwrite(tmp_path / "a.tif", GRAY, photometric="palette", colormap=np.array(colors, np.uint16) * 257)
+    (image_set,) = find_image_sets(tmp_path)
+    assert np.array_equal(read_channels(image_set, ["Image"])[0], expected)
+    assert np.array_equal(read_plane(PlaneSource(tmp_path / "a.tif"), "Nuclei", intensities=False), GRAY)
+
+
+def test_tiff_with_a_palette_of_colors(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", GRAY, photometric="palette", colormap=(COLORFUL * 257).astype(np.uint16))
+    (image_set,) = find_image_sets(tmp_path)
+    assert np.array_equal(read_channels(image_set, ["Red", "Green", "Blue"]), COLORFUL[:, GRAY])
+    # Pillow agrees
+    assert np.array_equal(
+        np.moveaxis(np.asarray(Image.open(tmp_path / "a.tif").convert("RGB")), -1, 0), COLORFUL[:, GRAY]
+    )
+    with pytest.raises(ImageError, match="is a picture with a palette, and its number 0 is the color"):
+        read_labels(PlaneSource(tmp_path / "a.tif"), "Nuclei", GRAY.shape)
+    shown = np.where(RAMP > 0, COLORFUL, 0).astype(np.uint16) * 257
+    tifffile.imwrite(tmp_path / "b.tif", LABELS.astype(np.uint8), photometric="palette", colormap=shown)
+    assert np.array_equal(read_labels(PlaneSource(tmp_path / "b.tif"), "Nuclei", LABELS.shape), LABELS)
+
+
 RECTANGLES = {
     "OME-TIFF": {"metadata": {"axes": "YX", "PhysicalSizeX": 0.325, "PhysicalSizeY": 0.65}},
     "OME-TIFF, other units": {

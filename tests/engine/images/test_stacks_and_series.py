@@ -232,6 +232,23 @@ def test_names_of_channels_in_a_stack_of_imagej(tmp_path):
     assert list(image_set.channels) == ["C1", "C2"]
 
 
+def test_wells_in_ome_xml(tmp_path):
+    path = tmp_path / "plate.ome.tif"
+    with tifffile.TiffWriter(path) as tiff:
+        for page in PAGES:
+            tiff.write(page, metadata={"axes": "YX"})
+    samples = [f'<WellSample ID="WellSample:{n}" Index="{n}"><ImageRef ID="Image:{n}"/></WellSample>' for n in range(3)]
+    plate = (
+        f'<Plate ID="Plate:0"><Well ID="Well:0" Row="1" Column="2">{samples[0]}{samples[2]}</Well>'
+        f'<Well ID="Well:1" Row="7" Column="11">{samples[1]}</Well></Plate>'
+    )
+    tifffile.tiffcomment(path, tifffile.tiffcomment(path).replace("<Image ", f"{plate}<Image ", 1).encode())
+    sets = find_image_sets(path)
+    assert [(s.metadata["Series"], s.metadata["Well"]) for s in sets] == [(0, "B03"), (1, "H12"), (2, "B03")]
+    tifffile.imwrite(tmp_path / "other.tif", PAGES[0])
+    assert [s.metadata.get("Well") for s in find_image_sets(tmp_path)] == [None, "B03", "H12", "B03"]
+
+
 def test_series_column(tmp_path):
     with tifffile.TiffWriter(tmp_path / "a.ome.tif") as tiff:
         for page in PAGES:
@@ -385,16 +402,26 @@ def test_a_renamed_single_file(tmp_path):
     assert np.array_equal(pixels(image_set), STACK[0, 0])
 
 
-def test_positions_of_micro_manager(tmp_path):
+@pytest.mark.parametrize("positions", [[0, 1, 2], ["A1-Site_0", "A1-Site_1", "B2-Site_0"]])
+def test_positions_of_micro_manager(tmp_path, caplog, positions):
     ndstorage = pytest.importorskip("ndstorage")
     data = ndstorage.NDTiffDataset(str(tmp_path), name="acq", writable=True, summary_metadata={})
-    for position in range(3):
-        for channel in range(2):
-            data.put_image({"position": position, "channel": CHANNELS[channel]}, STACK[0, position, channel], {})
+    # not in the order of the alphabet; some programs list the axes in any order
+    places = [{"position": position, "channel": channel} for position in positions for channel in ("GFP", "DAPI")]
+    for number, place in enumerate(places):
+        order = reversed(place) if number % 2 else place
+        data.put_image({axis: place[axis] for axis in order}, STACK[0, number // 2, number % 2], {})
     data.finish()
     data.close()
     (folder,) = tmp_path.glob("acq_*")
     sets = find_image_sets(folder)
     assert [s.metadata["Series"] for s in sets] == [0, 1, 2]
+    assert [s.metadata.get("SeriesName", n) for n, s in enumerate(sets)] == positions
     for position, image_set in enumerate(sets):
+        assert list(image_set.channels) == ["GFP", "DAPI"]
         assert np.array_equal(pixels(image_set), STACK[0, position, :2])
+    assert caplog.text == ""
+    # a file that was taken out of its folder has pages alone
+    shutil.copy(folder / "acq_NDTiffStack.tif", tmp_path / "alone.tif")
+    (image_set,) = find_image_sets(tmp_path / "alone.tif", selection=PlaneSelection(pages="channels"))
+    assert np.array_equal(pixels(image_set), STACK[0, :3, :2].reshape(6, 20, 30))

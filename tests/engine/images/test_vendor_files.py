@@ -107,6 +107,19 @@ def test_czi_scenes_and_depths(czi, first):
         pixels(find_image_sets(path)[0])
 
 
+@pytest.mark.parametrize(
+    "place", [{"Shape": {"@Name": "D6", "ColumnIndex": "6", "RowIndex": "4"}}, {"ArrayName": "D6"}]
+)
+def test_czi_wells_of_scenes(czi, monkeypatch, place):
+    # as ZEN writes them; the library writes no scenes into the metadata
+    scenes = [{"@Index": "0", "@Name": "P1", **place}, {"@Index": "1", "@Name": "TR2"}]
+    found = {"Information": {"Image": {"Dimensions": {"S": {"Scenes": {"Scene": scenes}}}}}}
+    library = __import__("pylibCZIrw.czi").czi
+    monkeypatch.setattr(library.CziReader, "metadata", {"ImageDocument": {"Metadata": found}})
+    sets = find_image_sets(czi({(scene, 0, 0): STACK[scene, 0, 0] for scene in range(2)}))
+    assert [(s.metadata["SeriesName"], s.metadata.get("Well")) for s in sets] == [("P1", "D06"), ("TR2", None)]
+
+
 def test_czi_plane_that_was_not_acquired(czi):
     sets = find_image_sets(
         czi({(None, 0, 0): STACK[0, 0, 0], (None, 0, 1): STACK[0, 0, 1], (None, 1, 0): STACK[0, 1, 0]}),
