@@ -259,7 +259,8 @@ def draw_map(axes, panel, channels, sizes):
     """Draw the first two principal components of the embeddings; the objects whose crops are shown in their colors."""
     points, shown = numpy.asarray(panel["points"]), numpy.asarray(panel["shown_points"])
     if not numpy.isfinite(points).any():
-        say(axes, "A map needs three objects or more.", sizes[1])
+        few = "A map needs three objects or more."
+        say(axes, few if panel["count"] < 3 else "No map: too few objects\nwere measured in all channels.", sizes[1])
         return
     axes.scatter(points[:, 0], points[:, 1], s=12, color="0.65", linewidths=0)
     axes.scatter(shown[:, 0], shown[:, 1], s=36, color=COLORS[: len(shown)], edgecolors="black", linewidths=0.6)

@@ -30,7 +30,10 @@ def read_channels(image_set, names):
     for name in names:
         image = image_set.get_image(name)
         if image.volumetric:
-            raise ValueError(f'The image "{name}" is 3-D; microsnoop measures 2-D images.')
+            raise ValueError(
+                f'The image "{name}" is 3-D; microsnoop measures 2-D images. '
+                'Set "Process as 3D?" in NamesAndTypes to No, or project the stacks before.'
+            )
         if image.multichannel:
             try:
                 image = image_set.get_image(name, must_be_grayscale=True)
@@ -69,7 +72,9 @@ def read_labels(objects, name, channels, image):
     Returns
     -------
     numpy.ndarray
-        Shape (h, w), or (p, h, w) where objects overlap; int32.
+        Shape (p, h, w), int32; more than one plane where objects overlap. The engine takes a single array (h, w) for a
+        label image of unknown origin: it refuses numbers that may be no objects, and drops pieces of them. What an
+        object is, is CellProfiler's to say.
 
     Raises
     ------
@@ -82,7 +87,7 @@ def read_labels(objects, name, channels, image):
             f'The objects "{name}" ({_size(planes)}) and the image "{image}" ({_size(channels)}) differ in size. '
             "Measure objects in the images they were found in, or resize the objects."
         )
-    return planes[0] if len(planes) == 1 else planes
+    return planes
 
 
 def typical_sizes(objects):

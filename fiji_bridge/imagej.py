@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
 
 from microsnoop_engine.errors import MissingExtraError
 
+_FILE = re.compile(r"\.(tiff?|png|jpe?g|gif|bmp)$", re.IGNORECASE)
 _BITS = {8: np.uint8, 16: np.uint16, 32: np.float32}
 
 
@@ -76,16 +78,37 @@ def channel_names(imp: Any) -> list[str]:
     if count == 1:
         return ["Image"]
     indices = [int(imp.getStackIndex(c + 1, 1, 1)) for c in range(count)]
-    names = [_channel_name(imp.getStack().getSliceLabel(index), index) for index in indices]
-    return names if all(names) and len(set(names)) == count else [f"C{c + 1}" for c in range(count)]
+    lines = [str(imp.getStack().getSliceLabel(index) or "").split("\n")[0].strip() for index in indices]
+    names = [_channel_name(line) for line in lines]
+    if all(map(_FILE.search, lines)):
+        names = tell_apart(names)
+    # images of ImageJ2 have the places of their slices for labels
+    is_name = all(name and name != str(index) for name, index in zip(names, indices, strict=True))
+    return names if is_name and len(set(names)) == count else [f"C{c + 1}" for c in range(count)]
 
 
-def _channel_name(label: Any, index: int) -> str:
-    """Clean the label of a slice; empty where it is no name but the slice's place in the stack."""
-    name = str(label or "").split("\n")[0].strip()
-    name = re.sub(r"^(?:[czt]:\d+/\d+ ?)+(?:- )?", "", name)
-    name = re.sub(r"\.(tiff?|png|jpe?g|gif|bmp)$", "", name, flags=re.IGNORECASE)
-    return "" if name == str(index) else re.sub(r'[\s,;"\[\]]+', "_", name.strip())
+def _channel_name(label: str) -> str:
+    """Clean the label of a slice."""
+    name = re.sub(r"^(?:[czt]:\d+/\d+ ?)+(?:- )?", "", label)
+    return re.sub(r'[\s,;"\[\]]+', "_", _FILE.sub("", name).strip())
+
+
+def tell_apart(names: list[str]) -> list[str]:
+    """Leave of the names of the files of one field what they do not share; signs part their words.
+
+    Examples
+    --------
+    >>> tell_apart(["A01_s1_DNA", "A01_s1_ER"]), tell_apart(["DNA-A01", "RNA-A01"])
+    (['DNA', 'ER'], ['DNA', 'RNA'])
+    """
+    start, end = _shared(names), _shared([name[::-1] for name in names])
+    return [name[start : max(start, len(name) - end)] for name in names]
+
+
+def _shared(names: list[str]) -> int:
+    """Count the letters of the whole words that all names begin with."""
+    same = sum(1 for _ in takewhile(lambda letters: len(set(letters)) == 1, zip(*names, strict=False)))
+    return len(re.sub(r"[^\W_]+$", "", names[0][:same]))
 
 
 def stack_size(imp: Any) -> tuple[int, int]:

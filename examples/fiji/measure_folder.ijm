@@ -4,9 +4,11 @@
 // Without anybody there: ... -batch measure_folder.ijm "IMAGES,RESULTS,DNA" (images, results, channel of the nuclei).
 //
 // Images are TIFF files with several channels, or one file per channel, named alike but for the channel at the end
-// (A01_s1_DNA.tif, A01_s1_ER.tif). In the results folder, cells.csv has a row per nucleus with 256 numbers per channel;
-// labels/ has the nuclei as label images, rois/ as ROI files to look at in ImageJ. An image that cannot be measured is
-// named with the reason, and the next one follows.
+// (A01_s1_DNA.tif, A01_s1_ER.tif; or DNA.tif, ER.tif in a folder for each field). In the results folder, cells.csv has a row
+// per nucleus with 256 numbers per channel; labels/ has the nuclei as label images, rois/ as ROI files to look at in ImageJ.
+// An image that cannot be measured (a stack, a file that is cut off, ...) is named with the reason, and the next one follows.
+//
+// In this language, both sides of && and || are always evaluated, and return takes no comparison.
 
 smallest = 40; // nuclei have at least so many pixels
 blur = 2;      // smooths noise before the threshold, in pixels
@@ -25,6 +27,7 @@ if (getArgument() != "") {
 }
 if (!endsWith(images, "/")) images = images + "/";
 if (!endsWith(results, "/")) results = results + "/";
+if (images == results) exit("The folder for the results is that of the images: choose another one.");
 File.makeDirectory(results);
 File.makeDirectory(results + "labels");
 File.makeDirectory(results + "rois");
@@ -57,9 +60,13 @@ function foldersOf(argument) {
     return newArray(images, substring(results, 0, comma), substring(results, comma + 1));
 }
 
-// Measures the images of a folder and of the folders in it.
+// Measures the images of a folder and of the folders in it, but for results of this macro.
 function walk(folder) {
     names = getFileList(images + folder);
+    if (holdsResults(names)) {
+        print("Skipped: " + folder + " (results of this macro)");
+        return;
+    }
     for (i = 0; i < names.length; i++) {
         if (endsWith(names[i], "/")) {
             walk(folder + names[i]);
@@ -76,40 +83,80 @@ function walk(folder) {
     }
 }
 
+// Does a folder hold results: labels and ROIs, and no images?
+function holdsResults(names) {
+    found = 0;
+    for (i = 0; i < names.length; i++) {
+        if (isImage(names[i]))
+            return false;
+        if (names[i] == "labels/" || names[i] == "rois/")
+            found++;
+    }
+    if (found == 2)
+        return true;
+    return false;
+}
+
 function isImage(name) {
     lower = toLowerCase(name);
     return endsWith(lower, ".tif") || endsWith(lower, ".tiff");
 }
 
-// The ending of a file's name with its dot, and the name without it.
-function endingOf(name) {
-    return substring(name, lastIndexOf(name, "."));
-}
+// The name of a file without its ending.
 function stemOf(name) {
     return substring(name, 0, lastIndexOf(name, "."));
+}
+
+// Is this the file of the nuclei of a field? Its name ends in their channel, alone or after a sign such as _.
+function isOfNuclei(name) {
+    if (isImage(name) == false)
+        return false;
+    stem = stemOf(name);
+    if (stem == nuclei)
+        return true;
+    if (endsWith(stem, nuclei) == false)
+        return false;
+    before = lengthOf(stem) - lengthOf(nuclei);
+    return matches(substring(stem, before - 1, before), "[^A-Za-z0-9]");
+}
+
+// The name of the file of nuclei that belongs to a file: of those that are named alike up to the channel, the one that has
+// most in common with it (A01_s2_DNA.tif, not A01_DNA.tif, for A01_s2_ER.tif); "" if there is none.
+function fileOfNuclei(name, names) {
+    found = "";
+    for (k = 0; k < names.length; k++)
+        if (isOfNuclei(names[k]))
+            if (startsWith(name, fieldOf(names[k])) && lengthOf(names[k]) > lengthOf(found))
+                found = names[k];
+    return found;
+}
+
+// What a file of nuclei has in common with the other channels of its field.
+function fieldOf(name) {
+    return substring(name, 0, lengthOf(stemOf(name)) - lengthOf(nuclei));
 }
 
 // The files of the channels of a field, if this is the file of its nuclei, else none.
 function channelFiles(name, names) {
     found = newArray(0);
-    if (endsWith(stemOf(name), "_" + nuclei)) {
-        field = substring(name, 0, lengthOf(stemOf(name)) - lengthOf(nuclei));
+    if (isOfNuclei(name))
         for (j = 0; j < names.length; j++)
-            if (startsWith(names[j], field) && endsWith(names[j], endingOf(name)))
-                found = Array.concat(found, names[j]);
-    }
+            if (startsWith(names[j], fieldOf(name)) && isImage(names[j])) {
+                owner = fileOfNuclei(names[j], names);
+                if (owner == name)
+                    found = Array.concat(found, names[j]);
+            }
     return found;
 }
 
 // Is this the file of a channel that is opened together with that of the nuclei?
 function isOtherChannel(name, names) {
-    for (j = 0; j < names.length; j++)
-        if (names[j] == nucleiFile(name) && names[j] != name)
-            return true;
-    return false;
-}
-function nucleiFile(name) {
-    return substring(name, 0, maxOf(lastIndexOf(stemOf(name), "_"), 0)) + "_" + nuclei + endingOf(name);
+    if (isOfNuclei(name))
+        return false;
+    owner = fileOfNuclei(name, names);
+    if (owner == "")
+        return false;
+    return true;
 }
 
 // Opens an image with all its channels and measures its nuclei; "" or what is wrong.
@@ -118,8 +165,8 @@ function measureFile(folder, name, names) {
     if (files.length == 0) {
         files = newArray(name);
         for (j = 0; j < names.length; j++)
-            if (isImage(names[j]) && endsWith(stemOf(names[j]), "_" + nuclei))
-                return "there is no " + nucleiFile(name) + " beside it";
+            if (isOfNuclei(names[j]))
+                return "there is no file of the channel " + nuclei + " that belongs to it";
     }
     for (j = 0; j < files.length; j++) {
         problem = call("microsnoop.ImageFile.open", images + folder + files[j]);
@@ -130,13 +177,19 @@ function measureFile(folder, name, names) {
         if (getWidth() != width || getHeight() != height || (files.length > 1 && nSlices > 1))
             return files[j] + " is not one plane of " + width + " x " + height + " pixels as " + files[0];
         if (files.length > 1)
-            rename(substring(stemOf(files[j]), lengthOf(stemOf(name)) - lengthOf(nuclei)));
+            rename(substring(stemOf(files[j]), lengthOf(fieldOf(name))));
     }
+    if (slices * frames > 1)
+        return "a stack of " + slices + " slices and " + frames + " frames: project it with Image > Stacks > Z Project, or save "
+            + "its planes. If they are channels, say so with Image > Properties, and save it";
     if (files.length > 1) {
         run("Images to Stack", "use");
         run("Properties...", "channels=" + files.length + " slices=1 frames=1");
     }
     title = replace(folder, "/", "_") + stemOf(name);
+    if (File.exists(results + "labels/" + title + ".tif"))
+        if (parseFloat(File.lastModified(results + "labels/" + title + ".tif")) >= started)
+            return "the results of another image are called " + title + " too: rename one of them";
     rename(title);
     problem = measureNuclei(title);
     return problem;

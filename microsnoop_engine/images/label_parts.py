@@ -15,7 +15,7 @@ LARGE = 0.1
 RIM = 0.25
 """Share of the pixels at the edges of objects from which values between objects make an image no label image."""
 MASK = "a black-and-white mask, in which no object has a number of its own"
-SPLIT = "use a label image, or number the unconnected objects (`label_mask` of profile)"
+SPLIT = "use a label image, or number the unconnected objects (`label_mask` of profile, Count Masks in ImageJ)"
 
 
 @dataclass(frozen=True)

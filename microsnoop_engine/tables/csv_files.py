@@ -6,7 +6,6 @@ import csv
 import io
 import logging
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,7 +42,8 @@ def open_csv(path: Path) -> TableSource:
 
     Identifiers are text exactly as written (see :mod:`.column_types`). Every other column has one type from the first
     row to the last. Rows without any value, as Excel leaves them, are left out. CellProfiler's files with two header
-    rows have the columns that its other exports have. Where semicolons or tabs separate columns, numbers may have
+    rows have the columns that its other exports have. Of columns with the same name and the same values, such as the
+    metadata that CellProfiler writes twice, there is one. Where semicolons or tabs separate columns, numbers may have
     decimal commas.
 
     Parameters
@@ -72,6 +72,7 @@ class _CsvFile:
 
     path: Path
     names: tuple[str, ...] = ()
+    _header: tuple[str, ...] = ()  # all names, each once: a copy of a column has one of its own
     _delimiter: str = ","
     _decimal: str = "."
     _header_rows: int = 1
@@ -88,18 +89,23 @@ class _CsvFile:
             names = _names(schema.names)
             if pair := self._two_headers(schema.names):
                 names, self._header_rows = pair, 2
+            names, copies = _copies_named(names)
             if names != schema.names:
-                self.names = tuple(names)
+                self._header = tuple(names)
                 with self._open() as first:
                     schema = first.schema
         except UnicodeError:
             raise InputError(f"'{self.path}' is not UTF-8 text: save it as CSV in UTF-8") from None
         if len(schema.names) == 1:
             self._refuse_separator(schema.names[0])
-        _check_header(self.path, schema)
-        self.names = tuple(schema.names)
+        if binary := [field.name for field in schema if pa.types.is_binary(field.type)]:
+            raise InputError(f"'{self.path}', column {binary[0]}: this is not UTF-8 text: save it as CSV in UTF-8")
+        self._header = tuple(schema.names)
+        self.names = tuple(name for name in self._header if name not in copies)
+        self._compare_copies(copies)
         for column in schema:
-            self._sort(column.name, column.type)
+            if column.name not in copies:
+                self._sort(column.name, column.type)
 
     def _find_separator(self) -> None:
         """Choose semicolons or tabs, and decimal commas, where the beginning of the file leaves no doubt."""
@@ -141,8 +147,8 @@ class _CsvFile:
             decimal_point=self._decimal,
         )
         options = pv.ReadOptions(block_size=BLOCK_BYTES, use_threads=False)  # with threads, errors do not name the row
-        if self.names:
-            options.column_names, options.skip_rows = list(self.names), self._header_rows
+        if self._header:
+            options.column_names, options.skip_rows = list(self._header), self._header_rows
         parse = pv.ParseOptions(delimiter=self._delimiter)
         try:
             return pv.open_csv(stream_for_arrow(self.path), options, parse, convert)
@@ -175,6 +181,16 @@ class _CsvFile:
         """Refuse a header without the separator of the file, but with another one."""
         if self._delimiter not in header and (separator := re.search("[;\t|]", header)):
             raise InputError(f"'{self.path}': its columns are separated by {separator[0]!r}: save it with commas")
+
+    def _compare_copies(self, copies: dict[str, str]) -> None:
+        """Refuse columns of one name with different values."""
+        names = [*copies, *dict.fromkeys(copies.values())]
+        for batch in self._batches(names) if copies else ():
+            for copy, name in copies.items():
+                if not batch.column(copy).equals(batch.column(name)):
+                    raise InputError(
+                        f"'{self.path}' has the column {name} more than once, with different values: rename one of them"
+                    )
 
     def _sort(self, name: str, kind: pa.DataType) -> None:
         """Decide the type of a column by its name and the first block, or leave it to :meth:`_decide`."""
@@ -286,10 +302,14 @@ def _names(names: list[str]) -> list[str]:
     return [name or _UNNAMED.format(number) for number, name in enumerate(names)]
 
 
-def _check_header(path: Path, schema: pa.Schema) -> None:
-    """Refuse repeated columns and other encodings."""
-    names = schema.names
-    if repeated := [name for name, count in Counter(names).items() if count > 1]:
-        raise InputError(f"'{path}' has the column {repeated[0]} more than once: rename it")
-    if binary := [field.name for field in schema if pa.types.is_binary(field.type)]:
-        raise InputError(f"'{path}', column {binary[0]}: this is not UTF-8 text: save it as CSV in UTF-8")
+def _copies_named(names: list[str]) -> tuple[list[str], dict[str, str]]:
+    """Give columns with the name of an earlier one a name of their own; also return those names with the former ones.
+
+    Examples
+    --------
+    >>> _copies_named(["Metadata_Well", "Metadata_Well"])
+    (['Metadata_Well', 'Metadata_Well (column 2)'], {'Metadata_Well (column 2)': 'Metadata_Well'})
+    """
+    first = {name: number for number, name in reversed(list(enumerate(names)))}
+    own = [name if first[name] == number else f"{name} (column {number + 1})" for number, name in enumerate(names)]
+    return own, {mine: name for mine, name in zip(own, names, strict=True) if mine != name}

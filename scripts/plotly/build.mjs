@@ -6,7 +6,7 @@ import { environmentPlugin } from "esbuild-plugin-environment";
 import { glsl } from "esbuild-plugin-glsl";
 import inlineCss from "esbuild-plugin-inline-css";
 
-const TRACES = ["scattergl", "heatmap"]; // scatter is part of every bundle
+const TRACES = ["bar", "heatmap", "scattergl"]; // scatter is part of every bundle
 const { version } = createRequire(import.meta.url)("plotly.js/package.json");
 const traces = TRACES.map((trace) => `require("plotly.js/lib/${trace}")`);
 

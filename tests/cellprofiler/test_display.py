@@ -39,6 +39,17 @@ def test_texts_can_be_read_in_a_window_of_the_default_size(panels, channels, sco
     assert ("12 NaN and 3 for other reasons: no contrast" in words) or names == ["Cells"]
 
 
+@pytest.mark.parametrize(("count", "words"), [(2, "A map needs three"), (5, "measured in all channels")])
+def test_the_window_says_why_there_is_no_map(count, words):
+    """Five objects of which one channel is blank are not fewer than three."""
+    shown = panel("Nuclei", ["DNA", "ER"], "", count)
+    shown["points"] = np.full_like(shown["points"], np.nan)
+    figure = FigureStandIn()
+    _microsnoop_display.draw(figure, [shown] * 3)
+    assert words in " ".join(text.replace("\n", " ") for text, _ in texts_of(figure.figure))
+    assert unreadable(figure.figure) == []
+
+
 def field():
     """A textured field."""
     return np.random.RandomState(0).rand(90, 90) * 0.2

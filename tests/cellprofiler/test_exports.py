@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from cellprofiler_examples import build
 from cellprofiler_host import run_engine_script
-from cellprofiler_runs import completed, headless, insert, read_csv, save
+from cellprofiler_runs import completed, headless, insert, match_by_metadata, read_csv, save
 
 KEPT = {"DMSO": ("0.0", 3), "SYN-11": ("1.0", 1), "SYN-12": ("1.0", 1), "SYN-31": ("1.0", 1), "SYN-32": ("1.0", 1)}
 CONTROLS = "Metadata_Role == 'negative'"
@@ -201,3 +201,30 @@ def test_objects_need_no_aggregation(exports, microsnoop, tmp_path):
     options = ["--objects", "Nuclei", "--out", tmp_path / "both.parquet"]
     said, _ = microsnoop("combine", exports, exports / "profiles.db", *options)
     assert f"\n{count} rows, " in said
+
+
+def test_images_of_the_input_modules_that_are_matched_by_metadata(engine_python, microsnoop, tmp_path):
+    """The columns by which NamesAndTypes matches images are in the tables of objects twice."""
+    script = (
+        "import sys; from microsnoop_engine.images.synthetic import write_screen; "
+        "write_screen(sys.argv[1], plates=1, shape=(180, 180), n_cells=5)"
+    )
+    run_engine_script(engine_python, script, tmp_path / "screen")
+    files = sorted((tmp_path / "screen").glob("images/*/A0[12]_s1_*.tif"))
+    assert len(files) == 6
+    (tmp_path / "files.txt").write_text("\n".join(map(str, files)))
+    pipeline = build(["DNA", "ER"], (12, 60))
+    for name in ("ExportToDatabase", "LoadData"):
+        pipeline.remove_module(next(module.module_num for module in pipeline.modules() if module.module_name == name))
+    match_by_metadata(pipeline, ["DNA", "ER"], r"^(?P<Well>[A-P][0-9]{2})_s(?P<Site>[0-9])_(?P<Channel>.*)\.tif$")
+    path = save(pipeline, tmp_path / "pipeline.cppipe")
+    arguments = ["--file-list", tmp_path / "files.txt"]
+    out = completed(headless(tmp_path / "run", path, tmp_path / "screen", arguments=arguments))
+    with (out / "Nuclei.csv").open(newline="") as file:
+        assert next(csv.reader(file)).count("Metadata_Well") == 2
+    said, _ = microsnoop("aggregate", out, "--features", "Nuclei_Microsnoop_.*", "--out", tmp_path / "wells.csv")
+    names, rows = read_csv(tmp_path / "wells.csv")
+    assert [row["Metadata_Well"] for row in rows] == ["A01", "A02"]
+    assert names.count("Metadata_Well") == 1
+    objects = sum(int(row["Metadata_Object_Count"]) for row in rows)
+    assert f"2 rows of {objects} objects, 512 features" in said

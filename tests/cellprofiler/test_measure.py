@@ -128,6 +128,22 @@ def test_overlapping_objects():
     np.testing.assert_allclose(together, apart, atol=1e-5)
 
 
+def test_pieces_of_an_object_are_one_object():
+    """A cytoplasm in two halves, alone in its field; merged objects far apart."""
+    image, whole = field(), np.zeros((90, 90), int)
+    whole[20:40, 10:80], whole[60:80, 5:25] = 1, 2
+    pieces = whole.copy()
+    pieces[20:40, 18:76] = 0
+    for objects in ([1], [1, 2]):
+        found, want = (
+            written(
+                run(make_module(), {"DNA": image}, {"Nuclei": np.where(np.isin(labels, objects), labels, 0)}), "Nuclei"
+            )
+            for labels in (pieces, whole)
+        )
+        np.testing.assert_allclose(found, want, atol=1e-5)
+
+
 def test_two_object_sets_and_the_image():
     module = make_module(("DNA",), ("Nuclei", "Cells"), "Both")
     workspace = run(module, {"DNA": field()}, {"Nuclei": squares([1, 2]), "Cells": squares([1, 2, 3])})
@@ -323,7 +339,7 @@ def test_what_cannot_be_measured_is_nan_and_logged(caplog):
     ("images", "labels", "message"),
     [
         ({"DNA": RANDOM.rand(90, 90, 3)}, squares([1]), 'image "DNA" is a color image.*ColorToGray'),
-        ({"DNA": Image(RANDOM.rand(4, 90, 90), dimensions=3)}, squares([1]), 'image "DNA" is 3-D'),
+        ({"DNA": Image(RANDOM.rand(4, 90, 90), dimensions=3)}, squares([1]), 'image "DNA" is 3-D.*"Process as 3D'),
         (
             {"DNA": RANDOM.rand(90, 90), "GFP": RANDOM.rand(80, 70)},
             squares([1]),

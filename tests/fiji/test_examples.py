@@ -171,7 +171,7 @@ def test_a_channel_that_does_not_belong(home, tmp_path):
     said = run_macro(home, images, tmp_path / "results")
     assert "Measured 1 images" in said
     assert "Failed: A02_DNA.tif (A02_ER.tif is not one plane of 200 x 200 pixels as A02_DNA.tif)" in said
-    assert "Failed: A03_ER.tif (there is no A03_DNA.tif beside it)" in said
+    assert "Failed: A03_ER.tif (there is no file of the channel DNA that belongs to it)" in said
 
 
 def test_a_file_per_channel_gives_the_same_rows(home, screen, tmp_path):
@@ -189,6 +189,73 @@ def test_a_file_per_channel_gives_the_same_rows(home, screen, tmp_path):
     for channel in CHANNELS:
         names = [f"Nuclei_Microsnoop_E{index:03d}_{channel}" for index in range(256)]
         np.testing.assert_allclose(cells[names], want[names], atol=1e-4)
+
+
+@pytest.fixture
+def planes():
+    """Two channels of two fields with nuclei."""
+    fields = [render_field("control", 0, np.random.default_rng(n), shape=(200, 200), n_cells=6)[0] for n in (3, 4)]
+    return [dict(zip(("DNA", "ER"), field, strict=False)) for field in fields]
+
+
+def write(path, array, **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tifffile.imwrite(path, array, **options)
+
+
+def test_folders_beside_images_and_files_without_an_ending(home, planes, tmp_path):
+    """The results may lie in the folder of images, also those of an earlier run."""
+    images = tmp_path / "images"
+    write(images / "A01.tif", planes[0]["DNA"])
+    write(images / "more" / "A02.tif", planes[1]["DNA"])
+    (images / "README").write_text("no ending")
+    for _ in range(2):
+        said = run_macro(home, images, images / "results")
+        assert "Skipped: results/ (results of this macro)" in said
+        assert "Measured 2 images" in said
+        assert "(0 without nuclei, 0 failed, 1 files skipped" in said
+        cells = pd.read_csv(images / "results" / "cells.csv")
+        assert cells["Metadata_Image"].unique().tolist() == ["A01", "more_A02"]
+
+
+def test_names_of_fields_that_begin_alike(home, planes, tmp_path):
+    """A channel goes with the nuclei that have most of its name; a folder may hold the channels of one field."""
+    images = tmp_path / "images"
+    for field, channels in (("A01", planes[0]), ("A01_s2", planes[1])):
+        write(images / f"{field}_DNA.tif", channels["DNA"])
+        write(images / f"{field}_ER_488.TIF", channels["ER"])
+    write(images / "A02" / "DNA.tif", planes[0]["DNA"])
+    write(images / "A02" / "ER_488.tif", planes[0]["ER"])
+    said = run_macro(home, images, tmp_path / "results")
+    assert "Measured 3 images" in said
+    assert "(0 without nuclei, 0 failed, 0 files skipped" in said
+    cells = pd.read_csv(tmp_path / "results" / "cells.csv")
+    assert [name for name in cells if "E000" in name] == [f"Nuclei_Microsnoop_E000_{c}" for c in ("DNA", "ER_488")]
+    features = {name: rows.filter(like="_Microsnoop_E") for name, rows in cells.groupby("Metadata_Image")}
+    assert list(features) == ["A01_DNA", "A01_s2_DNA", "A02_DNA"]
+    np.testing.assert_allclose(features["A01_DNA"], features["A02_DNA"], atol=1e-5)
+    assert np.isfinite(features["A01_s2_DNA"]).all(axis=None)
+
+
+def test_stacks_and_results_of_one_name_are_refused(home, planes, tmp_path):
+    images = tmp_path / "images"
+    axes_of = {"depths": "ZYX", "times": "TYX", "both": "ZCYX"}
+    images.mkdir()
+    for name, axes in axes_of.items():
+        plane = np.stack(list(planes[0].values())) if "C" in axes else planes[0]["DNA"]
+        save_hyperstack(images / f"{name}.tif", np.stack([plane] * 3), axes)
+    write(images / "P1" / "A01.tif", planes[0]["DNA"])
+    write(images / "P1_A01.tif", planes[1]["DNA"])
+    said = run_macro(home, images, tmp_path / "results")
+    assert "Measured 1 images" in said
+    assert "(0 without nuclei, 4 failed" in said
+    for name, size in (
+        ("depths", "3 slices and 1 frames"),
+        ("times", "1 slices and 3 frames"),
+        ("both", "3 slices and 1"),
+    ):
+        assert f"Failed: {name}.tif (a stack of {size}" in said
+    assert "Failed: P1_A01.tif (the results of another image are called P1_A01 too" in said
 
 
 def test_real_fields(home, tmp_path):

@@ -62,6 +62,25 @@ def insert(pipeline, position, name, **settings):
     pipeline.add_module(module)
 
 
+def match_by_metadata(pipeline, channels, expression):
+    """Let the input modules read a pipeline's images: files whose names end in a channel, matched by well and site."""
+    for position, name in enumerate(("Images", "Metadata", "NamesAndTypes", "Groups"), start=1):
+        insert(pipeline, position, name)
+    metadata, names = pipeline.modules()[1:3]
+    metadata.wants_metadata.value = True
+    metadata.extraction_methods[0].file_regexp.value = expression
+    names.assignment_method.value = "Images matching rules"
+    for number, channel in enumerate(channels):
+        if number:
+            names.add_assignment()
+        assignment = names.assignments[number]
+        assignment.rule_filter.value = f'and (file does contain "_{channel}")'
+        assignment.image_name.value = channel
+        assignment.load_as_choice.value = "Grayscale image"
+    names.matching_choice.value = "Metadata"
+    names.join.value = repr([dict.fromkeys(channels, key) for key in ("Well", "Site")])
+
+
 def save(pipeline, path):
     """Write a pipeline file."""
     with path.open("w") as file:

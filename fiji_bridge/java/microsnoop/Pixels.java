@@ -14,6 +14,7 @@ import java.util.List;
 final class Pixels {
     private static final String[] COLORS = {"Red", "Green", "Blue"};
     private static final int MOST = 16;
+    private static final String FILE = "\\.(tiff?|png|jpe?g|gif|bmp)$";
 
     final ImagePlus imp;
     /** Numbers of the channels, from 0. */
@@ -82,22 +83,58 @@ final class Pixels {
         }
         String[] names = new String[count];
         String[] numbered = new String[count];
+        boolean files = true;
         for (int c = 0; c < count; c++) {
-            int index = imp.getStackIndex(c + 1, 1, 1);
-            String label = imp.getStack().getSliceLabel(index);
-            names[c] = label == null ? "" : clean(label.split("\n")[0]);
-            // images of ImageJ2 have the places of their slices for labels
-            names[c] = names[c].equals(Integer.toString(index)) ? "" : names[c];
+            String label = imp.getStack().getSliceLabel(imp.getStackIndex(c + 1, 1, 1));
+            String line = label == null ? "" : label.split("\n")[0].trim();
+            files &= line.matches("(?i).*" + FILE);
+            names[c] = clean(line);
             numbered[c] = "C" + (c + 1);
+        }
+        if (files) {
+            tellApart(names);
+        }
+        for (int c = 0; c < count; c++) {
+            // images of ImageJ2 have the places of their slices for labels
+            names[c] = names[c].equals(Integer.toString(imp.getStackIndex(c + 1, 1, 1))) ? "" : names[c];
         }
         boolean distinct = new HashSet<>(Arrays.asList(names)).size() == count && !Arrays.asList(names).contains("");
         return distinct ? names : numbered;
     }
 
+    /** Leaves of the names of the files of one field what they do not share: of A01_s1_DNA and A01_s1_ER, DNA and ER. */
+    private static void tellApart(String[] names) {
+        int start = names[0].length();
+        int end = start;
+        for (String name : names) {
+            int shortest = Math.min(name.length(), names[0].length());
+            int same = 0;
+            while (same < shortest && name.charAt(same) == names[0].charAt(same)) {
+                same++;
+            }
+            start = Math.min(start, same);
+            int last = 0;
+            while (last < shortest && name.charAt(name.length() - 1 - last) == names[0].charAt(names[0].length() - 1 - last)) {
+                last++;
+            }
+            end = Math.min(end, last);
+        }
+        // whole words, parted by signs
+        while (start > 0 && Character.isLetterOrDigit(names[0].charAt(start - 1))) {
+            start--;
+        }
+        while (end > 0 && Character.isLetterOrDigit(names[0].charAt(names[0].length() - end))) {
+            end--;
+        }
+        for (int i = 0; i < names.length; i++) {
+            names[i] = names[i].substring(start, Math.max(start, names[i].length() - end));
+        }
+    }
+
     /** A name without characters that would break a table, without Bio-Formats' "c:1/2 - " and without a file's ending. */
     private static String clean(String name) {
         name = name.replaceFirst("^(?:[czt]:\\d+/\\d+ ?)+(?:- )?", "");
-        name = name.replaceFirst("(?i)\\.(tiff?|png|jpe?g|gif|bmp)$", "");
+        name = name.replaceFirst("(?i)" + FILE, "");
         return name.trim().replaceAll("[\\s,;\"\\[\\]]+", "_");
     }
 

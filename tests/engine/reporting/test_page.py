@@ -292,7 +292,7 @@ def test_the_page_in_a_browser(page_file, width):
         assert page.execute_script("return document.documentElement.scrollWidth") <= width
         assert page.execute_script("return performance.getEntriesByType('resource').length") == 0
         traces = page.execute_script("return Object.keys(Plotly.PlotSchema.get().traces).sort()")
-        assert traces == ["heatmap", "scatter", "scattergl"]
+        assert traces == ["bar", "heatmap", "scatter", "scattergl"]
         headings = [link.text for link in page.find_elements(By.CSS_SELECTOR, "nav a")]
         assert headings[3:5] == ["Active treatments", "Dose curves"]
         assert len(headings) == 11

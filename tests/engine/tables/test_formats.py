@@ -103,6 +103,20 @@ def test_broken_tables_are_refused(tmp_path, make, message):
         whole(open_table(make(tmp_path)))
 
 
+def test_columns_that_are_there_twice_with_the_same_values_are_one(tmp_path):
+    """CellProfiler writes metadata by which images are matched twice."""
+    lines = ["Metadata_Well,Metadata_Well,x,Metadata_Plate,x", "A01,A01,1,P,1", "A02,A02,,Q,"]
+    table = open_table(broken(tmp_path, "a.csv", "\n".join(lines).encode()))
+    assert table.columns == ("Metadata_Well", "x", "Metadata_Plate")
+    frame = whole(table)
+    assert frame["Metadata_Well"].tolist() == ["A01", "A02"]
+    assert frame["x"].isna().tolist() == [False, True]
+    assert frame["Metadata_Plate"].tolist() == ["P", "Q"]
+    table = broken(tmp_path, "b.csv", "\n".join([*lines, "A03,A03,2,P,3"]).encode())
+    with pytest.raises(InputError, match=r"b.csv' has the column x more than once, with different values: rename one"):
+        open_table(table)
+
+
 def write_long(path, header, first, last, count=1_500_000):
     """A CSV file of several blocks: many equal rows, then others."""
     path.write_text("\n".join([header, *[first] * count, *last, ""]))
