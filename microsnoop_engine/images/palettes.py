@@ -30,7 +30,7 @@ def shows_intensities(colors: NDArray[Any]) -> bool:
     (True, False)
     """
     used = colors[: np.flatnonzero(colors.any(1)).max(initial=0) + 1].astype(np.int64)
-    return bool((np.diff(used, axis=0) >= 0).all())
+    return bool((np.diff(used, axis=0) >= 0).all() and (len(used) > 1 or not used.any()))
 
 
 def shows_inverted(colors: NDArray[Any]) -> bool:
