@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..errors import InputError
+from ..errors import InputError, counted
 from .image_set import ImageSet, Position
 from .selection import PlaneSelection, choose_planes
 
@@ -45,7 +45,8 @@ def choose_plane_files(image_sets: list[ImageSet], selection: PlaneSelection) ->
         groups = _groups(image_sets, PLANE)
         if selection.project is not None:
             image_sets = [_projected(group, selection.project) for group in groups]
-            log.info("%d image sets are projected from up to %d files of a channel", len(groups), max(map(len, groups)))
+            most = counted(max(map(len, groups)), "files")
+            log.info("%s projected from up to %s of a channel", counted(len(groups), "image sets"), most)
             _warn_of_lost_planes(image_sets)
         elif selection.plane is not None and selection.plane != "all":
             image_sets = [_chosen(group, selection.plane, PLANE) for group in groups]
