@@ -12,7 +12,7 @@ import pandas as pd
 from ..errors import InputError, counted, listing, require_columns
 from ..storage.paths import as_path
 from ..tables.columns import IMAGE_NUMBER, METADATA, WELL
-from ..tables.features import is_classical, is_microsnoop
+from ..tables.features import is_classical, is_microsnoop, select_features
 from ..tables.formats import open_table, write_table
 from ..tables.outputs import check_output
 from ..tables.plates import plate_columns
@@ -105,7 +105,7 @@ def apply_to_table(
 
 
 def _check_features(source: TableSource, model: TableClassifier) -> None:
-    """Refuse a table that lacks a feature."""
+    """Refuse a table that lacks a feature, or has words in it."""
     columns = set(source.columns)
     if missing := [name for name in model.features if name not in columns]:
         there = [name for name in source.columns if is_microsnoop(name) or is_classical(name)]
@@ -114,6 +114,7 @@ def _check_features(source: TableSource, model: TableClassifier) -> None:
             f"({listing(missing, 3)}); it has {listing(there, 3) or 'none'}: measure the same objects and channels, "
             "under the same names"
         )
+    select_features(source, model.features)
 
 
 def _classified(source: TableSource, model: TableClassifier) -> pd.DataFrame:

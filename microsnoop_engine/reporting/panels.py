@@ -200,14 +200,15 @@ def feature_bytes(values: NDArray[Any], names: Sequence[str]) -> Panel | None:
     Returns
     -------
     dict or None
-        ``names``, ``low``, ``high`` and the ``bytes`` in base64, feature after feature, 255 for NaN; None for more
-        than ``MOST_NUMBERS`` values.
+        ``names``, ``low``, ``high`` and the ``bytes`` in base64, feature after feature, 255 for NaN and infinity;
+        None for more than ``MOST_NUMBERS`` values.
     """
     if values.size > MOST_NUMBERS:
         return None
-    low, high = np.nanmin(values, 0), np.nanmax(values, 0)
+    known = np.where(np.isfinite(values), values, np.nan)
+    low, high = np.nanmin(known, 0), np.nanmax(known, 0)
     span = np.where(high > low, high - low, 1)
-    steps = np.where(np.isfinite(values), np.rint(254 * (values - low) / span), 255).astype(np.uint8)
+    steps = np.where(np.isfinite(values), np.rint(254 * (known - low) / span), 255).astype(np.uint8)
     return {
         "names": list(names),
         "low": rounded(low),

@@ -261,7 +261,9 @@ class _CsvFile:
                         yield batch
                     line += batch.num_rows
         except pa.ArrowInvalid as error:
-            reason = re.sub(r"CSV column #(\d+)", lambda match: f"column {columns[int(match[1])]}", first_line(error))
+            reason = re.sub(
+                r"CSV column #(\d+)", lambda match: f"column {self.names[int(match[1])]}", first_line(error)
+            )
             raise InputError(
                 f"'{self.path}', in line {line} or after it: {reason}; correct this value, or remove the row"
             ) from None

@@ -159,6 +159,16 @@ def test_a_table_of_an_earlier_version_does_not_say_its_crops(crops, tmp_path, c
     assert not caplog.records
 
 
+def test_words_among_the_features_are_named(screen, tmp_path):
+    table, labels, _ = screen
+    model = train_on_table(table, [labels]).model
+    frame = draw_cells()[0].astype(object)
+    frame.loc[3, FEATURES[2]] = "#DIV/0!"
+    frame.to_csv(tmp_path / "excel.csv", index=False)
+    with pytest.raises(InputError, match=f"column {FEATURES[2]}: '#DIV/0!' in data row 4 is no number"):
+        apply_to_table(tmp_path / "excel.csv", model)
+
+
 def test_missing_features_are_named(screen, tmp_path):
     table, labels, _ = screen
     model = train_on_table(table, [labels]).model

@@ -44,6 +44,22 @@ def test_features_survive_their_bytes(frame):
     assert np.nanmax(error) <= 0.5 / 254 + 1e-4
 
 
+def test_an_infinite_number_takes_no_part_in_the_scale(frame):
+    """All other wells had been drawn as the lowest."""
+    values = frame[FEATURES].to_numpy().copy()
+    expected = feature_bytes(values, FEATURES)
+    far = values.copy()
+    far[5, 0], far[6, 0] = np.inf, -np.inf
+    found = feature_bytes(far, FEATURES)
+    (before, after) = (
+        np.frombuffer(base64.b64decode(each["bytes"]), np.uint8)[: len(frame)] for each in (expected, found)
+    )
+    others = ~np.isin(np.arange(len(frame)), [5, 6])
+    assert np.abs(before[others].astype(int) - after[others]).max() <= 60
+    assert len(set(after[others])) > 20
+    assert after[[5, 6]].tolist() == [255, 255]
+
+
 def test_columns_of_many_words_are_colors_too(frame):
     many = pd.concat([frame] * 4, ignore_index=True)
     many["Metadata_Gene"] = [f"g{number // 3:02d}" if number > 9 else "common" for number in range(len(many))]

@@ -154,6 +154,9 @@ def test_a_word_among_numbers_is_placed(tmp_path, first, last, message):
     with pytest.raises(InputError, match=rf"a\.csv', in line \d+ .*{message}.*correct this value") as caught:
         whole(open_table(path))
     assert 1 < int(re.search(r"in line (\d+)", str(caught.value))[1]) <= 1_500_002
+    for columns in (["x"], ["x", "Metadata_Plate"]):  # of some columns, another one had been named
+        with pytest.raises(InputError, match=message):
+            whole(open_table(path), columns)
 
 
 def test_dates_stay_as_they_are_written(tmp_path):
