@@ -106,6 +106,11 @@ def _add_combine(commands: Any) -> None:
         metavar="PIXELS",
         help="how far the centers of one object may be apart; default: 2",
     )
+    parser.add_argument(
+        "--features",
+        metavar="WHICH",
+        help="microsnoop, classical, all (default), or a regular expression for the names of columns of both tables",
+    )
     parser.add_argument("--objects", metavar="NAME", help="of CellProfiler exports: the object set whose rows to read")
     add_where(parser, "of the first table: ")
     add_out(parser, "combined.parquet")
@@ -248,8 +253,8 @@ def run_combine(options: argparse.Namespace) -> int:
     from ..tables.joining import combine
 
     if options.match == "overlap":
-        if options.on or options.objects:
-            raise InputError("`on` and `objects` do not go with `match` overlap, which joins results folders")
+        if given := [name for name in ("on", "objects", "features") if getattr(options, name)]:
+            raise InputError(f"`{given[0]}` does not go with `match` overlap, which joins results folders")
         result = combine_compartments(options.tables, options.out, options.where)
     elif len(options.tables) != 2:
         raise InputError(
@@ -261,6 +266,7 @@ def run_combine(options: argparse.Namespace) -> int:
             first,
             second,
             options.on,
+            features=options.features or "all",
             match=options.match,
             tolerance=options.tolerance,
             objects=options.objects,

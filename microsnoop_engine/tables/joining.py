@@ -70,6 +70,7 @@ def combine(
     second: str | Path | pd.DataFrame | TableSource,
     on: Sequence[str] | None = None,
     *,
+    features: str = "all",
     match: str = "keys",
     tolerance: float = TOLERANCE,
     objects: str | None = None,
@@ -85,6 +86,8 @@ def combine(
     on : sequence of str, optional
         Key columns, compared by value; ``NAME=OTHER`` where the tables call one differently. By default image and
         object number, else plate and well, as far as both have them.
+    features : str
+        Features of both tables, which AnnData keeps apart from other columns; see :func:`.select_features`.
     match : {'keys', 'location'}
         With ``location``, the rows of one image are joined by their centers, each to the nearest one, and object
         numbers do not count.
@@ -110,7 +113,7 @@ def combine(
     if out is not None:
         check_output(as_path(out), inputs=(first, second))
     sources = [open_table(first, objects, where), open_table(second, objects)]
-    chosen = [select_features(source) for source in sources]
+    chosen = [select_features(source, features) for source in sources]
     provenance = side_by_side(
         *((source.path, source.provenance, names) for source, names in zip(sources, chosen, strict=True))
     )
@@ -120,12 +123,12 @@ def combine(
         _refuse_other_features(a, b, both, on, [source.provenance for source in sources])
         pairs = match_rows(a, b, on, match, tolerance)
         joined = _side_by_side(a, b, pairs)
-    features = list(dict.fromkeys(name for names in chosen for name in names))
+    names_of_both = list(dict.fromkeys(name for names in chosen for name in names))
     if out is not None:
         rows = sources[0].rows
-        write_table(joined, out, features, first, pairs[0] if rows is None else rows[pairs[0]], provenance)
+        write_table(joined, out, names_of_both, first, pairs[0] if rows is None else rows[pairs[0]], provenance)
     unmatched = (len(a) - len(joined), len(b) - len(joined))
-    return CombinedTable(joined, features, unmatched, _largest_distance(a, b, pairs))
+    return CombinedTable(joined, names_of_both, unmatched, _largest_distance(a, b, pairs))
 
 
 def join_tables(

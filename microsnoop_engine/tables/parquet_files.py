@@ -110,6 +110,7 @@ class _DataSet:
                     name = for_arrow(file)[0]
                     data = ds.dataset(name, format=file_format, partitioning=None, filesystem=self._filesystem)
                 except (pa.ArrowInvalid, OSError) as error:
+                    _refuse_repeated_columns(file)
                     kind = file_format.capitalize()
                     raise InputError(
                         f"'{file}' cannot be read as {kind}: {first_line(error)}; write it again"
@@ -214,3 +215,14 @@ def _partition(folder: Path, file: Path) -> dict[str, str | None]:
         if name and equals:
             values[unquote(name)] = None if value == "__HIVE_DEFAULT_PARTITION__" else unquote(value)
     return values
+
+
+def _refuse_repeated_columns(file: Path) -> None:
+    """Name a column that a Parquet file has twice, which pyarrow refuses without its name."""
+    name, filesystem = for_arrow(file)
+    try:
+        names = pq.read_schema(name, filesystem=filesystem).names
+    except (pa.ArrowInvalid, OSError):
+        return
+    if repeated := [name for name, count in Counter(names).items() if count > 1]:
+        raise InputError(f"'{file}' has the column {repeated[0]} more than once: rename it")

@@ -157,7 +157,9 @@ def _parse(query: str) -> tuple[ast.expr, dict[str, str]]:
 
 
 def _unreadable(query: str) -> InputError:
-    return InputError(f'the query "{_short(query)}" cannot be read: {_HELP}')
+    return InputError(
+        f'the query "{_short(query)}" cannot be read: {_HELP}; a name with blanks stands between backticks (`)'
+    )
 
 
 class _Columns:

@@ -159,6 +159,15 @@ def test_a_word_among_numbers_is_placed(tmp_path, first, last, message):
             whole(open_table(path), columns)
 
 
+def test_a_repeated_column_is_named(tmp_path):
+    columns = [pa.array([1.0]), pa.array([2.0]), pa.array([3.0])]
+    pq.write_table(pa.Table.from_arrays(columns, names=["x", "y", "x"]), tmp_path / "a.parquet")
+    (tmp_path / "a.csv").write_text("x,y,x\n1,2,3\n")
+    for name in ("a.parquet", "a.csv"):
+        with pytest.raises(InputError, match="has the column x more than once: rename it"):
+            open_table(tmp_path / name)
+
+
 def test_dates_stay_as_they_are_written(tmp_path):
     (tmp_path / "a.csv").write_text("Metadata_Date,Metadata_Time,x\n2024-02-01,2024-02-01 10:00:00,1\n")
     assert whole(open_table(tmp_path / "a.csv")).iloc[0].tolist() == ["2024-02-01", "2024-02-01 10:00:00", 1]

@@ -66,6 +66,21 @@ def test_rows_of_the_first_table_are_chosen(tmp_path, capsys, caplog):
         combine(tmp_path / "a.csv", tmp_path / "b.csv", match="location", where="Nuclei_AreaShape_Area > 100")
 
 
+def test_features_of_any_name_are_joined(tmp_path, capsys):
+    """DeepProfiler's columns are called efficientnet_0, ...: they are chosen as in every other command."""
+    wells = pd.DataFrame({"Metadata_Plate": "P1", "Metadata_Well": ["A01", "A02"]})
+    deep, shapes = tmp_path / "deep.parquet", tmp_path / "shapes.csv"
+    wells.assign(efficientnet_0=[0.5, 0.25], efficientnet_1=[1.0, 2.0]).to_parquet(deep)
+    wells.assign(Nuclei_AreaShape_Area=[10, 20]).to_csv(shapes, index=False)
+    command = ["combine", str(deep), str(shapes), "--out", str(tmp_path / "both.h5ad")]
+    assert main(command) == 1
+    assert "choose numeric columns with --features" in capsys.readouterr().err
+    assert main([*command, "--features", "efficientnet_.*|.*AreaShape.*"]) == 0
+    both = anndata.read_h5ad(tmp_path / "both.h5ad")
+    assert both.var_names.tolist() == ["efficientnet_0", "efficientnet_1", "Nuclei_AreaShape_Area"]
+    assert both.X.tolist() == [[0.5, 1, 10], [0.25, 2, 20]]
+
+
 def test_a_join_of_chosen_rows_keeps_what_anndata_knows_of_them(tmp_path):
     first, rows = tmp_path / "a.h5ad", 3
     cells = anndata.AnnData(np.arange(6.0).reshape(rows, 2), obsm={"X_map": np.arange(6.0).reshape(rows, 2)})
