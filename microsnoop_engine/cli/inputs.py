@@ -49,7 +49,7 @@ def run_inputs(options: argparse.Namespace) -> int:
     from ..tables.outputs import refuse_inputs
 
     reading = {**reading_arguments(options), "allow_unmatched": True}
-    logger = logging.getLogger("microsnoop_engine.images.inputs")
+    logger = logging.getLogger("microsnoop_engine.images.left_out")
     level = logger.level
     logger.setLevel(logging.ERROR)  # what is left out is printed below
     try:

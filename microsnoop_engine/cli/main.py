@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import logging
 import os
 import re
@@ -31,6 +32,13 @@ from .tables import add_table_commands
 from .training import add_train_command
 from .weights import add_weights_commands
 
+_NOT_ALLOWED = {
+    errno.EROFS: "Nothing can be written there: choose another folder for results",
+    **dict.fromkeys(
+        (errno.EACCES, errno.EPERM), "You may not read or write there: choose another place, or change its permissions"
+    ),
+}
+"""What to do about errors of the operating system."""
 _SPELLINGS = {"--neighbours": "--neighbors", "--normalise": "--normalize"}
 """Options by their British spelling."""
 _RENAMED = {"--resize": "--scale each", "--weights": "--model"}
@@ -70,12 +78,19 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"microsnoop {options.command}: {torch_needed('this')}", file=sys.stderr)
         return 1
     except (MicrosnoopError, OSError) as error:
-        message = with_flags(str(error), parser, options)
+        message = with_flags(_words(error), parser, options)
         print(f"microsnoop {options.command}: {message}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"microsnoop {options.command}: interrupted; run the same command again to continue", file=sys.stderr)
         return 1
+
+
+def _words(error: Exception) -> str:
+    """Return the message of an error; of one of the operating system with what to do, where that is known."""
+    if not isinstance(error, OSError) or error.errno not in _NOT_ALLOWED or error.filename is None:
+        return str(error)
+    return f"'{error.filename}': {error.strerror}. {_NOT_ALLOWED[error.errno]}"
 
 
 def _american(word: str) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
 from ..errors import InputError
@@ -113,11 +114,13 @@ def resolve_job(
     Raises
     ------
     InputError
-        If a channel or object set does not exist, a default is ambiguous, or objects are focused on that are not
-        measured by themselves.
+        If a channel or object set does not exist, most image sets lack a channel, a default is ambiguous, or objects
+        are focused on that are not measured by themselves.
     """
-    existing = list(dict.fromkeys(name for image_set in image_sets for name in image_set.channels))
+    counts = Counter(name for image_set in image_sets for name in image_set.channels)
+    existing = list(counts)
     selected = _select_channels(channels, existing)
+    _refuse_incomplete(image_sets, selected, counts)
     segmentation = segmentation or SegmentationSettings()
     focuses_objects = any(source.focuses_objects for image_set in image_sets for source in image_set.channels.values())
     if focuses_objects and not settings.masked:
@@ -184,6 +187,17 @@ def _select_channels(channels: Sequence[str] | None, existing: list[str]) -> tup
         if selected.count(name) > 1:
             raise InputError(f"`channels`: '{name}' is listed twice")
     return selected
+
+
+def _refuse_incomplete(image_sets: Sequence[ImageSet], channels: Sequence[str], counts: Mapping[str, int]) -> None:
+    """Refuse channels that most image sets do not have: a single file with another name would let all others fail."""
+    complete = sum(all(name in image_set.channels for name in channels) for image_set in image_sets)
+    if 2 * complete < len(image_sets):
+        held = ", ".join(f"'{name}' in {counts[name]}" for name in channels)
+        raise InputError(
+            f"only {complete} of {len(image_sets)} image sets have all channels ({held}): choose some by `channels`, "
+            "or correct the names of files (microsnoop inputs shows how they are read)"
+        )
 
 
 def _select_objects(objects: str | None, labeled: list[str]) -> str:

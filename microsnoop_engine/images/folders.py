@@ -13,6 +13,7 @@ from ..storage.paths import STORE_READERS, as_path, is_remote
 from .acquisitions.imagexpress import THUMBNAIL, is_thumbnail
 from .acquisitions.layouts import AUTO, FILES, LAYOUT_CHOICES, LAYOUTS, recognize_layout
 from .acquisitions.planes import group_planes
+from .archives import ARCHIVE, is_archive
 from .folder_files import ZARR, list_files
 from .formats import SUFFIXES, UNREAD
 from .illumination import is_function
@@ -78,17 +79,17 @@ def from_folder(folder: Path, options: ReadingOptions) -> tuple[list[ImageSet], 
         image_sets = choose_plane_files(image_sets, options.selection)
     indexes = LAYOUTS[read_as].is_index if read_as in LAYOUTS else lambda path: False
     left_out += more
-    left_out += [
-        LeftOut(
-            folder.joinpath(*path.parts),
-            UNREAD.get(path.suffix.lower(), "not an image"),
-            unexpected=path.suffix.lower() in UNREAD,
-        )
-        for path in others
-        if not indexes(path)
-    ]
+    left_out += [_no_image(folder.joinpath(*path.parts)) for path in others if not indexes(path)]
     _check_share(folder, left_out, len(images), fit, options.allow_unmatched)
     return image_sets, left_out, read_as
+
+
+def _no_image(path: Path) -> LeftOut:
+    """Say what a file is that is read neither as an image nor as an index."""
+    suffix = path.suffix.lower()
+    if suffix in UNREAD:
+        return LeftOut(path, UNREAD[suffix], unexpected=True)
+    return LeftOut(path, ARCHIVE if is_archive(path) else "not an image")
 
 
 def _sort_files(folder: Path, labels: str | Path | None) -> tuple[list[PurePath], list[PurePath], list[LeftOut]]:
@@ -114,6 +115,9 @@ def _sort_files(folder: Path, labels: str | Path | None) -> tuple[list[PurePath]
         zarr = next((each.path for each in left_out if each.reason == ZARR), None)
         if zarr:
             raise InputError(f"folder '{folder}' holds no images but OME-Zarr: name one, such as '{zarr}'")
+        archive = next((path for path in others if is_archive(folder.joinpath(*path.parts))), None)
+        if archive:
+            raise InputError(f"folder '{folder}' holds no images, but '{archive}' is {ARCHIVE}")
         hint = ": name one of its .npz files" if any(path.suffix.lower() == ".npz" for path in others) else ""
         raise InputError(f"folder '{folder}' holds no images ({', '.join(SUFFIXES)}){hint}")
     first = images[0]

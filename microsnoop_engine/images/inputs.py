@@ -10,13 +10,14 @@ from pathlib import Path, PurePath
 from ..errors import InputError
 from ..storage.paths import as_path, is_remote, path_kind
 from .acquisitions.layouts import AUTO, FILES, LAYOUTS
+from .archives import ARCHIVE, is_archive
 from .channel_names import files_of_one_field
 from .folders import NO_CHANNEL, from_folder
 from .formats import SUFFIXES, UNREAD
 from .illumination import add_illumination
 from .image_set import ImageSet
 from .label_files import match_labels, match_rois, stack_of
-from .left_out import LeftOut, summarize_left_out
+from .left_out import LeftOut, log_left_out
 from .load_data import from_load_data, is_load_data
 from .npz import from_npz
 from .ome_zarr import ZIP_SUFFIXES, from_ome_zarr, inside_zip, is_ome_zarr
@@ -189,7 +190,7 @@ def find_inputs(path: str | Path, options: ReadingOptions | None = None) -> Inpu
     inputs = _READERS[kind](path, options)
     image_sets = _with_labels(inputs.image_sets, options)
     left_out = _name_labels(inputs.left_out, image_sets)
-    _log_left_out(left_out)
+    log_left_out(left_out)
     warn_of_repeats(image_sets)
     # the columns of a LoadData table say what is taken
     if kind != LOAD_DATA:
@@ -227,6 +228,8 @@ def _recognize(path: Path) -> tuple[Path, str]:
         return path, FILE
     if path.suffix.lower() in UNREAD:
         raise InputError(f"'{path}' is {UNREAD[path.suffix.lower()]}")
+    if is_archive(path):
+        raise InputError(f"'{path}' is {ARCHIVE}")
     if path.name.lower().endswith(".companion.ome"):
         raise InputError(f"'{path}' holds the metadata of OME-TIFF files: use their folder, or one of them")
     raise InputError(f"'{path}' is no input: use a LoadData .csv, a folder, an image ({', '.join(SUFFIXES)}) or a .npz")
@@ -347,9 +350,3 @@ def _warn_of_no_stack(image_sets: Sequence[ImageSet]) -> None:
         "numbers by `pattern` with {Plane}",
         looked_at[0].path,
     )
-
-
-def _log_left_out(left_out: list[LeftOut]) -> None:
-    for unexpected, level in ((True, logging.WARNING), (False, logging.INFO)):
-        for line in summarize_left_out([each for each in left_out if each.unexpected == unexpected]):
-            log.log(level, "left out %s", line)

@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 _WORDS = ("label", "labels", "mask", "masks", "cp_masks", "seg", "segmentation", "instances", "Object Identities")
 LABEL_ENDINGS = ("", *(f"{separator}{word}" for word in (*_WORDS, "Nuclei", "Cells") for separator in "_-. "))
 """Endings that the name of a label image may add to that of its image."""
+CLASS_ENDINGS = tuple(f"{separator}Simple Segmentation" for separator in "_-. ")
+"""Endings of images of classes (ilastik), which are taken where an image has no labels of objects."""
 ARRAY_SUFFIXES = (".npy", ".geojson")
 """Files of labels that are no images; taken where an image set has no label image."""
 _IMAGES = ("Series", "Page")
@@ -194,6 +196,7 @@ def _label_image(image_set: ImageSet, files: FilesByName, objects: str) -> Path 
         stems += [f"{stem_of(source.path)}{place_ending(image_set, name)}"]
     endings = (*LABEL_ENDINGS, *(f"{separator}{objects}" for separator in ("_", "-", ".", " ", "")))
     matches = files.find(image_set, [f"{stem}{ending}" for stem in stems for ending in endings])
+    matches = matches or files.find(image_set, [f"{stem}{ending}" for stem in stems for ending in CLASS_ENDINGS])
     matches = {path for path in matches if path.suffix.lower() in SUFFIXES} or matches
     if len(matches) > 1:
         matches = {path for path in matches if _is_of(path, files.folder, objects)} or matches

@@ -119,6 +119,8 @@ def check_parts(plane: NDArray[np.integer[Any]], found: LabelParts) -> None:
     surrounding = set.intersection(*(set(side.tolist()) for side in sides)) - {0}
     if surrounding and plane.all():
         number = found.number[surrounding.pop() - 1]
+        if numbers.size == 2:
+            raise InputError(f"labels are {MASK} (no pixel is 0, and {number} surrounds the others): {SPLIT}")
         raise InputError(f"labels have no background: no pixel is 0, and {number} surrounds the others: set it to 0")
     edges = _edges(plane)
     if edges.sum() >= 8 and _between(plane, found, edges) > RIM:

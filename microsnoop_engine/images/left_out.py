@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -11,6 +12,8 @@ from pathlib import Path, PurePath
 from ..errors import counted
 from ..storage.atomic import write_atomic
 from ..storage.paths import remove
+
+log = logging.getLogger(__name__)
 
 LEFT_OUT_LIST = "skipped.csv"
 """Name of the list in a results folder."""
@@ -55,6 +58,13 @@ def summarize_left_out(left_out: Sequence[LeftOut]) -> list[str]:
         more = ", ..." if len(group) > 1 else ""
         lines.append(f"{counted(count, 'files')}: {reason} ('{group[0].path}'{more})")
     return lines
+
+
+def log_left_out(left_out: Sequence[LeftOut]) -> None:
+    """Log one line for each reason, as a warning for what is unexpected."""
+    for unexpected, level in ((True, logging.WARNING), (False, logging.INFO)):
+        for line in summarize_left_out([each for each in left_out if each.unexpected == unexpected]):
+            log.log(level, "left out %s", line)
 
 
 def write_left_out(folder: Path, left_out: Sequence[LeftOut]) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import MicrosnoopError
+from ..errors import MicrosnoopError, counted
+from .acquisitions.wells import parse_well
 from .image_set import ImageSet
 from .planes import read_plane
 from .quality import QUALITIES, quality_column
@@ -21,7 +22,7 @@ _COMPARED = 20
 
 
 def warn_of_repeats(image_sets: Sequence[ImageSet]) -> None:
-    """Log a warning for planes that are read twice and for image sets with the same metadata.
+    """Log a warning for planes that are read twice, image sets with the same metadata, and wells in two spellings.
 
     Parameters
     ----------
@@ -34,6 +35,7 @@ def warn_of_repeats(image_sets: Sequence[ImageSet]) -> None:
             planes.setdefault(tuple(map(str, source.key())), []).append((channel, image_set))
         if image_set.metadata:
             records.setdefault(tuple(image_set.metadata.items()), []).append(image_set)
+    _warn_of_spellings(image_sets)
     repeated = {key[0]: uses for key, uses in planes.items() if len(uses) > 1}
     if repeated:
         examples = "; ".join(f"'{path}' as {_uses(uses)}" for path, uses in list(repeated.items())[:_EXAMPLES])
@@ -48,6 +50,22 @@ def warn_of_repeats(image_sets: Sequence[ImageSet]) -> None:
             len(same),
             example,
             numbers,
+        )
+
+
+def _warn_of_spellings(image_sets: Sequence[ImageSet]) -> None:
+    """Log a warning for wells of a plate that are written in several ways, such as A1 and A01."""
+    spellings: dict[tuple[Any, str], dict[str, None]] = {}
+    for image_set in image_sets:
+        well = str(image_set.metadata.get("Well", ""))
+        if name := parse_well(well):
+            spellings.setdefault((image_set.metadata.get("Plate"), name), {})[well] = None
+    several = [list(group) for group in spellings.values() if len(group) > 1]
+    if several:
+        log.warning(
+            "%s written in several ways, such as %s: files of each are not put together, write it in one way",
+            counted(len(several), "wells are", "well is"),
+            " and ".join(several[0]),
         )
 
 

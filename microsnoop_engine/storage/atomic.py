@@ -7,12 +7,15 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import blake2s
 from pathlib import Path
 
 from ..errors import StorageError
 from .paths import is_remote, upload
 
 _FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+_LONGEST_NAME = 255
+"""Bytes of the name of a file on the usual disks."""
 
 
 @contextmanager
@@ -75,13 +78,21 @@ def atomic_path(path: Path) -> Iterator[Path]:
             upload(Path(folder, path.name), path)
         return
     target = Path(os.path.realpath(path)) if path.is_symlink() else path
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    temporary = target.with_name(_temporary_name(target.name))
     try:
         with full_disk_errors(path):
             yield temporary
             temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _temporary_name(name: str) -> str:
+    """Return a hidden name for a file of this name, no longer than disks allow."""
+    temporary = f".{name}.{os.getpid()}.tmp"
+    if len(os.fsencode(temporary)) > _LONGEST_NAME:
+        temporary = f".{blake2s(name.encode(), digest_size=16).hexdigest()}.{os.getpid()}.tmp"
+    return temporary
 
 
 def write_atomic(path: Path, data: bytes) -> None:

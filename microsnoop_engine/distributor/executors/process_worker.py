@@ -6,10 +6,9 @@ import logging
 import os
 import queue
 import signal
-import sys
 from concurrent.futures import Future, ThreadPoolExecutor
 from multiprocessing.connection import Connection
-from threading import Thread
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any
 
 from ...errors import MicrosnoopError
@@ -23,14 +22,18 @@ if TYPE_CHECKING:
     from ..assembly import ImageSetBatcher
 
 
+_sending = Lock()
+"""Readers log, too."""
+
+
 def serve(
     connection: Connection, slot: DeviceSlot, settings: dict[str, Any], job: Job, memory: int, log_level: int
 ) -> None:
     """Measure the image sets that arrive until the connection is closed or this process is killed.
 
     Sends ``("ready", card, precision)``; ``("taken", number, bytes)`` when an image set is read and the next one may
-    come; ``("batch",)`` after each batch; ``("done", number, outcome)``. Ends with ``("stop", error)`` if no image
-    set can be measured, and with ``("fault", reason)`` after any other error.
+    come; ``("batch",)`` after each batch; ``("done", number, outcome)``; ``("log", name, level, message)``. Ends with
+    ``("stop", error)`` if no image set can be measured, and with ``("fault", reason)`` after any other error.
 
     Parameters
     ----------
@@ -42,9 +45,9 @@ def serve(
     memory : int
         Bytes of rows that may wait for a batch to fill.
     log_level : int
-        Level of the messages on standard error.
+        Level of the messages that are sent.
     """
-    logging.basicConfig(level=log_level, format="%(levelname)s: %(message)s", stream=sys.stderr)
+    logging.basicConfig(level=log_level, format="%(message)s", handlers=[_ToMainProcess(connection)])
     quiet_stores()
     # Ctrl-C reaches every process of a terminal; the main process stops this one
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -89,9 +92,21 @@ def _measure(connection: Connection, slot: DeviceSlot, settings: dict[str, Any],
         _send_finished(connection, batcher)
 
 
+class _ToMainProcess(logging.Handler):
+    """Log in the main process, which shows messages in the words of its user."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__()
+        self._connection = connection
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _send(self._connection, "log", record.name, record.levelno, self.format(record))
+
+
 def _send(connection: Connection, *event: object) -> None:
     try:
-        connection.send(event)
+        with _sending:
+            connection.send(event)
     except OSError:
         os._exit(1)  # the main process is gone
 

@@ -140,6 +140,9 @@ class ProcessExecutor(WorkerExecutor):
             worker.unread -= 1
             warn_of_size(worker.in_hand[number], size, self._largest, self._images_memory)
             self._largest = max(self._largest, size)
+        elif kind == "log":
+            name, level, message = values
+            logging.getLogger(name).log(level, "%s", message)
         elif kind == "done":
             number, outcome = values
             self._schedule.put(worker.in_hand.pop(number), outcome)

@@ -14,7 +14,7 @@ from pathlib import Path, PurePath
 
 from ...errors import InputError
 from ..left_out import LeftOut
-from .layout import attributes, elements, folder_name
+from .layout import UNLISTED, attributes, elements, folder_name
 from .planes import AcquiredPlane, Acquisition, numbered_names
 from .wells import parse_well, well_name
 
@@ -56,7 +56,11 @@ def read(folder: Path, images: Sequence[PurePath], others: Sequence[PurePath], c
         match = _NAME.fullmatch(path.name)
         if _CORRECTION.fullmatch(path.name):
             acquisition.left_out.append(LeftOut(path, CORRECTION))
-        elif match and fits(path) and path.parent not in indexed and path.as_posix().lower() not in named:
+        elif not match or not fits(path) or path.as_posix().lower() in named:
+            continue
+        elif not indexed.isdisjoint(path.parents):
+            acquisition.left_out.append(LeftOut(path, UNLISTED, unexpected=True))
+        else:
             acquisition.planes.append(
                 AcquiredPlane(
                     path,

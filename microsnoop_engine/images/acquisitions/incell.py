@@ -18,8 +18,8 @@ from .wells import parse_well
 TITLE = "GE/Cytiva IN Cell Analyzer"
 
 _NAME = re.compile(
-    r"(?P<row>[A-Z]{1,2}) - (?P<column>\d{1,2})\(fld (?P<site>\d+)(?: wv (?P<channel>.+?))?(?: wix \d+)?"
-    r"(?: z (?P<plane>\d+))?(?: time (?P<time>\d+)(?: - [\d.]+ ?m?s)?)?\)\.tiff?",
+    r"(?P<row>[A-Z]{1,2}) - (?P<column>\d{1,2})\(fld (?P<site>\d+)(?: wv (?P<channel>(?:[^()]|\([^()]*\))+?))?"
+    r"(?: wix \d+)?(?: z (?P<plane>\d+))?(?: time (?P<time>\d+)(?: - [\d.]+ ?m?s)?)?\)\.tiff?",
     re.IGNORECASE,
 )
 _PIXEL_SIZE = re.compile(rb'pixel_width="([\d.]+)"')

@@ -46,6 +46,9 @@ class Layout(Protocol):
         """
 
 
+UNLISTED = "an image that the index of the instrument does not list"
+
+
 def folder_name(folder: Path, inside: PurePath) -> str:
     """Return the name of a folder inside the input, or of the input itself."""
     return inside.name or folder.resolve().name

@@ -47,7 +47,10 @@ def recognize_layout(images: Sequence[PurePath], others: Sequence[PurePath]) -> 
     if len(indexed) > 1:
         listed = "\n".join(f"  '{index}' is of {LAYOUTS[name].TITLE}" for name, index in indexed.items())
         choices = " or ".join(f"'{name}'" for name in indexed)
-        raise InputError(f"the folder has index files of several instruments; choose `layout` {choices}:\n{listed}")
+        raise InputError(
+            "the folder has index files of several instruments: measure the folder of each by itself, or choose "
+            f"`layout` {choices}:\n{listed}"
+        )
     if indexed:
         return next(iter(indexed))
     for name, layout in LAYOUTS.items():

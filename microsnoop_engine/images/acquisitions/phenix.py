@@ -14,7 +14,8 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from ...errors import InputError
-from .layout import children, elements, folder_name
+from ..left_out import LeftOut
+from .layout import UNLISTED, children, elements, folder_name
 from .planes import AcquiredPlane, Acquisition, numbered_names
 from .wells import well_name
 
@@ -89,8 +90,12 @@ def read(folder: Path, images: Sequence[PurePath], others: Sequence[PurePath], c
     named = {plane.path.as_posix().lower() for plane in acquisition.planes}
     for path in images:
         match = _NAME.fullmatch(path.name)
-        if match and path.parent not in indexed and path.as_posix().lower() not in named:
+        if not match or path.as_posix().lower() in named:
+            continue
+        if indexed.isdisjoint(path.parents):
             acquisition.planes.append(_named_plane(folder, path, match))
+        else:
+            acquisition.left_out.append(LeftOut(path, UNLISTED, unexpected=True))
     return acquisition
 
 

@@ -112,7 +112,8 @@ def group_planes(
         if other is not plane:
             where = ", ".join(f"{name} {value}" for name, value in plane.place()[1:] if value)
             raise InputError(
-                f"two files are the channel '{plane.channel}' of {where}:\n  '{other.path}'\n  '{plane.path}'"
+                f"two files are the channel '{plane.channel}' of {where}:\n  '{other.path}'\n  '{plane.path}'\n"
+                "Was the well imaged twice, or the file copied? Move what is not to be measured out of the folder"
             )
     left_out = []
     kept = {}

@@ -2,6 +2,10 @@
 
 import csv
 import json
+import re
+import shutil
+import zipfile
+from pathlib import Path
 
 import pytest
 from instruments import GUID, metaxpress_htd, write_images
@@ -82,3 +86,46 @@ def test_profile_lists_what_it_leaves_out(tmp_path, allow):
         "Files": "1",
         "Reason": "an image that does not fit the pattern '{Well}_{Channel}.tif'",
     }
+
+
+def test_warnings_are_shown_but_for_what_is_printed_as_left_out(tmp_path, capsys, caplog):
+    caplog.set_level("INFO")
+    write_images(tmp_path, "A1_01_DAPI.tif", "A1_01_GFP.tif", "A1_01_GFP_flows.tif")
+    assert main(["inputs", str(tmp_path)]) == 0
+    assert "'A1_01_DAPI.tif' and 'A1_01_GFP.tif' seem to be channels of one field" in caplog.text
+    assert "left out" not in caplog.text
+    assert "left out: 1 file" in capsys.readouterr().out
+
+
+@pytest.fixture
+def archives(tmp_path):
+    """A plate with an archive beside it, one that is cut off, and ROIs that look like one."""
+    plate(tmp_path / "P")
+    with zipfile.ZipFile(tmp_path / "P2.zip", "w") as file:
+        file.write(next(tmp_path.glob("P/*/*.tif")), "P2/A01.tif")
+    with zipfile.ZipFile(tmp_path / "P/RoiSet.zip", "w") as file:
+        file.writestr("0001.roi", b"Iout")
+    (tmp_path / "P3.zip").write_bytes((tmp_path / "P2.zip").read_bytes()[:-30])
+    (tmp_path / "P4.tar.gz").write_bytes(b"")
+    return tmp_path
+
+
+def test_archives_are_named(archives, capsys):
+    """A plate that is packed would be missing among the others."""
+    assert main(["inputs", str(archives)]) == 0
+    said = capsys.readouterr().out
+    assert "3 files: an archive: unpack it to measure the images in it" in said
+    assert f"1 file: not an image ('{archives / 'P/RoiSet.zip'}')" in said
+    for name in ("P2.zip", "P3.zip", "P4.tar.gz"):
+        assert main(["inputs", str(archives / name)]) == 1
+        assert f"{name}' is an archive: unpack it" in capsys.readouterr().err
+    shutil.rmtree(archives / "P")
+    assert main(["inputs", str(archives)]) == 1
+    assert "holds no images, but 'P2.zip' is an archive: unpack it" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not Path("/sys").is_dir(), reason="/sys is the folder of Linux in which nobody makes folders")
+def test_a_folder_that_takes_no_files_is_named_with_what_to_do(tmp_path, capsys):
+    out = "/sys/microsnoop-results"
+    assert main(["profile", str(plate(tmp_path / "p")), "--mode", "image", "--out", out, "--quiet"]) == 1
+    assert re.search(rf"'{out}': \w.*: choose another (place|folder)", capsys.readouterr().err)

@@ -1,5 +1,7 @@
 """Match label images to image sets by their names."""
 
+from dataclasses import replace
+
 import imageio.v3 as imageio
 import numpy as np
 import pytest
@@ -215,3 +217,17 @@ def test_pictures_with_a_palette_that_are_no_labels(tmp_path):
     for name in ("rgb.png", "a.gif"):
         with pytest.raises(ImageError, match="is a color picture: colors are no numbers of objects"):
             read_labels(PlaneSource(tmp_path / name), "Nuclei", PLANE.shape)
+
+
+def test_classes_of_ilastik_are_found_and_refused_unless_their_objects_are_to_be_numbered(tmp_path):
+    touch(tmp_path, "images/A01.tif", "images/A02.tif")
+    (tmp_path / "labels").mkdir()
+    for name in ("A01_Simple Segmentation", "A02_Simple Segmentation", "A02_Object Identities"):
+        write(tmp_path / f"labels/{name}.tif", ((LABELS > 0) + 1).astype(np.uint8))
+    classes, objects = (s.labels["Nuclei"] for s in find_image_sets(tmp_path / "images", labels=tmp_path / "labels"))
+    assert classes.path.stem == "A01_Simple Segmentation"
+    assert objects.path.stem == "A02_Object Identities"
+    with pytest.raises(ImageError, match=r"black-and-white mask.*\(no pixel is 0, and 1 surrounds.*label_mask"):
+        read_labels(classes, "Nuclei", LABELS.shape)
+    numbered = read_labels(replace(classes, is_mask=True), "Nuclei", LABELS.shape)
+    assert np.array_equal(numbered > 0, LABELS > 0)

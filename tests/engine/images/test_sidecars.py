@@ -30,7 +30,16 @@ def write_rois(path):
 
 
 @pytest.mark.parametrize(
-    "name", ["A01_cp_masks.png", "A01_cp_masks.tif", "A01_seg.npy", "A01_masks.tif", "A01_labels.png", "A01_rois.zip"]
+    "name",
+    [
+        "A01_cp_masks.png",
+        "A01_cp_masks.tif",
+        "A01_seg.npy",
+        "A01_masks.tif",
+        "A01_labels.png",
+        "A01_rois.zip",
+        "A01_Object Identities.tif",
+    ],
 )
 @pytest.mark.parametrize("image", ["A01.tif", "A01.ome.tif"])
 def test_labels_beside_an_image_are_its_own(tmp_path, caplog, name, image):

@@ -47,3 +47,10 @@ def test_the_example_writes_nothing_into_the_current_folder(tmp_path, monkeypatc
     assert tried > 0
     assert failed == 0
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["x" * 251 + ".tif", "ü" * 125 + ".tif"])
+def test_names_as_long_as_the_disk_allows(tmp_path, name):
+    write_atomic(tmp_path / name, b"1")
+    write_atomic(tmp_path / name, b"2")
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == {name: b"2"}

@@ -9,9 +9,11 @@ import subprocess
 import sys
 from functools import partial
 
+import numpy as np
 import pandas as pd
 import psutil
 import pytest
+import tifffile
 from screens import write_screen
 from several_workers import JOB, READER, SETTINGS, assert_same_table, at, table_of
 from waiting import wait_for
@@ -68,6 +70,19 @@ def test_a_screen_file_may_name_devices(tmp_path):
     (tmp_path / "screen.yaml").write_text(f"profile: {{{settings}}}\n")
     assert main(["run", str(tmp_path / "screen.yaml"), "--quiet"]) == 0
     assert len(table_of(tmp_path / "results" / "profiles")) == 6
+
+
+def test_messages_of_workers_are_shown_by_the_command(tmp_path, caplog):
+    """There they are in the words of the command: --min-contrast, not the name of a parameter."""
+    for well in ("A01", "A02"):
+        tifffile.imwrite(tmp_path / f"{well}.tif", np.zeros((64, 64), np.uint16))
+    run = ["profile", str(tmp_path), "--segment", "nuclei", "--out", str(tmp_path / "out"), "--diameter", "9"]
+    assert main([*run, "--devices", "cpu,cpu"]) == 0
+    said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert sorted(message.partition(" in channel")[0] for message in said if "no objects" in message) == [
+        "image set 1: no objects",
+        "image set 2: no objects",
+    ]
 
 
 def test_a_killed_worker_costs_no_row(tmp_path, thirty_sets, table_of_thirty, caplog):

@@ -3,6 +3,7 @@
 from instruments import cellvoyager_index, write_images
 
 from microsnoop_engine.images.inputs import find_inputs
+from microsnoop_engine.images.reading_options import ReadingOptions
 
 
 def name(well, time=1, field=1, plane=1, channel=1):
@@ -46,3 +47,15 @@ def test_names_alone(tmp_path):
         for time in (1, 2)
     ]
     assert [source.path.name for source in sets[3].channels.values()] == [name("AF48", 2, 1, 10, c) for c in (1, 2)]
+
+
+def test_an_image_that_the_index_does_not_list(tmp_path):
+    records = [("IMG", 1, column, 1, 1, 1, 1, name(f"A{column:02d}")) for column in range(1, 7)]
+    write_images(tmp_path, *[record[-1] for record in records], name("A07"), "more/" + name("A08"))
+    cellvoyager_index(tmp_path, records, {1: "DNA"})
+    inputs = find_inputs(tmp_path, ReadingOptions(allow_unmatched=True))
+    assert [s.metadata["Well"] for s in inputs.image_sets] == [f"A{column:02d}" for column in range(1, 7)]
+    unexpected = {each.path.name: each.reason for each in inputs.left_out if each.unexpected}
+    assert unexpected == dict.fromkeys(
+        (name("A07"), name("A08")), "an image that the index of the instrument does not list"
+    )

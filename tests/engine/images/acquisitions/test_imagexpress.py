@@ -1,7 +1,9 @@
 """Read the names, folders and .HTD files of ImageXpress."""
 
+import pytest
 from instruments import GUID, metaxpress_htd, write_images
 
+from microsnoop_engine.errors import InputError
 from microsnoop_engine.images.inputs import find_inputs
 from microsnoop_engine.images.reading_options import ReadingOptions
 
@@ -45,6 +47,12 @@ def test_one_site_and_one_wave_have_no_number(tmp_path):
     (first, second) = find_inputs(tmp_path).image_sets
     assert (first.metadata, list(first.channels)) == ({"Plate": "P", "Well": "A01", "Site": 1}, ["w1"])
     assert second.metadata["Well"] == "AF48"
+
+
+def test_a_well_that_was_imaged_twice(tmp_path):
+    write_images(tmp_path, f"P_A01_s1_w1{GUID}.tif", f"P_A01_s1_w1{other_guid(7)}.tif")
+    with pytest.raises(InputError, match=r"(?s)channel 'w1' of Plate P, Well A01, Site 1:.*imaged twice.*Move what"):
+        find_inputs(tmp_path)
 
 
 def test_thumbnails_are_no_images_of_a_pattern_either(tmp_path):

@@ -29,6 +29,16 @@ def test_in_cell(tmp_path):
     assert [list(s.channels) for s in inputs.image_sets] == [["Blue - FITC", "UV - DAPI"]] * 4
 
 
+def test_copies_of_in_cell_are_no_channels(tmp_path):
+    names = [
+        f"A - {column:02d}(fld 1 wv {wave}).tif" for column in range(1, 7) for wave in ("UV (405) - DAPI", "TL - BF")
+    ]
+    write_images(tmp_path, *names, names[0].replace(".tif", " (2).tif"))
+    inputs = find_inputs(tmp_path)
+    assert {name for s in inputs.image_sets for name in s.channels} == {"UV (405) - DAPI", "TL - BF"}
+    assert [each.path.name for each in inputs.left_out] == ["A - 01(fld 1 wv UV (405) - DAPI) (2).tif"]
+
+
 def test_in_cell_with_planes_and_times(tmp_path):
     names = [
         f"C - 6(fld 1 wv TL - Bright field - open z {z:02d} time {t} - {t * 2636}ms).tif"
@@ -125,7 +135,7 @@ def test_two_instruments_in_a_folder(tmp_path):
     write_images(tmp_path, "a.tif")
     (tmp_path / "P.HTD").write_text('"WaveName1", "DAPI"\n')
     (tmp_path / "M.mlf").write_text("<a/>")
-    with pytest.raises(InputError, match="index files of several instruments; choose `layout` 'imagexpress' or"):
+    with pytest.raises(InputError, match=r"index files of several instruments: .*choose `layout` 'imagexpress' or"):
         find_inputs(tmp_path)
 
 

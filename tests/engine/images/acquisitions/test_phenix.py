@@ -108,3 +108,18 @@ def test_an_index_of_something_else(tmp_path):
     write_images(tmp_path, "a.tif")
     (tmp_path / "index.xml").write_text("<pages><page/></pages>")
     assert find_inputs(tmp_path).layout == "files"
+
+
+def test_images_below_an_index_that_does_not_list_them_are_no_plate(tmp_path):
+    """Somebody moved a field into a folder of its own."""
+    images = [(phenix_name(1, column, 1, 1, 1), 1, column, 1, 1, 1) for column in range(1, 8)]
+    names = [image[0] for image in images]
+    write_images(tmp_path, *names[1:], f"bad/{names[0]}")
+    phenix_index(tmp_path / "Index.idx.xml", images, CHANNELS)
+    inputs = find_inputs(tmp_path)
+    assert [s.metadata["Well"] for s in inputs.image_sets] == [f"A{column:02d}" for column in range(2, 8)]
+    assert {each.path.relative_to(tmp_path).as_posix(): each.unexpected for each in inputs.left_out} == {
+        names[0]: False,
+        f"bad/{names[0]}": True,
+    }
+    assert inputs.left_out[1].reason == "an image that the index of the instrument does not list"
