@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
-from ..errors import InputError
+from ..errors import InputError, counted
 from ..images.image_set import ImageSet, is_nuclear
 from ..images.overlays import warn_of_outlines
 from ..images.pixel_sizes import common_pixel_size
@@ -195,8 +195,8 @@ def _refuse_incomplete(image_sets: Sequence[ImageSet], channels: Sequence[str], 
     if 2 * complete < len(image_sets):
         held = ", ".join(f"'{name}' in {counts[name]}" for name in channels)
         raise InputError(
-            f"only {complete} of {len(image_sets)} image sets have all channels ({held}): choose some by `channels`, "
-            "or correct the names of files (microsnoop inputs shows how they are read)"
+            f"only {complete} of {counted(len(image_sets), 'image sets have', 'image set has')} all channels ({held}): "
+            "choose some by `channels`, or correct the names of files (microsnoop inputs shows how they are read)"
         )
 
 
