@@ -74,23 +74,25 @@ def warn_of_outlines(image_sets: Sequence[ImageSet]) -> None:
     """
     sources = (source for image_set in image_sets for source in image_set.channels.values() if source.level is None)
     counts = {path: _count(path) for path in dict.fromkeys(source.path for source in sources)}
-    for kind, (origin, remedy) in enumerate(
-        (
-            ("that ImageJ saved in the images", "set `rois` to the images themselves"),
-            ("in the OME-XML of the images", "save them as ROI files or GeoJSON, for `rois`"),
-        )
-    ):
-        found = [path for path, count in counts.items() if count[kind]]
-        if found:
-            log.warning(
-                "outlines %s are not used: %d in '%s'%s. To measure them, %s; to find objects instead, choose "
-                "`segment`",
-                origin,
-                counts[found[0]][kind],
-                found[0],
-                f", and those in {len(found) - 1} more" if len(found) > 1 else "",
-                remedy,
-            )
+    imagej = {path: outlines for path, (outlines, _) in counts.items() if outlines}
+    _warn("that ImageJ saved in the images", imagej, "set `rois` to the images themselves")
+    ome_xml = {path: outlines for path, (_, outlines) in counts.items() if outlines}
+    _warn("in the OME-XML of the images", ome_xml, "save them as ROI files or GeoJSON, for `rois`")
+
+
+def _warn(origin: str, counts: dict[Path, int], remedy: str) -> None:
+    if not counts:
+        return
+    first = next(iter(counts))
+    others = f", and those in {len(counts) - 1} more" if len(counts) > 1 else ""
+    log.warning(
+        "outlines %s are not used: %d in '%s'%s. To measure them, %s; to find objects instead, choose `segment`",
+        origin,
+        counts[first],
+        first,
+        others,
+        remedy,
+    )
 
 
 def _count(path: Path) -> tuple[int, int]:
