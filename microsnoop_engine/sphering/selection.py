@@ -19,6 +19,7 @@ from ..storage.paths import as_path
 from ..tables.features import select_features
 from ..tables.formats import open_table, write_table
 from ..tables.outputs import check_output
+from ..tables.plates import refuse_parts_of_wells
 from ..tables.rounding import one_rounding
 from ..tables.source import FeatureTable, TableSource, name_in_errors, read_frame
 
@@ -91,7 +92,8 @@ def select_informative(
     Raises
     ------
     InputError
-        If an argument or the table cannot be used, no feature is left, or a file cannot be written.
+        If an argument or the table cannot be used, rows are objects or images and so no ``replicates``, no feature is
+        left, or a file cannot be written.
     """
     for path in (out, dropped):
         if path is not None:
@@ -103,6 +105,7 @@ def select_informative(
         require_columns(frame, list(replicates), "`replicates`: the table")
         groups = None
         if replicates:
+            refuse_parts_of_wells(frame)
             groups = joined_words(one_rounding(frame, replicates), replicates)
         if blocked and not blocked & set(names):
             log.warning("no feature of the table is in the blocklist (%s)", listing(sorted(blocked)))

@@ -88,6 +88,16 @@ def test_a_table_keeps_the_rest_and_writes_the_reasons(tmp_path, capsys, caplog)
     assert "noise is not judged without --replicates" in capsys.readouterr().out
 
 
+def test_cells_are_no_replicates(tmp_path):
+    """Nearly all features of single cells had been left out as noise."""
+    cells = pd.DataFrame(VALUES, columns=NAMES).assign(Metadata_T=GROUPS, ImageNumber=GROUPS, ObjectNumber=range(120))
+    with pytest.raises(
+        InputError, match="its rows are objects, which are no replicates: aggregate them to wells first"
+    ):
+        select_informative(cells, replicates=["Metadata_T"])
+    assert select_informative(cells).features
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
