@@ -20,9 +20,9 @@ from .mixtures import Rows, images_are_told_apart, wells_are_told_apart
 from .outputs import check_output
 from .platemaps import join_platemap
 from .plates import holds_clock_times, plate_columns
-from .rounding import one_rounding
 from .source import FeatureTable, TableSource, in_memory, name_in_errors
 from .spellings import one_spelling
+from .treatment_values import unify_treatments
 
 log = logging.getLogger(__name__)
 
@@ -200,7 +200,7 @@ def _treatments(
         raise InputError(f"no well has a value in '{treatment[0]}': annotate the wells, with `platemap`")
     if unannotated.any():
         log.warning("%d of %d wells have no %s and are left out", unannotated.sum(), len(wells), treatment[0])
-    wells = one_rounding(wells[~unannotated], treatment)
+    wells = unify_treatments(wells[~unannotated], treatment)
     plain = "mean" if statistic == "modz" else statistic
     result = aggregate_groups(in_memory(wells, path), treatment, numbers, plain, min_objects)
     groups = wells.groupby(treatment, dropna=False)
