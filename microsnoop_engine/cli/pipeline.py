@@ -81,11 +81,13 @@ def run_file(path: Path, parse: Parse, quiet: bool = False) -> int:
     Raises
     ------
     InputError
-        If the file cannot be read, or a section has a setting that its command lacks; then no step is run.
+        If the file cannot be read, or a section has a setting that its command lacks or names a file that is not
+        there; then no step is run.
     """
     sections = read_sections(path)
     with _working_folder(path.resolve().parent):
         steps = plan_steps(sections, path, parse)
+        _refuse_missing_files(steps, path)
         return run_steps(steps, Path(sections.get("out", "results")), parse, quiet)
 
 
@@ -327,6 +329,16 @@ def _read_by(step: Step, path: Path, parse: Parse) -> tuple[Path, ...]:
     given = [value for name, value in options.items() if name not in OUTPUTS]
     values = [part for value in given for part in _parts(value)]
     return tuple(dict.fromkeys(value for value in values if isinstance(value, Path)))
+
+
+def _refuse_missing_files(steps: list[Step], path: Path) -> None:
+    """Refuse files that no step writes and that are not there, before hours of work."""
+    written = {file for step in steps for file in step.writes}
+    for step in steps:
+        for file in step.reads:
+            there = is_remote(file) or file in written or file.exists() or file.parent.is_file()
+            if not there:
+                raise InputError(f"'{path}', section {step.name}: there is no file or folder '{file}'")
 
 
 def _parts(value: Any) -> list[Any]:

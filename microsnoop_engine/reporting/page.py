@@ -32,8 +32,8 @@ from ..tables.keys import key_rows
 from ..tables.outputs import refuse_inputs
 from ..tables.plates import plate_columns, replicate_columns
 from ..tables.provenance import Provenance, below_each_other, describe
-from ..tables.rounding import one_rounding
 from ..tables.source import TableSource, in_memory, read_frame
+from ..tables.treatment_values import unify_treatments
 from . import answers, panels
 from .classes import CLASS, class_counts, read_classes
 from .quality import quality
@@ -217,7 +217,7 @@ def make_page(
         raise InputError("more than a fifth of the rows lack each of the features: there is nothing to show")
     lacking = [name for name, kept in zip(features, columns, strict=True) if not kept]
     features = [name for name, kept in zip(features, columns, strict=True) if kept]
-    frame = one_rounding(frame.drop(columns=lacking), [*roles.treatment, roles.label, roles.compound, roles.dose])
+    frame = unify_treatments(frame.drop(columns=lacking), [*roles.treatment, roles.label, roles.compound, roles.dose])
     everything = frame.drop(columns=features)
     cells = everything if classes is None and CLASS in frame else classes
     frame = frame.iloc[panels.draw_rows(total) if OBJECT_NUMBER in frame else panels.draw_plates(frame)]

@@ -24,8 +24,8 @@ from ..tables.formats import open_table, write_table
 from ..tables.outputs import check_output
 from ..tables.plates import refuse_doubled_wells, refuse_parts_of_wells
 from ..tables.queries import select_rows
-from ..tables.rounding import one_rounding
 from ..tables.source import FeatureTable, TableSource, name_in_errors, read_frame
+from ..tables.treatment_values import unify_treatments
 from .corrected_table import harmonize_frame
 from .normalized_table import normalize_frame
 from .rows import ALL_ROWS
@@ -96,7 +96,7 @@ def compare_corrections(
         if not treatment:
             raise InputError("`treatment` names no column: name those that define one, such as Metadata_Compound")
         require_columns(frame, list(treatment), "`treatment`: the table")
-        frame = one_rounding(frame, treatment)
+        frame = unify_treatments(frame, treatment)
         result = _scored(frame, names, batch, treatment, controls, seed, on_step)
     if out is not None:
         write_table(result, out, [])

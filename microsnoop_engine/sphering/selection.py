@@ -20,8 +20,8 @@ from ..tables.features import select_features
 from ..tables.formats import open_table, write_table
 from ..tables.outputs import check_output
 from ..tables.plates import refuse_parts_of_wells
-from ..tables.rounding import one_rounding
 from ..tables.source import FeatureTable, TableSource, name_in_errors, read_frame
+from ..tables.treatment_values import unify_treatments
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +106,7 @@ def select_informative(
         groups = None
         if replicates:
             refuse_parts_of_wells(frame)
-            groups = joined_words(one_rounding(frame, replicates), replicates)
+            groups = joined_words(unify_treatments(frame, replicates), replicates)
         if blocked and not blocked & set(names):
             log.warning("no feature of the table is in the blocklist (%s)", listing(sorted(blocked)))
         reasons = {name: "in the blocklist" for name in names if name in blocked}

@@ -26,9 +26,9 @@ from .keys import key_rows
 from .outputs import check_output
 from .plates import refuse_doubled_wells, refuse_parts_of_wells
 from .queries import select_rows, warn_of_other_spellings
-from .rounding import one_rounding
 from .source import TableSource, name_in_errors, read_frame
 from .treated_wells import Wells, compare_treatments, known_mean, known_median
+from .treatment_values import unify_treatments
 
 log = logging.getLogger(__name__)
 
@@ -145,7 +145,7 @@ def activity(
         raise InputError("`curves` need `dose` and `compound`")
     source = open_table(table, where=where)
     names, frame = select_features(source, features), read_frame(source)
-    frame = one_rounding(frame, [*treatment, compound, dose])
+    frame = unify_treatments(frame, [*treatment, compound, dose])
     with name_in_errors(table):
         result = find_activity(
             frame,

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..errors import InputError, require_columns
+from ..errors import InputError, counted, require_columns
+from ..evaluation.table import has_word
 from ..storage.paths import as_path
-from .columns import IMAGE_NUMBER, PLATE, TABLE_NUMBER, WELL, is_quality
+from .columns import COUNT, IMAGE_NUMBER, PLATE, TABLE_NUMBER, WELL, is_quality
 from .consensus import modz
 from .features import select_features
 from .formats import open_table, write_table
@@ -20,9 +21,9 @@ from .mixtures import Rows, images_are_told_apart, wells_are_told_apart
 from .outputs import check_output
 from .platemaps import join_platemap
 from .plates import holds_clock_times, plate_columns
-from .rounding import one_rounding
 from .source import FeatureTable, TableSource, in_memory, name_in_errors
 from .spellings import one_spelling
+from .treatment_values import unify_treatments
 
 log = logging.getLogger(__name__)
 
@@ -114,6 +115,8 @@ def aggregate(
         apart = list(plates) or _plate_columns(source, names)
         least = 1 if level == "treatment" else min_objects
         frame = _images_or_wells(source, level, numbers, statistic, least, apart, pool)
+        if level != "image":
+            frame = _known_wells(frame, apart, source.path)
         if platemap is not None:
             frame = join_platemap(frame, platemap, on)
         if level == "treatment":
@@ -181,6 +184,22 @@ def _images_or_wells(
     return wells
 
 
+def _known_wells(wells: pd.DataFrame, apart: Sequence[str], path: Path) -> pd.DataFrame:
+    """Leave out what has no well, and warn of plates without a name where others have one."""
+    known = has_word(wells[WELL])
+    if not known.any():
+        raise InputError(f"'{path}': no row has a value in {WELL}: fill it in")
+    if not known.all():
+        objects = counted(int(wells.loc[~known, COUNT].sum()), "rows")
+        log.warning("'%s': %s without a %s, left out", path, objects, WELL)
+        wells = wells[known].reset_index(drop=True)
+    for name in apart:
+        unnamed = ~has_word(wells[name])
+        if name == PLATE and unnamed.any() and not unnamed.all():
+            log.warning("'%s': %s without a %s, taken for one plate", path, counted(int(unnamed.sum()), "wells"), name)
+    return wells
+
+
 def _treatments(
     wells: pd.DataFrame,
     path: Path,
@@ -200,7 +219,7 @@ def _treatments(
         raise InputError(f"no well has a value in '{treatment[0]}': annotate the wells, with `platemap`")
     if unannotated.any():
         log.warning("%d of %d wells have no %s and are left out", unannotated.sum(), len(wells), treatment[0])
-    wells = one_rounding(wells[~unannotated], treatment)
+    wells = unify_treatments(wells[~unannotated], treatment)
     plain = "mean" if statistic == "modz" else statistic
     result = aggregate_groups(in_memory(wells, path), treatment, numbers, plain, min_objects)
     groups = wells.groupby(treatment, dropna=False)

@@ -17,9 +17,9 @@ from .features import CHOICES, select_features
 from .formats import open_table, write_table
 from .outputs import check_output
 from .plates import row_units
-from .rounding import one_rounding
 from .source import TableSource, name_in_errors, read_frame
 from .spellings import one_spelling
+from .treatment_values import unify_treatments
 
 Table = str | Path | pd.DataFrame | TableSource
 
@@ -88,7 +88,7 @@ def evaluate(
         source = one_spelling(open_table(one, objects, where))
         names = select_features(source, chosen)
         with name_in_errors(one):
-            frame = one_rounding(read_frame(source), [label, compound])
+            frame = unify_treatments(read_frame(source), [label, compound])
             units = row_units([name for name in map(str, source.columns) if name not in set(names)])
             scores = evaluate_frame(
                 frame,

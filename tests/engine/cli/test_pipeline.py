@@ -342,6 +342,10 @@ def test_results_among_the_images_are_no_images(tmp_path):
             "there is no table to sphere: add a section profile",
         ),
         (SCREEN.replace("wells.csv", "other.csv"), "there is no file or folder 'other.csv'"),
+        (
+            SCREEN.replace("neighbors: 3", "neighbors: 3, baseline: {raw: raw.csv}"),
+            "section evaluate: there is no file or folder 'raw.csv'",
+        ),
         ("profile: {mode: tile}", "section profile needs 'input'"),
         ("illumination: {}", "section profile needs 'input'"),
         ("table: wells.csv\nqc: {}", "there is no table to qc: add a section profile"),

@@ -78,3 +78,29 @@ def test_spellings_of_a_well_are_one_well_written_as_in_its_first_row(caplog, st
         "'DataFrame': 2 wells have several spellings in Metadata_Well (a1 and A01); each is one well, written as "
         "in its first row"
     ]
+
+
+def test_rows_without_a_well_are_no_well(caplog):
+    """They had been averaged into a row without a name."""
+    cells = pd.DataFrame(
+        {
+            "Metadata_Plate": ["P1"] * 6 + [None] * 2,
+            "Metadata_Well": ["A01", "A01", "A02", None, "", " ", "A01", "A02"],
+            "ImageNumber": [1, 1, 2, 3, 4, 5, 6, 7],
+            "ObjectNumber": [1, 2, 1, 1, 1, 1, 1, 1],
+            "Nuclei_AreaShape_Area": [1.0, 3, 5, 700, 800, 900, 7, 9],
+        }
+    )
+    for pool in ("images", "cells"):
+        caplog.clear()
+        wells = aggregate(cells, pool=pool).frame
+        assert wells["Metadata_Well"].tolist() == ["A01", "A02", "A01", "A02"]
+        assert wells["Nuclei_AreaShape_Area"].tolist() == [2, 5, 7, 9]
+        assert "3 rows without a Metadata_Well, left out" in caplog.text
+        assert "2 wells without a Metadata_Plate, taken for one plate" in caplog.text
+    assert len(aggregate(cells, "image").frame) == 7
+    caplog.clear()
+    assert len(aggregate(cells[:3].assign(Metadata_Plate=None)).frame) == 2
+    assert not caplog.records
+    with pytest.raises(InputError, match="no row has a value in Metadata_Well"):
+        aggregate(cells.assign(Metadata_Well=None))

@@ -11,7 +11,7 @@ from microsnoop_engine.sphering.comparison import compare_corrections
 from microsnoop_engine.tables.activity import activity
 from microsnoop_engine.tables.aggregation import aggregate
 from microsnoop_engine.tables.evaluation import evaluate
-from microsnoop_engine.tables.rounding import one_rounding
+from microsnoop_engine.tables.treatment_values import unify_treatments
 
 COLUMNS = ["Metadata_Compound", "Metadata_Dose"]
 
@@ -40,12 +40,32 @@ def doses(*values):
     ],
 )
 def test_only_what_rounding_makes_is_equal(values, expected):
-    np.testing.assert_array_equal(one_rounding(doses(*values), COLUMNS)["Metadata_Dose"], expected)
+    np.testing.assert_array_equal(unify_treatments(doses(*values), COLUMNS)["Metadata_Dose"], expected)
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["C01", "C01 ", "C02", "C02"], "1 name is in several spellings, such as 'C01' and 'C01 '"),
+        (["DMSO", "dmso", "a  b", "a b"], "2 names are in several spellings, such as 'DMSO' and 'dmso'"),
+        (["1", "1.0", "01"], "1 name is in several spellings, such as '1' and '1.0'"),
+        (["(+)-a", "(-)-a", "siRNA 1", "siRNA-1", "0.1", "0.1000001", None, "", " "], ""),
+    ],
+)
+def test_names_of_several_spellings_are_named(caplog, names, said):
+    """Plates of one screen whose platemaps were typed by two people."""
+    frame = pd.DataFrame({"Metadata_Compound": pd.Series(names, dtype=object)})
+    for column in (frame["Metadata_Compound"], frame["Metadata_Compound"].astype("category")):
+        caplog.clear()
+        frame = pd.DataFrame({"Metadata_Compound": column})
+        assert unify_treatments(frame, ["Metadata_Compound"]) is frame
+        assert len(caplog.records) == bool(said)
+        assert said in caplog.text
 
 
 def test_words_and_whole_numbers_stay(caplog):
     frame = pd.DataFrame({"Metadata_Compound": ["0.1", "0.1000001"], "Metadata_Dose": [1, 10**7]})
-    assert one_rounding(frame, [*COLUMNS, None, "Metadata_Other"]) is frame
+    assert unify_treatments(frame, [*COLUMNS, None, "Metadata_Other"]) is frame
     assert not caplog.records
 
 
@@ -62,12 +82,12 @@ def test_words_and_whole_numbers_stay(caplog):
 )
 def test_numbers_with_fewer_decimals_are_named(caplog, values, named):
     frame = doses(*values)
-    assert one_rounding(frame, COLUMNS) is frame
+    assert unify_treatments(frame, COLUMNS) is frame
     assert [record.args[1] for record in caplog.records] == ([named] if named else [])
 
 
 def test_doses_of_other_compounds_are_not_compared(caplog):
-    one_rounding(doses(3.33, 3.3333).assign(Metadata_Compound=["a", "b"]), COLUMNS)
+    unify_treatments(doses(3.33, 3.3333).assign(Metadata_Compound=["a", "b"]), COLUMNS)
     assert not caplog.records
 
 

@@ -1,4 +1,4 @@
-"""Take numbers that differ by rounding alone, such as doses of two plates, for one; name those that may be one."""
+"""Take doses of treatments that differ by rounding alone for one, and name doses and names that may be one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..errors import listing
+from ..errors import counted, listing
+from ..evaluation.table import has_word
+from .keys import key_text
 
 log = logging.getLogger(__name__)
 
@@ -21,17 +23,17 @@ SIMILAR = 0.03
 """Within this share, a number that is another one with fewer decimals may be the same."""
 
 
-def one_rounding(frame: pd.DataFrame, columns: Sequence[str | None]) -> pd.DataFrame:
-    """Write numbers of a treatment that are equal but for the rounding of 32 bits in one way.
+def unify_treatments(frame: pd.DataFrame, columns: Sequence[str | None]) -> pd.DataFrame:
+    """Write numbers of treatments that are equal but for the rounding of 32 bits in one way.
 
-    The first columns tell apart what has doses: numbers of one compound that may be one by fewer decimals are named in
-    a warning, and stay what they are.
+    Numbers of one compound of which one has fewer decimals, and names that differ in blanks, in capitals or in how a
+    number is written, may be one: a warning names them, and they stay what they are.
 
     Parameters
     ----------
     frame : DataFrame
     columns : sequence of str or None
-        Those that name a treatment; None is no column. Columns of words and whole numbers stay as they are.
+        Those that name a treatment; None is no column.
 
     Returns
     -------
@@ -41,6 +43,7 @@ def one_rounding(frame: pd.DataFrame, columns: Sequence[str | None]) -> pd.DataF
     names = [name for name in dict.fromkeys(columns) if name is not None and name in frame]
     for name in names:
         if not pd.api.types.is_float_dtype(frame[name]):
+            _warn_of_similar_words(frame[name])
             continue
         values = frame[name].to_numpy(np.float64)
         written, merged = _written_alike(values)
@@ -55,6 +58,23 @@ def one_rounding(frame: pd.DataFrame, columns: Sequence[str | None]) -> pd.DataF
                 *(name, listing(pairs, 3)),
             )
     return frame
+
+
+def _warn_of_similar_words(column: pd.Series) -> None:
+    """Warn of names that differ in blanks, in capitals or in how a number is written."""
+    if pd.api.types.is_numeric_dtype(column):
+        return
+    words = sorted(set(column[has_word(column)].astype(str)))
+    by_plain: dict[str, list[str]] = {}
+    for word in words:
+        by_plain.setdefault(key_text(" ".join(word.split())).casefold(), []).append(word)
+    several = [alike for alike in by_plain.values() if len(alike) > 1]
+    if several:
+        log.warning(
+            "%s: %s in several spellings, such as '%s' and '%s', which count as different treatments. If they are one, "
+            "write them alike in the table, or in the platemap that goes to aggregate",
+            *(column.name, counted(len(several), "names are", "name is"), *several[0][:2]),
+        )
 
 
 def _written_alike(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], list[str]]:
