@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
-from ..errors import InputError
+from ..errors import InputError, listing
 from ..storage.paths import ADDRESS, as_path, is_remote, read_bytes
 from .illumination import channel_of_function, is_function
 from .image_set import ImageSet, PlaneSource, Position, typed_metadata
@@ -115,9 +115,10 @@ def _read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     unused = [name for name in header if not _KNOWN.fullmatch(name)]
     if unused and len(unused) < len(header):
         log.warning(
-            "'%s': the columns %s are not used; a column is kept if its name begins with Metadata_",
+            "'%s': %d columns (%s) are not used; a column is kept if its name begins with Metadata_",
             path,
-            ", ".join(unused),
+            len(unused),
+            listing(unused),
         )
     return header, body
 
