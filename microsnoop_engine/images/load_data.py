@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import logging
+import os
 import re
 import zlib
 from collections import Counter
@@ -27,6 +28,7 @@ LOAD_DATA_SUFFIXES = (".csv", ".csv.gz", ".parquet")
 """Of the files that can be read, in small letters."""
 _KNOWN = re.compile(r"(?:Objects)?(?:FileName|PathName|URL|Frame|Series|Channel)_.+|Metadata_.+|Group_.+|ImageNumber")
 
+_DRIVE = re.compile(r"/?[A-Za-z]:[\\/]|\\\\\w")
 _WHOLE = re.compile(r"(\d+)(?:\.0*)?", re.ASCII)
 """Whole numbers, also as tables with blank cells write them: 1.0."""
 _NO_COLOR = ("-1", "-2", "-3", "-1.0", "-2.0", "-3.0")
@@ -248,6 +250,7 @@ def _path_of_url(base: Path, url: str) -> Path:
     if scheme == "file":
         # not all writers quote special characters, and # and ? are no parts of an address here
         location = re.sub(r"^file:(?://[^/]*(?=/))?", "", url, flags=re.IGNORECASE)
+        _refuse_windows(location)
         literal = base / location
         return literal if literal.is_file() else base / url2pathname(location)
     # a scheme of one letter is a drive of Windows
@@ -256,10 +259,17 @@ def _path_of_url(base: Path, url: str) -> Path:
     return _join(base, url)
 
 
+def _refuse_windows(location: str) -> None:
+    """Refuse a drive or server of Windows on other systems, where it would be the name of a folder."""
+    if os.name != "nt" and _DRIVE.match(location):
+        raise InputError(f"'{location}' is a path of Windows: write where the images are on this computer")
+
+
 def _join(folder: Path, location: str) -> Path:
     """Return a path relative to a folder, an absolute path or an address as a path; backslashes are slashes."""
     if ADDRESS.match(location):
         return as_path(location)
+    _refuse_windows(location)
     path = Path(location.replace("\\", "/"))
     if not is_remote(folder):
         return folder / path

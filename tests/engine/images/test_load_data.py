@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import os
 import re
 
 import numpy as np
@@ -277,3 +278,15 @@ def test_doubled_files_and_rows_are_named(tmp_path, caplog):
     caplog.clear()
     find_image_sets(table(tmp_path, "FileName_A,Frame_A,FileName_B,Frame_B,Metadata_Well\na.tif,0,a.tif,1,A01\n"))
     assert not caplog.records
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there these are paths")
+@pytest.mark.parametrize(
+    "row",
+    ["a.tif,C:\\data\\P1,", "a.tif,d:/data,", "a.tif,\\\\server\\share\\P1,", ",,file:///C:/data/a.tif", ",,C:\\a.tif"],
+)
+def test_paths_of_windows_are_refused_elsewhere(tmp_path, row):
+    """CellProfiler wrote the table on another computer."""
+    path = table(tmp_path, f"FileName_DNA,PathName_DNA,URL_DNA\n{row}\n")
+    with pytest.raises(InputError, match=r"line 2, column (PathName|URL)_DNA: '.*' is a path of Windows: write where"):
+        find_image_sets(path)
