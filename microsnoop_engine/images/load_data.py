@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import logging
+import os
 import re
 import zlib
 from collections import Counter
@@ -15,7 +16,7 @@ from pathlib import Path
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
-from ..errors import InputError, counted
+from ..errors import InputError, counted, listing
 from ..storage.paths import ADDRESS, as_path, is_remote, read_bytes
 from .harmony_lists import with_places_of_names
 from .illumination import channel_of_function, is_function
@@ -28,6 +29,7 @@ LOAD_DATA_SUFFIXES = (".csv", ".csv.gz", ".parquet")
 """Of the files that can be read, in small letters."""
 _KNOWN = re.compile(r"(?:Objects)?(?:FileName|PathName|URL|Frame|Series|Channel)_.+|Metadata_.+|Group_.+|ImageNumber")
 
+_DRIVE = re.compile(r"/?[A-Za-z]:[\\/]|\\\\\w")
 _WHOLE = re.compile(r"(\d+)(?:\.0*)?", re.ASCII)
 """Whole numbers, also as tables with blank cells write them: 1.0."""
 _NO_COLOR = ("-1", "-2", "-3", "-1.0", "-2.0", "-3.0")
@@ -116,9 +118,10 @@ def _read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     unused = [name for name in header if not _KNOWN.fullmatch(name)]
     if unused and len(unused) < len(header):
         log.warning(
-            "'%s': the columns %s are not used; a column is kept if its name begins with Metadata_",
+            "'%s': %d columns (%s) are not used; a column is kept if its name begins with Metadata_",
             path,
-            ", ".join(unused),
+            len(unused),
+            listing(unused),
         )
     return header, body
 
@@ -250,6 +253,7 @@ def _path_of_url(base: Path, url: str) -> Path:
     if scheme == "file":
         # not all writers quote special characters, and # and ? are no parts of an address here
         location = re.sub(r"^file:(?://[^/]*(?=/))?", "", url, flags=re.IGNORECASE)
+        _refuse_windows(location)
         literal = base / location
         return literal if literal.is_file() else base / url2pathname(location)
     # a scheme of one letter is a drive of Windows
@@ -258,10 +262,17 @@ def _path_of_url(base: Path, url: str) -> Path:
     return _join(base, url)
 
 
+def _refuse_windows(location: str) -> None:
+    """Refuse a drive or server of Windows on other systems, where it would be the name of a folder."""
+    if os.name != "nt" and _DRIVE.match(location):
+        raise InputError(f"'{location}' is a path of Windows: write where the images are on this computer")
+
+
 def _join(folder: Path, location: str) -> Path:
     """Return a path relative to a folder, an absolute path or an address as a path; backslashes are slashes."""
     if ADDRESS.match(location):
         return as_path(location)
+    _refuse_windows(location)
     path = Path(location.replace("\\", "/"))
     if not is_remote(folder):
         return folder / path

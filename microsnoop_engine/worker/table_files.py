@@ -171,9 +171,12 @@ def _read_provenance(path: Path) -> Provenance:
 def _check_columns(path: Path, names: list[str], table: pa.Table) -> None:
     """Refuse to add a table to a file of other columns."""
     if names != table.column_names:
-        other = next((name for name in table.column_names if name not in names), "the order of its columns")
+        new = next((f"it lacks {name}" for name in table.column_names if name not in names), "")
+        old = next((f"they lack {name}" for name in names if name not in table.column_names), "")
+        told = ", ".join(filter(None, (new, old))) or "the order of its columns"
         raise InputError(
-            f"'{path}' has other columns than the new rows ({other}): use another file, or do not append to it"
+            f"'{path}' has other columns than the new rows ({told}): measure the same channels in the same order, use "
+            "another file, or do not append to it"
         )
 
 

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import os
 import re
 
 import numpy as np
@@ -153,7 +154,13 @@ def test_columns_without_a_name(tmp_path, caplog):
 def test_columns_that_are_not_used(tmp_path, caplog):
     sets = find_image_sets(table(tmp_path, "FileName_DNA,Well,Metadata_Site,Compound\na.tif,A01,1,x\n"))
     assert sets[0].metadata == {"Site": 1}
-    assert "the columns Well, Compound are not used; a column is kept if its name begins with Metadata_" in caplog.text
+    assert "2 columns (Well, Compound) are not used; a column is kept if its name begins with Metadata_" in caplog.text
+
+
+def test_the_thousands_of_columns_that_cellprofiler_writes_are_not_all_named(tmp_path, caplog):
+    names = [f"Microsnoop_E{index:03d}_DNA" for index in range(256)]
+    find_image_sets(table(tmp_path, f"FileName_DNA,{','.join(names)}\na.tif{',0' * 256}\n"))
+    assert f"256 columns ({', '.join(names[:5])}, ...) are not used" in caplog.text
 
 
 def test_compressed_and_parquet(tmp_path):
@@ -271,3 +278,15 @@ def test_doubled_files_and_rows_are_named(tmp_path, caplog):
     caplog.clear()
     find_image_sets(table(tmp_path, "FileName_A,Frame_A,FileName_B,Frame_B,Metadata_Well\na.tif,0,a.tif,1,A01\n"))
     assert not caplog.records
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there these are paths")
+@pytest.mark.parametrize(
+    "row",
+    ["a.tif,C:\\data\\P1,", "a.tif,d:/data,", "a.tif,\\\\server\\share\\P1,", ",,file:///C:/data/a.tif", ",,C:\\a.tif"],
+)
+def test_paths_of_windows_are_refused_elsewhere(tmp_path, row):
+    """CellProfiler wrote the table on another computer."""
+    path = table(tmp_path, f"FileName_DNA,PathName_DNA,URL_DNA\n{row}\n")
+    with pytest.raises(InputError, match=r"line 2, column (PathName|URL)_DNA: '.*' is a path of Windows: write where"):
+        find_image_sets(path)
