@@ -118,9 +118,9 @@ def _read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     unused = [name for name in header if not _KNOWN.fullmatch(name)]
     if unused and len(unused) < len(header):
         log.warning(
-            "'%s': %d columns (%s) are not used; a column is kept if its name begins with Metadata_",
+            "'%s': %s not used (%s); a column is kept if its name begins with Metadata_",
             path,
-            len(unused),
+            counted(len(unused), "columns are", "column is"),
             listing(unused),
         )
     return header, body

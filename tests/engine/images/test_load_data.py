@@ -154,13 +154,13 @@ def test_columns_without_a_name(tmp_path, caplog):
 def test_columns_that_are_not_used(tmp_path, caplog):
     sets = find_image_sets(table(tmp_path, "FileName_DNA,Well,Metadata_Site,Compound\na.tif,A01,1,x\n"))
     assert sets[0].metadata == {"Site": 1}
-    assert "2 columns (Well, Compound) are not used; a column is kept if its name begins with Metadata_" in caplog.text
+    assert "2 columns are not used (Well, Compound); a column is kept if its name begins with Metadata_" in caplog.text
 
 
 def test_the_thousands_of_columns_that_cellprofiler_writes_are_not_all_named(tmp_path, caplog):
     names = [f"Microsnoop_E{index:03d}_DNA" for index in range(256)]
     find_image_sets(table(tmp_path, f"FileName_DNA,{','.join(names)}\na.tif{',0' * 256}\n"))
-    assert f"256 columns ({', '.join(names[:5])}, ...) are not used" in caplog.text
+    assert f"256 columns are not used ({', '.join(names[:5])}, ...)" in caplog.text
 
 
 def test_compressed_and_parquet(tmp_path):
