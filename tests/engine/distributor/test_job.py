@@ -32,4 +32,4 @@ def test_image_sets_that_lack_a_channel_fail_alone(tmp_path):
 
 def test_wells_in_two_spellings_are_named(tmp_path, caplog):
     image_sets(tmp_path, "A1_DNA.tif", "A01_GFP.tif", "B02_DNA.tif")
-    assert "1 wells are written in several ways, such as A01 and A1" in caplog.text
+    assert "1 well is written in several ways, such as A01 and A1" in caplog.text
