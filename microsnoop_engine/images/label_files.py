@@ -99,22 +99,26 @@ def match_labels(image_sets: Sequence[ImageSet], path: Path, objects: str) -> li
     if kind == "file":
         return _match_file(image_sets, path, objects)
     files = FilesByName(path, (*SUFFIXES, *ARRAY_SUFFIXES))
-    matched, missing = [], []
-    owners: dict[Path, ImageSet] = {}
-    for image_set in image_sets:
-        file = _label_image(image_set, files, objects)
-        if file is None:
-            missing.append(image_set)
-            # reported when it is read
-            file = path / f"{stems_of(image_set)[0]}.tif"
-        elif not is_one_stack([owners.setdefault(file, image_set), image_set]):
-            raise InputError(
-                f"`labels`: '{file}' fits image set {owners[file].number} as well as {image_set.number}: put the label "
-                "images into folders named like those of the images"
-            )
-        matched.append(replace(image_set, labels={objects: label_plane(file, image_set)}))
+    found = [_label_image(image_set, files, objects) for image_set in image_sets]
+    _refuse_shared(image_sets, found, "`labels`", "label images")
+    missing = [image_set for image_set, file in zip(image_sets, found, strict=True) if file is None]
     files.report_missing(missing, len(image_sets), "label image", "_labels", "labels")
-    return matched
+    return [
+        # one that is missing is reported when it is read
+        replace(each, labels={objects: label_plane(file or path / f"{stems_of(each)[0]}.tif", each)})
+        for each, file in zip(image_sets, found, strict=True)
+    ]
+
+
+def _refuse_shared(image_sets: Sequence[ImageSet], files: Sequence[Path | None], setting: str, things: str) -> None:
+    """Refuse a file that fits image sets of several images; the planes of a stack share theirs."""
+    owners: dict[Path, ImageSet] = {}
+    for image_set, file in zip(image_sets, files, strict=True):
+        if file is not None and not is_one_stack([owners.setdefault(file, image_set), image_set]):
+            raise InputError(
+                f"{setting}: '{file}' fits image set {owners[file].number} as well as {image_set.number}: put the "
+                f"{things} into folders named like those of the images"
+            )
 
 
 def _match_file(image_sets: Sequence[ImageSet], path: Path, objects: str) -> list[ImageSet]:
@@ -264,23 +268,15 @@ def _outlines(path: Path) -> PlaneSource:
 
 def _match_roi_files(image_sets: Sequence[ImageSet], folder: Path, objects: str) -> list[ImageSet]:
     files = FilesByName(folder, OUTLINE_SUFFIXES)
-    matched, missing = [], []
-    owners: dict[Path, ImageSet] = {}
-    for image_set in image_sets:
-        file = _roi_file(image_set, files) or _image_with_outlines(image_set, folder)
-        if file is None:
-            missing.append(image_set)
-            # reported when it is read
-            file = folder / f"{stems_of(image_set)[0]}.zip"
-        # the planes of a stack share their outlines
-        elif not is_one_stack([owners.setdefault(file, image_set), image_set]):
-            raise InputError(
-                f"`rois`: '{file}' fits image set {owners[file].number} as well as {image_set.number}: put the "
-                "outlines into folders named like those of the images"
-            )
-        matched.append(replace(image_set, labels={objects: _outlines(file)}))
+    found = [_roi_file(image_set, files) or _image_with_outlines(image_set, folder) for image_set in image_sets]
+    _refuse_shared(image_sets, found, "`rois`", "outlines")
+    missing = [image_set for image_set, file in zip(image_sets, found, strict=True) if file is None]
     files.report_missing(missing, len(image_sets), "ROI file", "_rois", "rois")
-    return matched
+    return [
+        # one that is missing is reported when it is read
+        replace(each, labels={objects: _outlines(file or folder / f"{stems_of(each)[0]}.zip")})
+        for each, file in zip(image_sets, found, strict=True)
+    ]
 
 
 def _roi_file(image_set: ImageSet, files: FilesByName) -> Path | None:
